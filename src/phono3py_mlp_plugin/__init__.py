@@ -1,0 +1,102 @@
+"""From a handful of first-principles supercells to a lattice thermal conductivity.
+
+phono3py imports this package while it is itself imported; names are therefore
+resolved at their first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from phono3py_mlp_plugin.api import (
+        evaluate,
+        load_potential,
+        solve_force_constants,
+        train,
+    )
+    from phono3py_mlp_plugin.contracts import (
+        Dataset,
+        Evaluation,
+        ForceCalculator,
+        ForceConstantsProblem,
+        ForceConstantsSolver,
+        NoOptions,
+        Potential,
+        RidgePenalty,
+        TrainedPotential,
+    )
+    from phono3py_mlp_plugin.errors import (
+        DatasetError,
+        IncompatibleHost,
+        MLPError,
+        ParameterError,
+        PluginFailed,
+        PluginNotFound,
+        PotentialError,
+        SolverError,
+    )
+    from phono3py_mlp_plugin.hookspecs import hookimpl
+
+_HOMES = {
+    "api": ("evaluate", "load_potential", "solve_force_constants", "train"),
+    "contracts": (
+        "Dataset",
+        "Evaluation",
+        "ForceCalculator",
+        "ForceConstantsProblem",
+        "ForceConstantsSolver",
+        "NoOptions",
+        "Potential",
+        "RidgePenalty",
+        "TrainedPotential",
+    ),
+    "errors": (
+        "DatasetError",
+        "IncompatibleHost",
+        "MLPError",
+        "ParameterError",
+        "PluginFailed",
+        "PluginNotFound",
+        "PotentialError",
+        "SolverError",
+    ),
+    "hookspecs": ("hookimpl",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Dataset",
+    "DatasetError",
+    "Evaluation",
+    "ForceCalculator",
+    "ForceConstantsProblem",
+    "ForceConstantsSolver",
+    "IncompatibleHost",
+    "MLPError",
+    "NoOptions",
+    "ParameterError",
+    "PluginFailed",
+    "PluginNotFound",
+    "Potential",
+    "PotentialError",
+    "RidgePenalty",
+    "SolverError",
+    "TrainedPotential",
+    "evaluate",
+    "hookimpl",
+    "load_potential",
+    "solve_force_constants",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,269 @@
+"""Plain functions for scripts, on Phono3py objects and by their public attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phono3py_mlp_plugin import plugins, workflow
+from phono3py_mlp_plugin.contracts import (
+    ForceConstants,
+    ForceConstantsProblem,
+    Potential,
+    Progress,
+    no_progress,
+)
+from phono3py_mlp_plugin.errors import DatasetError, PotentialError
+from phono3py_mlp_plugin.files import find_potential
+from phono3py_mlp_plugin.workflow import Training
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+Options = str | Mapping[str, Any] | None
+
+
+def train(
+    ph3: Phono3py,
+    calculator: str = "pypolymlp",
+    options: Options = None,
+    progress: Progress = no_progress,
+) -> Training:
+    """Train a potential on the displacements, forces and energies of ``ph3``.
+
+    Parameters
+    ----------
+    ph3 : Phono3py
+        Its ``mlp_dataset`` is used, or where that is not set its ``dataset``.
+    calculator : str
+        Name of a force calculator that can be trained.
+    options : str or mapping, optional
+        Parameters of the model and ``ntrain``, ``ntest``, as in ``--mlp-params``.
+    progress : Progress, optional
+        Told how far it is.
+
+    Returns
+    -------
+    Training
+        ``potential``, ``provenance`` (errors, ridge path) and ``save(path)``.
+
+    Raises
+    ------
+    DatasetError
+        There are no forces, or a number is not finite.
+    ParameterError
+        An option is unknown or out of range.
+    PluginNotFound
+        No usable calculator has this name.
+
+    Examples
+    --------
+    >>> import phono3py_mlp_plugin as mlp
+    >>> ph3 = getfixture("argon")
+    >>> mlp.train(ph3, "ase")
+    Traceback (most recent call last):
+    ...
+    phono3py_mlp_plugin.errors.ParameterError: force calculator 'ase' cannot be \
+trained; it is used as it is.
+    """
+    request = workflow.request_calculator(calculator, options)
+    source = ph3.dataset if ph3.mlp_dataset is None else ph3.mlp_dataset
+    dataset = workflow.read_dataset(source, ph3.supercell)
+    if dataset is None:
+        raise DatasetError("the dataset has no forces; training needs them.")
+    split = workflow.split_dataset(len(dataset), request.ntrain, request.ntest)
+    return workflow.train(request, dataset, split, progress)
+
+
+def load_potential(
+    path: str | Path | None = None,
+    calculator: str = "pypolymlp",
+    options: Options = None,
+) -> Potential:
+    """Read a potential, or make one that needs no file.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        Where it is not given, the calculator's usual names are looked for in the
+        current folder.
+    calculator : str
+    options : str or mapping, optional
+
+    Raises
+    ------
+    PotentialError
+        There is no file, or it is not a potential of this calculator.
+    ParameterError, PluginNotFound
+        As in `train`.
+
+    Examples
+    --------
+    >>> import phono3py_mlp_plugin as mlp
+    >>> potential = mlp.load_potential(
+    ...     calculator="ase",
+    ...     options="calculator = ase.calculators.lj:LennardJones, sigma = 3.4, "
+    ...     "epsilon = 0.0104, rc = 8.0",
+    ... )
+    >>> argon = getfixture("argon")
+    >>> potential.evaluate([argon.supercell]).forces.shape
+    (1, 32, 3)
+    """
+    request = workflow.request_calculator(calculator, options)
+    names = request.calculator.file_names
+    found = find_potential(names, Path()) if path is None else Path(path)
+    if found is not None and not found.is_file():
+        raise PotentialError(f'"{found}" is not found.')
+    potential: Potential = request.calculator.load(found, request.options)
+    return potential
+
+
+def evaluate(
+    ph3: Phono3py, potential: Potential, progress: Progress = no_progress
+) -> None:
+    """Set forces and energies of the displaced supercells of ``ph3``.
+
+    With a supercell of its own for fc2, the displaced supercells of fc2 too.
+
+    Parameters
+    ----------
+    ph3 : Phono3py
+        Displacements have been generated.
+    potential : Potential
+        Of any force calculator.
+
+    Raises
+    ------
+    DatasetError
+        There are no displacements.
+    PotentialError
+        The potential does not know an element of the crystal.
+
+    Examples
+    --------
+    >>> import phono3py_mlp_plugin as mlp
+    >>> argon = getfixture("argon")
+    >>> lj = "calculator = ase.calculators.lj:LennardJones, sigma = 3.4, rc = 8.0"
+    >>> argon.generate_displacements(distance=0.01, number_of_snapshots=4)
+    >>> mlp.evaluate(argon, mlp.load_potential(calculator="ase", options=lj))
+    >>> argon.forces.shape
+    (4, 32, 3)
+    """
+    if ph3.dataset is None:
+        raise DatasetError(
+            "there are no displacements; generate_displacements() first."
+        )
+    name = type(potential).__name__
+    result = workflow.evaluate(
+        name, potential, ph3.supercells_with_displacements, progress
+    )
+    ph3.forces = result.forces
+    ph3.supercell_energies = result.energies
+    if ph3.phonon_supercell_matrix is not None and ph3.phonon_dataset is not None:
+        cells = ph3.phonon_supercells_with_displacements
+        phonon = workflow.evaluate(name, potential, cells, progress)
+        ph3.phonon_forces = phonon.forces
+        ph3.phonon_supercell_energies = phonon.energies
+
+
+def solve_force_constants(
+    ph3: Phono3py,
+    solver: str = "symfc",
+    options: Options = None,
+    is_compact_fc: bool = True,
+) -> ForceConstants:
+    """Solve for fc2 and fc3 of ``ph3`` by a force-constants solver plugin and set them.
+
+    Parameters
+    ----------
+    ph3 : Phono3py
+        Displacements and forces are set.
+    solver : str
+        Name of a registered solver.
+    options : str or mapping, optional
+        Options of the solver; ``cutoff`` (angstrom) is that of fc3.
+    is_compact_fc : bool
+        The first atom runs over the primitive cell only.
+
+    Returns
+    -------
+    dict
+        fc2 in eV/angstrom^2, shape ``(N_p or N, N, 3, 3)``, and fc3 in eV/angstrom^3,
+        shape ``(N_p or N, N, N, 3, 3, 3)``, by order.
+
+    Raises
+    ------
+    DatasetError
+        There are no forces.
+    PluginFailed
+        The solver raised or returned something against its contract.
+    ParameterError, PluginNotFound
+        As in `train`.
+
+    Examples
+    --------
+    >>> import phono3py_mlp_plugin as mlp
+    >>> argon = getfixture("argon")
+    >>> lj = "calculator = ase.calculators.lj:LennardJones, sigma = 3.4, rc = 8.0"
+    >>> argon.generate_displacements(distance=0.01, number_of_snapshots=4)
+    >>> mlp.evaluate(argon, mlp.load_potential(calculator="ase", options=lj))
+    >>> sorted(mlp.solve_force_constants(argon, "symfc", {"cutoff": 4.0}))
+    [2, 3]
+    >>> argon.fc3.shape
+    (1, 32, 32, 3, 3, 3)
+    """
+    request = workflow.request_solver(solver, options, where="options")
+    own_fc2 = ph3.phonon_supercell_matrix is not None
+    problem = _problem(
+        request,
+        ph3.dataset,
+        ph3.supercell,
+        ph3.primitive,
+        ph3.symmetry,
+        (2, 3),
+        is_compact_fc,
+    )
+    result = plugins.solve(request.solver, problem)
+    ph3.fc3 = result[3]
+    if own_fc2:
+        problem = _problem(
+            request,
+            ph3.phonon_dataset,
+            ph3.phonon_supercell,
+            ph3.phonon_primitive,
+            ph3.phonon_supercell_symmetry,
+            (2,),
+            is_compact_fc,
+        )
+        result = {2: plugins.solve(request.solver, problem)[2], 3: result[3]}
+    ph3.fc2 = result[2]
+    return result
+
+
+def _problem(
+    request: workflow.SolverRequest,
+    dataset: Any,
+    supercell: Any,
+    primitive: Any,
+    symmetry: Any,
+    orders: tuple[int, ...],
+    is_compact_fc: bool,
+) -> ForceConstantsProblem:
+    data = workflow.read_dataset(dataset, supercell)
+    if data is None:
+        raise DatasetError("there are no forces; evaluate() or set them first.")
+    return ForceConstantsProblem(
+        supercell=supercell,
+        primitive=primitive,
+        symmetry=symmetry,
+        displacements=np.ascontiguousarray(data.displacements),
+        forces=np.ascontiguousarray(data.forces),
+        orders=orders,
+        is_compact_fc=is_compact_fc,
+        cutoff=request.cutoff,
+        dataset=dataset,
+        options=request.options,
+    )

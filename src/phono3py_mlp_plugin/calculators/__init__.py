@@ -1,0 +1,1 @@
+"""Force calculators that come with this package, one file each."""

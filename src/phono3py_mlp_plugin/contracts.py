@@ -1,0 +1,287 @@
+"""Records and protocols that plugins see: the whole contract, in one file.
+
+Notation: ``n`` supercells of ``N`` atoms each, ``N_p`` atoms in the primitive cell.
+Units: angstrom, eV, eV/angstrom, eV/angstrom^3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from phonopy.structure.atoms import PhonopyAtoms
+    from phonopy.structure.cells import Primitive
+    from phonopy.structure.symmetry import Symmetry
+
+FloatArray: TypeAlias = NDArray[np.float64]
+ForceConstants: TypeAlias = dict[int, FloatArray]
+
+
+class Progress(Protocol):
+    """Tells the user how far a long step is; a no-op by default."""
+
+    def __call__(
+        self, task: str, total: int | None
+    ) -> AbstractContextManager[Callable[[int], None]]:
+        """Open a task of ``total`` items; call the value with the number just done."""
+
+
+@contextmanager
+def no_progress(task: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Report nothing."""
+    del task, total
+    yield lambda _done: None
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a potential says of ``n`` supercells.
+
+    Attributes
+    ----------
+    energies : ndarray
+        Energies of the supercells in eV, shape ``(n,)``.
+    forces : ndarray
+        Forces in eV/angstrom, shape ``(n, N, 3)``.
+    stresses : ndarray or None
+        Stress tensors in eV/angstrom^3, shape ``(n, 3, 3)``: the derivative of the
+        energy by strain over the volume, positive under tension.
+    """
+
+    energies: FloatArray
+    forces: FloatArray
+    stresses: FloatArray | None = None
+
+
+class Potential(Protocol):
+    """A model of the energy, ready to be asked.
+
+    ``elements`` lists the chemical symbols it was made for; empty means any.
+    """
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols it was made for; empty means any."""
+
+    def evaluate(self, supercells: Sequence[PhonopyAtoms]) -> Evaluation:
+        """Return energies and forces of supercells of one size."""
+
+    def save(self, path: Path) -> None:
+        """Write the potential so that ``load`` of the same calculator reads it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Displaced supercells with their forces, and energies where there are any.
+
+    Attributes
+    ----------
+    supercell : PhonopyAtoms
+        The supercell without displacements.
+    displacements, forces : ndarray
+        In angstrom and eV/angstrom, shape ``(n, N, 3)``.
+    energies : ndarray or None
+        In eV, shape ``(n,)``.
+    """
+
+    supercell: PhonopyAtoms
+    displacements: FloatArray
+    forces: FloatArray
+    energies: FloatArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.displacements)
+
+    def select(self, indices: Sequence[int] | NDArray[np.intp]) -> Dataset:
+        """Return the snapshots at these indices, in this order."""
+        rows = np.asarray(indices, dtype=np.intp)
+        return Dataset(
+            self.supercell,
+            self.displacements[rows],
+            self.forces[rows],
+            None if self.energies is None else self.energies[rows],
+        )
+
+    def supercells(self) -> list[PhonopyAtoms]:
+        """Return the supercells with displacements."""
+        cells = []
+        for displacement in self.displacements:
+            cell = self.supercell.copy()
+            cell.positions = self.supercell.positions + displacement
+            cells.append(cell)
+        return cells
+
+
+@dataclass(frozen=True)
+class RidgePenalty:
+    """One penalty that a training tried.
+
+    Attributes
+    ----------
+    alpha : float
+        The penalty.
+    rmse_training, rmse_test : float or None
+        Weighted errors of the regression; None where the solution failed.
+    """
+
+    alpha: float
+    rmse_training: float | None
+    rmse_test: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedPotential:
+    """What a training returns.
+
+    Attributes
+    ----------
+    potential : Potential
+    n_features : int
+        Number of coefficients of the model.
+    alpha : float or None
+        The penalty chosen, where the model has one.
+    penalties : tuple of RidgePenalty
+        All penalties tried, the failed ones included.
+    """
+
+    potential: Potential
+    n_features: int
+    alpha: float | None = None
+    penalties: tuple[RidgePenalty, ...] = ()
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The options of a plugin that has none."""
+
+
+class Train(Protocol):
+    """Train a potential; ``test`` may serve to choose among models."""
+
+    def __call__(
+        self, training: Dataset, test: Dataset, options: Any, progress: Progress
+    ) -> TrainedPotential:
+        """Return the trained potential."""
+
+
+def always_usable() -> None:
+    """Report no obstacle."""
+    return
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForceCalculator:
+    """A force calculator offered by a plugin.
+
+    Attributes
+    ----------
+    name : str
+        What the user writes after ``--force-calculator``.
+    summary : str
+        One line for ``phono3py-mlp plugins``.
+    load : callable
+        ``load(path, options) -> Potential``; ``path`` is None where no file is used.
+    train : callable or None
+        ``train(training, test, options, progress) -> TrainedPotential``. None says
+        before any work that this calculator cannot be trained.
+    options : type
+        Frozen dataclass of the options; parsing, ``--help`` and documentation come
+        from it.
+    file_names : tuple of str
+        Names under which a potential is looked for, first match first.
+    obstacle : callable
+        Returns None where the calculator can be used, else why not and the remedy.
+    citation : str
+        What to cite, printed with the results.
+    """
+
+    name: str
+    summary: str
+    load: Callable[[Path | None, Any], Potential]
+    train: Train | None = None
+    options: type = NoOptions
+    file_names: tuple[str, ...] = ()
+    obstacle: Callable[[], str | None] = always_usable
+    citation: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ForceConstantsProblem:
+    """Everything a solver needs.
+
+    Attributes
+    ----------
+    supercell, primitive, symmetry
+        Of the host; ``symmetry`` belongs to the supercell.
+    displacements, forces : ndarray
+        In angstrom and eV/angstrom, shape ``(n, N, 3)``.
+    orders : tuple of int
+        Orders wanted, ``(2,)`` or ``(2, 3)``.
+    is_compact_fc : bool
+        The first atom runs over the primitive cell only.
+    cutoff : mapping of int to float
+        Cutoff distance in angstrom of an order, where there is one.
+    dataset : mapping
+        The host's displacement dataset that the arrays were taken from, for finite
+        differences that pair first and second displacements.
+    options : object
+        The solver's options record.
+    log_level : int
+        0 is silent.
+    """
+
+    supercell: PhonopyAtoms
+    primitive: Primitive
+    symmetry: Symmetry
+    displacements: FloatArray
+    forces: FloatArray
+    orders: tuple[int, ...]
+    is_compact_fc: bool = True
+    cutoff: Mapping[int, float] = field(default_factory=dict)
+    dataset: Mapping[str, Any] = field(default_factory=dict)
+    options: Any = field(default_factory=NoOptions)
+    log_level: int = 0
+
+    def shape(self, order: int) -> tuple[int, ...]:
+        """Return the shape that force constants of this order must have."""
+        n_atoms = len(self.supercell)
+        first = len(self.primitive) if self.is_compact_fc else n_atoms
+        return (first, *(n_atoms,) * (order - 1), *(3,) * order)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForceConstantsSolver:
+    """A force-constants solver offered by a plugin.
+
+    Attributes
+    ----------
+    name : str
+        What the user writes after ``--fc-calculator``.
+    summary : str
+        One line for ``phono3py-mlp plugins``.
+    solve : callable
+        ``solve(problem) -> {2: fc2, 3: fc3}`` with fc2 in eV/angstrom^2, shape
+        ``(N or N_p, N, 3, 3)``, and fc3 in eV/angstrom^3, shape
+        ``(N or N_p, N, N, 3, 3, 3)``.
+    orders : tuple of int
+        Orders it can solve for.
+    options, obstacle, citation
+        As in `ForceCalculator`.
+    """
+
+    name: str
+    summary: str
+    solve: Callable[[ForceConstantsProblem], ForceConstants]
+    orders: tuple[int, ...] = (2, 3)
+    options: type = NoOptions
+    obstacle: Callable[[], str | None] = always_usable
+    citation: str = ""

@@ -1,0 +1,57 @@
+"""Errors that a user can act on.
+
+    MLPError
+    ├── DatasetError        displacements, forces or energies that cannot be used
+    ├── PotentialError      a potential that cannot be trained, read or applied
+    ├── ParameterError      a parameter or option that is unknown or out of range
+    ├── PluginNotFound      a calculator or solver that is not installed
+    ├── PluginFailed        a plugin that broke its contract
+    ├── SolverError         force constants that could not be obtained
+    └── IncompatibleHost    a phono3py that this package cannot bind to
+
+Every message is one line: where, what was found, what was expected, and the remedy.
+Commands print it as ``ERROR: message`` and exit with 1; functions raise it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MLPError(Exception):
+    """Base of all errors raised by this package."""
+
+
+class DatasetError(MLPError):
+    """Displacements, forces or energies that cannot be used."""
+
+
+class PotentialError(MLPError):
+    """A potential that cannot be trained, read or applied to this crystal."""
+
+
+class ParameterError(MLPError, ValueError):
+    """A parameter or option that is unknown, malformed or out of range."""
+
+
+class PluginNotFound(MLPError, ValueError):
+    """A force calculator or force-constants solver that is not installed."""
+
+
+class PluginFailed(MLPError):
+    """A plugin that raised or returned something against its contract."""
+
+
+class SolverError(MLPError):
+    """Force constants that could not be obtained."""
+
+
+class IncompatibleHost(MLPError):
+    """A phono3py whose functions are not those that this package binds to."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the nearest known name, or nothing."""
+    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {nearest[0]!r}?" if nearest else ""

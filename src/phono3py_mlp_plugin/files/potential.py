@@ -1,0 +1,99 @@
+"""Potential files: where they are found, and the provenance they carry.
+
+The potential itself is written by its calculator. In a YAML file the provenance
+follows under a top-level key of its own, which pypolymlp's reader ignores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from phono3py_mlp_plugin.contracts import Potential
+from phono3py_mlp_plugin.files.atomic import open_text, replacing
+
+_KEY = "phono3py_mlp"
+_SUFFIXES = (".yaml", ".pmlp", ".xz", ".gz", ".bz2", ".lzma")
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a potential was made from.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of dataset, split, parameters and format version.
+    calculator : str
+    parameters : dict
+    n_training, n_test, n_features : int
+    rmse : dict
+        Errors of training and test set: energy (eV/atom), force (eV/angstrom).
+    penalties : list of dict
+        The ridge path, failed penalties included.
+    alpha : float or None
+    versions : dict
+    """
+
+    fingerprint: str
+    calculator: str
+    parameters: dict[str, Any]
+    n_training: int
+    n_test: int
+    n_features: int
+    rmse: dict[str, dict[str, float | None]]
+    alpha: float | None = None
+    penalties: list[dict[str, float | None]] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+
+def find_potential(file_names: Sequence[str], folder: Path) -> Path | None:
+    """Return the first potential found in a folder, in the order of the host.
+
+    For each name, the file itself and compressed ones are looked for.
+
+    Examples
+    --------
+    >>> folder = getfixture("tmp_path")
+    >>> (folder / "phono3py.pmlp").touch(); (folder / "polymlp.yaml.xz").touch()
+    >>> find_potential(("polymlp.yaml", "phono3py.pmlp"), folder).name
+    'polymlp.yaml.xz'
+    """
+    for name in file_names:
+        for path in sorted(folder.glob(f"{name}*")):
+            if path.suffix in _SUFFIXES:
+                return path
+    return None
+
+
+def write_potential(potential: Potential, path: Path, provenance: Provenance) -> None:
+    """Write a potential and, where the file is YAML, its provenance."""
+    with replacing(path) as temporary:
+        potential.save(temporary)
+        if path.suffix == ".yaml":
+            with temporary.open("a", encoding="utf-8") as file:
+                file.write("\n")
+                yaml.safe_dump({_KEY: asdict(provenance)}, file, sort_keys=False)
+
+
+def read_provenance(path: Path) -> Provenance | None:
+    """Return what a potential was made from; None where the file does not say."""
+    lines: list[str] = []
+    with open_text(path) as file:
+        for line in file:
+            if lines or line.startswith(f"{_KEY}:"):
+                lines.append(line)
+    if not lines:
+        return None
+    try:
+        record = yaml.safe_load("".join(lines))[_KEY]
+        return Provenance(**record)
+    except (yaml.YAMLError, TypeError, KeyError):
+        return None

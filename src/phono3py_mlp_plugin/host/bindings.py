@@ -1,0 +1,200 @@
+"""Names of the host that this package replaces, and the check that they are as known.
+
+phono3py calls us in the middle of its own import. What is rebound here, at its source,
+is picked up by every later ``from x import y``. Modules of the host that would be
+circular at that moment are reached when a command starts (see `host.command`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from phono3py_mlp_plugin.errors import IncompatibleHost
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One name of the host and what stands in its place.
+
+    Attributes
+    ----------
+    module, name : str
+        Where the host keeps it; a dot in ``name`` leads into a class.
+    parameters : tuple of str
+        Leading parameters that the replacement relies on.
+    replacement : str
+        ``module:attribute`` of this package, imported at the first call.
+    """
+
+    module: str
+    name: str
+    parameters: tuple[str, ...]
+    replacement: str
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.name}"
+
+
+BINDINGS = (
+    Binding(
+        "phono3py.api_phono3py",
+        "PhonopyMLP",
+        ("mlp", "log_level"),
+        "phono3py_mlp_plugin.host.mlp:make_mlp",
+    ),
+    Binding(
+        "phonopy.cui.load_helper",
+        "develop_or_load_pypolymlp",
+        ("phonon", "mlp_params", "mlp_filename", "log_level"),
+        "phono3py_mlp_plugin.host.mlp:develop_or_load",
+    ),
+    Binding(
+        "phonopy.interface.fc_calculator",
+        "FCSolver._set_fc_solver",
+        ("self", "fc_calculator_name"),
+        "phono3py_mlp_plugin.host.solvers:set_fc_solver",
+    ),
+    Binding(
+        "phono3py.interface.fc_calculator",
+        "extract_fc2_fc3_calculators",
+        ("fc_calculator", "order"),
+        "phono3py_mlp_plugin.host.solvers:extract_fc2_fc3_calculators",
+    ),
+    Binding(
+        "phono3py.interface.fc_calculator",
+        "get_fc_calculator_params",
+        (
+            "fc_calculator",
+            "fc_calculator_options",
+            "cutoff_pair_distance",
+            "log_level",
+        ),
+        "phono3py_mlp_plugin.host.solvers:get_fc_calculator_params",
+    ),
+    Binding(
+        "phono3py.cui.phono3py_argparse",
+        "get_run_parser",
+        (),
+        "phono3py_mlp_plugin.host.command:get_run_parser",
+    ),
+)
+
+COMMAND_BINDINGS = (
+    Binding(
+        "phono3py.cui.phono3py_script",
+        "_read_phono3py_settings",
+        ("args", "argparse_control", "log_level"),
+        "phono3py_mlp_plugin.host.run:Run.read_settings",
+    ),
+    Binding(
+        "phono3py.cui.phono3py_script",
+        "load_fc2_and_fc3",
+        ("ph3py", "fc3_filename", "fc2_filename", "read_fc3", "read_fc2", "log_level"),
+        "phono3py_mlp_plugin.host.run:Run.load_force_constants",
+    ),
+    Binding(
+        "phono3py.cui.phono3py_script",
+        "_run_pypolymlp",
+        (
+            "ph3py",
+            "settings",
+            "confs_dict",
+            "output_yaml_filename",
+            "mlp_eval_filename",
+            "log_level",
+        ),
+        "phono3py_mlp_plugin.host.run:Run.run_force_calculator",
+    ),
+    Binding(
+        "phono3py.cui.phono3py_script",
+        "_produce_force_constants",
+        ("ph3py", "settings", "log_level", "load_phono3py_yaml"),
+        "phono3py_mlp_plugin.host.run:Run.produce_force_constants",
+    ),
+)
+
+_originals: dict[str, Any] = {}
+
+
+def bindings() -> tuple[Binding, ...]:
+    """Return all names of the host that this package relies on."""
+    return BINDINGS + COMMAND_BINDINGS
+
+
+def is_bound() -> bool:
+    """Return whether `bind` has succeeded in this process."""
+    return bool(_originals)
+
+
+def bind() -> None:
+    """Replace the host's names by ours.
+
+    Raises
+    ------
+    IncompatibleHost
+        A name is missing or has another signature; nothing is replaced then.
+    """
+    if is_bound():
+        return
+    found = {str(b): check(b) for b in BINDINGS}
+    for binding in BINDINGS:
+        owner, attribute = _owner(binding)
+        setattr(owner, attribute, _lazy(binding, found[str(binding)]))
+    _originals.update(found)
+
+
+def original(name: str) -> Any:
+    """Return the host's own object behind a bound name, ``module:name``."""
+    return _originals[name]
+
+
+def check(binding: Binding) -> Any:
+    """Return the host's object after comparing its signature.
+
+    Raises
+    ------
+    IncompatibleHost
+        It is missing or has another signature.
+    """
+    host = f"phono3py {importlib.metadata.version('phono3py')}"
+    remedy = "Install phono3py >= 4.4, or a newer phono3py-mlp-plugin."
+    try:
+        owner, attribute = _owner(binding)
+        found = getattr(owner, attribute)
+    except (ImportError, AttributeError) as error:
+        raise IncompatibleHost(
+            f"{host} has no {binding} ({error}). {remedy}"
+        ) from error
+    parameters = tuple(inspect.signature(found).parameters)
+    if parameters[: len(binding.parameters)] != binding.parameters:
+        raise IncompatibleHost(
+            f"{binding} of {host} takes ({', '.join(parameters)}); "
+            f"expected ({', '.join(binding.parameters)}). {remedy}"
+        )
+    return found
+
+
+def _owner(binding: Binding) -> tuple[Any, str]:
+    *path, attribute = binding.name.split(".")
+    owner = importlib.import_module(binding.module)
+    for name in path:
+        owner = getattr(owner, name)
+    return owner, attribute
+
+
+def _lazy(binding: Binding, replaced: Any) -> Callable[..., Any]:
+    """Return a function that imports the replacement when it is first called."""
+    module, _, attribute = binding.replacement.partition(":")
+
+    def replacement(*args: Any, **kwargs: Any) -> Any:
+        return getattr(importlib.import_module(module), attribute)(*args, **kwargs)
+
+    replacement.__name__ = getattr(replaced, "__name__", attribute)
+    replacement.__doc__ = getattr(replaced, "__doc__", None)
+    replacement.__wrapped__ = replaced  # type: ignore[attr-defined]
+    return replacement

@@ -1,0 +1,310 @@
+"""The host's PhonopyMLP on top of force-calculator plugins."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from phonopy.interface.mlp import PhonopyMLP
+
+from phono3py_mlp_plugin.contracts import Dataset, Potential
+from phono3py_mlp_plugin.errors import DatasetError, PotentialError
+from phono3py_mlp_plugin.files import (
+    Provenance,
+    back_up,
+    find_potential,
+    fingerprint,
+    open_text,
+    read_provenance,
+    write_potential,
+)
+from phono3py_mlp_plugin.host.bindings import original
+from phono3py_mlp_plugin.host.output import error_table, progress, ridge_lines, show
+from phono3py_mlp_plugin.workflow import (
+    Request,
+    decide_potential,
+    evaluate,
+    read_dataset,
+    request_calculator,
+    root_mean_square_errors,
+    split_dataset,
+    train,
+    training_fingerprint,
+)
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+    from phonopy.structure.atoms import PhonopyAtoms
+
+DEFAULT_CALCULATOR = "pypolymlp"
+DEFAULT_FILE = "polymlp.yaml"
+
+
+class PluginMLP(PhonopyMLP):
+    """What ``Phono3py.mlp`` is: a potential of any force calculator.
+
+    Attributes
+    ----------
+    calculator : str
+    potential : Potential or None
+    provenance : Provenance or None
+        None for a potential that was read and does not say.
+    origin : str or None
+        Fingerprint of what decides the potential's forces.
+    """
+
+    def __init__(self, mlp: Any = None, log_level: int = 0) -> None:
+        super().__init__(mlp=mlp, log_level=log_level)
+        self.calculator = DEFAULT_CALCULATOR
+        self.potential: Potential | None = None
+        self.provenance: Provenance | None = None
+        self.origin: str | None = None
+
+    @property
+    def mlp(self) -> Any:
+        """The native object of the library behind the potential, where it has one."""
+        if self.potential is None:
+            return self._mlp
+        return getattr(self.potential, "polymlp", self.potential)
+
+    def develop(
+        self,
+        mlp_dataset: Any,
+        supercell: PhonopyAtoms,
+        params: Any = None,
+        test_size: float = 0.1,
+    ) -> None:
+        """Train on displacements, forces and energies of one supercell."""
+        dataset = read_dataset(mlp_dataset, supercell, "mlp_dataset")
+        if dataset is None:
+            raise DatasetError("mlp_dataset: forces are missing; training needs them.")
+        request = request_calculator(self.calculator, _by_name(params), "mlp_params")
+        self.train(request, dataset, test_size)
+
+    def train(self, request: Request, dataset: Dataset, test_size: float = 0.1) -> None:
+        """Train as requested."""
+        split = split_dataset(len(dataset), request.ntrain, request.ntest, test_size)
+        training = train(request, dataset, split, progress(self._log_level))
+        self.calculator = request.calculator.name
+        self.potential = training.potential
+        self.provenance = training.provenance
+        self.origin = training.provenance.fingerprint
+
+    def load(self, filename: str | os.PathLike[str] | None = None) -> PluginMLP:
+        """Read a potential of the default calculator."""
+        path = Path(DEFAULT_FILE if filename is None else filename)
+        return self.read(request_calculator(self.calculator), path)
+
+    def read(self, request: Request, path: Path | None) -> PluginMLP:
+        """Read a potential from a file, or make one that needs none."""
+        if path is not None and not path.is_file():
+            raise PotentialError(
+                f'"{path}" is not found. Train a potential or name one.'
+            )
+        self.calculator = request.calculator.name
+        self.potential = request.calculator.load(path, request.options)
+        self.provenance = None if path is None else read_provenance(path)
+        self.origin = _origin(request, path, self.provenance)
+        return self
+
+    def save(
+        self, filename: str | os.PathLike[str] | None = None, optimal: bool = True
+    ) -> None:
+        """Write the potential, with its provenance where it was trained here."""
+        del optimal  # An option of the training; the potential knows.
+        if self.potential is None:
+            raise PotentialError("there is no potential to save; train or load one.")
+        path = Path(DEFAULT_FILE if filename is None else filename)
+        if self.provenance is None:
+            self.potential.save(path)
+        else:
+            write_potential(self.potential, path, self.provenance)
+
+    def evaluate(
+        self, supercells_with_displacements: Sequence[PhonopyAtoms | None]
+    ) -> tuple[Any, Any, Any]:
+        """Return energies (n,), forces (n, N, 3) and the host's six stresses (n, 6).
+
+        The stresses are in eV per supercell, xx yy zz xy yz zx, positive under
+        compression, as the host has them; zero where the calculator gives none.
+        """
+        if self.potential is None:
+            raise PotentialError(
+                "there is no potential to evaluate; train or load one."
+            )
+        cells = list(supercells_with_displacements)
+        result = evaluate(
+            self.calculator, self.potential, cells, progress(self._log_level)
+        )
+        stresses = np.zeros((len(cells), 6))
+        if result.stresses is not None:
+            volumes = np.array([0.0 if c is None else c.volume for c in cells])
+            virials = -result.stresses * volumes[:, None, None]
+            stresses = virials[:, (0, 1, 2, 0, 1, 2), (0, 1, 2, 1, 2, 0)]
+        return result.energies, result.forces, stresses
+
+
+def make_mlp(mlp: Any = None, log_level: int = 0) -> PluginMLP:
+    """Stand for ``PhonopyMLP(...)`` inside the host's Phono3py."""
+    return PluginMLP(mlp=mlp, log_level=log_level)
+
+
+def develop_or_load(
+    phonon: Any,
+    mlp_params: Any = None,
+    mlp_filename: str | os.PathLike[str] | None = None,
+    log_level: int = 0,
+) -> None:
+    """Stand for the host's function of phono3py.load; phonopy keeps its own."""
+    from phono3py import Phono3py
+
+    if not isinstance(phonon, Phono3py):
+        original("phonopy.cui.load_helper:develop_or_load_pypolymlp")(
+            phonon,
+            mlp_params=mlp_params,
+            mlp_filename=mlp_filename,
+            log_level=log_level,
+        )
+        return
+    request = request_calculator(DEFAULT_CALCULATOR, _by_name(mlp_params), "mlp_params")
+    path = None if mlp_filename is None else Path(mlp_filename)
+    obtain_potential(phonon, request, path, log_level)
+
+
+def obtain_potential(
+    ph3: Phono3py, request: Request, path: Path | None, log_level: int
+) -> None:
+    """Give ``ph3`` the potential asked for: read, used again, or trained and saved.
+
+    Parameters
+    ----------
+    ph3 : Phono3py
+        Its ``mlp_dataset`` is what there is to train on; None where there is nothing.
+    request : Request
+    path : Path or None
+        The potential file that the user named: it is used as it is.
+    log_level : int
+    """
+    calculator = request.calculator
+    show(
+        [
+            f" {calculator.name} start ".center(76, "-"),
+            calculator.summary[0].upper() + calculator.summary[1:] + ".",
+            *([f"Please cite: {calculator.citation}."] if calculator.citation else []),
+        ],
+        log_level,
+    )
+    mlp = PluginMLP(log_level=log_level)
+    dataset = read_dataset(ph3.mlp_dataset, ph3.supercell)
+    if path is None and calculator.train is not None and dataset is not None:
+        _reuse_or_train(mlp, request, dataset, log_level)
+    else:
+        _read(mlp, request, path, dataset, log_level)
+    ph3.mlp = mlp
+    show([f" {calculator.name} end ".center(76, "-")], log_level)
+
+
+def _reuse_or_train(
+    mlp: PluginMLP, request: Request, dataset: Dataset, log_level: int
+) -> None:
+    """Use the potential in the folder where it is the one asked for, else train it."""
+    names = request.calculator.file_names
+    found = find_potential(names, Path())
+    split = split_dataset(len(dataset), request.ntrain, request.ntest)
+    if found is not None:
+        decision = decide_potential(
+            found,
+            read_provenance(found),
+            training_fingerprint(request, dataset, split),
+        )
+        show([decision.reason], log_level)
+        if decision.reuse:
+            mlp.read(request, found)
+            _show_provenance(mlp, log_level)
+            return
+    show(
+        [
+            "Parameters:",
+            *(f"  {k}: {v}" for k, v in dataclasses.asdict(request.options).items()),
+            f"Training on {len(split.training)} supercells (the first), testing on "
+            f"{len(split.test)} (the last) of {len(dataset)}...",
+        ],
+        log_level,
+    )
+    mlp.train(request, dataset)
+    target = Path(names[0] if names else f"{request.calculator.name}.potential")
+    if found == target:
+        show([f'The old potential is kept as "{back_up(target)}".'], log_level)
+    mlp.save(target)
+    _show_provenance(mlp, log_level)
+    show([f'The potential was written into "{target}".'], log_level)
+
+
+def _read(
+    mlp: PluginMLP,
+    request: Request,
+    path: Path | None,
+    dataset: Dataset | None,
+    log_level: int,
+) -> None:
+    """Read the potential named or found, and compare it with the dataset."""
+    names = request.calculator.file_names
+    found = path or find_potential(names, Path())
+    if found is None and names:
+        raise DatasetError(
+            f"there is neither a dataset with forces to train on nor a potential "
+            f"({', '.join(names)}). Give phono3py_params.yaml, or --mlp-file FILE."
+        )
+    mlp.read(request, found)
+    if found is not None:
+        obsolete = " (this format is obsolete)" if ".pmlp" in found.name else ""
+        show([f'The potential was read from "{found}"{obsolete}.'], log_level)
+    _show_provenance(mlp, log_level)
+    if dataset is not None:
+        assert mlp.potential is not None
+        result = evaluate(
+            mlp.calculator, mlp.potential, dataset.supercells(), progress(log_level)
+        )
+        rmse = root_mean_square_errors(dataset, result)
+        show(
+            [
+                f"The {len(dataset)} supercells of the dataset are not trained on; "
+                f"forces differ from theirs by {rmse['force']:.6f} eV/angstrom (rms)."
+            ],
+            log_level,
+        )
+
+
+def _show_provenance(mlp: PluginMLP, log_level: int) -> None:
+    if mlp.provenance is not None:
+        show([*ridge_lines(mlp.provenance), *error_table(mlp.provenance)], log_level)
+
+
+def _origin(request: Request, path: Path | None, provenance: Provenance | None) -> str:
+    """Return the fingerprint of what decides the forces of a potential."""
+    if provenance is not None:
+        return provenance.fingerprint
+    content: dict[str, Any] = {
+        "calculator": request.calculator.name,
+        "options": request.options,
+    }
+    if path is not None:
+        with open_text(path) as file:
+            content["file"] = file.read()
+    return fingerprint(content)
+
+
+def _by_name(params: Any) -> str | Mapping[str, Any] | None:
+    """Return the host's parameters as text or by name, those not set left out."""
+    if params is None or isinstance(params, str | Mapping):
+        return params
+    if dataclasses.is_dataclass(params) and not isinstance(params, type):
+        return dataclasses.asdict(params)
+    raise DatasetError(
+        f"mlp_params is a {type(params).__name__}; expected text, a dict or "
+        "PypolymlpParams."
+    )

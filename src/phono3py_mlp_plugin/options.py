@@ -1,0 +1,221 @@
+"""Text to an options record, strictly; an options record to help.
+
+An options record is a frozen dataclass whose fields all have defaults. The text is
+``"key = value, key = value"``; a value of several items separates them by spaces.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar
+
+from phono3py_mlp_plugin.errors import ParameterError, did_you_mean
+
+Record = TypeVar("Record")
+
+KEYWORDS = "keywords"
+"""Metadata key of a ``dict`` field that takes every key the record does not name."""
+
+_TRUE = ("true", ".true.", "yes", "on", "1")
+_FALSE = ("false", ".false.", "no", "off", "0")
+
+
+def split_items(text: str, where: str) -> dict[str, str]:
+    """Return the ``key = value`` items of a text.
+
+    Raises
+    ------
+    ParameterError
+        An item has no ``=``, no key or no value, or a key is given twice.
+
+    Examples
+    --------
+    >>> split_items("cutoff = 5.0, gtinv_maxl=4 4", "--mlp-params")
+    {'cutoff': '5.0', 'gtinv_maxl': '4 4'}
+    """
+    items: dict[str, str] = {}
+    for item in text.split(","):
+        if not item.strip():
+            continue
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if not (key and equals and value):
+            raise ParameterError(
+                f"{where}: {item.strip()!r} is not of the form 'key = value'."
+            )
+        if key in items:
+            raise ParameterError(f"{where}: {key!r} is given twice.")
+        items[key] = value
+    return items
+
+
+def parse_options(
+    values: Mapping[str, Any], record: type[Record], where: str
+) -> Record:
+    """Return the options record made from text or typed values.
+
+    Parameters
+    ----------
+    values : mapping
+        Values by name, as text or already of the field's type.
+    record : type
+        Frozen dataclass; the types of its fields decide how text is read.
+    where : str
+        Named in error messages, e.g. ``"--mlp-params"``.
+
+    Raises
+    ------
+    ParameterError
+        Unknown name, text that is not of the field's type, or a value that the
+        record itself refuses.
+
+    Examples
+    --------
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Options:
+    ...     cutoff: float = 8.0
+    ...     gtinv_maxl: tuple[int, ...] = (8, 8)
+    >>> parse_options({"cutoff": "5"}, Options, "--mlp-params").cutoff
+    5.0
+    >>> parse_options({"cutof": "5"}, Options, "--mlp-params")
+    Traceback (most recent call last):
+    ...
+    phono3py_mlp_plugin.errors.ParameterError: --mlp-params: unknown parameter \
+'cutof'. Did you mean 'cutoff'?
+    """
+    hints = typing.get_type_hints(record)
+    fields = {f.name: f for f in dataclasses.fields(record)}  # type: ignore[arg-type]
+    catch_all = next((n for n, f in fields.items() if f.metadata.get(KEYWORDS)), None)
+    arguments: dict[str, Any] = {}
+    keywords: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in fields and name != catch_all:
+            arguments[name] = _convert(value, hints[name], f"{where}: {name}")
+        elif catch_all is not None:
+            keywords[name] = _literal(value)
+        else:
+            known = ", ".join(fields) or "none"
+            raise ParameterError(
+                f"{where}: unknown parameter {name!r}."
+                + (did_you_mean(name, fields) or f" Known: {known}.")
+            )
+    if catch_all is not None:
+        arguments[catch_all] = keywords
+    try:
+        return record(**arguments)
+    except ParameterError as error:
+        raise ParameterError(f"{where}: {error}") from None
+
+
+def describe_options(record: type) -> list[tuple[str, str, str]]:
+    """Return name, default and help of every option of a record."""
+    rows = []
+    for item in dataclasses.fields(record):
+        default = item.default
+        if default is dataclasses.MISSING:
+            factory = item.default_factory
+            default = factory() if factory is not dataclasses.MISSING else ""
+        text = " ".join(map(str, default)) if isinstance(default, tuple) else default
+        rows.append((item.name, str(text), str(item.metadata.get("help", ""))))
+    return rows
+
+
+def _literal(value: Any) -> Any:
+    """Return a Python literal where the text is one, else the text."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    arguments = typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        (hint,) = (a for a in arguments if a is not type(None))
+        return _convert(value, hint, where)
+    if origin is Literal:
+        converted = _convert(value, type(arguments[0]), where)
+        if converted not in arguments:
+            raise _mismatch(where, value, "one of " + ", ".join(map(str, arguments)))
+        return converted
+    if origin is tuple:
+        return _convert_tuple(value, arguments, where)
+    if origin is dict:
+        return _convert_dict(value, arguments, where)
+    return _SCALARS[hint](value, where)
+
+
+def _convert_tuple(
+    value: Any, arguments: tuple[Any, ...], where: str
+) -> tuple[Any, ...]:
+    items = value.split() if isinstance(value, str) else list(value)
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        arguments = (arguments[0],) * len(items)
+    if len(items) != len(arguments):
+        raise _mismatch(where, value, f"{len(arguments)} values")
+    return tuple(_convert(i, a, where) for i, a in zip(items, arguments, strict=True))
+
+
+def _convert_dict(value: Any, arguments: tuple[Any, ...], where: str) -> dict[Any, Any]:
+    if isinstance(value, str):
+        items = value.split()
+        if len(items) % 2:
+            raise _mismatch(where, value, "pairs of name and value")
+        value = dict(zip(items[::2], items[1::2], strict=True))
+    key_type, value_type = arguments
+    return {
+        _convert(k, key_type, where): _convert(v, value_type, where)
+        for k, v in value.items()
+    }
+
+
+def _bool(value: Any, where: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).lower()
+    if text in _TRUE + _FALSE:
+        return text in _TRUE
+    raise _mismatch(where, value, "true or false")
+
+
+def _int(value: Any, where: str) -> int:
+    try:
+        if isinstance(value, str):
+            return int(value)
+        if not isinstance(value, bool) and int(value) == value:
+            return int(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise _mismatch(where, value, "an integer")
+
+
+def _float(value: Any, where: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise _mismatch(where, value, "a number") from None
+    if number != number or number in (float("inf"), float("-inf")):
+        raise _mismatch(where, value, "a finite number")
+    return number
+
+
+_SCALARS: dict[Any, Callable[[Any, str], Any]] = {
+    bool: _bool,
+    int: _int,
+    float: _float,
+    str: lambda value, _where: str(value),
+}
+
+
+def _mismatch(where: str, found: Any, expected: str) -> ParameterError:
+    return ParameterError(f"{where} = {found}; expected {expected}.")

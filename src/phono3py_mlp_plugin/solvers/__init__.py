@@ -1,0 +1,1 @@
+"""Force-constants solvers that come with this package, one file each."""

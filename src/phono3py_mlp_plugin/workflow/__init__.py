@@ -1,0 +1,34 @@
+"""The steps from a dataset to force constants, as plain functions on plain data."""
+
+from phono3py_mlp_plugin.workflow.dataset import Split, read_dataset, split_dataset
+from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
+from phono3py_mlp_plugin.workflow.request import (
+    Request,
+    SolverRequest,
+    request_calculator,
+    request_solver,
+)
+from phono3py_mlp_plugin.workflow.reuse import (
+    Decision,
+    decide_force_constants,
+    decide_potential,
+)
+from phono3py_mlp_plugin.workflow.train import Training, train, training_fingerprint
+
+__all__ = [
+    "Decision",
+    "Request",
+    "SolverRequest",
+    "Split",
+    "Training",
+    "decide_force_constants",
+    "decide_potential",
+    "evaluate",
+    "read_dataset",
+    "request_calculator",
+    "request_solver",
+    "root_mean_square_errors",
+    "split_dataset",
+    "train",
+    "training_fingerprint",
+]

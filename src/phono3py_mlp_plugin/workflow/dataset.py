@@ -1,0 +1,164 @@
+"""The dataset: taken from the host's dict, checked, split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phono3py_mlp_plugin.contracts import Dataset
+from phono3py_mlp_plugin.errors import DatasetError, ParameterError
+
+if TYPE_CHECKING:
+    from phonopy.structure.atoms import PhonopyAtoms
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Which snapshots train and which test: the head and the tail of the dataset."""
+
+    training: NDArray[np.intp]
+    test: NDArray[np.intp]
+
+
+def read_dataset(
+    dataset: Mapping[str, Any] | None, supercell: PhonopyAtoms, where: str = "dataset"
+) -> Dataset | None:
+    """Return displacements, forces and energies of the host's dataset.
+
+    Parameters
+    ----------
+    dataset : mapping or None
+        Of type 1 (``first_atoms``) or type 2 (``displacements``).
+    supercell : PhonopyAtoms
+        The supercell without displacements.
+    where : str
+        Named in error messages.
+
+    Returns
+    -------
+    Dataset or None
+        None where there are no forces.
+
+    Raises
+    ------
+    DatasetError
+        Shapes do not fit the supercell, or a number is not finite.
+    """
+    if dataset is None:
+        return None
+    if "first_atoms" in dataset:
+        arrays = _from_first_atoms(dataset["first_atoms"], len(supercell))
+    else:
+        arrays = (
+            dataset.get("displacements"),
+            dataset.get("forces"),
+            dataset.get("supercell_energies"),
+        )
+    displacements, forces, energies = arrays
+    if forces is None:
+        return None
+    shape = (len(forces), len(supercell), 3)
+    return Dataset(
+        supercell,
+        _checked(displacements, shape, f"{where}: displacements"),
+        _checked(forces, shape, f"{where}: forces"),
+        None
+        if energies is None
+        else _checked(energies, shape[:1], f"{where}: energies"),
+    )
+
+
+def split_dataset(
+    n: int, ntrain: int | None = None, ntest: int | None = None, test_size: float = 0.1
+) -> Split:
+    """Return head and tail of ``n`` snapshots.
+
+    Parameters
+    ----------
+    n : int
+        Number of snapshots.
+    ntrain, ntest : int, optional
+        Number of the first and of the last snapshots. Where one is given, the other
+        takes the rest.
+    test_size : float
+        Fraction of the test set where neither is given.
+
+    Raises
+    ------
+    ParameterError
+        A set would be empty, or the two would overlap.
+
+    Examples
+    --------
+    >>> split = split_dataset(100, ntrain=20, ntest=20)
+    >>> split.training[[0, -1]].tolist(), split.test[[0, -1]].tolist()
+    ([0, 19], [80, 99])
+    """
+    if n < 2:
+        raise ParameterError(
+            f"{n} supercell has forces; at least 2 are needed, one of them for testing."
+        )
+    if ntrain is None and ntest is None:
+        ntrain = int(n * (1 - test_size))
+    if ntrain is None:
+        ntrain = n - _positive("ntest", ntest, n)
+    if ntest is None:
+        ntest = n - _positive("ntrain", ntrain, n)
+    _positive("ntrain", ntrain, n)
+    _positive("ntest", ntest, n)
+    if ntrain + ntest > n:
+        raise ParameterError(
+            f"ntrain + ntest = {ntrain} + {ntest}; the dataset has {n} supercells, so "
+            "that training and test set would overlap. Lower one of them."
+        )
+    return Split(np.arange(ntrain), np.arange(n - ntest, n))
+
+
+def _positive(name: str, value: int | None, n: int) -> int:
+    if value is None or not 0 < value < n:
+        raise ParameterError(
+            f"{name} = {value}; expected 1 to {n - 1} of the {n} supercells."
+        )
+    return value
+
+
+def _from_first_atoms(first_atoms: Any, n_atoms: int) -> tuple[Any, Any, Any]:
+    """Return arrays of a type-1 dataset, skipping pairs beyond the cutoff."""
+    displacements, forces, energies = [], [], []
+    for first in first_atoms:
+        one = np.zeros((n_atoms, 3))
+        one[first["number"]] = first["displacement"]
+        entries = [(one, first)]
+        for second in first.get("second_atoms", ()):
+            if second.get("included", True):
+                two = one.copy()
+                two[second["number"]] += second["displacement"]
+                entries.append((two, second))
+        for displacement, entry in entries:
+            if "forces" not in entry:
+                return None, None, None
+            displacements.append(displacement)
+            forces.append(entry["forces"])
+            energies.append(entry.get("supercell_energy"))
+    complete = all(energy is not None for energy in energies)
+    return np.array(displacements), np.array(forces), energies if complete else None
+
+
+def _checked(values: Any, shape: tuple[int, ...], where: str) -> Any:
+    array = np.array(values, dtype="double", order="C")
+    if array.shape != shape:
+        raise DatasetError(
+            f"{where}: shape = {array.shape}; expected {shape}. "
+            "Was the dataset made for this supercell?"
+        )
+    finite = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+    if not finite.all():
+        raise DatasetError(
+            f"{where}: snapshot {int(np.argmin(finite)) + 1} holds a number that is "
+            "not finite. Compute it again or leave it out."
+        )
+    return array

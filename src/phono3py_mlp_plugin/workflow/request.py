@@ -1,0 +1,104 @@
+"""What the user asked of plugins, checked before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from phono3py_mlp_plugin.contracts import ForceCalculator, ForceConstantsSolver
+from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.options import parse_options, split_items
+from phono3py_mlp_plugin.plugins import registry
+
+
+@dataclass(frozen=True)
+class _SplitOptions:
+    ntrain: int | None = None
+    ntest: int | None = None
+
+
+_SPLIT_NAMES = ("ntrain", "ntest")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A force calculator with its options, and how to split the dataset."""
+
+    calculator: ForceCalculator
+    options: Any
+    ntrain: int | None = None
+    ntest: int | None = None
+
+
+@dataclass(frozen=True)
+class SolverRequest:
+    """A force-constants solver with its options and cutoffs (angstrom) by order."""
+
+    solver: ForceConstantsSolver
+    options: Any
+    cutoff: Mapping[int, float] = field(default_factory=dict)
+
+
+def request_calculator(
+    name: str, options: str | Mapping[str, Any] | None = None, where: str = "options"
+) -> Request:
+    """Return the calculator of this name with its options.
+
+    ``ntrain`` and ``ntest`` among the options say how the dataset is split.
+
+    Raises
+    ------
+    PluginNotFound
+        No usable calculator has this name.
+    ParameterError
+        An option is unknown or out of range.
+    """
+    calculator = registry().force_calculator(name)
+    values = _by_name(options, where)
+    sizes = {key: values.pop(key) for key in _SPLIT_NAMES if key in values}
+    if sizes and calculator.train is None:
+        raise ParameterError(
+            f"{where}: {next(iter(sizes))!r} is for calculators that are trained; "
+            f"{name!r} is not."
+        )
+    split = parse_options(sizes, _SplitOptions, where)
+    record: Any = parse_options(values, calculator.options, where)
+    return Request(calculator, record, split.ntrain, split.ntest)
+
+
+def request_solver(
+    name: str,
+    options: str | Mapping[str, Any] | None = None,
+    order: int = 3,
+    where: str = "--fc-calculator-options",
+) -> SolverRequest:
+    """Return the solver of this name with its options.
+
+    ``cutoff`` among the options (angstrom) is for the given order.
+
+    Raises
+    ------
+    PluginNotFound, ParameterError
+        As `request_calculator`.
+    """
+    solver = registry().force_constants_solver(name)
+    values = _by_name(options, where)
+    cutoff: dict[int, float] = {}
+    if "cutoff" in values:
+        text = values.pop("cutoff")
+        try:
+            cutoff[order] = float(text)
+        except (TypeError, ValueError):
+            raise ParameterError(
+                f"{where}: cutoff = {text}; expected a length in angstrom."
+            ) from None
+    return SolverRequest(solver, parse_options(values, solver.options, where), cutoff)
+
+
+def _by_name(options: str | Mapping[str, Any] | None, where: str) -> dict[str, Any]:
+    if options is None:
+        return {}
+    if isinstance(options, str):
+        return dict(split_items(options, where))
+    return {key: value for key, value in options.items() if value is not None}

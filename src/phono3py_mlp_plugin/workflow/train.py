@@ -1,0 +1,135 @@
+"""Training a potential, and what it was made from."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from phono3py_mlp_plugin.contracts import Dataset, Potential, Progress, no_progress
+from phono3py_mlp_plugin.errors import MLPError, ParameterError, PluginFailed
+from phono3py_mlp_plugin.files import Provenance, fingerprint, write_potential
+from phono3py_mlp_plugin.files.potential import FORMAT_VERSION
+from phono3py_mlp_plugin.plugins import DISTRIBUTION, one_line
+from phono3py_mlp_plugin.workflow.dataset import Split
+from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
+from phono3py_mlp_plugin.workflow.request import Request
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A trained potential and its provenance.
+
+    Attributes
+    ----------
+    potential : Potential
+    provenance : Provenance
+        Split, parameters, errors, ridge path, versions.
+    """
+
+    potential: Potential
+    provenance: Provenance
+
+    def save(self, path: str | Path) -> None:
+        """Write the potential with its provenance; whole or not at all."""
+        write_potential(self.potential, Path(path), self.provenance)
+
+
+def train(
+    request: Request, dataset: Dataset, split: Split, progress: Progress = no_progress
+) -> Training:
+    """Train a potential and measure its errors on both sets.
+
+    Parameters
+    ----------
+    request : Request
+        Calculator and options.
+    dataset : Dataset
+    split : Split
+    progress : Progress
+
+    Raises
+    ------
+    ParameterError
+        The calculator cannot be trained.
+    PluginFailed
+        Its training raised.
+    """
+    calculator = request.calculator
+    if calculator.train is None:
+        raise ParameterError(
+            f"force calculator {calculator.name!r} cannot be trained; it is used as it "
+            "is."
+        )
+    training, test = dataset.select(split.training), dataset.select(split.test)
+    try:
+        trained = calculator.train(training, test, request.options, progress)
+    except MLPError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginFailed(
+            f"force calculator {calculator.name!r} failed in training: "
+            f"{one_line(error)}"
+        ) from error
+    rmse = {
+        name: root_mean_square_errors(
+            part,
+            evaluate(
+                calculator.name,
+                trained.potential,
+                part.supercells(),
+                progress,
+                f"Evaluating the {name} set",
+            ),
+        )
+        for name, part in (("training", training), ("test", test))
+    }
+    provenance = Provenance(
+        fingerprint=training_fingerprint(request, dataset, split),
+        calculator=calculator.name,
+        parameters=_plain(asdict(request.options)),
+        n_training=len(training),
+        n_test=len(test),
+        n_features=trained.n_features,
+        rmse=rmse,
+        alpha=trained.alpha,
+        penalties=[asdict(penalty) for penalty in trained.penalties],
+        versions=_versions(calculator.name),
+    )
+    return Training(trained.potential, provenance)
+
+
+def training_fingerprint(request: Request, dataset: Dataset, split: Split) -> str:
+    """Return the fingerprint of all that decides what a training yields."""
+    cell = dataset.supercell
+    return fingerprint(
+        {
+            "format": FORMAT_VERSION,
+            "calculator": request.calculator.name,
+            "options": request.options,
+            "lattice": cell.cell,
+            "positions": cell.scaled_positions,
+            "symbols": list(cell.symbols),
+            "displacements": dataset.displacements,
+            "forces": dataset.forces,
+            "energies": dataset.energies,
+            "training": split.training,
+            "test": split.test,
+        }
+    )
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options as YAML knows them: lists for tuples."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()}
+
+
+def _versions(calculator: str) -> dict[str, str]:
+    versions = {}
+    for name in (DISTRIBUTION, "phono3py", calculator):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
