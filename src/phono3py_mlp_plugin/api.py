@@ -61,13 +61,21 @@ def train(
 
     Examples
     --------
+    A tiny model on supercells of an analytic reference potential:
+
+    >>> from phono3py import Phono3py
     >>> import phono3py_mlp_plugin as mlp
-    >>> ph3 = getfixture("argon")
-    >>> mlp.train(ph3, "ase")
-    Traceback (most recent call last):
-    ...
-    phono3py_mlp_plugin.errors.ParameterError: force calculator 'ase' cannot be \
-trained; it is used as it is.
+    >>> from phono3py_mlp_plugin.reference import nacl_dataset
+    >>> unitcell, data = nacl_dataset(40, repeats=1)
+    >>> ph3 = Phono3py(unitcell, supercell_matrix=[1, 1, 1], primitive_matrix="F")
+    >>> ph3.mlp_dataset = {
+    ...     "displacements": data.displacements,
+    ...     "forces": data.forces,
+    ...     "supercell_energies": data.energies,
+    ... }
+    >>> training = mlp.train(ph3, options={"gtinv_maxl": (2, 2), "ntest": 10})
+    >>> training.provenance.rmse["test"]["force"] < 1e-3
+    True
     """
     request = workflow.request_calculator(calculator, options)
     source = ph3.dataset if ph3.mlp_dataset is None else ph3.mlp_dataset
@@ -103,14 +111,14 @@ def load_potential(
     Examples
     --------
     >>> import phono3py_mlp_plugin as mlp
+    >>> from phono3py_mlp_plugin.reference import nacl_dataset
     >>> potential = mlp.load_potential(
     ...     calculator="ase",
-    ...     options="calculator = ase.calculators.lj:LennardJones, sigma = 3.4, "
-    ...     "epsilon = 0.0104, rc = 8.0",
+    ...     options="calculator = ase.calculators.lj:LennardJones, sigma = 2.4, rc = 6",
     ... )
-    >>> argon = getfixture("argon")
-    >>> potential.evaluate([argon.supercell]).forces.shape
-    (1, 32, 3)
+    >>> unitcell, _ = nacl_dataset(1, repeats=1)
+    >>> potential.evaluate([unitcell]).forces.shape
+    (1, 8, 3)
     """
     request = workflow.request_calculator(calculator, options)
     names = request.calculator.file_names
@@ -144,13 +152,15 @@ def evaluate(
 
     Examples
     --------
+    >>> from phono3py import Phono3py
     >>> import phono3py_mlp_plugin as mlp
-    >>> argon = getfixture("argon")
-    >>> lj = "calculator = ase.calculators.lj:LennardJones, sigma = 3.4, rc = 8.0"
-    >>> argon.generate_displacements(distance=0.01, number_of_snapshots=4)
-    >>> mlp.evaluate(argon, mlp.load_potential(calculator="ase", options=lj))
-    >>> argon.forces.shape
-    (4, 32, 3)
+    >>> from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
+    >>> unitcell, _ = nacl_dataset(1, repeats=1)
+    >>> ph3 = Phono3py(unitcell, supercell_matrix=[2, 2, 2], primitive_matrix="F")
+    >>> ph3.generate_displacements(distance=0.01, number_of_snapshots=4)
+    >>> mlp.evaluate(ph3, RigidIonNaCl())
+    >>> ph3.forces.shape
+    (4, 64, 3)
     """
     if ph3.dataset is None:
         raise DatasetError(
@@ -205,15 +215,17 @@ def solve_force_constants(
 
     Examples
     --------
+    >>> from phono3py import Phono3py
     >>> import phono3py_mlp_plugin as mlp
-    >>> argon = getfixture("argon")
-    >>> lj = "calculator = ase.calculators.lj:LennardJones, sigma = 3.4, rc = 8.0"
-    >>> argon.generate_displacements(distance=0.01, number_of_snapshots=4)
-    >>> mlp.evaluate(argon, mlp.load_potential(calculator="ase", options=lj))
-    >>> sorted(mlp.solve_force_constants(argon, "symfc", {"cutoff": 4.0}))
+    >>> from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
+    >>> unitcell, _ = nacl_dataset(1, repeats=1)
+    >>> ph3 = Phono3py(unitcell, supercell_matrix=[2, 2, 2], primitive_matrix="F")
+    >>> ph3.generate_displacements(distance=0.01, number_of_snapshots=4)
+    >>> mlp.evaluate(ph3, RigidIonNaCl())
+    >>> sorted(mlp.solve_force_constants(ph3, "symfc", {"cutoff": 4.0}))
     [2, 3]
-    >>> argon.fc3.shape
-    (1, 32, 32, 3, 3, 3)
+    >>> ph3.fc3.shape
+    (2, 64, 64, 3, 3, 3)
     """
     request = workflow.request_solver(solver, options, where="options")
     own_fc2 = ph3.phonon_supercell_matrix is not None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import yaml
 
 from phono3py_mlp_plugin.contracts import (
     Dataset,
@@ -33,6 +34,16 @@ if TYPE_CHECKING:
 
 # pypolymlp marks a penalty whose Cholesky factorisation failed by an error above this.
 _FAILED_RMSE = 1e6
+
+# What pypolymlp's readers raise on a file that is something else.
+_UNREADABLE = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+    yaml.YAMLError,
+)
 
 # xx yy zz xy yz zx, the order of pypolymlp's six components.
 _ROWS, _COLUMNS = (0, 1, 2, 0, 1, 2), (0, 1, 2, 1, 2, 0)
@@ -203,9 +214,10 @@ def load(path: Path | None, options: PypolymlpOptions) -> PolynomialPotential:
     try:
         with open_text(path) as file:
             polymlp.load_mlp(io.StringIO(file.read()))
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split())
         raise PotentialError(
-            f"{path}: not a polynomial potential ({type(error).__name__}: {error}). "
+            f"{path}: not a polynomial potential ({type(error).__name__}: {reason}). "
             "Remove it or name another one by --mlp-file."
         ) from error
     coefficients = np.ravel(polymlp.coeffs)

@@ -24,7 +24,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Examples
     --------
-    >>> folder = getfixture("tmp_path")
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
     >>> with replacing(folder / "a.txt") as temporary:
     ...     _ = temporary.write_text("whole")
     >>> (folder / "a.txt").read_text()

@@ -61,7 +61,8 @@ def find_potential(file_names: Sequence[str], folder: Path) -> Path | None:
 
     Examples
     --------
-    >>> folder = getfixture("tmp_path")
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
     >>> (folder / "phono3py.pmlp").touch(); (folder / "polymlp.yaml.xz").touch()
     >>> find_potential(("polymlp.yaml", "phono3py.pmlp"), folder).name
     'polymlp.yaml.xz'

@@ -145,6 +145,7 @@ class Run:
             self._script._finalize_phono3py(
                 ph3py, confs_dict, log_level=log_level, filename=output_yaml_filename
             )
+        _choose_solver(ph3py, settings, log_level)
         if not self._reuse_force_constants(ph3py, settings, log_level):
             self._displace_and_evaluate(ph3py, settings, log_level)
             ph3py.save(mlp_eval_filename)
@@ -204,14 +205,6 @@ class Run:
             settings.create_displacements = True
             confs["create_displacements"] = ".true."
             notes.append("Systematic displacements (-d) are generated for this.")
-        if settings.fc_calculator is None:
-            chosen = _solver_for(random, settings.random_displacements_fc2 is not None)
-            if chosen is not None:
-                settings.fc_calculator = chosen
-                notes.append(
-                    "Random displacements are solved by symfc "
-                    f"(--fc-calculator '{chosen}')."
-                )
         self._generates = bool(settings.create_displacements) or random
         show(notes, log_level)
 
@@ -429,11 +422,29 @@ class Run:
         ph3py.phonon_supercell_energies = result.energies
 
 
-def _solver_for(random_fc3: bool, random_fc2: bool) -> str | None:
-    """Return the solver that random displacements need, in the host's notation."""
-    if random_fc3:
-        return "symfc"
-    return "symfc|" if random_fc2 else None
+def _choose_solver(ph3py: Phono3py, settings: Any, log_level: int) -> None:
+    """Take symfc for random displacements where the user named no solver.
+
+    Finite differences, the host's default, cannot use them.
+    """
+    if settings.fc_calculator is not None:
+        return
+    random_fc2 = settings.random_displacements_fc2 is not None or (
+        ph3py.phonon_dataset is not None and "displacements" in ph3py.phonon_dataset
+    )
+    if settings.random_displacements is not None:
+        settings.fc_calculator = "symfc"
+    elif random_fc2 and ph3py.phonon_supercell_matrix is not None:
+        settings.fc_calculator = "symfc|"
+    else:
+        return
+    show(
+        [
+            "Random displacements are solved by symfc "
+            f"(--fc-calculator '{settings.fc_calculator}')."
+        ],
+        log_level,
+    )
 
 
 def _arrays(dataset: Any) -> Any:

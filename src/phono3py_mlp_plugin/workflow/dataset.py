@@ -127,25 +127,29 @@ def _positive(name: str, value: int | None, n: int) -> int:
 
 
 def _from_first_atoms(first_atoms: Any, n_atoms: int) -> tuple[Any, Any, Any]:
-    """Return arrays of a type-1 dataset, skipping pairs beyond the cutoff."""
-    displacements, forces, energies = [], [], []
+    """Return arrays of a type-1 dataset, skipping pairs beyond the cutoff.
+
+    Single displacements come first, as the host orders supercells.
+    """
+    singles, pairs = [], []
     for first in first_atoms:
         one = np.zeros((n_atoms, 3))
         one[first["number"]] = first["displacement"]
-        entries = [(one, first)]
+        singles.append((one, first))
         for second in first.get("second_atoms", ()):
             if second.get("included", True):
                 two = one.copy()
                 two[second["number"]] += second["displacement"]
-                entries.append((two, second))
-        for displacement, entry in entries:
-            if "forces" not in entry:
-                return None, None, None
-            displacements.append(displacement)
-            forces.append(entry["forces"])
-            energies.append(entry.get("supercell_energy"))
-    complete = all(energy is not None for energy in energies)
-    return np.array(displacements), np.array(forces), energies if complete else None
+                pairs.append((two, second))
+    entries = singles + pairs
+    if not all("forces" in entry for _, entry in entries):
+        return None, None, None
+    energies = [entry.get("supercell_energy") for _, entry in entries]
+    return (
+        np.array([displacement for displacement, _ in entries]),
+        np.array([entry["forces"] for _, entry in entries]),
+        None if None in energies else energies,
+    )
 
 
 def _checked(values: Any, shape: tuple[int, ...], where: str) -> Any:

@@ -1,0 +1,115 @@
+"""Force constants by finite differences of systematic displacements.
+
+The host's own method, asked through its public classes. The result is the host's:
+symmetries of the crystal hold, sum rules and exchange of indices do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import (
+    ForceConstants,
+    ForceConstantsProblem,
+    ForceConstantsSolver,
+)
+from phono3py_mlp_plugin.errors import SolverError
+from phono3py_mlp_plugin.hookspecs import hookimpl
+
+
+def solve(problem: ForceConstantsProblem) -> ForceConstants:
+    """Return force constants, not symmetrised.
+
+    Raises
+    ------
+    SolverError
+        The dataset is not one of systematic displacements with forces.
+    """
+    _check_dataset(problem)
+    if 3 in problem.orders:
+        return _solve_third_order(problem)
+    return _solve_second_order(problem)
+
+
+@hookimpl
+def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
+    """Offer traditional."""
+    yield ForceConstantsSolver(
+        name="traditional",
+        summary="finite differences of systematic displacements",
+        solve=solve,
+        citation="L. Chaput, A. Togo, I. Tanaka and G. Hug, "
+        "Phys. Rev. B 84, 094302 (2011)",
+    )
+
+
+def _check_dataset(problem: ForceConstantsProblem) -> None:
+    """Name what is missing: the host would fail on a key or compute with zeros."""
+    remedy = (
+        "Make systematic displacements (-d) and compute their forces, or use "
+        "--fc-calculator symfc."
+    )
+    first_atoms = problem.dataset.get("first_atoms")
+    if not first_atoms:
+        raise SolverError(
+            "traditional: the dataset has no first_atoms; finite differences need "
+            f"systematic displacements, not random ones. {remedy}"
+        )
+    if 3 in problem.orders and not all(a.get("second_atoms") for a in first_atoms):
+        raise SolverError(
+            "traditional: the dataset displaces single atoms; fc3 needs pairs "
+            f"(second_atoms). {remedy}"
+        )
+    entries = list(first_atoms)
+    if 3 in problem.orders:
+        pairs = (pair for atom in first_atoms for pair in atom["second_atoms"])
+        entries += [pair for pair in pairs if pair.get("included", True)]
+    missing = sum("forces" not in entry for entry in entries)
+    if missing:
+        raise SolverError(
+            f"traditional: {missing} of {len(entries)} displacements of the dataset "
+            f"have no forces. {remedy}"
+        )
+
+
+def _solve_third_order(problem: ForceConstantsProblem) -> ForceConstants:
+    from phono3py import Phono3py
+
+    host: Any = Phono3py(**_crystal(problem))
+    host.dataset = problem.dataset
+    host.produce_fc3(fc_calculator="traditional", is_compact_fc=problem.is_compact_fc)
+    return {2: host.fc2, 3: host.fc3}
+
+
+def _solve_second_order(problem: ForceConstantsProblem) -> ForceConstants:
+    from phonopy import Phonopy
+
+    host: Any = Phonopy(**_crystal(problem))
+    host.dataset = problem.dataset
+    host.produce_force_constants(
+        fc_calculator="traditional",
+        calculate_full_force_constants=not problem.is_compact_fc,
+        show_drift=problem.log_level > 0,
+    )
+    return {2: host.force_constants}
+
+
+def _crystal(problem: ForceConstantsProblem) -> dict[str, Any]:
+    """Return arguments of the host's classes with the supercell as the unit cell."""
+    from phonopy.structure.symmetry import NosymDataset
+
+    # Columns are the primitive vectors in units of those of the supercell.
+    primitive_matrix = np.linalg.solve(
+        problem.supercell.cell.T, problem.primitive.cell.T
+    )
+    return {
+        "unitcell": problem.supercell,
+        "supercell_matrix": np.eye(3, dtype=int),
+        "primitive_matrix": primitive_matrix,
+        "symprec": problem.symmetry.tolerance,
+        "is_symmetry": not isinstance(problem.symmetry.dataset, NosymDataset),
+        "log_level": problem.log_level,
+    }

@@ -1,0 +1,192 @@
+"""Force constants by hiPhive: a fit in clusters within a cutoff."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import (
+    ForceConstants,
+    ForceConstantsProblem,
+    ForceConstantsSolver,
+)
+from phono3py_mlp_plugin.errors import ParameterError, SolverError
+from phono3py_mlp_plugin.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from phonopy.structure.atoms import PhonopyAtoms
+
+    from phono3py_mlp_plugin.contracts import FloatArray
+
+# In angstrom: the largest cutoff is found by bisection and a shell may lie on it.
+_CUTOFF_MARGIN = 0.01
+
+
+@dataclass(frozen=True)
+class HiphiveOptions:
+    """Cutoffs of the clusters and the method of the fit."""
+
+    cutoffs: tuple[float, ...] = field(
+        default=(),
+        metadata={
+            "help": "of fc2 and fc3 in angstrom; the largest that fits the supercell "
+            "where not given"
+        },
+    )
+    fit_method: Literal["least-squares", "ridge", "lasso", "ardr", "rfe"] = field(
+        default="least-squares", metadata={"help": "of trainstation"}
+    )
+
+    def __post_init__(self) -> None:
+        if len(self.cutoffs) > 2 or any(cutoff <= 0 for cutoff in self.cutoffs):
+            raise ParameterError(
+                f"cutoffs = {' '.join(map(str, self.cutoffs))}; expected at most two "
+                "positive numbers, of fc2 and fc3."
+            )
+
+
+def solve(problem: ForceConstantsProblem) -> ForceConstants:
+    """Return force constants with all symmetries and translational sum rules.
+
+    The symmetries are those that hiPhive finds in the primitive cell.
+
+    Raises
+    ------
+    ParameterError
+        A cutoff is too large for the supercell.
+    SolverError
+        The forces do not determine the parameters of a least-squares fit, or nothing is
+        left to determine.
+    """
+    from hiphive import ClusterSpace
+    from hiphive.force_constant_model import ForceConstantModel
+
+    supercell = _ase_atoms(problem.supercell)
+    with _logging(problem.log_level):
+        clusters = ClusterSpace(
+            _ase_atoms(problem.primitive),
+            _cutoffs(problem, supercell),
+            symprec=problem.symmetry.tolerance,
+        )
+        model = ForceConstantModel(supercell, clusters)
+        model.parameters = _fit(model, problem)
+        found = model.get_force_constants()
+    missing = set(problem.orders) - set(found.orders)
+    if missing:
+        raise SolverError(
+            f"hiphive: symmetry and cutoffs leave no fc{min(missing)} in the supercell "
+            f"of {len(problem.supercell)} atoms. Take a larger supercell or cutoff."
+        )
+    return {order: _array(found, problem, order) for order in problem.orders}
+
+
+@hookimpl
+def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
+    """Offer hiphive."""
+    yield ForceConstantsSolver(
+        name="hiphive",
+        summary="a fit of clusters within a cutoff by hiPhive",
+        solve=solve,
+        options=HiphiveOptions,
+        obstacle=_obstacle,
+        citation="F. Eriksson, E. Fransson and P. Erhart, "
+        "Adv. Theory Simul. 2, 1800184 (2019)",
+    )
+
+
+def _obstacle() -> str | None:
+    if importlib.util.find_spec("hiphive") is None:
+        return "hiphive is not installed. Install it by 'pip install hiphive'."
+    return None
+
+
+def _ase_atoms(cell: PhonopyAtoms) -> Any:
+    from ase import Atoms
+
+    return Atoms(
+        numbers=cell.numbers, cell=cell.cell, positions=cell.positions, pbc=True
+    )
+
+
+@contextmanager
+def _logging(log_level: int) -> Iterator[None]:
+    """Let hiPhive, which prints its log, say no more than it is asked to."""
+    logger = logging.getLogger("hiphive")
+    level = logger.level
+    logger.setLevel(logging.INFO if log_level > 1 else logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _cutoffs(problem: ForceConstantsProblem, supercell: Any) -> list[float]:
+    from hiphive.cutoffs import estimate_maximum_cutoff, is_cutoff_allowed
+
+    largest = estimate_maximum_cutoff(supercell) - _CUTOFF_MARGIN
+    cutoffs = dict(enumerate(problem.options.cutoffs, start=2)) | dict(problem.cutoff)
+    for order in problem.orders:
+        cutoff = cutoffs.setdefault(order, largest)
+        if not is_cutoff_allowed(supercell, cutoff):
+            raise ParameterError(
+                f"hiphive: cutoff of fc{order} = {cutoff:g} angstrom; expected at most "
+                f"{largest:.2f}, beyond which atoms of the supercell meet their own "
+                "images. Lower it or take a larger supercell."
+            )
+    return [cutoffs[order] for order in range(2, max(problem.orders) + 1)]
+
+
+def _fit(model: Any, problem: ForceConstantsProblem) -> FloatArray:
+    """Return the parameters that reproduce the forces."""
+    matrix = np.vstack([model.get_fit_matrix(u) for u in problem.displacements])
+    forces = problem.forces.ravel()
+    if problem.options.fit_method == "least-squares":
+        return _least_squares(matrix, forces)
+
+    from trainstation import Optimizer  # type: ignore[import-untyped]
+
+    optimizer = Optimizer(
+        (matrix, forces),
+        fit_method=problem.options.fit_method,
+        train_size=1.0,
+        # It only warns, and of what these methods are for.
+        check_condition=False,
+    )
+    optimizer.train()
+    return np.asarray(optimizer.parameters)
+
+
+def _least_squares(matrix: FloatArray, forces: FloatArray) -> FloatArray:
+    """Return the one solution; trainstation's would not say that there are many."""
+    # Columns of fc2 and fc3 differ in scale by the size of displacements.
+    scale = np.linalg.norm(matrix, axis=0)
+    scale[scale == 0] = 1.0
+    parameters, _, rank, _ = np.linalg.lstsq(matrix / scale, forces, rcond=None)
+    if rank < matrix.shape[1]:
+        raise SolverError(
+            f"hiphive: the displacements determine {rank} of {matrix.shape[1]} "
+            "parameters. Add supercells with random displacements, lower the cutoffs "
+            "or set another fit_method."
+        )
+    return np.asarray(parameters / scale)
+
+
+def _array(found: Any, problem: ForceConstantsProblem, order: int) -> FloatArray:
+    """Return force constants of one order, kept for sorted clusters, as an array."""
+    n_atoms = len(problem.supercell)
+    rows = problem.primitive.p2s_map if problem.is_compact_fc else np.arange(n_atoms)
+    row_of_atom = {int(atom): row for row, atom in enumerate(rows)}
+    array = np.zeros(problem.shape(order))
+    for cluster, values in found.get_fc_dict(order).items():
+        for permutation in itertools.permutations(range(order)):
+            first, *others = (cluster[i] for i in permutation)
+            if first in row_of_atom:
+                array[row_of_atom[first], *others] = values.transpose(permutation)
+    return array

@@ -1,0 +1,156 @@
+"""Force constants by symfc: least squares in the symmetry-adapted basis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import (
+    ForceConstants,
+    ForceConstantsProblem,
+    ForceConstantsSolver,
+)
+from phono3py_mlp_plugin.errors import SolverError
+from phono3py_mlp_plugin.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from phono3py_mlp_plugin.contracts import FloatArray
+
+
+@dataclass(frozen=True)
+class SymfcOptions:
+    """How symfc multiplies sparse matrices."""
+
+    use_mkl: bool = field(
+        default=False, metadata={"help": "use MKL, where sparse_dot_mkl is installed"}
+    )
+
+
+def solve(problem: ForceConstantsProblem) -> ForceConstants:
+    """Return force constants with all symmetries and sum rules.
+
+    Raises
+    ------
+    SolverError
+        The forces do not determine the force constants.
+    """
+    symfc = _prepare(problem)
+    orders = list(problem.orders)
+    try:
+        symfc.compute_basis_set(orders=orders)
+    except AssertionError as error:
+        # Bare, where an order has no basis: e.g. fc3 of eight atoms of rock salt.
+        raise SolverError(
+            "symfc: symmetry and cutoff leave no force constants of orders "
+            f"{', '.join(map(str, orders))} in the supercell of "
+            f"{len(problem.supercell)} atoms. Take a larger supercell or cutoff."
+        ) from error
+    _check_number_of_equations(symfc, problem)
+    # symfc lays compact arrays out by its own primitive cell, which is smaller than
+    # the host's where the latter was chosen so: only the full array fits then.
+    is_compact = problem.is_compact_fc and np.array_equal(
+        symfc.p2s_map, problem.primitive.p2s_map
+    )
+    symfc.solve(orders=orders, is_compact_fc=is_compact)
+    found = {order: symfc.force_constants[order] for order in orders}
+    if problem.is_compact_fc and not is_compact:
+        found = {order: fc[problem.primitive.p2s_map] for order, fc in found.items()}
+    _check_least_squares(found, problem)
+    return found
+
+
+@hookimpl
+def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
+    """Offer symfc."""
+    yield ForceConstantsSolver(
+        name="symfc",
+        summary="least squares in symfc's symmetry-adapted basis",
+        solve=solve,
+        options=SymfcOptions,
+        citation="A. Seko and A. Togo, Phys. Rev. B 110, 214302 (2024)",
+    )
+
+
+def _prepare(problem: ForceConstantsProblem) -> Any:
+    from symfc import Symfc
+    from symfc.utils.utils import SymfcAtoms
+
+    cell = problem.supercell
+    symfc = Symfc(
+        SymfcAtoms(
+            cell=cell.cell,
+            scaled_positions=cell.scaled_positions,
+            # Labels only; a mixed site has no atomic number.
+            numbers=cell.species_ids if cell.has_mixtures else cell.numbers,
+        ),
+        spacegroup_operations=problem.symmetry.symmetry_operations,
+        symprec=problem.symmetry.tolerance,
+        cutoff=dict(problem.cutoff),
+        use_mkl=problem.options.use_mkl,
+        log_level=max(problem.log_level - 1, 0),
+    )
+    symfc.displacements = problem.displacements
+    symfc.forces = problem.forces
+    return symfc
+
+
+def _check_number_of_equations(symfc: Any, problem: ForceConstantsProblem) -> None:
+    # In blocks: the property basis_set would make a dense matrix of it.
+    unknowns = sum(
+        symfc.basis_set[order].blocked_basis_set.shape[1] for order in problem.orders
+    )
+    if problem.forces.size < unknowns:
+        n_needed = -(-unknowns // problem.forces[0].size)
+        raise SolverError(
+            f"symfc: {len(problem.forces)} supercells give {problem.forces.size} force "
+            f"components for {unknowns} independent force constants; expected at least "
+            f"{n_needed} supercells. Add supercells or set a cutoff."
+        )
+
+
+def _check_least_squares(found: ForceConstants, problem: ForceConstantsProblem) -> None:
+    """Refuse what symfc returns where its normal equations are singular.
+
+    It does not look at the error code of LAPACK's ``posv``. A least-squares solution
+    is known by its forces f being the projection of the forces F: F.f = f.f.
+    """
+    overlap = norm = 0.0
+    rows = problem.primitive.p2s_map
+    # By translations, the rows of the primitive cell give the forces on all atoms.
+    translations = problem.primitive.atomic_permutations
+    blocks = {
+        order: _matrix(fc if problem.is_compact_fc else fc[rows])
+        for order, fc in found.items()
+    }
+    for displacement, force in zip(problem.displacements, problem.forces, strict=True):
+        u = displacement[translations].reshape(len(translations), -1)
+        f = force[translations][:, rows].reshape(len(translations), -1)
+        model = _model_forces(blocks, u)
+        overlap += float(np.vdot(model, f))
+        norm += float(np.vdot(model, model))
+    if not abs(overlap - norm) <= 1e-2 * norm:
+        raise SolverError(
+            f"symfc: overlap of forces = {overlap / norm if norm else np.nan:.3g}; "
+            "expected 1, so the displacements do not determine the force constants. "
+            "Add supercells with random displacements, set a cutoff or take a larger "
+            "supercell."
+        )
+
+
+def _matrix(fc: FloatArray) -> FloatArray:
+    """Return (N_p 3, 3N) of fc2 or (N_p 3, 3N, 3N) of fc3."""
+    order = fc.ndim // 2
+    pairs = [axis for i in range(order) for axis in (i, order + i)]
+    return fc.transpose(pairs).reshape(len(fc) * 3, *(fc.shape[1] * 3,) * (order - 1))
+
+
+def _model_forces(blocks: ForceConstants, u: FloatArray) -> FloatArray:
+    """Return forces (n, N_p 3) of the Taylor expansion at displacements (n, 3N)."""
+    forces = -u @ blocks[2].T
+    if 3 in blocks:
+        gradient = (blocks[3].reshape(-1, u.shape[1]) @ u.T).reshape(-1, *u.T.shape)
+        forces -= 0.5 * np.einsum("ijn,nj->ni", gradient, u)
+    return forces

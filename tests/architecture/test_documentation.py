@@ -1,0 +1,48 @@
+"""What is documented is what there is."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from phono3py_mlp_plugin import hookspecs
+from phono3py_mlp_plugin.contracts import ForceCalculator, ForceConstantsSolver
+
+DOCS = Path(__file__).parents[2] / "docs"
+HOOKS = [name for name in vars(hookspecs) if name.startswith("phono3py_mlp_force")]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_documented_with_its_signature(hook):
+    text = (DOCS / "plugins.md").read_text()
+    assert (
+        f"{hook}{inspect.signature(getattr(hookspecs, hook), eval_str=False)}" in text
+    )
+
+
+@pytest.mark.parametrize("record", [ForceCalculator, ForceConstantsSolver])
+def test_every_field_of_the_records_is_documented(record):
+    text = (DOCS / "plugins.md").read_text()
+    for name in record.__dataclass_fields__:
+        assert f"`{name}`" in text
+
+
+def test_parameters_of_the_potential_are_documented():
+    from phono3py_mlp_plugin.calculators.pypolymlp import PypolymlpOptions
+
+    text = (DOCS / "reference.md").read_text()
+    for name in (*PypolymlpOptions.__dataclass_fields__, "ntrain", "ntest"):
+        assert f"`{name}`" in text
+
+
+def test_options_added_to_the_commands_are_documented():
+    import argparse
+
+    from phono3py_mlp_plugin.host.command import add_options
+
+    parser = argparse.ArgumentParser(add_help=False)
+    add_options(parser)
+    text = (DOCS / "reference.md").read_text()
+    for action in parser._actions:
+        if action.help != argparse.SUPPRESS:
+            assert f"`{action.option_strings[0]}" in text

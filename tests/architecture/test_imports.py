@@ -1,0 +1,41 @@
+"""Importing costs what it must and no more; plugins load at first use."""
+
+import subprocess
+import sys
+
+
+def modules_after(statement):
+    program = f"{statement}\nimport sys\nprint(*sys.modules, sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_phono3py_does_not_pay_for_plugins():
+    loaded = modules_after("import phono3py")
+    assert "phono3py_mlp_plugin.host.bindings" in loaded
+    for name in ("pluggy", "ase", "rich", "phono3py_mlp_plugin.workflow"):
+        assert name not in loaded
+
+
+def test_our_package_alone_imports_no_host():
+    loaded = modules_after("import phono3py_mlp_plugin")
+    for name in ("phono3py", "numpy", "pluggy"):
+        assert name not in loaded
+
+
+def test_plugins_are_listed_without_their_libraries():
+    loaded = modules_after(
+        "from phono3py_mlp_plugin.plugins import registry\nregistry()"
+    )
+    for name in ("pypolymlp", "ase", "hiphive", "symfc", "phono3py"):
+        assert name not in loaded
+
+
+def test_every_public_name_is_there():
+    import phono3py_mlp_plugin as package
+
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+    assert set(package.__all__) <= set(dir(package))

@@ -1,0 +1,47 @@
+"""Documentation, steps 5-7: random displacements (--rd) to force constants."""
+
+import phono3py
+
+from small_model import assert_same_force_constants
+
+SEEDED = ["phono3py-load", "--pypolymlp", "--random-seed", "3", "phono3py.yaml"]
+
+
+def test_symfc_is_chosen_at_once_and_said_so(run, run_plain, trained, plain_trained):
+    done = run([*SEEDED, "--rd", "30"], trained)
+    assert done.returncode == 0, done.stderr
+    assert "Random displacements are solved by symfc" in done.stdout
+    assert "Type-II" not in done.stdout
+    assert "Evaluate forces in 60 supercells" in done.stdout
+    assert run_plain([*SEEDED, "--rd", "30"], plain_trained).returncode == 0
+    assert_same_force_constants(trained, plain_trained)
+    name = "phono3py_mlp_eval_dataset.yaml"
+    assert (trained / name).read_bytes() == (plain_trained / name).read_bytes()
+
+
+def test_documented_command(run, trained):
+    command = ["phono3py-load", "--pypolymlp", "--rd", "200", "phono3py.yaml"]
+    done = run(command, trained)
+    assert done.returncode == 0, done.stderr
+    assert "Evaluate forces in 400 supercells" in done.stdout
+
+
+def test_amplitude(run, trained):
+    command = "phono3py-load --pypolymlp --rd 100 --amplitude 0.005 phono3py.yaml"
+    done = run(command.split(), trained)
+    assert done.returncode == 0, done.stderr
+    evaluated = phono3py.load(
+        trained / "phono3py_mlp_eval_dataset.yaml", produce_fc=False
+    )
+    assert evaluated.displacements.shape == (200, 64, 3)
+    lengths = (evaluated.displacements**2).sum(axis=2) ** 0.5
+    assert abs(lengths - 0.005).max() < 1e-12
+
+
+def test_number_by_rd_auto_and_its_factor(run, trained):
+    numbers = []
+    for factor in ("1", "2"):
+        done = run([*SEEDED, "--rd", "auto", "--rd-auto-factor", factor], trained)
+        assert done.returncode == 0, done.stderr
+        numbers.append(int(done.stdout.split("Evaluate forces in ")[1].split()[0]))
+    assert numbers[1] == 2 * numbers[0]

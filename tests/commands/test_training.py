@@ -1,0 +1,83 @@
+"""Documentation, step 4: developing the potential."""
+
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+
+from small_model import SMALL, errors_shown
+
+
+def test_training_shows_errors_and_penalties(training_run):
+    done, folder = training_run
+    assert done.returncode == 0, done.stderr
+    shown = errors_shown(done.stdout)
+    assert shown["training"][0] == shown["test"][0] == 20
+    # Reference run of the small model: 9.3e-5 eV/angstrom on the test set.
+    assert shown["test"][2] == pytest.approx(9.3e-5, rel=0.05)
+    assert done.stdout.count("alpha = ") == 5
+    assert done.stdout.count("<- chosen") == 1
+    assert {p.name for p in folder.iterdir()} == {
+        "phono3py_params.yaml",
+        "phono3py.yaml",
+        "polymlp.yaml",
+    }
+
+
+def test_potential_carries_its_provenance(training_run):
+    _, folder = training_run
+    record = yaml.safe_load((folder / "polymlp.yaml").read_text())["phono3py_mlp"]
+    assert record["n_training"] == record["n_test"] == 20
+    assert record["n_features"] == 420
+    assert record["parameters"]["cutoff"] == 5.0
+    assert record["alpha"] == pytest.approx(1e-3)
+    assert len(record["penalties"]) == 5
+
+
+def test_potential_is_that_of_the_plain_host(training_run, run_plain, tmp_path):
+    _, folder = training_run
+    shutil.copy(folder / "phono3py_params.yaml", tmp_path)
+    done = run_plain(
+        ["phono3py-load", "phono3py_params.yaml", "--pypolymlp", "--mlp-params", SMALL],
+        tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    plain = (tmp_path / "polymlp.yaml").read_text()
+    ours = (folder / "polymlp.yaml").read_text()
+    assert ours.startswith(plain)
+    assert ours[len(plain) :].startswith("\nphono3py_mlp:\n")
+    assert (tmp_path / "phono3py.yaml").read_bytes() == (
+        folder / "phono3py.yaml"
+    ).read_bytes()
+
+
+def test_plain_host_reads_our_potential(plain_trained, run_plain, training_run):
+    from pypolymlp.mlp_dev.pypolymlp import Pypolymlp
+
+    polymlp = Pypolymlp()
+    polymlp.load_mlp(str(plain_trained / "polymlp.yaml"))
+    assert len(np.ravel(polymlp.coeffs)) == 420
+
+
+def test_penalties_that_fail_are_reported(run, folder):
+    done = run(
+        [
+            "phono3py-load",
+            "--pypolymlp",
+            "phono3py_params.yaml",
+            "--mlp-params",
+            "cutoff=5, gtinv_maxl=2 2, ntrain=2, ntest=2, reg_alpha_params=-14 0 2",
+        ],
+        folder,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "alpha = 1.000e-14: failed" in done.stdout
+
+
+def test_quiet_run_prints_nothing_of_ours(run, folder):
+    command = ["phono3py-load", "-q", "--pypolymlp", "phono3py_params.yaml"]
+    done = run([*command, "--mlp-params", SMALL], folder)
+    assert done.returncode == 0
+    assert "pypolymlp" not in done.stdout
+    assert (folder / "polymlp.yaml").is_file()

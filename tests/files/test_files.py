@@ -1,0 +1,127 @@
+"""Files are whole or not there; fingerprints know content from name."""
+
+import gzip
+import lzma
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from phono3py_mlp_plugin.files import (
+    Provenance,
+    back_up,
+    find_potential,
+    fingerprint,
+    open_text,
+    read_provenance,
+    read_stamp,
+    replacing,
+    stamp,
+    write_potential,
+)
+
+PROVENANCE = Provenance(
+    fingerprint="f",
+    calculator="c",
+    parameters={"cutoff": 5.0},
+    n_training=2,
+    n_test=1,
+    n_features=3,
+    rmse={"test": {"energy": None, "force": 0.1}},
+)
+
+
+class Text:
+    elements = ()
+
+    def save(self, path):
+        path.write_text("elements: [Na]\n")
+
+
+def test_file_is_replaced_only_when_all_went_well(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+
+
+def test_what_was_written_beside_comes_along(tmp_path):
+    with replacing(tmp_path / "p.yaml") as temporary:
+        temporary.write_text("best")
+        temporary.with_name("p.yaml.v01").write_text("first")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["p.yaml", "p.yaml.v01"]
+
+
+def test_old_file_is_kept(tmp_path):
+    path = tmp_path / "fc3.hdf5"
+    path.write_text("1")
+    assert back_up(path).name == "fc3.hdf5.bak"
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "compress"),
+    [("a", bytes), ("a.xz", lzma.compress), ("a.gz", gzip.compress)],
+)
+def test_compressed_text_is_read(tmp_path, name, compress):
+    path = tmp_path / name
+    path.write_bytes(compress("é\n".encode()))
+    with open_text(path) as file:
+        assert file.read() == "é\n"
+
+
+def test_potential_and_provenance_share_a_file(tmp_path):
+    path = tmp_path / "polymlp.yaml"
+    write_potential(Text(), path, PROVENANCE)
+    assert yaml.safe_load(path.read_text())["elements"] == ["Na"]
+    assert read_provenance(path) == PROVENANCE
+    compressed = Path(f"{path}.xz")
+    compressed.write_bytes(lzma.compress(path.read_bytes()))
+    assert read_provenance(compressed) == PROVENANCE
+
+
+@pytest.mark.parametrize("text", ["", "elements: [Na]\n", "phono3py_mlp: 3\n"])
+def test_no_provenance_is_none(tmp_path, text):
+    path = tmp_path / "polymlp.yaml"
+    path.write_text(text)
+    assert read_provenance(path) is None
+
+
+def test_potentials_are_found_in_the_order_of_their_names(tmp_path):
+    names = ("polymlp.yaml", "phonopy.pmlp", "phono3py.pmlp")
+    assert find_potential(names, tmp_path) is None
+    for name in ("polymlp.yaml.bak", "polymlp.yaml.v01", "phono3py.pmlp"):
+        (tmp_path / name).touch()
+    assert find_potential(names, tmp_path).name == "phono3py.pmlp"
+    (tmp_path / "phonopy.pmlp.gz").touch()
+    assert find_potential(names, tmp_path).name == "phonopy.pmlp.gz"
+
+
+def test_stamp_of_force_constants(tmp_path):
+    path = tmp_path / "fc2.hdf5"
+    with h5py.File(path, "w") as file:
+        file["force_constants"] = np.arange(3.0)
+    assert read_stamp(path) is None
+    stamp(path, "abc")
+    assert read_stamp(path) == "abc"
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["force_constants"], np.arange(3.0))
+
+
+def test_fingerprint_follows_every_number():
+    content = {"forces": np.zeros((2, 3)), "options": PROVENANCE, "n": None}
+    changed = {**content, "forces": np.zeros((2, 3))}
+    assert fingerprint(content) == fingerprint(changed)
+    changed["forces"][1, 2] = 1e-300
+    assert fingerprint(content) != fingerprint(changed)
+    assert fingerprint({"a": np.zeros(6)}) != fingerprint({"a": np.zeros((2, 3))})
+    with pytest.raises(TypeError, match="object has no fingerprint"):
+        fingerprint({"a": object()})

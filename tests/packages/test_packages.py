@@ -1,0 +1,135 @@
+"""Packages of others, installed by pip: the good one is used, bad ones are named."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from small_model import force_constants
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def install(tmp_path_factory):
+    """Install one of the packages beside this file; return its environment."""
+
+    def install_package(*names):
+        target = tmp_path_factory.mktemp("site")
+        for name in names:
+            command = [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet"]
+            command += ["--no-build-isolation", "--target", str(target)]
+            subprocess.run([*command, str(HERE / name)], check=True)
+        return {**os.environ, "PYTHONPATH": str(target)}
+
+    return install_package
+
+
+@pytest.fixture(scope="module")
+def springs(install):
+    return install("third_party")
+
+
+def command(args, cwd, env):
+    program = Path(sys.executable).parent / args[0]
+    return subprocess.run(
+        [str(program), *args[1:]], cwd=cwd, env=env, capture_output=True, text=True
+    )
+
+
+def test_third_party_code_is_one_page():
+    source = (HERE / "third_party/phono3py_mlp_springs.py").read_text()
+    assert len(source.splitlines()) <= 90
+
+
+def test_listed_with_its_package_and_version(springs, tmp_path):
+    done = command(["phono3py-mlp", "plugins"], tmp_path, springs)
+    assert done.returncode == 0, done.stderr
+    assert "springs" in done.stdout
+    assert "1.2" in done.stdout
+    done = command(["phono3py-mlp", "plugins", "mine"], tmp_path, springs)
+    assert "skip = 0" in done.stdout
+
+
+def test_calculator_and_solver_in_phono3py_load(springs, tmp_path, nacl_params):
+    (tmp_path / "phono3py_params.yaml").write_bytes(Path(nacl_params).read_bytes())
+    load = ["phono3py-load", "phono3py_params.yaml", "--rd", "6", "--random-seed", "1"]
+    load += ["--force-calculator", "springs", "--force-calculator-options", "k = 4.5"]
+    done = command(
+        [*load, "--fc-calc", "mine", "--fc-calc-opt", "cutoff = 4"], tmp_path, springs
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Evaluate forces in 12 supercells by springs" in done.stdout
+    mine = force_constants(tmp_path)
+    for path in tmp_path.glob("fc*"):
+        path.unlink()
+    done = command(
+        [*load, "--fc-calc", "symfc", "--fc-calc-opt", "cutoff = 4"], tmp_path, springs
+    )
+    assert done.returncode == 0, done.stderr
+    for name, reference in force_constants(tmp_path).items():
+        # Not bit for bit: symfc finds the symmetry itself here, the host gives it.
+        np.testing.assert_allclose(mine[name], reference, atol=1e-8)
+    # A spring between neighbours along x, at its length: fc2_xx = -k.
+    assert np.isclose(mine["fc2"][0].min(), -4.5, atol=0.05)
+
+
+def test_wrong_options_are_refused(springs, tmp_path, nacl_params):
+    load = ["phono3py-load", str(nacl_params), "-d", "--force-calculator", "springs"]
+    done = command([*load, "--force-calculator-options", "kk = 1"], tmp_path, springs)
+    assert done.returncode == 1
+    assert "unknown parameter 'kk'" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_calculator_and_solver_in_a_script(springs, tmp_path, nacl_params):
+    program = f"""
+import phono3py, phono3py_mlp_plugin as mlp
+ph3 = phono3py.load({str(nacl_params)!r}, produce_fc=False, log_level=0)
+ph3.generate_displacements(distance=0.01, number_of_snapshots=6, random_seed=1)
+mlp.evaluate(ph3, mlp.load_potential(calculator="springs", options=dict(k=4.5)))
+fc = mlp.solve_force_constants(ph3, "mine", dict(cutoff=4.0, skip=1))
+other = ph3.fc3.copy()
+ph3.produce_fc3(fc_calculator="mine", fc_calculator_options="cutoff = 4, skip = 1")
+print(fc[2][0].min(), abs(ph3.fc3 - other).max())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=springs,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    smallest, difference = map(float, done.stdout.split()[-2:])
+    assert np.isclose(smallest, -4.5, atol=0.05)
+    assert difference < 1e-10
+
+
+def test_broken_package_is_named_and_stops_nothing_else(install, tmp_path):
+    environment = install("broken", "misspelt")
+    done = command(["phono3py-mlp", "plugins"], tmp_path, environment)
+    assert done.returncode == 0, done.stderr
+    text = " ".join(done.stdout.split())
+    assert "broken of phono3py-mlp-broken 1.2 could not be loaded" in text
+    assert "No module named 'no_such_library'" in text
+    assert "misspelt of phono3py-mlp-misspelt 1.2 could not be loaded" in text
+    done = command(
+        ["phono3py-load", "--force-calculator", "broken", "x.yaml"],
+        tmp_path,
+        environment,
+    )
+    assert done.returncode == 1
+
+
+def test_name_offered_twice_names_both_packages(install, tmp_path):
+    environment = install("rival")
+    done = command(["phono3py-mlp", "plugins"], tmp_path, environment)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "ERROR: 'symfc' is offered by both phono3py-mlp-plugin"
+    )
+    assert "phono3py-mlp-rival 1.2: uninstall one." in done.stderr

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from phono3py_mlp_plugin.errors import SolverError
+from phono3py_mlp_plugin.solvers.symfc import SymfcOptions, solve
+from problems import force_constants_problem, load
+
+SI_RANDOM = "phono3py_params-Si111-rd.yaml.xz"
+NACL = "phono3py_params_NaCl222.yaml.xz"
+
+
+def of_symfc(host, **changes):
+    return force_constants_problem(host, options=SymfcOptions(), **changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "cutoff", "host_options", "is_compact_fc"),
+    [
+        (SI_RANDOM, {}, None, True),
+        (SI_RANDOM, {}, None, False),
+        (NACL, {3: 4.5}, "cutoff = 4.5", True),
+    ],
+)
+def test_gives_the_bits_of_the_host(
+    host_source, name, cutoff, host_options, is_compact_fc
+):
+    host = load(host_source, name)
+    found = solve(of_symfc(host, cutoff=cutoff, is_compact_fc=is_compact_fc))
+    host.produce_fc3(
+        fc_calculator="symfc",
+        fc_calculator_options=host_options,
+        is_compact_fc=is_compact_fc,
+    )
+    assert np.array_equal(found[2], host.fc2)
+    assert np.array_equal(found[3], host.fc3)
+
+
+def test_gives_fc2_alone(host_source):
+    host = load(host_source, NACL)
+    problem = of_symfc(host, orders=(2,))
+    found = solve(problem)
+    assert list(found) == [2]
+    assert found[2].shape == problem.shape(2)
+
+
+def test_compact_rows_are_those_of_the_chosen_primitive_cell(host_source):
+    # symfc finds the primitive cell of two atoms; the tetragonal one has four, and the
+    # host then stores full force constants.
+    tetragonal = [[0.5, 0.5, 0], [-0.5, 0.5, 0], [0, 0, 1]]
+    host = load(host_source, SI_RANDOM, primitive_matrix=tetragonal)
+    assert (len(host.primitive), len(host.supercell)) == (4, 8)
+    found = solve(of_symfc(host))
+    host.produce_fc3(fc_calculator="symfc")
+    assert np.array_equal(found[2], host.fc2[host.primitive.p2s_map])
+    assert np.array_equal(found[3], host.fc3[host.primitive.p2s_map])
+
+
+def test_says_how_many_supercells_are_needed(host_source):
+    # 31 of fc2 and 758 of fc3 are unknown; a supercell gives 3 * 64 components.
+    problem = of_symfc(load(host_source, NACL))
+    few = replace(
+        problem, displacements=problem.displacements[:2], forces=problem.forces[:2]
+    )
+    with pytest.raises(SolverError, match="at least 5 supercells"):
+        solve(few)
+
+
+def test_refuses_what_singular_equations_leave(host_source):
+    # Three supercells give more force components than the 17 unknowns, but an fc3 of
+    # the cubic cell gives no force: LAPACK fails, and symfc returns its input.
+    problem = of_symfc(load(host_source, SI_RANDOM))
+    few = replace(
+        problem, displacements=problem.displacements[:3], forces=problem.forces[:3]
+    )
+    with pytest.raises(SolverError, match="do not determine"):
+        solve(few)
+
+
+def test_says_where_symmetry_leaves_nothing(host_source):
+    # Every atom of the cubic cell of rock salt is an inversion centre of all others.
+    host = load(host_source, "phono3py_params_NaCl111.yaml")
+    with pytest.raises(SolverError, match="larger supercell"):
+        solve(of_symfc(host))
+
+
+def test_is_silent(host_source, capsys):
+    solve(of_symfc(load(host_source, SI_RANDOM), log_level=0))
+    assert capsys.readouterr() == ("", "")
