@@ -1,0 +1,62 @@
+# make demo    install into .venv, then run the example on real data
+# make test    install what the tests need, then run all checks
+# Only GNU make, Python and a C++ compiler are needed; nothing outside .venv is touched.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+EXAMPLE := example/NaCl-pypolymlp
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test host-tests clean
+
+help:
+	@echo "make demo        install into $(VENV), then train on NaCl up to its thermal conductivity"
+	@echo "make test        install what the tests need, then run all checks"
+	@echo "make host-tests  run the host's own tests without and with this package"
+	@echo "make clean       remove $(VENV) and everything generated"
+
+demo: $(VENV)/.package $(VENV)/.pypolymlp
+	@$(BIN)/python $(EXAMPLE)/run.py --demo
+
+# The tests come last: their closing line is what a reader looks for.
+test: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html
+	$(BIN)/python -m pytest
+
+host-tests: $(VENV)/.test
+	@$(BIN)/python tests/host/compare.py
+
+# Stamps: each step is done once, and again when what it was made from changes.
+$(VENV)/.created:
+	@tools/check_machine.sh "$(PYTHON)"
+	@echo "Creating $(VENV)"
+	@"$(PYTHON)" -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.package: pyproject.toml $(VENV)/.created
+	@echo "Installing the package and what the demo needs"
+	@$(PIP) install --quiet --editable ".[ase]"
+	@touch $@
+
+# After the package: it is built against the numpy that the package brought.
+$(VENV)/.pypolymlp: tools/install_pypolymlp.sh | $(VENV)/.package
+	@tools/check_machine.sh $(BIN)/python
+	@echo "Building pypolymlp (a minute or two)"
+	@tools/install_pypolymlp.sh $(BIN)/python
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.package $(VENV)/.pypolymlp
+	@echo "Installing what the tests need"
+	@$(PIP) install --quiet --editable ".[test,docs,ase,hiphive]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(EXAMPLE)/run docs/_build build dist
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .grimp_cache

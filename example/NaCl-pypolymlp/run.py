@@ -1,0 +1,325 @@
+"""From first-principles supercells of NaCl to its lattice thermal conductivity.
+
+    python run.py           the documented steps 1-7 with the default model
+    python run.py --demo    the same with a compact model and few supercells
+
+Each command is shown before it is run, in a folder below run/ where all its files
+stay. What is there already is used again where it was made from the same input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import phono3py
+from fetch_data import FetchError, extract, host_source
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+import phono3py_mlp_plugin as mlp
+from phono3py_mlp_plugin.reference import nacl_dataset
+
+HERE = Path(__file__).resolve().parent
+DISPLACEMENTS = "phono3py_disp.yaml"
+PARAMS = "phono3py_params.yaml"
+POTENTIAL = "polymlp.yaml"
+FIGURE = "figure.png"
+UNITCELL = "POSCAR-unitcell"
+BORN = "BORN"
+DIMENSION = 2
+TEMPERATURES = (100, 200, 300, 400, 500, 600, 700, 800)
+TEMPERATURE = 300
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is trained on what, and the mesh of the conductivity."""
+
+    name: str
+    model: str
+    n_training: int
+    n_test: int
+    mesh: tuple[str, ...]
+
+    @property
+    def mlp_params(self) -> str:
+        """What follows --mlp-params."""
+        split = (f"ntrain = {self.n_training}", f"ntest = {self.n_test}")
+        return ", ".join((self.model, *split) if self.model else split)
+
+
+FULL = Job("full", "", 80, 20, ("50",))
+DEMO = Job("demo", "gtinv_maxl = 4 4", 20, 20, ("11", "11", "11"))
+
+
+@dataclass(frozen=True, eq=False)
+class Parity:
+    """Forces and energies of one part of the dataset, as given and as predicted."""
+
+    forces: FloatArray
+    predicted_forces: FloatArray
+    energies: FloatArray
+    predicted_energies: FloatArray
+
+    @property
+    def force_error(self) -> float:
+        """Root mean square error in eV/angstrom."""
+        return rms(self.predicted_forces - self.forces)
+
+    @property
+    def energy_error(self) -> float:
+        """Root mean square error in eV/atom."""
+        return rms(self.predicted_energies - self.energies) / self.forces.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Conductivity:
+    """Lattice thermal conductivity of a cubic crystal, W/m-K, by temperature, K."""
+
+    path: Path
+    mesh: tuple[int, ...]
+    temperatures: FloatArray
+    kappa: FloatArray
+
+    def at(self, temperature: float) -> float:
+        """Return the value at one of the temperatures."""
+        index = int(np.flatnonzero(np.isclose(self.temperatures, temperature))[0])
+        return float(self.kappa[index])
+
+
+def rms(values: FloatArray) -> float:
+    """Return the root mean square."""
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def say(text: str) -> None:
+    """Print at once, so that it stands before what a command prints."""
+    print(text, flush=True)
+
+
+def command(folder: Path, *words: str, shown: str | None = None) -> None:
+    """Show and run a command of this environment in the folder."""
+    say(f"\n$ {shown or shlex.join(words)}")
+    script = Path(sys.executable).parent / words[0]
+    finished = subprocess.run([str(script), *words[1:]], cwd=folder, check=False)
+    if finished.returncode != 0:
+        raise SystemExit(f"ERROR: {words[0]} ended with {finished.returncode}.")
+
+
+def first_principles_dataset(folder: Path, source: Path) -> str:
+    """Steps 1 to 3 on the published calculation; return what the data is."""
+    data = source / "example" / "NaCl-rd"
+    for name in (UNITCELL, BORN):
+        shutil.copy(HERE / name, folder / name)
+
+    say("\nStep 1: supercells with random displacements")
+    dimension = (str(DIMENSION),) * 3
+    setup = ("--pa", "auto", "--rd", "100", "-c", UNITCELL, "--dim", *dimension)
+    command(folder, "phono3py", *setup)
+
+    say(
+        "\nStep 2: forces and energies by first principles. VASP is not run here: the "
+        "published\ndisplacements and their hundred results take the place of step 1's."
+    )
+    n_supercells = write_displacements(folder, data / "phono3py_params_NaCl.yaml.xz")
+    extract(data / "vasprun_xmls.tar.xz", folder)
+
+    say("\nStep 3: the dataset")
+    results = [f"vasprun_xmls/vasprun-{n:05d}.xml" for n in range(1, n_supercells + 1)]
+    shown = f"vasprun_xmls/vasprun-{{00001..{n_supercells:05d}}}.xml"
+    collect = ("phono3py", "--sp", "--cf3")
+    command(folder, *collect, *results, shown=shlex.join(collect) + f" {shown}")
+    return "first principles (PBEsol, VASP), phono3py's example NaCl-rd"
+
+
+def write_displacements(folder: Path, published: Path) -> int:
+    """Write the published displacements as step 1 does; return their number."""
+    host = phono3py.load(published, produce_fc=False, is_nac=False, log_level=0)
+    written = phono3py.Phono3py(
+        host.unitcell,
+        supercell_matrix=host.supercell_matrix,
+        primitive_matrix=host.primitive_matrix,
+    )
+    written.dataset = {"displacements": host.displacements}
+    written.save(folder / DISPLACEMENTS)
+    return len(host.displacements)
+
+
+def analytic_dataset(folder: Path, n_supercells: int) -> str:
+    """Write a dataset of an analytic potential; return what the data is."""
+    unitcell, dataset = nacl_dataset(n_supercells, repeats=DIMENSION)
+    written = phono3py.Phono3py(
+        unitcell, supercell_matrix=[DIMENSION] * 3, primitive_matrix="F"
+    )
+    written.dataset = {
+        "displacements": dataset.displacements,
+        "forces": dataset.forces,
+        "supercell_energies": dataset.energies,
+    }
+    written.save(folder / PARAMS)
+    return "NOT first principles: an analytic potential, rigid-ion NaCl"
+
+
+def prepare(job: Job) -> tuple[Path, str]:
+    """Return the folder with the dataset, and what the data is."""
+    try:
+        source = host_source()
+    except FetchError as error:
+        say(
+            f"{error}\nThe first-principles dataset cannot be had: a dataset made from "
+            "an analytic potential\nserves instead. Its conductivity is not that of "
+            "real NaCl."
+        )
+        folder = new_folder(f"{job.name}-analytic")
+        return folder, analytic_dataset(folder, job.n_training + job.n_test)
+    folder = new_folder(job.name)
+    return folder, first_principles_dataset(folder, source)
+
+
+def new_folder(name: str) -> Path:
+    """Return a folder below run/, made where it is missing."""
+    folder = HERE / "run" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def conductivity(folder: Path, job: Job) -> Conductivity:
+    """Steps 4 to 7: potential, forces, force constants, conductivity."""
+    load = ("phono3py-load", PARAMS, "--pypolymlp", "--mlp-params", job.mlp_params)
+    say("\nStep 4: the potential")
+    command(folder, *load)
+
+    say("\nSteps 5 to 7: displacements, their forces, force constants, conductivity")
+    temperatures = [str(temperature) for temperature in TEMPERATURES]
+    command(folder, *load, "-d", "--br", "--mesh", *job.mesh, "--ts", *temperatures)
+    newest = max(folder.glob("kappa-m*.hdf5"), key=lambda path: path.stat().st_mtime)
+    return read_conductivity(newest)
+
+
+def read_conductivity(path: Path) -> Conductivity:
+    """Read the host's file of a conductivity in the relaxation time approximation."""
+    with h5py.File(path) as file:
+        mesh = tuple(int(n) for n in file["mesh"][:])
+        # Columns are xx, yy, zz, yz, xz, xy; the crystal is cubic.
+        return Conductivity(path, mesh, file["temperature"][:], file["kappa"][:, 0])
+
+
+def parities(folder: Path, job: Job) -> dict[str, Parity]:
+    """Compare the potential with the dataset it was trained and tested on."""
+    host = phono3py.load(folder / PARAMS, produce_fc=False, is_nac=False, log_level=0)
+    dataset = mlp.Dataset(
+        host.supercell, host.displacements, host.forces, host.supercell_energies
+    )
+    potential = mlp.load_potential(folder / POTENTIAL)
+    # The host trains on the first supercells and tests on the last.
+    parts = {
+        "training": np.arange(job.n_training),
+        "test": np.arange(len(dataset) - job.n_test, len(dataset)),
+    }
+    return {
+        name: compare(potential, dataset.select(rows)) for name, rows in parts.items()
+    }
+
+
+def compare(potential: mlp.Potential, dataset: mlp.Dataset) -> Parity:
+    """Ask the potential for what the dataset says."""
+    found = potential.evaluate(dataset.supercells())
+    return Parity(dataset.forces, found.forces, dataset.energies, found.energies)
+
+
+def draw(path: Path, test: Parity, result: Conductivity) -> None:
+    """Draw the parity of the test forces and the conductivity by temperature."""
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+
+    limit = 1.05 * float(np.abs(test.forces).max())
+    left.plot([-limit, limit], [-limit, limit], color="0.7", linewidth=1, zorder=0)
+    left.plot(test.forces.ravel(), test.predicted_forces.ravel(), ".", markersize=2)
+    left.set(
+        title=f"Test forces, RMSE {1000 * test.force_error:.2g} meV/Å",
+        xlabel="Dataset (eV/Å)",
+        ylabel="Potential (eV/Å)",
+        xlim=(-limit, limit),
+        ylim=(-limit, limit),
+        aspect="equal",
+    )
+
+    value = result.at(TEMPERATURE)
+    right.plot(result.temperatures, result.kappa, "o-", markersize=4)
+    right.plot(TEMPERATURE, value, "o", color="C3", zorder=3)
+    right.annotate(
+        f"{value:.2f} W/m-K at {TEMPERATURE} K",
+        (TEMPERATURE, value),
+        xytext=(10, 10),
+        textcoords="offset points",
+        color="C3",
+    )
+    mesh = " x ".join(map(str, result.mesh))
+    right.set(
+        title=f"NaCl, mesh {mesh}",
+        xlabel="Temperature (K)",
+        ylabel="Lattice thermal conductivity (W/m-K)",
+        ylim=(0, None),
+    )
+    figure.savefig(path, dpi=150)
+
+
+def summary(job: Job, parts: dict[str, Parity], result: Conductivity) -> Table:
+    """Return the table of what was done and what came out."""
+    table = Table("NaCl", *parts, title="Summary", title_justify="left")
+    table.add_row("model", job.model or "default")
+    n_supercells = {"training": job.n_training, "test": job.n_test}
+    table.add_row("supercells", *(str(n_supercells[name]) for name in parts))
+    table.add_row(
+        "RMSE of forces (meV/Å)",
+        *(f"{1000 * part.force_error:.2g}" for part in parts.values()),
+    )
+    table.add_row(
+        "RMSE of energies (meV/atom)",
+        *(f"{1000 * part.energy_error:.2g}" for part in parts.values()),
+        end_section=True,
+    )
+    table.add_row(
+        f"kappa at {TEMPERATURE} K (W/m-K)", f"{result.at(TEMPERATURE):.2f}", ""
+    )
+    table.add_row("mesh", " ".join(map(str, result.mesh)), "")
+    return table
+
+
+def main() -> int:
+    """Run the steps, draw the figure, print the summary."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--demo", action="store_true", help="compact model, 40 cells")
+    job = DEMO if parser.parse_args().demo else FULL
+
+    started = time.monotonic()
+    folder, data = prepare(job)
+    result = conductivity(folder, job)
+    parts = parities(folder, job)
+    draw(folder / FIGURE, parts["test"], result)
+
+    print()
+    Console().print(summary(job, parts, result))
+    print(f"Data: {data}")
+    print(f"Done in {time.monotonic() - started:.0f} s. Files:")
+    for path in (folder / FIGURE, folder / POTENTIAL, result.path):
+        print(f"  {os.path.relpath(path)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Say in one line what a machine lacks before anything is installed.
+# usage: tools/check_machine.sh PYTHON
+set -euo pipefail
+python=${1:?usage: tools/check_machine.sh PYTHON}
+
+fail() {
+    echo "ERROR: $1" >&2
+    exit 1
+}
+
+command -v "$python" >/dev/null ||
+    fail "$python is not found; expected Python >= 3.11. Try 'make PYTHON=python3.11'."
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail "$python is Python $version; expected >= 3.11. Try 'make PYTHON=python3.11'."
+"$python" -c 'import ensurepip, venv' 2>/dev/null ||
+    fail "$python has no venv module; on Debian it is in the package python3-venv."
+for compiler in ${CXX:+"$CXX"} g++ c++ clang++; do
+    command -v "${compiler%% *}" >/dev/null && exit 0
+done
+fail "no C++ compiler (g++, c++) is found; pypolymlp is built from source. Install g++ or set CXX."
