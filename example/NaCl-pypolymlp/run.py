@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import h5py
@@ -36,6 +37,7 @@ DISPLACEMENTS = "phono3py_disp.yaml"
 PARAMS = "phono3py_params.yaml"
 POTENTIAL = "polymlp.yaml"
 FIGURE = "figure.png"
+FINISHED = "finished.txt"
 UNITCELL = "POSCAR-unitcell"
 BORN = "BORN"
 DIMENSION = 2
@@ -190,6 +192,23 @@ def prepare(job: Job) -> tuple[Path, str]:
     return folder, first_principles_dataset(folder, source)
 
 
+def fingerprint(job: Job) -> str:
+    """Return what a finished run was: the job and the versions that ran it."""
+    versions = [version(name) for name in ("phono3py-mlp-plugin", "phono3py")]
+    return f"{job} {' '.join(versions)}"
+
+
+def finished_run(job: Job) -> tuple[Path, str, Conductivity] | None:
+    """Return folder, data and result of this very run where it was finished."""
+    record = HERE / "run" / job.name / FINISHED
+    if not record.is_file():
+        return None
+    made, data, path = record.read_text().splitlines()
+    if made != fingerprint(job) or not Path(path).is_file():
+        return None
+    return record.parent, data, read_conductivity(Path(path))
+
+
 def new_folder(name: str) -> Path:
     """Return a folder below run/, made where it is missing."""
     folder = HERE / "run" / name
@@ -307,8 +326,14 @@ def main() -> int:
     job = DEMO if parser.parse_args().demo else FULL
 
     started = time.monotonic()
-    folder, data = prepare(job)
-    result = conductivity(folder, job)
+    finished = finished_run(job)
+    if finished is None:
+        folder, data = prepare(job)
+        result = conductivity(folder, job)
+        (folder / FINISHED).write_text(f"{fingerprint(job)}\n{data}\n{result.path}\n")
+    else:
+        folder, data, result = finished
+        say(f"Everything is in {os.path.relpath(folder)}; remove it to run anew.")
     parts = parities(folder, job)
     draw(folder / FIGURE, parts["test"], result)
 

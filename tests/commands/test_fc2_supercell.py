@@ -63,6 +63,16 @@ def test_potential_evaluates_the_supercells_of_fc2(run, mgo, tmp_path):
     assert evaluated.phonon_forces.shape == (4, 512, 3)
 
 
+def test_options_that_first_principles_forces_make_void_are_refused(run, mgo, tmp_path):
+    done = run(
+        [*COMMAND, "--rd", "4", "--rd-fc2", "2", str(mgo / "with.yaml")], tmp_path
+    )
+    assert done.returncode == 1
+    message = "--rd-fc2 = 2: the dataset has first-principles forces for fc2."
+    assert f"ERROR: {message}" in done.stderr
+    assert not (tmp_path / "polymlp.yaml").exists()
+
+
 def test_number_and_amplitude_of_their_own(run, mgo, tmp_path):
     options = ["--rd", "10", "--rd-fc2", "2", "--amplitude-fc2", "0.02"]
     done = run([*COMMAND, *options, str(mgo / "without.yaml")], tmp_path)

@@ -58,6 +58,7 @@ def test_ase_options_are_checked(run, folder, options, message):
         (["--pypolymlp", "-d", "--fc-calculator", "foo"], "No force-constants solver"),
         (["--pypolymlp", "-d", "--fc-calculator", "symfx|"], "Did you mean 'symfc'?"),
         (["--fc-calculator", "foo"], "No force-constants solver named 'foo'"),
+        (["--pypolymlp", "--rd", "4", "--rd-fc2", "4"], "--rd-fc2 = 4: there is no"),
         (["--amplitude", "0.01"], "--amplitude = 0.01: needs --pypolymlp"),
         (["--mlp-file", "polymlp.yaml"], "--mlp-file = polymlp.yaml: needs"),
         (["--mlp-params", "cutoff=5"], "--mlp-params = cutoff=5: needs"),

@@ -51,6 +51,15 @@ def test_force_constants_of_unknown_origin_are_used_and_said_so(
     assert_same_force_constants(trained, plain_trained)
 
 
+def test_fc3_alone_is_computed_anew_where_only_fc2_is_to_be_read(run, trained):
+    assert run(COMMAND, trained).returncode == 0
+    old = (trained / "fc2.hdf5").read_bytes()
+    done = run([*COMMAND, "--no-read-fc3", "--amplitude", "0.02"], trained)
+    assert done.returncode == 0, done.stderr
+    assert (trained / "fc3.hdf5").is_file()
+    assert (trained / "fc2.hdf5.bak").read_bytes() == old
+
+
 def test_kappa_without_d_implies_it(run, trained):
     done = run(
         [

@@ -21,6 +21,7 @@ def list_plugins(name: str | None) -> int:
 
 
 def _print_all(found: Registry) -> None:
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
@@ -29,22 +30,23 @@ def _print_all(found: Registry) -> None:
         "Force calculators (--force-calculator)": dict(found.calculators),
         "Force-constants solvers (--fc-calculator)": dict(found.solvers),
     }
+    notes = []
     for title, offered in groups.items():
-        table = Table(title=title, title_justify="left", expand=False)
-        for column in ("name", "package", "version", "status", "what it is"):
-            table.add_column(column, overflow="fold")
+        table = Table(title=title, title_justify="left", box=SIMPLE)
+        for column in ("name", "status", "package", "version"):
+            table.add_column(column, no_wrap=True)
+        table.add_column("what it is")
         for name, item in sorted(offered.items()):
             obstacle = item.record.obstacle()
-            table.add_row(
-                name,
-                item.origin.distribution,
-                item.origin.version,
-                "ok" if obstacle is None else "not usable",
-                item.record.summary if obstacle is None else obstacle,
-            )
+            status = "ok" if obstacle is None else "not usable"
+            origin = item.origin
+            summary = item.record.summary
+            table.add_row(name, status, origin.distribution, origin.version, summary)
+            if obstacle is not None:
+                notes.append(f"{name}: {obstacle}")
         console.print(table)
-    for reason in found.broken:
-        console.print(f"not loaded: {reason}", markup=False)
+    for note in notes + found.broken:
+        console.print(note, markup=False, highlight=False)
 
 
 def _print_options(found: Registry, name: str) -> None:

@@ -171,20 +171,26 @@ def develop_or_load(
         )
         return
     request = request_calculator(DEFAULT_CALCULATOR, _by_name(mlp_params), "mlp_params")
+    dataset = read_dataset(phonon.mlp_dataset, phonon.supercell, "mlp_dataset")
     path = None if mlp_filename is None else Path(mlp_filename)
-    obtain_potential(phonon, request, path, log_level)
+    obtain_potential(phonon, request, dataset, path, log_level)
 
 
 def obtain_potential(
-    ph3: Phono3py, request: Request, path: Path | None, log_level: int
+    ph3: Phono3py,
+    request: Request,
+    dataset: Dataset | None,
+    path: Path | None,
+    log_level: int,
 ) -> None:
     """Give ``ph3`` the potential asked for: read, used again, or trained and saved.
 
     Parameters
     ----------
     ph3 : Phono3py
-        Its ``mlp_dataset`` is what there is to train on; None where there is nothing.
     request : Request
+    dataset : Dataset or None
+        What there is to train on.
     path : Path or None
         The potential file that the user named: it is used as it is.
     log_level : int
@@ -199,7 +205,6 @@ def obtain_potential(
         log_level,
     )
     mlp = PluginMLP(log_level=log_level)
-    dataset = read_dataset(ph3.mlp_dataset, ph3.supercell)
     if path is None and calculator.train is not None and dataset is not None:
         _reuse_or_train(mlp, request, dataset, log_level)
     else:

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from phono3py_mlp_plugin.errors import DatasetError, ParameterError, PotentialError
+from phono3py_mlp_plugin.contracts import Dataset
+from phono3py_mlp_plugin.errors import ParameterError, PotentialError
 from phono3py_mlp_plugin.files import back_up, fingerprint, read_stamp, stamp
 from phono3py_mlp_plugin.host.bindings import COMMAND_BINDINGS, check
 from phono3py_mlp_plugin.host.command import CommandOptions, positive
@@ -127,11 +128,12 @@ class Run:
     ) -> Phono3py:
         """Obtain the potential, displace supercells, evaluate their forces."""
         assert self._request is not None
-        self._take_training_dataset(ph3py, log_level)
+        self._check_fc2_options(ph3py, settings)
         mlp_file = self._options.mlp_file
         obtain_potential(
             ph3py,
             self._request,
+            _take_dataset(ph3py, log_level),
             None if mlp_file is None else Path(mlp_file),
             log_level,
         )
@@ -159,20 +161,18 @@ class Run:
         self, ph3py: Phono3py, settings: Any, log_level: int, load_phono3py_yaml: bool
     ) -> None:
         """Let the host solve for fc2 and fc3; record what they were computed from."""
-        fresh = self._wanted is not None and ph3py.fc3 is None
-        if fresh:
-            for name in (_FC2, _FC3):
-                if Path(name).is_file():
-                    show(
-                        [f'The old one is kept as "{back_up(Path(name))}".'], log_level
-                    )
+        missing = {_FC2: ph3py.fc2 is None, _FC3: ph3py.fc3 is None}
+        fresh = [Path(n) for n, is_missing in missing.items() if is_missing]
+        if self._wanted is not None:
+            for path in fresh:
+                if path.is_file():
+                    show([f'The old one is kept as "{back_up(path)}".'], log_level)
         self._host["_produce_force_constants"](
             ph3py, settings, log_level, load_phono3py_yaml
         )
-        if fresh:
-            assert self._wanted is not None
-            for name in (_FC2, _FC3):
-                stamp(Path(name), self._wanted)
+        if self._wanted is not None:
+            for path in fresh:
+                stamp(path, self._wanted)
 
     def _prepare(self, settings: Any, confs: dict[str, Any], log_level: int) -> None:
         """Settle what the run does; say what was not asked for in so many words."""
@@ -222,25 +222,6 @@ class Run:
                     f"{option} = {value}: needs --pypolymlp or --force-calculator NAME "
                     "(supercells for first-principles runs come from phono3py-init)."
                 )
-
-    def _take_training_dataset(self, ph3py: Phono3py, log_level: int) -> None:
-        """Move the dataset with forces aside for training; displacements follow."""
-        dataset = read_dataset(ph3py.dataset, ph3py.supercell)
-        if dataset is None:
-            if ph3py.dataset is not None:
-                show(["The dataset has no forces: it is not trained on."], log_level)
-        else:
-            if dataset.energies is None:
-                raise DatasetError(
-                    "the dataset has forces but no energies; training needs both. "
-                    "Collect it by 'phono3py-init --sp --cf3 ...' from VASP results."
-                )
-            ph3py.mlp_dataset = {
-                "displacements": dataset.displacements,
-                "forces": dataset.forces,
-                "supercell_energies": dataset.energies,
-            }
-        ph3py.dataset = None
 
     def _relax(self, ph3py: Phono3py, settings: Any, log_level: int) -> Phono3py:
         """Relax the atomic positions by the host's own procedure."""
@@ -345,12 +326,7 @@ class Run:
         """Generate displacements and ask the potential for their forces."""
         amplitude = settings.displacement_distance or _DEFAULT_AMPLITUDE
         separate_fc2 = ph3py.phonon_supercell_matrix is not None
-        keep_fc2 = separate_fc2 and (
-            read_dataset(
-                ph3py.phonon_dataset, ph3py.phonon_supercell, "dim-fc2 dataset"
-            )
-            is not None
-        )
+        keep_fc2 = _has_fc2_forces(ph3py)
         if separate_fc2 and not keep_fc2:
             self._displace_fc2(ph3py, settings, amplitude)
         random = settings.random_displacements
@@ -399,6 +375,22 @@ class Run:
         elif separate_fc2:
             self._evaluate_fc2(ph3py, name, log_level)
 
+    def _check_fc2_options(self, ph3py: Phono3py, settings: Any) -> None:
+        """Refuse options of dim-fc2 supercells that will not be evaluated."""
+        if ph3py.phonon_supercell_matrix is None:
+            reason = "there is no supercell of its own for fc2 (dim-fc2)"
+        elif _has_fc2_forces(ph3py):
+            reason = "the dataset has first-principles forces for fc2"
+        else:
+            return
+        given = {
+            "--rd-fc2": settings.random_displacements_fc2,
+            "--amplitude-fc2": self._options.amplitude_fc2,
+        }
+        for option, value in given.items():
+            if value is not None:
+                raise ParameterError(f"{option} = {value}: {reason}. Leave it out.")
+
     def _displace_fc2(self, ph3py: Phono3py, settings: Any, amplitude: float) -> None:
         ph3py.generate_fc2_displacements(
             distance=self._options.amplitude_fc2 or amplitude,
@@ -420,6 +412,23 @@ class Run:
         result = evaluate(name, ph3py.mlp.potential, cells, progress(log_level))
         ph3py.phonon_forces = result.forces
         ph3py.phonon_supercell_energies = result.energies
+
+
+def _take_dataset(ph3py: Phono3py, log_level: int) -> Dataset | None:
+    """Take the dataset with forces out of the way of the displacements to come."""
+    dataset = read_dataset(ph3py.dataset, ph3py.supercell)
+    if dataset is None and ph3py.dataset is not None:
+        show(["The dataset has no forces: it is not trained on."], log_level)
+    ph3py.dataset = None
+    return dataset
+
+
+def _has_fc2_forces(ph3py: Phono3py) -> bool:
+    """Return whether fc2 has a supercell and first-principles forces of its own."""
+    return ph3py.phonon_supercell_matrix is not None and (
+        read_dataset(ph3py.phonon_dataset, ph3py.phonon_supercell, "dim-fc2 dataset")
+        is not None
+    )
 
 
 def _choose_solver(ph3py: Phono3py, settings: Any, log_level: int) -> None:
