@@ -38,6 +38,13 @@ def test_amplitude(run, trained):
     assert abs(lengths - 0.005).max() < 1e-12
 
 
+def test_too_few_supercells_for_the_force_constants_are_refused(run, trained):
+    done = run([*SEEDED, "--rd", "1"], trained)
+    assert done.returncode == 1
+    assert "ERROR: symfc: 2 supercells give 384 force components for" in done.stderr
+    assert not (trained / "fc3.hdf5").exists()
+
+
 def test_number_by_rd_auto_and_its_factor(run, trained):
     numbers = []
     for factor in ("1", "2"):

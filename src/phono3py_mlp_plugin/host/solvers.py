@@ -15,6 +15,7 @@ from phono3py_mlp_plugin import plugins
 from phono3py_mlp_plugin.contracts import ForceConstants, ForceConstantsProblem
 from phono3py_mlp_plugin.errors import PluginNotFound, SolverError
 from phono3py_mlp_plugin.host.bindings import original
+from phono3py_mlp_plugin.solvers.symfc import check_number_of_equations
 from phono3py_mlp_plugin.workflow import request_solver
 
 _MODULE = "phono3py.interface.fc_calculator"
@@ -31,7 +32,12 @@ def set_fc_solver(self: FCSolver, fc_calculator_name: str) -> Any:
     """Stand for ``FCSolver._set_fc_solver``."""
     if fc_calculator_name in fc_calculator_names:
         host = original("phonopy.interface.fc_calculator:FCSolver._set_fc_solver")
-        return host(self, fc_calculator_name)
+        solver = host(self, fc_calculator_name)
+        if fc_calculator_name == "symfc" and self._dataset and self._orders:
+            _, forces = self._get_displacements_and_forces()
+            if forces is not None:
+                check_number_of_equations(solver.basis_set, forces, self._orders)
+        return solver
     orders = tuple(self._orders or (2,))
     request = request_solver(fc_calculator_name, self._options, max(orders))
     return PluginFCSolver(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
             f"{', '.join(map(str, orders))} in the supercell of "
             f"{len(problem.supercell)} atoms. Take a larger supercell or cutoff."
         ) from error
-    _check_number_of_equations(symfc, problem)
+    check_number_of_equations(symfc.basis_set, problem.forces, problem.orders)
     # symfc lays compact arrays out by its own primitive cell, which is smaller than
     # the host's where the latter was chosen so: only the full array fits then.
     is_compact = problem.is_compact_fc and np.array_equal(
@@ -97,17 +97,33 @@ def _prepare(problem: ForceConstantsProblem) -> Any:
     return symfc
 
 
-def _check_number_of_equations(symfc: Any, problem: ForceConstantsProblem) -> None:
-    # In blocks: the property basis_set would make a dense matrix of it.
-    unknowns = sum(
-        symfc.basis_set[order].blocked_basis_set.shape[1] for order in problem.orders
-    )
-    if problem.forces.size < unknowns:
-        n_needed = -(-unknowns // problem.forces[0].size)
+def check_number_of_equations(
+    basis_set: Mapping[int, Any], forces: FloatArray, orders: Sequence[int]
+) -> None:
+    """Refuse fewer force components than independent force constants.
+
+    symfc would return numbers that mean nothing, without a word.
+
+    Parameters
+    ----------
+    basis_set : mapping
+        Of symfc, by order.
+    forces : ndarray
+        Shape ``(n, N, 3)``.
+    orders : sequence of int
+
+    Raises
+    ------
+    SolverError
+    """
+    # In blocks: the attribute basis_set of each would make a dense matrix of it.
+    unknowns = sum(basis_set[order].blocked_basis_set.shape[1] for order in orders)
+    if forces.size < unknowns:
+        n_needed = -(-unknowns // forces[0].size)
         raise SolverError(
-            f"symfc: {len(problem.forces)} supercells give {problem.forces.size} force "
-            f"components for {unknowns} independent force constants; expected at least "
-            f"{n_needed} supercells. Add supercells or set a cutoff."
+            f"symfc: {len(forces)} supercells give {forces.size} force components for "
+            f"{unknowns} independent force constants; expected at least {n_needed} "
+            "supercells. Add supercells or set a cutoff."
         )
 
 
