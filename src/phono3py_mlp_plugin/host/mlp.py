@@ -242,7 +242,7 @@ def _reuse_or_train(
     )
     mlp.train(request, dataset)
     target = Path(names[0] if names else f"{request.calculator.name}.potential")
-    if found == target:
+    if target.is_file():
         show([f'The old potential is kept as "{back_up(target)}".'], log_level)
     mlp.save(target)
     _show_provenance(mlp, log_level)
