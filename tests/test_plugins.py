@@ -111,6 +111,7 @@ class Answer:
             Evaluation(np.zeros(1), np.zeros((1, 1, 3)), np.zeros((1, 6))),
             r"stresses has shape \(1, 6\); expected \(1, 3, 3\)",
         ),
+        ((np.zeros(1), np.zeros((1, 1, 3))), "'tuple' object has no attribute"),
         (ZeroDivisionError("inside"), "force calculator 'lj' failed: inside"),
         (SystemExit(3), "force calculator 'lj' failed: 3"),
     ],
@@ -118,6 +119,15 @@ class Answer:
 def test_potential_that_breaks_the_contract_is_named(answer, message):
     with pytest.raises(PluginFailed, match=message):
         plugins.evaluate("lj", Answer(answer), [CELL])
+
+
+def test_calculator_that_cannot_be_loaded_is_named():
+    def load(path, options):
+        raise OSError("no GPU")
+
+    record = ForceCalculator(name="mace", summary="", load=load)
+    with pytest.raises(PluginFailed, match="'mace' cannot be loaded: no GPU"):
+        plugins.load(record, None, None)
 
 
 def problem():

@@ -125,8 +125,7 @@ def load_potential(
     found = find_potential(names, Path()) if path is None else Path(path)
     if found is not None and not found.is_file():
         raise PotentialError(f'"{found}" is not found.')
-    potential: Potential = request.calculator.load(found, request.options)
-    return potential
+    return plugins.load(request.calculator, found, request.options)
 
 
 def evaluate(

@@ -7,6 +7,7 @@ ask for it by name.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.metadata
@@ -34,6 +35,8 @@ from phono3py_mlp_plugin.errors import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from phonopy.structure.atoms import PhonopyAtoms
 
 DISTRIBUTION = "phono3py-mlp-plugin"
@@ -183,6 +186,33 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+@contextlib.contextmanager
+def blame(what: str) -> Iterator[None]:
+    """Turn what a plugin raises into PluginFailed; our own errors pass.
+
+    SystemExit too: a plugin must not end the command.
+    """
+    try:
+        yield
+    except MLPError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginFailed(f"{what}: {one_line(error)}") from error
+
+
+def load(calculator: ForceCalculator, path: Path | None, options: Any) -> Potential:
+    """Ask a calculator for its potential.
+
+    Raises
+    ------
+    PluginFailed
+        It raised something else than our errors.
+    """
+    with blame(f"force calculator {calculator.name!r} cannot be loaded"):
+        potential: Potential = calculator.load(path, options)
+    return potential
+
+
 def evaluate(
     name: str, potential: Potential, supercells: Sequence[PhonopyAtoms]
 ) -> Evaluation:
@@ -193,20 +223,14 @@ def evaluate(
     PluginFailed
         The potential raised, or returned wrong shapes or numbers that are not finite.
     """
-    try:
-        result = potential.evaluate(supercells)
-    except MLPError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginFailed(
-            f"force calculator {name!r} failed: {one_line(error)}"
-        ) from error
     n, natom = len(supercells), len(supercells[0])
-    energies = _checked(name, "energies", result.energies, (n,))
-    forces = _checked(name, "forces", result.forces, (n, natom, 3))
-    stresses = result.stresses
-    if stresses is not None:
-        stresses = _checked(name, "stresses", stresses, (n, 3, 3))
+    with blame(f"force calculator {name!r} failed"):
+        result = potential.evaluate(supercells)
+        energies = _checked(name, "energies", result.energies, (n,))
+        forces = _checked(name, "forces", result.forces, (n, natom, 3))
+        stresses = result.stresses
+        if stresses is not None:
+            stresses = _checked(name, "stresses", stresses, (n, 3, 3))
     return Evaluation(energies, forces, stresses)
 
 
@@ -227,14 +251,8 @@ def solve(
             f"force-constants solver {solver.name!r} gives orders "
             f"{', '.join(map(str, solver.orders))}; order {min(missing)} is needed."
         )
-    try:
+    with blame(f"force-constants solver {solver.name!r} failed"):
         result = solver.solve(problem)
-    except MLPError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginFailed(
-            f"force-constants solver {solver.name!r} failed: {one_line(error)}"
-        ) from error
     if not isinstance(result, Mapping) or set(problem.orders) - set(result):
         raise PluginFailed(
             f"force-constants solver {solver.name!r} must return a dict with the "

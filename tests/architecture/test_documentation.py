@@ -38,7 +38,7 @@ def test_parameters_of_the_potential_are_documented():
 def test_options_added_to_the_commands_are_documented():
     import argparse
 
-    from phono3py_mlp_plugin.host.command import add_options
+    from phono3py_mlp_plugin.host.arguments import add_options
 
     parser = argparse.ArgumentParser(add_help=False)
     add_options(parser)

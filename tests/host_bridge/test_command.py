@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from phono3py_mlp_plugin.host.command import add_options, give_file_back
+from phono3py_mlp_plugin.host.arguments import add_options, give_file_back
 
 
 @pytest.fixture

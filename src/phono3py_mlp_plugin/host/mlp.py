@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from phonopy.interface.mlp import PhonopyMLP
 
+from phono3py_mlp_plugin import plugins
 from phono3py_mlp_plugin.contracts import Dataset, Potential
 from phono3py_mlp_plugin.errors import DatasetError, PotentialError
 from phono3py_mlp_plugin.files import (
@@ -106,7 +107,7 @@ class PluginMLP(PhonopyMLP):
                 f'"{path}" is not found. Train a potential or name one.'
             )
         self.calculator = request.calculator.name
-        self.potential = request.calculator.load(path, request.options)
+        self.potential = plugins.load(request.calculator, path, request.options)
         self.provenance = None if path is None else read_provenance(path)
         self.origin = _origin(request, path, self.provenance)
         return self

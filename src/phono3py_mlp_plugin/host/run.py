@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.errors import ParameterError, PotentialError
 from phono3py_mlp_plugin.files import back_up, fingerprint, read_stamp, stamp
+from phono3py_mlp_plugin.host.arguments import CommandOptions, positive
 from phono3py_mlp_plugin.host.bindings import COMMAND_BINDINGS, check
-from phono3py_mlp_plugin.host.command import CommandOptions, positive
 from phono3py_mlp_plugin.host.mlp import (
     DEFAULT_CALCULATOR,
     PluginMLP,

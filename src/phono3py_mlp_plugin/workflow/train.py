@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from phono3py_mlp_plugin.contracts import Dataset, Potential, Progress, no_progress
-from phono3py_mlp_plugin.errors import MLPError, ParameterError, PluginFailed
+from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import Provenance, fingerprint, write_potential
 from phono3py_mlp_plugin.files.potential import FORMAT_VERSION
-from phono3py_mlp_plugin.plugins import DISTRIBUTION, one_line
+from phono3py_mlp_plugin.plugins import DISTRIBUTION, blame
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.request import Request
@@ -63,15 +63,8 @@ def train(
             "is."
         )
     training, test = dataset.select(split.training), dataset.select(split.test)
-    try:
+    with blame(f"force calculator {calculator.name!r} failed in training"):
         trained = calculator.train(training, test, request.options, progress)
-    except MLPError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginFailed(
-            f"force calculator {calculator.name!r} failed in training: "
-            f"{one_line(error)}"
-        ) from error
     rmse = {
         name: root_mean_square_errors(
             part,
