@@ -22,7 +22,7 @@ def test_four_runs_in_one_folder_yield_four_potentials_and_kappas(run, folder):
         potentials.append((folder / "polymlp.yaml").read_bytes())
         kappas.append(kappa_300(folder))
         if n > 20:
-            assert "trained on other data or parameters: trained anew" in done.stdout
+            assert f"ntrain = {n - 20}, now {n}: trained anew" in done.stdout
             assert (folder / "polymlp.yaml.bak").read_bytes() == potentials[-2]
     assert len(set(potentials)) == 4
     assert len(set(kappas)) == 4

@@ -26,7 +26,7 @@ def test_ase_calculator_by_name(run, folder):
     )
     assert done.returncode == 0, done.stderr
     assert "Evaluate forces in 292 supercells by ase" in done.stdout
-    assert "are not trained on" in done.stdout
+    assert "Nothing is trained in this run" in done.stdout
     assert force_constants(folder)["fc3"].shape == (2, 64, 64, 3, 3, 3)
 
 
@@ -62,6 +62,13 @@ def test_ase_options_are_checked(run, folder, options, message):
         (["--amplitude", "0.01"], "--amplitude = 0.01: needs --pypolymlp"),
         (["--mlp-file", "polymlp.yaml"], "--mlp-file = polymlp.yaml: needs"),
         (["--mlp-params", "cutoff=5"], "--mlp-params = cutoff=5: needs"),
+        (["--pypolymlp", "--rd", "0"], "--rd = 0; expected a positive number"),
+        (["--pypolymlp", "--rd", "-5"], "--rd = -5; expected a positive number"),
+        (["--pypolymlp", "-d", "--rd", "5"], "-d and --rd"),
+        (
+            ["--pypolymlp", "--rd", "5", "--fc-calculator", "traditional"],
+            "finite differences cannot use random displacements",
+        ),
     ],
 )
 def test_refused_before_any_work(run, trained, options, message):

@@ -69,7 +69,7 @@ def test_any_name_by_mlp_file(run, folder, training_run):
     done = run([*COMMAND, "phono3py_params.yaml", *options], folder)
     assert done.returncode == 0, done.stderr
     assert 'The potential was read from "mine.yaml"' in done.stdout
-    assert "The 100 supercells of the dataset are not trained on" in done.stdout
+    assert "differ from those of the dataset (100 supercells) by" in done.stdout
     assert not (folder / "polymlp.yaml").exists()
 
 
@@ -80,6 +80,23 @@ def test_what_is_no_potential_is_refused_by_name(run, trained, content):
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("ERROR: polymlp.yaml: not a polynomial potential")
+
+
+def test_truncated_potential_is_refused(run, trained):
+    whole = lzma.compress((trained / "polymlp.yaml").read_bytes())
+    (trained / "polymlp.yaml").unlink()
+    (trained / "polymlp.yaml.xz").write_bytes(whole[: len(whole) // 2])
+    done = run([*COMMAND, "phono3py.yaml"], trained)
+    assert done.returncode == 1
+    assert done.stderr.startswith("ERROR: polymlp.yaml.xz: not a polynomial potential")
+
+
+def test_damaged_force_constants_are_refused(run, trained):
+    (trained / "fc3.hdf5").write_text("junk\n")
+    done = run([*COMMAND, "phono3py.yaml"], trained)
+    assert done.returncode == 1
+    assert done.stderr.startswith('ERROR: "fc3.hdf5" cannot be read')
+    assert (trained / "fc3.hdf5").read_text() == "junk\n"
 
 
 def test_neither_dataset_nor_potential(run, trained):

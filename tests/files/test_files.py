@@ -105,6 +105,18 @@ def test_potentials_are_found_in_the_order_of_their_names(tmp_path):
     assert find_potential(names, tmp_path).name == "phonopy.pmlp.gz"
 
 
+def test_potential_of_any_suffix_is_found_by_its_name(tmp_path):
+    (tmp_path / "model.pt").touch()
+    assert find_potential(("model.pt",), tmp_path).name == "model.pt"
+
+
+@pytest.mark.parametrize("content", [b"\x00\xff\xfe", b"\xfd7zXZ\x00broken"])
+def test_provenance_of_what_cannot_be_read_is_none(tmp_path, content):
+    for name in ("polymlp.yaml", "polymlp.yaml.xz"):
+        (tmp_path / name).write_bytes(content)
+        assert read_provenance(tmp_path / name) is None
+
+
 def test_stamp_of_force_constants(tmp_path):
     path = tmp_path / "fc2.hdf5"
     with h5py.File(path, "w") as file:

@@ -173,11 +173,13 @@ def provenance(fingerprint):
 
 def test_decisions_on_a_potential():
     path = Path("polymlp.yaml")
-    assert decide_potential(path, provenance("a"), "a").reuse
-    other = decide_potential(path, provenance("b"), "a")
+    assert decide_potential(path, provenance("a"), "a", {}).reuse
+    other = decide_potential(path, provenance("b"), "a", {})
     assert not other.reuse
-    assert "other data or parameters" in other.reason
-    unknown = decide_potential(path, None, "a")
+    assert "was trained on other data: trained anew" in other.reason
+    other = decide_potential(path, provenance("b"), "a", {"cutoff": 8.0})
+    assert "was trained with cutoff = None, now 8.0: trained anew" in other.reason
+    unknown = decide_potential(path, None, "a", {})
     assert not unknown.reuse
     assert "--mlp-file polymlp.yaml" in unknown.reason
 

@@ -26,7 +26,7 @@ from phono3py_mlp_plugin.contracts import (
     TrainedPotential,
 )
 from phono3py_mlp_plugin.errors import ParameterError, PotentialError
-from phono3py_mlp_plugin.files import open_text
+from phono3py_mlp_plugin.files import UNREADABLE, open_text
 from phono3py_mlp_plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 _FAILED_RMSE = 1e6
 
 # What pypolymlp's readers raise on a file that is something else.
-_UNREADABLE = (
+_FOREIGN = (
+    *UNREADABLE,
     AttributeError,
     IndexError,
     KeyError,
@@ -214,7 +215,7 @@ def load(path: Path | None, options: PypolymlpOptions) -> PolynomialPotential:
     try:
         with open_text(path) as file:
             polymlp.load_mlp(io.StringIO(file.read()))
-    except _UNREADABLE as error:
+    except _FOREIGN as error:
         reason = " ".join(str(error).split())
         raise PotentialError(
             f"{path}: not a polynomial potential ({type(error).__name__}: {reason}). "

@@ -1,6 +1,11 @@
 """Atomic writing, fingerprints, and the formats that this package owns."""
 
-from phono3py_mlp_plugin.files.atomic import back_up, open_text, replacing
+from phono3py_mlp_plugin.files.atomic import (
+    UNREADABLE,
+    back_up,
+    open_text,
+    replacing,
+)
 from phono3py_mlp_plugin.files.fingerprint import fingerprint
 from phono3py_mlp_plugin.files.force_constants import read_stamp, stamp
 from phono3py_mlp_plugin.files.potential import (
@@ -11,6 +16,7 @@ from phono3py_mlp_plugin.files.potential import (
 )
 
 __all__ = [
+    "UNREADABLE",
     "Provenance",
     "back_up",
     "find_potential",

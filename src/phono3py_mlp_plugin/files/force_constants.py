@@ -6,6 +6,8 @@ from pathlib import Path
 
 import h5py
 
+from phono3py_mlp_plugin.errors import SolverError
+
 _FINGERPRINT = "phono3py_mlp_fingerprint"
 
 
@@ -16,7 +18,18 @@ def stamp(path: Path, fingerprint: str) -> None:
 
 
 def read_stamp(path: Path) -> str | None:
-    """Return what the file was computed from; None where it carries no record."""
-    with h5py.File(path, "r") as file:
-        value = file.attrs.get(_FINGERPRINT)
+    """Return what the file was computed from; None where it carries no record.
+
+    Raises
+    ------
+    SolverError
+        It is not an HDF5 file, or truncated.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            value = file.attrs.get(_FINGERPRINT)
+    except OSError as error:
+        raise SolverError(
+            f'"{path}" cannot be read ({error}). Remove it to compute it anew.'
+        ) from error
     return None if value is None else str(value)

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from phono3py_mlp_plugin.contracts import Potential
-from phono3py_mlp_plugin.files.atomic import open_text, replacing
+from phono3py_mlp_plugin.files.atomic import UNREADABLE, open_text, replacing
 
 _KEY = "phono3py_mlp"
 _SUFFIXES = (".yaml", ".pmlp", ".xz", ".gz", ".bz2", ".lzma")
@@ -69,7 +69,7 @@ def find_potential(file_names: Sequence[str], folder: Path) -> Path | None:
     """
     for name in file_names:
         for path in sorted(folder.glob(f"{name}*")):
-            if path.suffix in _SUFFIXES:
+            if path.name == name or path.suffix in _SUFFIXES:
                 return path
     return None
 
@@ -87,14 +87,11 @@ def write_potential(potential: Potential, path: Path, provenance: Provenance) ->
 def read_provenance(path: Path) -> Provenance | None:
     """Return what a potential was made from; None where the file does not say."""
     lines: list[str] = []
-    with open_text(path) as file:
-        for line in file:
-            if lines or line.startswith(f"{_KEY}:"):
-                lines.append(line)
-    if not lines:
-        return None
     try:
-        record = yaml.safe_load("".join(lines))[_KEY]
-        return Provenance(**record)
-    except (yaml.YAMLError, TypeError, KeyError):
+        with open_text(path) as file:
+            for line in file:
+                if lines or line.startswith(f"{_KEY}:"):
+                    lines.append(line)
+        return Provenance(**yaml.safe_load("".join(lines))[_KEY])
+    except (*UNREADABLE, yaml.YAMLError, TypeError, KeyError):
         return None

@@ -35,6 +35,7 @@ from phono3py_mlp_plugin.workflow import (
     split_dataset,
     train,
     training_fingerprint,
+    training_parameters,
 )
 
 if TYPE_CHECKING:
@@ -226,6 +227,7 @@ def _reuse_or_train(
             found,
             read_provenance(found),
             training_fingerprint(request, dataset, split),
+            training_parameters(request, split),
         )
         show([decision.reason], log_level)
         if decision.reuse:
@@ -278,8 +280,9 @@ def _read(
         rmse = root_mean_square_errors(dataset, result)
         show(
             [
-                f"The {len(dataset)} supercells of the dataset are not trained on; "
-                f"forces differ from theirs by {rmse['force']:.6f} eV/angstrom (rms)."
+                "Nothing is trained in this run. Forces differ from those of the "
+                f"dataset ({len(dataset)} supercells) by {rmse['force']:.6f} "
+                "eV/angstrom (rms)."
             ],
             log_level,
         )

@@ -18,7 +18,10 @@ from phono3py_mlp_plugin.host.mlp import (
     obtain_potential,
 )
 from phono3py_mlp_plugin.host.output import progress, show
-from phono3py_mlp_plugin.host.solvers import check_names
+from phono3py_mlp_plugin.host.solvers import (
+    check_names,
+    extract_fc2_fc3_calculators,
+)
 from phono3py_mlp_plugin.workflow import (
     Request,
     decide_force_constants,
@@ -191,6 +194,7 @@ class Run:
         self._request = request_calculator(name, text, where)
         if options.mlp_file and not Path(options.mlp_file).is_file():
             raise PotentialError(f'--mlp-file: "{options.mlp_file}" is not found.')
+        _check_displacements(settings)
         positive("--amplitude", settings.displacement_distance)
         positive("--amplitude-fc2", options.amplitude_fc2)
         positive("--rd-auto-factor", settings.rd_number_estimation_factor)
@@ -301,12 +305,15 @@ class Run:
             "symfc_memory_size",
             "is_compact_fc",
         )
+        symmetry = ph3py.symmetry
         phonon_matrix = ph3py.phonon_supercell_matrix
         return fingerprint(
             {
                 "potential": ph3py.mlp.origin,
                 "settings": {name: getattr(settings, name, None) for name in names},
                 "amplitude_fc2": self._options.amplitude_fc2,
+                "rotations": symmetry.symmetry_operations["rotations"],
+                "symmetry_tolerance": symmetry.tolerance,
                 "lattice": ph3py.supercell.cell,
                 "positions": ph3py.supercell.scaled_positions,
                 "symbols": list(ph3py.supercell.symbols),
@@ -412,6 +419,27 @@ class Run:
         result = evaluate(name, ph3py.mlp.potential, cells, progress(log_level))
         ph3py.phonon_forces = result.forces
         ph3py.phonon_supercell_energies = result.energies
+
+
+def _check_displacements(settings: Any) -> None:
+    """Refuse displacements that cannot be meant, or that the solver cannot use."""
+    for option, number in (
+        ("--rd", settings.random_displacements),
+        ("--rd-fc2", settings.random_displacements_fc2),
+    ):
+        if number is not None and number != "auto" and number < 1:
+            raise ParameterError(
+                f"{option} = {number}; expected a positive number or auto."
+            )
+    if settings.random_displacements is None:
+        return
+    if settings.create_displacements:
+        raise ParameterError("-d and --rd: give systematic or random displacements.")
+    if extract_fc2_fc3_calculators(settings.fc_calculator, 3) == "traditional":
+        raise ParameterError(
+            f"--fc-calculator = {settings.fc_calculator}: finite differences cannot "
+            "use random displacements (--rd). Use symfc, or -d."
+        )
 
 
 def _take_dataset(ph3py: Phono3py, log_level: int) -> Dataset | None:

@@ -13,7 +13,12 @@ from phono3py_mlp_plugin.workflow.reuse import (
     decide_force_constants,
     decide_potential,
 )
-from phono3py_mlp_plugin.workflow.train import Training, train, training_fingerprint
+from phono3py_mlp_plugin.workflow.train import (
+    Training,
+    train,
+    training_fingerprint,
+    training_parameters,
+)
 
 __all__ = [
     "Decision",
@@ -31,4 +36,5 @@ __all__ = [
     "split_dataset",
     "train",
     "training_fingerprint",
+    "training_parameters",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from phono3py_mlp_plugin.files import Provenance
 
@@ -17,7 +19,10 @@ class Decision:
 
 
 def decide_potential(
-    path: Path, provenance: Provenance | None, wanted: str
+    path: Path,
+    provenance: Provenance | None,
+    wanted: str,
+    parameters: Mapping[str, Any],
 ) -> Decision:
     """Decide on a potential found where a dataset with forces is given.
 
@@ -29,6 +34,8 @@ def decide_potential(
         What it says it was made from.
     wanted : str
         Fingerprint of the training asked for.
+    parameters : mapping
+        Parameters asked for, to name those that differ.
     """
     if provenance is None:
         return Decision(
@@ -37,9 +44,15 @@ def decide_potential(
             f"Give --mlp-file {path} to use it as it is.",
         )
     if provenance.fingerprint != wanted:
-        return Decision(
-            False, f'"{path}" was trained on other data or parameters: trained anew.'
-        )
+        sizes = {"ntrain": provenance.n_training, "ntest": provenance.n_test}
+        known = {**provenance.parameters, **sizes}
+        differences = [
+            f"{name} = {known.get(name)}, now {value}"
+            for name, value in parameters.items()
+            if known.get(name) != value
+        ]
+        what = f"with {'; '.join(differences)}" if differences else "on other data"
+        return Decision(False, f'"{path}" was trained {what}: trained anew.')
     return Decision(
         True, f'"{path}" was trained on the same data and parameters: used again.'
     )

@@ -81,7 +81,7 @@ def train(
     provenance = Provenance(
         fingerprint=training_fingerprint(request, dataset, split),
         calculator=calculator.name,
-        parameters=_plain(asdict(request.options)),
+        parameters=_plain_options(request),
         n_training=len(training),
         n_test=len(test),
         n_features=trained.n_features,
@@ -113,9 +113,16 @@ def training_fingerprint(request: Request, dataset: Dataset, split: Split) -> st
     )
 
 
-def _plain(options: dict[str, Any]) -> dict[str, Any]:
+def training_parameters(request: Request, split: Split) -> dict[str, Any]:
+    """Return the options and the sizes of the split, by name."""
+    sizes = {"ntrain": len(split.training), "ntest": len(split.test)}
+    return {**_plain_options(request), **sizes}
+
+
+def _plain_options(request: Request) -> dict[str, Any]:
     """Return options as YAML knows them: lists for tuples."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()}
+    options = asdict(request.options).items()
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in options}
 
 
 def _versions(calculator: str) -> dict[str, str]:
