@@ -1,5 +1,6 @@
 """Documentation, step 4: developing the potential."""
 
+import io
 import shutil
 
 import numpy as np
@@ -52,11 +53,11 @@ def test_potential_is_that_of_the_plain_host(training_run, run_plain, tmp_path):
     ).read_bytes()
 
 
-def test_plain_host_reads_our_potential(plain_trained, run_plain, training_run):
+def test_pypolymlp_reads_our_potential(training_run):
     from pypolymlp.mlp_dev.pypolymlp import Pypolymlp
 
     polymlp = Pypolymlp()
-    polymlp.load_mlp(str(plain_trained / "polymlp.yaml"))
+    polymlp.load_mlp(io.StringIO((training_run[1] / "polymlp.yaml").read_text()))
     assert len(np.ravel(polymlp.coeffs)) == 420
 
 
