@@ -61,6 +61,16 @@ def test_methods_of_phono3py(folder):
     assert other.mlp.provenance == ph3.mlp.provenance
 
 
+def test_potentials_of_all_penalties_are_saved_where_asked(folder):
+    ph3 = phono3py.load("phono3py_params.yaml", produce_fc=False)
+    ph3.mlp_dataset = ph3.dataset
+    ph3.develop_mlp(params={**PARAMS, "gtinv_maxl": (1, 1), "ntrain": 4, "ntest": 2})
+    ph3.save_mlp("mine.yaml", optimal=False)
+    versions = sorted(p.name for p in folder.glob("mine.yaml.v*"))
+    assert versions
+    assert all(name in (folder / "mine.log").read_text() for name in versions)
+
+
 def test_any_object_that_evaluates_is_a_potential_of_phono3py(folder, training):
     class Counting:
         calls = 0

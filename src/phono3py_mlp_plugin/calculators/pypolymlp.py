@@ -109,7 +109,7 @@ class PolynomialPotential:
 
     def __init__(self, polymlp: Any, *, save_all: bool = False) -> None:
         self.polymlp = polymlp
-        self._save_all = save_all
+        self.save_all = save_all
         self._evaluator: Any = None
 
     @property
@@ -144,7 +144,7 @@ class PolynomialPotential:
     def save(self, path: Path) -> None:
         """Write the potential; also that of every penalty where that was asked."""
         self.polymlp.save_mlp(filename=str(path))
-        if self._save_all:
+        if self.save_all:
             log = path.with_suffix(".log")
             self.polymlp.save_mlp(
                 filename=str(path), filename_log=str(log), optimal=False

@@ -13,7 +13,7 @@ from phonopy.interface.mlp import PhonopyMLP
 
 from phono3py_mlp_plugin import plugins
 from phono3py_mlp_plugin.contracts import Dataset, Potential
-from phono3py_mlp_plugin.errors import DatasetError, PotentialError
+from phono3py_mlp_plugin.errors import DatasetError, ParameterError, PotentialError
 from phono3py_mlp_plugin.files import (
     Provenance,
     back_up,
@@ -116,10 +116,16 @@ class PluginMLP(PhonopyMLP):
     def save(
         self, filename: str | os.PathLike[str] | None = None, optimal: bool = True
     ) -> None:
-        """Write the potential, with its provenance where it was trained here."""
-        del optimal  # An option of the training; the potential knows.
+        """Write the potential with its provenance; not ``optimal``: every penalty's."""
         if self.potential is None:
             raise PotentialError("there is no potential to save; train or load one.")
+        if not optimal:
+            if not hasattr(self.potential, "save_all"):
+                raise ParameterError(
+                    f"optimal = False: {self.calculator} has no potentials of other "
+                    "penalties."
+                )
+            self.potential.save_all = True
         path = Path(DEFAULT_FILE if filename is None else filename)
         if self.provenance is None:
             self.potential.save(path)
