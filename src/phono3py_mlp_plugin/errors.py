@@ -51,6 +51,11 @@ class IncompatibleHost(MLPError):
     """A phono3py whose functions are not those that this package binds to."""
 
 
+def one_line(error: BaseException) -> str:
+    """Return the message of an error on one line, its type where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the nearest known name, or nothing."""
     nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)

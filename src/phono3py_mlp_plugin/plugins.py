@@ -32,6 +32,7 @@ from phono3py_mlp_plugin.errors import (
     PluginFailed,
     PluginNotFound,
     did_you_mean,
+    one_line,
 )
 
 if TYPE_CHECKING:
@@ -179,11 +180,6 @@ def _add(
                 f"and {origin}: uninstall one."
             )
         offered[record.name] = Offered(record, origin)
-
-
-def one_line(error: BaseException) -> str:
-    """Return the message of an error on one line, its type where it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextlib.contextmanager

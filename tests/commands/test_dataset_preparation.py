@@ -1,6 +1,5 @@
 """Documentation, steps 1-3: supercells, and the dataset from VASP results."""
 
-import lzma
 import shutil
 import tarfile
 
@@ -22,9 +21,7 @@ def results(tmp_path, host_source):
     with tarfile.open(host_source / "example/NaCl-rd/vasprun_xmls.tar.xz") as archive:
         archive.extractall(tmp_path, filter="data")
     source = host_source / "example/NaCl-rd/phono3py_params_NaCl.yaml.xz"
-    with lzma.open(source, "rt") as file:
-        (tmp_path / "source.yaml").write_text(file.read())
-    whole = phono3py.load(tmp_path / "source.yaml", produce_fc=False)
+    whole = phono3py.load(source, produce_fc=False)
     displaced = phono3py.Phono3py(
         whole.unitcell,
         supercell_matrix=whole.supercell_matrix,

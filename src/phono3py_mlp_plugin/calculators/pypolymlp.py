@@ -25,7 +25,7 @@ from phono3py_mlp_plugin.contracts import (
     RidgePenalty,
     TrainedPotential,
 )
-from phono3py_mlp_plugin.errors import ParameterError, PotentialError
+from phono3py_mlp_plugin.errors import ParameterError, PotentialError, one_line
 from phono3py_mlp_plugin.files import UNREADABLE, open_text
 from phono3py_mlp_plugin.hookspecs import hookimpl
 
@@ -216,10 +216,9 @@ def load(path: Path | None, options: PypolymlpOptions) -> PolynomialPotential:
         with open_text(path) as file:
             polymlp.load_mlp(io.StringIO(file.read()))
     except _FOREIGN as error:
-        reason = " ".join(str(error).split())
         raise PotentialError(
-            f"{path}: not a polynomial potential ({type(error).__name__}: {reason}). "
-            "Remove it or name another one by --mlp-file."
+            f"{path}: not a polynomial potential ({type(error).__name__}: "
+            f"{one_line(error)}). Remove it or name another one by --mlp-file."
         ) from error
     coefficients = np.ravel(polymlp.coeffs)
     if not len(coefficients) or not np.isfinite(coefficients).all():

@@ -45,7 +45,7 @@ BINDINGS = (
         "phono3py.api_phono3py",
         "PhonopyMLP",
         ("mlp", "log_level"),
-        "phono3py_mlp_plugin.host.mlp:make_mlp",
+        "phono3py_mlp_plugin.host.mlp:PluginMLP",
     ),
     Binding(
         "phonopy.cui.load_helper",

@@ -27,6 +27,7 @@ from phono3py_mlp_plugin.host.bindings import original
 from phono3py_mlp_plugin.host.output import error_table, progress, ridge_lines, show
 from phono3py_mlp_plugin.workflow import (
     Request,
+    Split,
     decide_potential,
     evaluate,
     read_dataset,
@@ -85,11 +86,11 @@ class PluginMLP(PhonopyMLP):
         if dataset is None:
             raise DatasetError("mlp_dataset: forces are missing; training needs them.")
         request = request_calculator(self.calculator, _by_name(params), "mlp_params")
-        self.train(request, dataset, test_size)
-
-    def train(self, request: Request, dataset: Dataset, test_size: float = 0.1) -> None:
-        """Train as requested."""
         split = split_dataset(len(dataset), request.ntrain, request.ntest, test_size)
+        self.train(request, dataset, split)
+
+    def train(self, request: Request, dataset: Dataset, split: Split) -> None:
+        """Train as requested."""
         training = train(request, dataset, split, progress(self._log_level))
         self.calculator = request.calculator.name
         self.potential = training.potential
@@ -154,11 +155,6 @@ class PluginMLP(PhonopyMLP):
             virials = -result.stresses * volumes[:, None, None]
             stresses = virials[:, (0, 1, 2, 0, 1, 2), (0, 1, 2, 1, 2, 0)]
         return result.energies, result.forces, stresses
-
-
-def make_mlp(mlp: Any = None, log_level: int = 0) -> PluginMLP:
-    """Stand for ``PhonopyMLP(...)`` inside the host's Phono3py."""
-    return PluginMLP(mlp=mlp, log_level=log_level)
 
 
 def develop_or_load(
@@ -249,7 +245,7 @@ def _reuse_or_train(
         ],
         log_level,
     )
-    mlp.train(request, dataset)
+    mlp.train(request, dataset, split)
     target = Path(names[0] if names else f"{request.calculator.name}.potential")
     if target.is_file():
         show([f'The old potential is kept as "{back_up(target)}".'], log_level)

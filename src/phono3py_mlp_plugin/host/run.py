@@ -201,16 +201,14 @@ class Run:
         settings.use_pypolymlp = True
         confs.update({k: str(v) for k, v in options.given().items()})
 
-        notes = []
         random = settings.random_displacements is not None
         if not (settings.create_displacements or random) and any(
             getattr(settings, key, False) for key in _NEED_FORCE_CONSTANTS
         ):
             settings.create_displacements = True
             confs["create_displacements"] = ".true."
-            notes.append("Systematic displacements (-d) are generated for this.")
+            show(["Systematic displacements (-d) are generated for this."], log_level)
         self._generates = bool(settings.create_displacements) or random
-        show(notes, log_level)
 
     def _refuse_without_calculator(self, settings: Any) -> None:
         """Refuse options that would mean nothing without a force calculator."""
