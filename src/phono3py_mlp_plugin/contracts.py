@@ -190,6 +190,10 @@ class ForceCalculator:
         One line for ``phono3py-mlp plugins``.
     load : callable
         ``load(path, options) -> Potential``; ``path`` is None where no file is used.
+    forecast : callable or None
+        ``forecast(training, test, options) -> lines`` for the user, before any work:
+        what the training will take. Raises `ResourceError` where memory would not
+        suffice.
     train : callable or None
         ``train(training, test, options, progress) -> TrainedPotential``. None says
         before any work that this calculator cannot be trained.
@@ -208,6 +212,7 @@ class ForceCalculator:
     summary: str
     load: Callable[[Path | None, Any], Potential]
     train: Train | None = None
+    forecast: Callable[[Dataset, Dataset, Any], Sequence[str]] | None = None
     options: type = NoOptions
     file_names: tuple[str, ...] = ()
     obstacle: Callable[[], str | None] = always_usable

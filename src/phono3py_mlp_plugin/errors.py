@@ -3,10 +3,12 @@
     MLPError
     ├── DatasetError        displacements, forces or energies that cannot be used
     ├── PotentialError      a potential that cannot be trained, read or applied
+    │   └── NotCovered      a valid one that an engine does not know
     ├── ParameterError      a parameter or option that is unknown or out of range
     ├── PluginNotFound      a calculator or solver that is not installed
     ├── PluginFailed        a plugin that broke its contract
     ├── SolverError         force constants that could not be obtained
+    ├── ResourceError       memory that would not suffice
     └── IncompatibleHost    a phono3py that this package cannot bind to
 
 Every message is one line: where, what was found, what was expected, and the remedy.
@@ -31,6 +33,10 @@ class PotentialError(MLPError):
     """A potential that cannot be trained, read or applied to this crystal."""
 
 
+class NotCovered(PotentialError):
+    """A valid potential of a kind that an engine does not know."""
+
+
 class ParameterError(MLPError, ValueError):
     """A parameter or option that is unknown, malformed or out of range."""
 
@@ -45,6 +51,10 @@ class PluginFailed(MLPError):
 
 class SolverError(MLPError):
     """Force constants that could not be obtained."""
+
+
+class ResourceError(MLPError):
+    """Memory that would not suffice."""
 
 
 class IncompatibleHost(MLPError):

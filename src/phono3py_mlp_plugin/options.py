@@ -20,6 +20,12 @@ Record = TypeVar("Record")
 KEYWORDS = "keywords"
 """Metadata key of a ``dict`` field that takes every key the record does not name."""
 
+DEFAULT = "default"
+"""Metadata key of what a field is where it is not given and others decide."""
+
+RESOURCE = "resource"
+"""Metadata key of a field that changes what a computation takes, not what it gives."""
+
 _TRUE = ("true", ".true.", "yes", "on", "1")
 _FALSE = ("false", ".false.", "no", "off", "0")
 
@@ -118,6 +124,7 @@ def describe_options(record: type) -> list[tuple[str, str, str]]:
         if default is dataclasses.MISSING:
             factory = item.default_factory
             default = factory() if factory is not dataclasses.MISSING else ""
+        default = item.metadata.get(DEFAULT, default)
         text = " ".join(map(str, default)) if isinstance(default, tuple) else default
         rows.append((item.name, str(text), str(item.metadata.get("help", ""))))
     return rows

@@ -8,7 +8,8 @@ SEEDED = ["phono3py-load", "--pypolymlp", "--random-seed", "3", "phono3py.yaml"]
 
 
 def test_symfc_is_chosen_at_once_and_said_so(run, run_plain, trained, plain_trained):
-    done = run([*SEEDED, "--rd", "30"], trained)
+    library = ["--mlp-params", "engine = pypolymlp"]
+    done = run([*SEEDED, "--rd", "30", *library], trained)
     assert done.returncode == 0, done.stderr
     assert "Random displacements are solved by symfc" in done.stdout
     assert "Type-II" not in done.stdout

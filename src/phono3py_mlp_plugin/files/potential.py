@@ -38,6 +38,8 @@ class Provenance:
     penalties : list of dict
         The ridge path, failed penalties included.
     alpha : float or None
+    engine : str
+        What computed it, where the calculator has more than one engine.
     versions : dict
     """
 
@@ -50,6 +52,7 @@ class Provenance:
     rmse: dict[str, dict[str, float | None]]
     alpha: float | None = None
     penalties: list[dict[str, float | None]] = field(default_factory=list)
+    engine: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 

@@ -29,7 +29,9 @@ from phono3py_mlp_plugin.workflow import (
     Request,
     Split,
     decide_potential,
+    engine_of,
     evaluate,
+    forecast,
     read_dataset,
     request_calculator,
     root_mean_square_errors,
@@ -242,6 +244,7 @@ def _reuse_or_train(
             *(f"  {k}: {v}" for k, v in dataclasses.asdict(request.options).items()),
             f"Training on {len(split.training)} supercells (the first), testing on "
             f"{len(split.test)} (the last) of {len(dataset)}...",
+            *forecast(request, dataset, split),
         ],
         log_level,
     )
@@ -291,6 +294,10 @@ def _read(
 
 
 def _show_provenance(mlp: PluginMLP, log_level: int) -> None:
+    assert mlp.potential is not None
+    engine = engine_of(mlp.potential)
+    if engine:
+        show([f"Engine: {engine}."], log_level)
     if mlp.provenance is not None:
         show([*ridge_lines(mlp.provenance), *error_table(mlp.provenance)], log_level)
 

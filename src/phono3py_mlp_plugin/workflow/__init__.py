@@ -15,6 +15,8 @@ from phono3py_mlp_plugin.workflow.reuse import (
 )
 from phono3py_mlp_plugin.workflow.train import (
     Training,
+    engine_of,
+    forecast,
     train,
     training_fingerprint,
     training_parameters,
@@ -28,7 +30,9 @@ __all__ = [
     "Training",
     "decide_force_constants",
     "decide_potential",
+    "engine_of",
     "evaluate",
+    "forecast",
     "read_dataset",
     "request_calculator",
     "request_solver",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from phono3py_mlp_plugin.contracts import Dataset, Potential, Progress, no_progr
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import Provenance, fingerprint, write_potential
 from phono3py_mlp_plugin.files.potential import FORMAT_VERSION
+from phono3py_mlp_plugin.options import RESOURCE
 from phono3py_mlp_plugin.plugins import DISTRIBUTION, blame
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
@@ -88,9 +90,31 @@ def train(
         rmse=rmse,
         alpha=trained.alpha,
         penalties=[asdict(penalty) for penalty in trained.penalties],
+        engine=engine_of(trained.potential),
         versions=_versions(calculator.name),
     )
     return Training(trained.potential, provenance)
+
+
+def forecast(request: Request, dataset: Dataset, split: Split) -> Sequence[str]:
+    """Return lines on what a training will take, where the calculator tells.
+
+    Raises
+    ------
+    ResourceError
+        The memory would not suffice.
+    """
+    calculator = request.calculator
+    if calculator.forecast is None:
+        return ()
+    training, test = dataset.select(split.training), dataset.select(split.test)
+    with blame(f"force calculator {calculator.name!r} failed in its forecast"):
+        return calculator.forecast(training, test, request.options)
+
+
+def engine_of(potential: Potential) -> str:
+    """Return what computes the potential, where it has a name."""
+    return str(getattr(potential, "engine", ""))
 
 
 def training_fingerprint(request: Request, dataset: Dataset, split: Split) -> str:
@@ -100,7 +124,7 @@ def training_fingerprint(request: Request, dataset: Dataset, split: Split) -> st
         {
             "format": FORMAT_VERSION,
             "calculator": request.calculator.name,
-            "options": request.options,
+            "options": _deciding_options(request),
             "lattice": cell.cell,
             "positions": cell.scaled_positions,
             "symbols": list(cell.symbols),
@@ -119,9 +143,18 @@ def training_parameters(request: Request, split: Split) -> dict[str, Any]:
     return {**_plain_options(request), **sizes}
 
 
+def _deciding_options(request: Request) -> dict[str, Any]:
+    """Return the options that decide what a training yields."""
+    return {
+        item.name: getattr(request.options, item.name)
+        for item in fields(request.options)
+        if RESOURCE not in item.metadata
+    }
+
+
 def _plain_options(request: Request) -> dict[str, Any]:
-    """Return options as YAML knows them: lists for tuples."""
-    options = asdict(request.options).items()
+    """Return these options as YAML knows them: lists for tuples."""
+    options = _deciding_options(request).items()
     return {k: list(v) if isinstance(v, tuple) else v for k, v in options}
 
 

@@ -1,33 +1,33 @@
-"""Polynomial machine-learning potentials of the pypolymlp library.
+"""The pypolymlp library behind the calculator.
 
-A. Seko, J. Appl. Phys. 133, 011101 (2023). The library is imported inside the
-functions: it is optional, and asking for another calculator must not pay for it.
+It is imported inside the functions: it is optional, and asking for another calculator
+must not pay for it.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import io
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 
+from phono3py_mlp_plugin.calculators.pypolymlp.options import PypolymlpOptions
 from phono3py_mlp_plugin.contracts import (
     Dataset,
     Evaluation,
-    ForceCalculator,
     Progress,
     RidgePenalty,
     TrainedPotential,
 )
-from phono3py_mlp_plugin.errors import ParameterError, PotentialError, one_line
-from phono3py_mlp_plugin.files import UNREADABLE, open_text
-from phono3py_mlp_plugin.hookspecs import hookimpl
+from phono3py_mlp_plugin.errors import PotentialError, one_line
+from phono3py_mlp_plugin.files import UNREADABLE
+from phono3py_mlp_plugin.polynomial.invariants import Invariants
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
@@ -50,67 +50,18 @@ _FOREIGN = (
 _ROWS, _COLUMNS = (0, 1, 2, 0, 1, 2), (0, 1, 2, 1, 2, 0)
 
 
-@dataclass(frozen=True)
-class PypolymlpOptions:
-    """Model and regression parameters; names and defaults are those of the host."""
-
-    cutoff: float = field(default=8.0, metadata={"help": "cutoff radius (angstrom)"})
-    model_type: Literal[1, 2, 3, 4] = field(
-        default=3,
-        metadata={
-            "help": "1: linear in the invariants, 2: polynomial of them, "
-            "3: polynomial of pair invariants + linear, "
-            "4: polynomial of pair and second-order invariants + linear"
-        },
-    )
-    max_p: Literal[1, 2, 3] = field(
-        default=2, metadata={"help": "order of the polynomial"}
-    )
-    gtinv_order: Literal[1, 2, 3, 4, 5, 6] = field(
-        default=3, metadata={"help": "highest order of the invariants"}
-    )
-    gtinv_maxl: tuple[int, ...] = field(
-        default=(8, 8), metadata={"help": "highest l of the invariants, from order 2"}
-    )
-    gaussian_params1: tuple[float, float, int] = field(
-        default=(1.0, 1.0, 1), metadata={"help": "Gaussian exponents: from, to, number"}
-    )
-    gaussian_params2: tuple[float, float, int] = field(
-        default=(0.0, 7.0, 10), metadata={"help": "Gaussian centres: from, to, number"}
-    )
-    atom_energies: dict[str, float] | None = field(
-        default=None,
-        metadata={"help": "energies of isolated atoms (eV), 'Na -1 Cl -2'"},
-    )
-    reg_alpha_params: tuple[float, float, int] = field(
-        default=(-3.0, 1.0, 5),
-        metadata={"help": "log10 of the ridge penalties: from, to, number"},
-    )
-    optimal: bool = field(
-        default=True,
-        metadata={"help": "false: also write the potential of every penalty"},
-    )
-
-    def __post_init__(self) -> None:
-        if self.cutoff <= 0:
-            raise ParameterError(f"cutoff = {self.cutoff}; expected a positive length.")
-        if len(self.gtinv_maxl) < self.gtinv_order - 1:
-            raise ParameterError(
-                f"gtinv_maxl has {len(self.gtinv_maxl)} values; gtinv_order = "
-                f"{self.gtinv_order} needs {self.gtinv_order - 1}."
-            )
-        for name in ("gaussian_params1", "gaussian_params2", "reg_alpha_params"):
-            if getattr(self, name)[2] < 1:
-                raise ParameterError(f"{name}: the number of values must be positive.")
-
-
-class PolynomialPotential:
+class LibraryPotential:
     """A trained pypolymlp model, its evaluator built once, at the first use."""
 
     def __init__(self, polymlp: Any, *, save_all: bool = False) -> None:
         self.polymlp = polymlp
         self.save_all = save_all
         self._evaluator: Any = None
+
+    @property
+    def engine(self) -> str:
+        """The library and its version."""
+        return f"pypolymlp {importlib.metadata.version('pypolymlp')}"
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -136,9 +87,19 @@ class PolynomialPotential:
         )
         volumes = np.array([cell.volume for cell in supercells])
         return Evaluation(
-            np.array(energies, dtype="double"),
+            np.array(energies, dtype="double") + self._atomic_energies(supercells),
             np.array(np.transpose(forces, (0, 2, 1)), dtype="double", order="C"),
             _stresses(np.asarray(virials), volumes),
+        )
+
+    def _atomic_energies(self, supercells: Sequence[PhonopyAtoms]) -> Any:
+        """Return what pypolymlp leaves out: the energies of the isolated atoms."""
+        energies = self.polymlp.parameters.atomic_energy
+        if energies is None:
+            return np.zeros(len(supercells))
+        by_element = dict(zip(self.elements, energies, strict=True))
+        return np.array(
+            [sum(by_element[symbol] for symbol in c.symbols) for c in supercells]
         )
 
     def save(self, path: Path) -> None:
@@ -163,6 +124,7 @@ def train(
     PotentialError
         Every penalty failed, or ``atom_energies`` lacks an element.
     """
+    require("engine = pypolymlp")
     from pypolymlp.mlp_dev.pypolymlp import Pypolymlp
     from pypolymlp.utils.phonopy_utils import phonopy_cell_to_structure
 
@@ -173,12 +135,14 @@ def train(
         cutoff=options.cutoff,
         model_type=options.model_type,
         max_p=options.max_p,
+        feature_type=options.feature_type,
         gtinv_order=options.gtinv_order,
-        gtinv_maxl=options.gtinv_maxl,
+        gtinv_maxl=options.maxl,
+        gtinv_version=options.gtinv_version,
         gaussian_params1=options.gaussian_params1,
         gaussian_params2=options.gaussian_params2,
         reg_alpha_params=options.reg_alpha_params,
-        atomic_energy=_atomic_energies(symbols, options.atom_energies),
+        atomic_energy=options.atomic_energies(symbols),
     )
     polymlp.set_datasets_displacements(
         *_arrays(training),
@@ -187,7 +151,7 @@ def train(
     )
     _fit(polymlp, progress)
     chosen = polymlp.summary
-    potential = PolynomialPotential(polymlp, save_all=not options.optimal)
+    potential = LibraryPotential(polymlp, save_all=not options.optimal)
     return TrainedPotential(
         potential=potential,
         n_features=potential.n_features,
@@ -196,81 +160,63 @@ def train(
     )
 
 
-def load(path: Path | None, options: PypolymlpOptions) -> PolynomialPotential:
-    """Read a potential file, compressed or not.
+def load(text: str, where: str) -> LibraryPotential:
+    """Read the text of a potential file.
 
     Raises
     ------
     PotentialError
-        There is no file, or it is not a polynomial potential.
+        It is not a polynomial potential, or pypolymlp is not installed.
     """
-    del options
+    require("a potential of this kind")
     from pypolymlp.mlp_dev.pypolymlp import Pypolymlp
 
-    if path is None:
-        raise PotentialError(
-            "pypolymlp: a potential file is needed; train one or give --mlp-file."
-        )
     polymlp = Pypolymlp()
     try:
-        with open_text(path) as file:
-            polymlp.load_mlp(io.StringIO(file.read()))
+        polymlp.load_mlp(io.StringIO(text))
     except _FOREIGN as error:
         raise PotentialError(
-            f"{path}: not a polynomial potential ({type(error).__name__}: "
+            f"{where}: not a polynomial potential ({type(error).__name__}: "
             f"{one_line(error)}). Remove it or name another one by --mlp-file."
         ) from error
-    coefficients = np.ravel(polymlp.coeffs)
+    coefficients = np.concatenate([np.ravel(c) for c in _as_list(polymlp.coeffs)])
     if not len(coefficients) or not np.isfinite(coefficients).all():
         raise PotentialError(
-            f"{path}: its coefficients are missing or not finite. Train it again."
+            f"{where}: its coefficients are missing or not finite. Train it again."
         )
-    return PolynomialPotential(polymlp)
+    return LibraryPotential(polymlp)
 
 
-@hookimpl
-def phono3py_mlp_force_calculators() -> Iterable[ForceCalculator]:
-    """Offer pypolymlp."""
-    yield ForceCalculator(
-        name="pypolymlp",
-        summary="polynomial machine-learning potentials, trained on the dataset",
-        load=load,
-        train=train,
-        options=PypolymlpOptions,
-        file_names=("polymlp.yaml", "phonopy.pmlp", "phono3py.pmlp"),
-        obstacle=_obstacle,
-        citation="A. Seko, J. Appl. Phys. 133, 011101 (2023)",
+def invariants(order: int, maxl: Sequence[int], version: int) -> Invariants:
+    """Return pypolymlp's table of invariants, the only one beyond order 3."""
+    require(f"gtinv_order = {order}")
+    from pypolymlp.cxx.lib import libmlpcpp
+
+    table = libmlpcpp.Readgtinv(order, list(maxl), version)
+    degrees = tuple(tuple(int(l) for l in ls) for ls in table.get_l_comb())
+    numbers = []
+    for ls, sequence in zip(degrees, table.get_lm_seq(), strict=True):
+        centre = np.array(ls) * (np.array(ls) + 1)
+        numbers.append(np.array(sequence).reshape(-1, len(ls)) - centre)
+    return Invariants(
+        degrees,
+        tuple(numbers),
+        tuple(np.array(c, dtype=np.float64) for c in table.get_lm_coeffs()),
     )
 
 
-def _obstacle() -> str | None:
+def require(what: str) -> None:
+    """Refuse what needs pypolymlp where it is not installed."""
     if importlib.util.find_spec("pypolymlp") is None:
-        return (
-            "pypolymlp is not installed. Install it by "
+        raise PotentialError(
+            f"{what} needs pypolymlp, which is not installed. Install it by "
             "'conda install -c conda-forge pypolymlp' or as the README says."
         )
-    return None
 
 
-def _atomic_energies(
-    symbols: Sequence[str], energies: dict[str, float] | None
-) -> tuple[float, ...]:
-    if energies is None:
-        return (0.0,) * len(symbols)
-    by_symbol = {symbol.capitalize(): energy for symbol, energy in energies.items()}
-    missing = [s for s in symbols if s not in by_symbol]
-    unknown = [s for s in by_symbol if s not in symbols]
-    if missing or unknown:
-        what = (
-            f"lacks {missing[0]}"
-            if missing
-            else f"names {unknown[0]}, not in the crystal"
-        )
-        raise PotentialError(
-            f"atom_energies {what}; expected {', '.join(symbols)}. "
-            "Write 'atom_energies = " + " ".join(f"{s} energy" for s in symbols) + "'."
-        )
-    return tuple(by_symbol[s] for s in symbols)
+def _as_list(coefficients: Any) -> list[Any]:
+    """Return the coefficients of each model of a hybrid, or of the one model."""
+    return coefficients if isinstance(coefficients, list) else [coefficients]
 
 
 def _arrays(dataset: Dataset) -> tuple[Any, Any, Any]:

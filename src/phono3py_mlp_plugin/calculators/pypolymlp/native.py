@@ -1,0 +1,195 @@
+"""The engine of this package behind the calculator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from phono3py_mlp_plugin.calculators.pypolymlp import library
+from phono3py_mlp_plugin.calculators.pypolymlp.options import PypolymlpOptions
+from phono3py_mlp_plugin.contracts import (
+    Dataset,
+    FloatArray,
+    Progress,
+    RidgePenalty,
+    TrainedPotential,
+)
+from phono3py_mlp_plugin.polynomial.definition import define
+from phono3py_mlp_plugin.polynomial.features import Features, SupercellFeatures
+from phono3py_mlp_plugin.polynomial.file import parse_potential
+from phono3py_mlp_plugin.polynomial.forecast import Forecast
+from phono3py_mlp_plugin.polynomial.forecast import forecast as forecast_training
+from phono3py_mlp_plugin.polynomial.invariants import Invariants, invariants
+from phono3py_mlp_plugin.polynomial.parameters import (
+    ModelParameters,
+    gaussian_pair_params,
+)
+from phono3py_mlp_plugin.polynomial.potential import (
+    PenaltyFit,
+    PolynomialPotential,
+)
+from phono3py_mlp_plugin.polynomial.regression import Regression, ridge_paths
+from phono3py_mlp_plugin.polynomial.resources import available_memory
+from phono3py_mlp_plugin.polynomial.rows import Targets, targets_of
+from phono3py_mlp_plugin.polynomial.structure import structures_of
+
+# The order up to which this package defines invariants itself.
+_OWN_ORDER = 3
+
+# From these on a smaller model is named.
+_LONG = 120.0  # seconds
+_LARGE = 4e9  # bytes
+
+
+def forecast(
+    training: Dataset, test: Dataset, options: PypolymlpOptions
+) -> Sequence[str]:
+    """Return what a training will take, in lines.
+
+    Raises
+    ------
+    ResourceError
+        The memory would not suffice.
+    """
+    del test
+    found = _forecast(training, options)
+    unknowns = "coefficients" if found.form == "primal" else "rows"
+    lines = [
+        f"Regression: {found.n_features:,} features, {found.n_rows:,} rows; "
+        f"{found.form} form (unknowns: {unknowns}), about {found.memory / 1e9:.1f} GB "
+        f"and {_duration(found.seconds)}."
+    ]
+    large = found.seconds > _LONG or found.memory > _LARGE
+    if large and options.preset == "default":
+        lines.append(
+            "Smaller and, for NaCl and MgO, as accurate for kappa: --mlp-params "
+            "'preset = compact'."
+        )
+    return lines
+
+
+def train(
+    training: Dataset, test: Dataset, options: PypolymlpOptions, progress: Progress
+) -> TrainedPotential:
+    """Fit the coefficients by ridge regression, the penalty chosen by the test set.
+
+    Raises
+    ------
+    PotentialError
+        Every penalty failed, or ``atom_energies`` lacks an element.
+    ResourceError
+        The memory would not suffice.
+    """
+    primal = _forecast(training, options).form == "primal"
+    parameters = model_parameters(training, options)
+    definition = define(parameters, invariants_table)
+    features = Features(definition)
+    design, targets = _problem(features, training)
+    test_design, test_targets = _problem(features, test)
+    first, last, number = options.reg_alpha_params
+    alphas = 10.0 ** np.linspace(first, last, number)
+    with progress("Training", len(training) + len(test)) as advance:
+        (path,) = ridge_paths(
+            design,
+            targets,
+            alphas.tolist(),
+            test_design,
+            test_targets,
+            primal=lambda _n: primal,
+            advance=advance,
+        )
+    best = path.best
+    alpha = float(path.alphas[best])
+
+    def sample(size: int, seed: int) -> FloatArray:
+        """Fit once more: keeping the factor would keep its memory."""
+        regression = Regression(design, targets, primal)
+        return regression.samples(alpha, size, seed)
+
+    fits = [
+        PenaltyFit(*map(float, (path.alphas[k], *errors)), path.coefficients[k])
+        if np.isfinite(errors).all()
+        else PenaltyFit(float(path.alphas[k]), None, None, None)
+        for k, errors in enumerate(zip(path.rmse_training, path.rmse_test, strict=True))
+    ]
+    potential = PolynomialPotential(definition, path.coefficients[best], sample, fits)
+    potential.save_all = not options.optimal
+    return TrainedPotential(
+        potential=potential,
+        n_features=definition.n_features,
+        alpha=alpha,
+        penalties=tuple(
+            RidgePenalty(fit.alpha, fit.rmse_training, fit.rmse_test) for fit in fits
+        ),
+    )
+
+
+def load(text: str, where: str) -> PolynomialPotential:
+    """Read the text of a potential file.
+
+    Raises
+    ------
+    PotentialError
+        It is not a polynomial potential.
+    NotCovered
+        It is of a kind that only pypolymlp knows.
+    """
+    found = parse_potential(text, where)
+    definition = define(found.parameters, invariants_table)
+    return PolynomialPotential(definition, found.coefficients)
+
+
+def model_parameters(training: Dataset, options: PypolymlpOptions) -> ModelParameters:
+    """Return the model of these options for the elements of a dataset."""
+    symbols = tuple(dict.fromkeys(training.supercell.symbols))
+    return ModelParameters(
+        elements=symbols,
+        cutoff=options.cutoff,
+        pair_params=gaussian_pair_params(
+            options.gaussian_params1, options.gaussian_params2
+        ),
+        model_type=options.model_type,
+        max_p=options.max_p,
+        feature_type=options.feature_type,
+        gtinv_order=options.gtinv_order,
+        gtinv_maxl=options.maxl,
+        gtinv_version=options.gtinv_version,
+        atomic_energies=options.atomic_energies(symbols),
+    )
+
+
+def _forecast(training: Dataset, options: PypolymlpOptions) -> Forecast:
+    memory = available_memory() if options.memory is None else 1e9 * options.memory
+    return forecast_training(
+        model_parameters(training, options),
+        len(training),
+        len(training.supercell),
+        options.reg_alpha_params[2],
+        memory,
+        invariants_table,
+    )
+
+
+def _problem(features: Features, dataset: Dataset) -> tuple[SupercellFeatures, Targets]:
+    parameters: ModelParameters = features.definition.parameters
+    by_element = dict(zip(parameters.elements, parameters.atomic_energies, strict=True))
+    isolated = sum(by_element[symbol] for symbol in dataset.supercell.symbols)
+    structures = structures_of(dataset.supercells(), parameters.elements)
+    return SupercellFeatures(features, structures), targets_of(dataset, isolated)
+
+
+def invariants_table(order: int, maxl: Sequence[int], version: int) -> Invariants:
+    """Return all invariants up to an order, pypolymlp's beyond those of this package.
+
+    Raises
+    ------
+    PotentialError
+        pypolymlp is needed and not installed.
+    """
+    table = invariants if order <= _OWN_ORDER else library.invariants
+    return table(order, maxl, version)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

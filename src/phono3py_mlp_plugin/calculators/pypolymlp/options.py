@@ -1,0 +1,145 @@
+"""Parameters of polynomial potentials and of their training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.options import DEFAULT, RESOURCE
+
+_GTINV_MAXL = {"default": (8, 8), "compact": (4, 4)}
+
+
+@dataclass(frozen=True)
+class PypolymlpOptions:
+    """Model and regression parameters; names and defaults are those of the host."""
+
+    preset: Literal["default", "compact"] = field(
+        default="default",
+        metadata={
+            "help": "model: the host's default, or compact: gtinv_maxl = 4 4, as "
+            "accurate for kappa of NaCl and MgO at a quarter of the work"
+        },
+    )
+    cutoff: float = field(default=8.0, metadata={"help": "cutoff radius (angstrom)"})
+    model_type: Literal[1, 2, 3, 4] = field(
+        default=3,
+        metadata={
+            "help": "1: linear in the invariants, 2: polynomial of them, "
+            "3: polynomial of pair invariants + linear, "
+            "4: polynomial of pair and second-order invariants + linear"
+        },
+    )
+    max_p: Literal[1, 2, 3] = field(
+        default=2, metadata={"help": "order of the polynomial"}
+    )
+    feature_type: Literal["gtinv", "pair"] = field(
+        default="gtinv",
+        metadata={"help": "invariants of the rotation group, or pair distances alone"},
+    )
+    gtinv_order: Literal[1, 2, 3, 4, 5, 6] = field(
+        default=3,
+        metadata={"help": "highest order of the invariants; 4 to 6 need pypolymlp"},
+    )
+    gtinv_maxl: tuple[int, ...] | None = field(
+        default=None,
+        metadata={
+            "help": "highest l of the invariants, from order 2; 4 4 in the compact "
+            "preset",
+            DEFAULT: _GTINV_MAXL["default"],
+        },
+    )
+    gtinv_version: Literal[1, 2] = field(
+        default=1, metadata={"help": "table of the invariants"}
+    )
+    gaussian_params1: tuple[float, float, int] = field(
+        default=(1.0, 1.0, 1), metadata={"help": "Gaussian exponents: from, to, number"}
+    )
+    gaussian_params2: tuple[float, float, int] = field(
+        default=(0.0, 7.0, 10), metadata={"help": "Gaussian centres: from, to, number"}
+    )
+    atom_energies: dict[str, float] | None = field(
+        default=None,
+        metadata={"help": "energies of isolated atoms (eV), 'Na -1 Cl -2'"},
+    )
+    reg_alpha_params: tuple[float, float, int] = field(
+        default=(-3.0, 1.0, 5),
+        metadata={"help": "log10 of the ridge penalties: from, to, number"},
+    )
+    optimal: bool = field(
+        default=True,
+        metadata={"help": "false: also write the potential of every penalty"},
+    )
+    engine: Literal["native", "pypolymlp"] | None = field(
+        default=None,
+        metadata={
+            "help": "what computes: the engine of this package (native), or the "
+            "pypolymlp library; by default native, and pypolymlp for files of models "
+            "that native does not cover"
+        },
+    )
+    memory: float | None = field(
+        default=None,
+        metadata={
+            "help": "memory that training may take (GB); by default what is free",
+            RESOURCE: True,
+        },
+    )
+
+    def __post_init__(self) -> None:
+        if self.cutoff <= 0:
+            raise ParameterError(f"cutoff = {self.cutoff}; expected a positive length.")
+        if self.memory is not None and self.memory <= 0:
+            raise ParameterError(f"memory = {self.memory}; expected a positive size.")
+        if self.gtinv_maxl is None:
+            object.__setattr__(self, "gtinv_maxl", self._default_maxl())
+        elif self.preset == "compact" and self.gtinv_maxl != _GTINV_MAXL["compact"]:
+            raise ParameterError(
+                f"preset = compact means gtinv_maxl = 4 4; gtinv_maxl = "
+                f"{' '.join(map(str, self.gtinv_maxl))} is given too. Give one of them."
+            )
+        if self.feature_type == "gtinv" and len(self.maxl) < self.gtinv_order - 1:
+            raise ParameterError(
+                f"gtinv_maxl has {len(self.maxl)} values; gtinv_order = "
+                f"{self.gtinv_order} needs {self.gtinv_order - 1}."
+            )
+        for name in ("gaussian_params1", "gaussian_params2", "reg_alpha_params"):
+            if getattr(self, name)[2] < 1:
+                raise ParameterError(f"{name}: the number of values must be positive.")
+
+    def _default_maxl(self) -> tuple[int, ...]:
+        return _GTINV_MAXL[self.preset]
+
+    @property
+    def maxl(self) -> tuple[int, ...]:
+        """``gtinv_maxl``, by the preset where it is not given."""
+        return self.gtinv_maxl or ()
+
+    def atomic_energies(self, symbols: Sequence[str]) -> tuple[float, ...]:
+        """Return the energies of isolated atoms in the order of the symbols.
+
+        Raises
+        ------
+        ParameterError
+            An element is missing or not in the crystal.
+        """
+        if self.atom_energies is None:
+            return (0.0,) * len(symbols)
+        by_symbol = {k.capitalize(): energy for k, energy in self.atom_energies.items()}
+        missing = [s for s in symbols if s not in by_symbol]
+        unknown = [s for s in by_symbol if s not in symbols]
+        if missing or unknown:
+            what = (
+                f"lacks {missing[0]}"
+                if missing
+                else f"names {unknown[0]}, not in the crystal"
+            )
+            raise ParameterError(
+                f"atom_energies {what}; expected {', '.join(symbols)}. "
+                "Write 'atom_energies = "
+                + " ".join(f"{s} energy" for s in symbols)
+                + "'."
+            )
+        return tuple(by_symbol[s] for s in symbols)

@@ -1,0 +1,304 @@
+"""Energies, forces and virials of a potential, by reverse accumulation.
+
+With the coefficients folded into it, the energy of a centre is one polynomial of its
+expansion coefficients for each radial function, and polynomials of multiplied features
+on top. Its gradient by the expansion coefficients is computed for blocks of centres and
+carried on to the neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.polynomial import adjoint
+from phono3py_mlp_plugin.polynomial.adjoint import CENTRES
+from phono3py_mlp_plugin.polynomial.basis import (
+    aligned,
+    expand,
+    make_segments,
+    normalisation,
+    pad,
+    radial_functions,
+)
+from phono3py_mlp_plugin.polynomial.definition import Definition
+from phono3py_mlp_plugin.polynomial.folding import FOLDED_ORDER, fold
+from phono3py_mlp_plugin.polynomial.kernels import pattern_rows
+from phono3py_mlp_plugin.polynomial.structure import (
+    Pairs,
+    Structure,
+    pairs_by_centre_type,
+)
+from phono3py_mlp_plugin.polynomial.tables import (
+    CentreTables,
+    Monomials,
+    centre_tables,
+)
+from phono3py_mlp_plugin.polynomial.threads import map_threads
+
+IntArray = NDArray[np.int64]
+
+# Atoms handled by one task: small structures share blocks of centres.
+_ATOMS = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Properties:
+    """What a potential says of n structures.
+
+    Attributes
+    ----------
+    energies : ndarray
+        In eV, shape ``(n,)``.
+    forces : list of ndarray
+        In eV/angstrom, shape ``(N, 3)`` each.
+    virials : ndarray
+        Derivatives of the energies by strain in eV, shape ``(n, 3, 3)``.
+    """
+
+    energies: FloatArray
+    forces: list[FloatArray]
+    virials: FloatArray
+
+
+class Evaluator:
+    """A potential ready to be evaluated.
+
+    Parameters
+    ----------
+    definition : Definition
+    coefficients : ndarray
+        Shape ``(n_features,)``.
+    n_threads : int, optional
+        All cores by default; the result does not depend on it.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        coefficients: FloatArray,
+        n_threads: int | None = None,
+    ) -> None:
+        self.definition = definition
+        self._parameters = definition.parameters
+        self._n_threads = n_threads
+        self._constants = normalisation(self._parameters.max_l)
+        self._centres = [
+            _CentreEnergy(tables, coefficients, self._parameters.n_radial)
+            for tables in centre_tables(definition)
+        ]
+        energies = self._parameters.atomic_energies
+        self._atomic = np.array(energies or (0.0,) * self._parameters.n_types)
+
+    def evaluate(self, structures: Sequence[Structure]) -> Properties:
+        """Return energies, forces and virials."""
+        step = max(1, _ATOMS // max(len(s) for s in structures))
+        chunks = [
+            structures[begin : begin + step]
+            for begin in range(0, len(structures), step)
+        ]
+        parts = map_threads(self._evaluate, chunks, self._n_threads)
+        return Properties(
+            np.concatenate([part.energies for part in parts]),
+            [forces for part in parts for forces in part.forces],
+            np.concatenate([part.virials for part in parts]),
+        )
+
+    def _evaluate(self, structures: Sequence[Structure]) -> Properties:
+        parameters = self._parameters
+        first = np.cumsum([0, *(len(s) for s in structures)])
+        types = np.concatenate([s.types for s in structures])
+        forces = np.zeros((first[-1], 3))
+        virials = np.zeros((len(structures), 3, 3))
+        energies = np.add.reduceat(self._atomic[types], first[:-1])
+        by_type = pairs_by_centre_type(
+            structures, parameters.n_types, parameters.cutoff
+        )
+        for centre, pairs in zip(self._centres, by_type, strict=True):
+            if len(pairs.centres):
+                self._add(centre, pairs, energies, forces, virials)
+        return Properties(energies, np.split(forces, first[1:-1]), virials)
+
+    def _add(
+        self,
+        centre: _CentreEnergy,
+        pairs: Pairs,
+        energies: FloatArray,
+        forces: FloatArray,
+        virials: FloatArray,
+    ) -> None:
+        """Add the contributions of all centres of one type."""
+        parameters = self._parameters
+        n_types, n_radial = parameters.n_types, parameters.n_radial
+        n_v = n_types * (parameters.max_l + 1) ** 2
+        start, place = _places(pairs, n_types)
+        segments = make_segments(start, place, pairs.vectors)
+        partners = np.zeros(len(segments.distances), dtype=np.int64)
+        partners[place] = pairs.partner
+        functions, slopes = radial_functions(
+            segments.distances, parameters.pair_params, parameters.cutoff
+        )
+        unit = segments.unit.reshape(-1)
+        a = aligned(n_radial * (n_v + 1) * CENTRES)
+        gradient = aligned(n_radial * n_v * CENTRES)
+        for low in range(0, len(pairs.centres), CENTRES):
+            expand(
+                start,
+                unit,
+                functions.reshape(-1),
+                n_radial,
+                self._constants,
+                low,
+                CENTRES,
+                a,
+            )
+            by_centre = centre.energies_and_gradient(a, gradient)
+            owners = pairs.structures[low : low + CENTRES]
+            np.add.at(energies, owners, by_centre[: len(owners)])
+            adjoint.add_forces(
+                low,
+                start,
+                partners,
+                pairs.centres,
+                pairs.structures,
+                unit,
+                segments.distances,
+                1.0 / segments.distances,
+                functions.reshape(-1),
+                slopes.reshape(-1),
+                n_radial,
+                self._constants,
+                gradient,
+                forces,
+                virials,
+            )
+
+
+class _CentreEnergy:
+    """The energy of a centre of one type as a function of expansion coefficients."""
+
+    def __init__(
+        self, tables: CentreTables, coefficients: FloatArray, n_radial: int
+    ) -> None:
+        n_v = int(tables.block_rows.shape[0] * (tables.block_rows.shape[1] - 1) ** 2)
+        self._n_v, self._n_radial = n_v, n_radial
+        self._folded = [
+            (
+                folded.pair_start,
+                folded.pair_factor * CENTRES,
+                folded.term_start,
+                folded.term_factor * CENTRES,
+                folded.weights.reshape(-1),
+                folded.order,
+                n_radial,
+            )
+            for folded in fold(tables, coefficients, n_v)
+        ]
+        self._tables = tables
+        special = tables.orders > FOLDED_ORDER
+        special[tables.multiplied[:, 1]] = True
+        self._special = np.flatnonzero(special)
+        self._rows = _rows_of(tables, self._special)
+        linear = np.append(coefficients, 0.0)[tables.columns[:, self._special]]
+        linear[:, tables.orders[self._special] <= FOLDED_ORDER] = 0.0
+        self._linear = linear
+        place = np.full(len(tables.orders), -1)
+        place[self._special] = np.arange(len(self._special))
+        self._multiplied = (
+            tables.multiplied[:, 0],
+            place[tables.multiplied[:, 1]],
+        )
+        self._products = []
+        for products in (tables.quadratic, tables.cubic):
+            one, others, columns = products.by_factor
+            if len(one):
+                self._products.append((one, others, coefficients[columns]))
+
+    def energies_and_gradient(self, a: FloatArray, gradient: FloatArray) -> FloatArray:
+        """Return the energies of a block of centres, and write their gradient."""
+        gradient[:] = 0.0
+        energies = aligned(CENTRES)
+        energies[:] = 0.0
+        for folded in self._folded:
+            adjoint.add_folded(*folded, a, gradient, energies)
+        if len(self._special):
+            self._add_special(a, gradient, energies)
+        return energies
+
+    def _add_special(
+        self, a: FloatArray, gradient: FloatArray, energies: FloatArray
+    ) -> None:
+        """Add multiplied features, and those of high order, from their derivatives."""
+        variables, patterns, shares, terms = self._rows
+        n_special, n_rows = len(self._special), len(variables)
+        derivatives = aligned(self._n_radial, n_rows * CENTRES)
+        values = aligned(self._n_radial, n_special, CENTRES)
+        by_radial = a.reshape(self._n_radial, -1)
+        for n in range(self._n_radial):
+            pattern_rows(
+                variables,
+                patterns,
+                shares,
+                terms.start,
+                terms.coefficients,
+                terms.factors.reshape(-1),
+                terms.factors.shape[1],
+                CENTRES,
+                by_radial[n],
+                derivatives[n],
+                values[n].reshape(-1),
+            )
+        weights = np.empty_like(values)
+        weights[:] = self._linear[:, :, None]
+        energies += (weights * values).sum(axis=(0, 1))
+        factors = np.ascontiguousarray(values[self._multiplied])
+        for one, others, coefficients in self._products:
+            added = np.zeros_like(factors)
+            adjoint.add_product_weights(
+                one, others, coefficients, factors.reshape(-1), added.reshape(-1)
+            )
+            energies += (added * factors).sum(axis=0) / (others.shape[1] + 1)
+            weights[self._multiplied] += added
+        moved = gradient.reshape(self._n_radial, -1)
+        for n in range(self._n_radial):
+            adjoint.add_weighted_rows(
+                variables, patterns, derivatives[n], weights[n].reshape(-1), moved[n]
+            )
+
+
+def _places(pairs: Pairs, n_types: int) -> tuple[IntArray, IntArray]:
+    """Return where the neighbours of each centre and type start, and every place."""
+    cell = pairs.centre * n_types + pairs.partner_type
+    counts = np.bincount(cell, minlength=len(pairs.centres) * n_types)
+    first = np.cumsum([0, *counts])
+    start = np.cumsum([0, *pad(counts)])
+    place = start[cell] + np.arange(len(cell)) - first[cell]
+    cells = np.arange(len(pairs.centres))[:, None] * n_types + np.arange(n_types + 1)
+    return start[cells], place
+
+
+def _rows_of(
+    tables: CentreTables, chosen: IntArray
+) -> tuple[IntArray, IntArray, FloatArray, Monomials]:
+    """Return variables, patterns, 1/order and derivatives of some patterns."""
+    place = np.full(len(tables.orders), -1)
+    place[chosen] = np.arange(len(chosen))
+    rows = np.flatnonzero(place[tables.patterns] >= 0)
+    terms = tables.derivatives
+    counts = np.diff(terms.start)[rows]
+    start = np.cumsum([0, *counts])
+    members = np.repeat(terms.start[rows] - start[:-1], counts) + np.arange(start[-1])
+    return (
+        tables.variables[rows],
+        place[tables.patterns[rows]],
+        1.0 / tables.orders[chosen],
+        Monomials(
+            start,
+            terms.coefficients[members],
+            np.ascontiguousarray(terms.factors[members]),
+        ),
+    )

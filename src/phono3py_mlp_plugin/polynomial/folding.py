@@ -1,0 +1,90 @@
+"""Coefficients of a potential folded into the tables of its features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.polynomial.tables import CentreTables
+
+IntArray = NDArray[np.int64]
+
+FOLDED_ORDER = 3
+"""Invariants up to this order are folded: their derivatives are quadratic forms."""
+
+
+@dataclass(frozen=True, eq=False)
+class Folded:
+    """Derivatives ``dE/da_v = sum_w a_w sum_x C_vwx a_x`` of one order.
+
+    Attributes
+    ----------
+    pair_start : ndarray
+        Pairs (v, w) of coefficient v start at ``pair_start[v]``, shape ``(n_v + 1,)``.
+    pair_factor : ndarray
+        w of each pair.
+    term_start : ndarray
+        Terms of each pair, and their number at the end.
+    term_factor : ndarray
+        x of each term.
+    weights : ndarray
+        C of each term, shape ``(n_radial, n_terms)``.
+    order : int
+    """
+
+    pair_start: IntArray
+    pair_factor: IntArray
+    term_start: IntArray
+    term_factor: IntArray
+    weights: FloatArray
+    order: int
+
+
+def fold(
+    tables: CentreTables, coefficients: FloatArray, n_v: int
+) -> tuple[Folded, ...]:
+    """Return the folded derivatives of the linear features, one for each order.
+
+    Parameters
+    ----------
+    tables : CentreTables
+    coefficients : ndarray
+        Of the features, shape ``(n_features,)``.
+    n_v : int
+        Number of expansion coefficients of one radial function.
+    """
+    # Index -1 of a feature that does not exist finds the zero at the end.
+    by_pattern = np.append(coefficients, 0.0)[tables.columns]
+    terms = tables.derivatives
+    row = np.repeat(np.arange(len(tables.variables)), np.diff(terms.start))
+    order = tables.orders[tables.patterns[row]]
+    folded = []
+    for p in range(1, FOLDED_ORDER + 1):
+        chosen = np.flatnonzero(order == p)
+        if not len(chosen):
+            continue
+        v = tables.variables[row[chosen]]
+        # The larger factor first: the one, where there is one, makes a single pair.
+        w, x = terms.factors[chosen, 1], terms.factors[chosen, 0]
+        sort = np.lexsort((x, w, v))
+        v, w, x, chosen = v[sort], w[sort], x[sort], chosen[sort]
+        new_pair = np.append(True, (np.diff(v) != 0) | (np.diff(w) != 0))
+        new_term = new_pair | np.append(True, np.diff(x) != 0)
+        first = np.flatnonzero(new_term)
+        weights = by_pattern[:, tables.patterns[row[chosen]]]
+        weights *= terms.coefficients[chosen]
+        pairs = np.flatnonzero(new_pair)
+        folded.append(
+            Folded(
+                np.searchsorted(v[pairs], np.arange(n_v + 1)),
+                w[pairs],
+                np.append(np.searchsorted(first, pairs), len(first)),
+                x[first],
+                np.add.reduceat(weights, first, axis=1),
+                p,
+            )
+        )
+    return tuple(folded)

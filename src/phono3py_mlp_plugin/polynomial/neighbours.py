@@ -1,0 +1,158 @@
+"""Pairs of atoms within the cutoff, in periodic cells of any shape and size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.errors import PotentialError
+from phono3py_mlp_plugin.polynomial.simd import kernel
+
+IntArray = NDArray[np.int64]
+
+# Two atoms nearer than this are on the same place; no function is defined there.
+_COINCIDENT = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Ordered pairs (i, j) with images, all those of an atom i together.
+
+    Attributes
+    ----------
+    start : ndarray
+        Pairs of atom i are ``start[i]`` to ``start[i + 1]``, shape ``(N + 1,)``.
+    partners : ndarray
+        j of each pair, shape ``(n_pairs,)``.
+    vectors : ndarray
+        From i to the image of j in angstrom, shape ``(n_pairs, 3)``.
+    """
+
+    start: IntArray
+    partners: IntArray
+    vectors: FloatArray
+
+
+def find_neighbours(
+    lattice: FloatArray, positions: FloatArray, cutoff: float
+) -> Neighbours:
+    """Return all pairs nearer than the cutoff.
+
+    Atoms and those of their images that are near the cell are sorted into boxes, so
+    that the cost grows linearly with the number of atoms.
+
+    Parameters
+    ----------
+    lattice : ndarray
+        Basis vectors as rows, in angstrom, shape ``(3, 3)``.
+    positions : ndarray
+        Cartesian, in angstrom, shape ``(N, 3)``.
+    cutoff : float
+        In angstrom.
+
+    Raises
+    ------
+    PotentialError
+        Two atoms are on the same place.
+    """
+    inverse = np.linalg.inv(lattice)
+    fractional = positions @ inverse
+    fractional -= np.floor(fractional)
+    # Distances between opposite faces are 1 / |column of the inverse|.
+    margin = cutoff * np.sqrt((inverse**2).sum(axis=0))
+    images, atoms = _images(fractional, margin)
+    boxes = np.clip(((1.0 + 2.0 * margin) / margin).astype(np.int64), 1, 64)
+    place = ((images + margin) / (1.0 + 2.0 * margin) * boxes).astype(np.int64)
+    place = np.clip(place, 0, boxes - 1)
+    number = (place[:, 0] * boxes[1] + place[:, 1]) * boxes[2] + place[:, 2]
+    order = np.argsort(number, kind="stable")
+    first = np.searchsorted(number[order], np.arange(np.prod(boxes) + 1))
+    centres = np.ascontiguousarray(fractional @ lattice)
+    cartesian = np.ascontiguousarray(images[order] @ lattice)
+    home = ((fractional + margin) / (1.0 + 2.0 * margin) * boxes).astype(np.int64)
+    arguments = (centres, home, boxes, first, cartesian, atoms[order], cutoff**2)
+    start = np.zeros(len(positions) + 1, dtype=np.int64)
+    nothing = (np.empty(0, dtype=np.int64), np.empty((0, 3)))
+    _pairs(*arguments, start, *nothing, False)
+    start = np.concatenate(([0], np.cumsum(start[1:])))
+    partners = np.empty(start[-1], dtype=np.int64)
+    vectors = np.empty((start[-1], 3))
+    _pairs(*arguments, start.copy(), partners, vectors, True)
+    found = Neighbours(start, partners, vectors)
+    _check_apart(found)
+    return found
+
+
+def _images(fractional: FloatArray, margin: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Return atoms and their images within a margin of the cell, axis by axis."""
+    images, atoms = fractional, np.arange(len(fractional))
+    for axis in range(3):
+        reach = int(np.ceil(margin[axis]))
+        shifted, numbers = [], []
+        for shift in range(-reach, reach + 1):
+            along = images[:, axis] + shift
+            near = (along >= -margin[axis]) & (along <= 1.0 + margin[axis])
+            moved = images[near].copy()
+            moved[:, axis] += shift
+            shifted.append(moved)
+            numbers.append(atoms[near])
+        images, atoms = np.concatenate(shifted), np.concatenate(numbers)
+    return images, atoms
+
+
+@kernel
+def _pairs(
+    centres: Any,
+    home: Any,
+    boxes: Any,
+    first: Any,
+    cartesian: Any,
+    atoms: Any,
+    cutoff_squared: float,
+    start: Any,
+    partners: Any,
+    vectors: Any,
+    write: bool,
+) -> None:
+    """Count pairs of atom i into ``start[i + 1]``, or write them from ``start[i]``."""
+    for i in range(centres.shape[0]):
+        count = 0
+        for a in range(max(home[i, 0] - 1, 0), min(home[i, 0] + 2, boxes[0])):
+            for b in range(max(home[i, 1] - 1, 0), min(home[i, 1] + 2, boxes[1])):
+                row = (a * boxes[1] + b) * boxes[2]
+                low = row + max(home[i, 2] - 1, 0)
+                high = row + min(home[i, 2] + 2, boxes[2])
+                for k in range(first[low], first[high]):
+                    x = cartesian[k, 0] - centres[i, 0]
+                    y = cartesian[k, 1] - centres[i, 1]
+                    z = cartesian[k, 2] - centres[i, 2]
+                    squared = x * x + y * y + z * z
+                    if squared >= cutoff_squared:
+                        continue
+                    if atoms[k] == i and squared < 1e-12:
+                        continue
+                    if write:
+                        at = start[i] + count
+                        partners[at] = atoms[k]
+                        vectors[at, 0] = x
+                        vectors[at, 1] = y
+                        vectors[at, 2] = z
+                    count += 1
+        if not write:
+            start[i + 1] = count
+
+
+def _check_apart(found: Neighbours) -> None:
+    squared = (found.vectors**2).sum(axis=1)
+    if len(squared) and squared.min() < _COINCIDENT**2:
+        pair = int(squared.argmin())
+        i = int(np.searchsorted(found.start, pair, side="right")) - 1
+        j = int(found.partners[pair])
+        raise PotentialError(
+            f"atoms {i + 1} and {j + 1} of a supercell are {squared.min() ** 0.5:.1e} "
+            "angstrom apart; expected different places. Mend the positions."
+        )

@@ -1,0 +1,157 @@
+"""A polynomial potential: parameters and coefficients, ready to be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import Evaluation, FloatArray
+from phono3py_mlp_plugin.errors import PotentialError
+from phono3py_mlp_plugin.polynomial.definition import Definition
+from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
+from phono3py_mlp_plugin.polynomial.file import format_potential
+from phono3py_mlp_plugin.polynomial.parameters import ModelParameters
+from phono3py_mlp_plugin.polynomial.structure import structures_of
+
+if TYPE_CHECKING:
+    from phonopy.structure.atoms import PhonopyAtoms
+
+Sampler = Callable[[int, int], FloatArray]
+"""``sampler(size, seed)`` returns coefficients, shape ``(size, n_features)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class PenaltyFit:
+    """The fit of one penalty: coefficients, or None where it failed."""
+
+    alpha: float
+    rmse_training: float | None
+    rmse_test: float | None
+    coefficients: FloatArray | None
+
+
+class PolynomialPotential:
+    """A polynomial potential of this package's own engine.
+
+    Parameters
+    ----------
+    definition : Definition
+    coefficients : ndarray
+        Shape ``(n_features,)``.
+    sampler : callable, optional
+        Draws coefficients from their distribution given the training data.
+    fits : sequence of PenaltyFit
+        What each penalty gave.
+
+    Attributes
+    ----------
+    engine : str
+        "native".
+    save_all : bool
+        Whether `save` writes the potentials of all penalties.
+
+    Raises
+    ------
+    PotentialError
+        The number of coefficients is not that of the features.
+    """
+
+    engine = "native"
+
+    def __init__(
+        self,
+        definition: Definition,
+        coefficients: FloatArray,
+        sampler: Sampler | None = None,
+        fits: Sequence[PenaltyFit] = (),
+    ) -> None:
+        if len(coefficients) != definition.n_features:
+            raise PotentialError(
+                f"the potential has {len(coefficients)} coefficients; its parameters "
+                f"define {definition.n_features} features. Train it again."
+            )
+        self.definition = definition
+        self.coefficients = coefficients
+        self._sampler = sampler
+        self._fits = fits
+        self.save_all = False
+
+    @property
+    def parameters(self) -> ModelParameters:
+        """What defines the potential besides its coefficients."""
+        return self.definition.parameters
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols of the model, in its own order."""
+        return self.parameters.elements
+
+    @cached_property
+    def _evaluator(self) -> Evaluator:
+        return Evaluator(self.definition, self.coefficients)
+
+    def evaluate(self, supercells: Sequence[PhonopyAtoms]) -> Evaluation:
+        """Return energies (eV), forces (eV/angstrom) and stresses (eV/angstrom^3)."""
+        found = self._evaluator.evaluate(structures_of(supercells, self.elements))
+        volumes = np.array([cell.volume for cell in supercells])
+        return Evaluation(
+            found.energies,
+            np.array(found.forces),
+            found.virials / volumes[:, None, None],
+        )
+
+    def save(self, path: Path) -> None:
+        """Write ``polymlp.yaml``, which pypolymlp reads as well.
+
+        With ``save_all`` also the potential of every penalty, ``polymlp.yaml.v01`` and
+        so on, listed in ``polymlp.log``.
+        """
+        path.write_text(
+            format_potential(self.parameters, self.coefficients), encoding="utf-8"
+        )
+        if not self.save_all:
+            return
+        lines = ["polymlps:\n"]
+        for number, fit in enumerate(self._fits, start=1):
+            if fit.coefficients is None:
+                continue
+            version = path.with_name(f"{path.name}.v{number:02}")
+            version.write_text(
+                format_potential(self.parameters, fit.coefficients), encoding="utf-8"
+            )
+            lines += [
+                f"- mlp file:  {version.name}\n",
+                f"  alpha:     {fit.alpha!r}\n",
+                f"  rmse_test: {fit.rmse_test!r}\n\n",
+            ]
+        path.with_suffix(".log").write_text("".join(lines), encoding="utf-8")
+
+    def ensemble(self, size: int, seed: int) -> list[PolynomialPotential]:
+        """Return potentials drawn from the distribution given the training data.
+
+        Parameters
+        ----------
+        size : int
+            Number of potentials.
+        seed : int
+            The same seed gives the same potentials.
+
+        Raises
+        ------
+        PotentialError
+            The potential was read from a file: how it was trained is not known.
+        """
+        if self._sampler is None:
+            raise PotentialError(
+                "the potential was read from a file, which does not hold its "
+                "distribution. Train it in this run."
+            )
+        return [
+            PolynomialPotential(self.definition, coefficients)
+            for coefficients in self._sampler(size, seed)
+        ]

@@ -1,0 +1,150 @@
+"""The rows of the regression: what is fitted, and with which weights.
+
+Rows are ordered by supercell: its energy, then the forces in direction x of all atoms,
+then y, then z. Weights and scales are those of pypolymlp, so that the same penalties
+mean the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import Dataset, FloatArray
+from phono3py_mlp_plugin.errors import PotentialError
+
+# A column whose energies scatter less than this (eV) is dropped.
+ZERO_SCALE = 1e-10
+
+
+class DesignMatrix(Protocol):
+    """Features of supercells that all have N atoms."""
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+
+    def fill(self, matrix: FloatArray, column: int, supercells: range) -> None:
+        """Write X^T of some supercells.
+
+        Parameters
+        ----------
+        matrix : ndarray
+            Shape ``(n_features, n)``; zero in the columns that are written, from
+            ``column`` on, ``1 + 3 N`` for each supercell.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What is fitted.
+
+    Attributes
+    ----------
+    energies : ndarray or None
+        Of the supercells without those of isolated atoms in eV, shape ``(n,)``.
+    forces : ndarray
+        In eV/angstrom, by direction: shape ``(n, 3, N)``.
+    """
+
+    energies: FloatArray | None
+    forces: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.forces)
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms of a supercell."""
+        return int(self.forces.shape[2])
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows of a supercell."""
+        return 1 + 3 * self.n_atoms
+
+    def lowest_energy(self, n: int) -> float | None:
+        """Return the lowest energy per atom of the first n supercells."""
+        if self.energies is None:
+            return None
+        return float(self.energies[:n].min()) / self.n_atoms
+
+    def weighted(
+        self, supercells: range, lowest: float | None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return weights and weighted targets, shape ``(n, 1 + 3 N)`` each.
+
+        Parameters
+        ----------
+        supercells : range
+        lowest : float or None
+            Energy per atom that others are compared with; without it energies have no
+            weight.
+        """
+        some = slice(supercells.start, supercells.stop)
+        forces = self.forces[some].reshape(len(supercells), -1)
+        values = np.zeros((len(supercells), self.n_rows))
+        weights = np.zeros_like(values)
+        values[:, 1:] = forces
+        weights[:, 1:] = np.minimum(1.0 / np.maximum(np.abs(forces), 1e-12), 1.0)
+        if self.energies is not None and lowest is not None:
+            values[:, 0] = self.energies[some]
+            weights[:, 0] = _energy_weights(values[:, 0] / self.n_atoms, lowest)
+        return weights, weights * values
+
+
+def targets_of(dataset: Dataset, atomic_energy: float) -> Targets:
+    """Return the targets of a dataset.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    atomic_energy : float
+        Sum of the energies of isolated atoms of a supercell in eV.
+
+    Raises
+    ------
+    PotentialError
+        A number is not finite.
+    """
+    for name, values in (("energy", dataset.energies), ("force", dataset.forces)):
+        if values is None:
+            continue
+        finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        if not finite.all():
+            raise PotentialError(
+                f"supercell {int(finite.argmin()) + 1}: the {name} is not finite. "
+                "Compute it again or leave it out."
+            )
+    energies = dataset.energies
+    return Targets(
+        None if energies is None else energies - atomic_energy,
+        np.ascontiguousarray(dataset.forces.transpose(0, 2, 1)),
+    )
+
+
+def _energy_weights(energies: FloatArray, lowest: float) -> FloatArray:
+    weights = np.ones(len(energies))
+    weights[energies > 0.75 * lowest] = 0.5
+    weights[energies > 0.5 * lowest] = 0.3
+    weights[energies > 0.0] = 0.1
+    return weights
+
+
+def column_scales(energies: FloatArray) -> FloatArray:
+    """Return the standard deviation of energy features, zero for dropped columns.
+
+    Parameters
+    ----------
+    energies : ndarray
+        Energy rows of the training set, shape ``(n_features, n)``.
+    """
+    n = energies.shape[1]
+    variance = (energies**2).sum(axis=1) / n - (energies.sum(axis=1) / n) ** 2
+    # Rounding may make it negative: pypolymlp leaves such a column as it is.
+    variance[variance < 0] = 1.0
+    scales = np.sqrt(variance)
+    scales[scales < ZERO_SCALE] = 0.0
+    return np.asarray(scales)

@@ -1,0 +1,155 @@
+"""Eight numbers at a time: a vector type for numba, so that kernels need no compiler.
+
+numba leaves vectorisation to LLVM, which gives up on the short indexed sums of this
+engine. Here LLVM's own vectors are exposed instead: `load` eight numbers of a flat
+array, compute with ``+``, ``-``, ``*``, `store` them. They live in registers, whatever
+width the processor has. Offsets are not checked: arrays must be padded to `LANES`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic, models, overload, register_model
+
+LANES = 8
+"""Numbers in a vector."""
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+_intrinsic = cast("Callable[[Callable[..., object]], Any]", intrinsic)
+
+
+def kernel(function: _Function) -> _Function:
+    """Compile a function: it releases the interpreter lock and is kept on disk."""
+    compile_it = numba.jit(nopython=True, nogil=True, cache=True, error_model="numpy")
+    return cast(_Function, compile_it(function))
+
+
+_LLVM = ir.VectorType(ir.DoubleType(), LANES)
+# A product and a sum may become one fused instruction; nothing else is reordered.
+_FUSE = ("contract",)
+
+
+class _VectorType(types.Type):
+    def __init__(self) -> None:
+        super().__init__(name=f"float64x{LANES}")
+
+
+vector_type = _VectorType()
+
+
+@register_model(_VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, dmm: Any, fe_type: Any) -> None:
+        super().__init__(dmm, fe_type, _LLVM)  # type: ignore[no-untyped-call]
+
+
+def _address(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -> Any:
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.gep(data, [at])
+
+
+@_intrinsic
+def load(typingctx: Any, array: Any, at: Any) -> tuple[Any, Callable[..., Any]]:
+    """Return ``array[at : at + LANES]`` of a flat float64 array."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        address = _address(context, builder, sig.args[0], *args)
+        found = builder.load(builder.bitcast(address, _LLVM.as_pointer()))
+        found.align = 8
+        return found
+
+    return vector_type(array, types.intp), codegen
+
+
+@_intrinsic
+def store(
+    typingctx: Any, array: Any, at: Any, vector: Any
+) -> tuple[Any, Callable[..., Any]]:
+    """Write a vector to ``array[at : at + LANES]``."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        address = _address(context, builder, sig.args[0], *args[:2])
+        written = builder.store(args[2], builder.bitcast(address, _LLVM.as_pointer()))
+        written.align = 8
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector_type), codegen
+
+
+@_intrinsic
+def item(typingctx: Any, array: Any, at: Any) -> tuple[Any, Callable[..., Any]]:
+    """Return ``array[at]`` without the check for negative indices."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load(_address(context, builder, sig.args[0], *args))
+
+    return array.dtype(array, types.intp), codegen
+
+
+@_intrinsic
+def splat(typingctx: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
+    """Return a vector of one number."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        undefined = ir.Constant(_LLVM, ir.Undefined)
+        index = ir.IntType(32)
+        first = builder.insert_element(undefined, args[0], ir.Constant(index, 0))
+        mask = ir.Constant(ir.VectorType(index, LANES), [0] * LANES)
+        return builder.shuffle_vector(first, undefined, mask)
+
+    return vector_type(types.float64), codegen
+
+
+@_intrinsic
+def total(typingctx: Any, vector: Any) -> tuple[Any, Callable[..., Any]]:
+    """Return the sum of a vector's numbers, halves first."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        part, width = args[0], LANES
+        while width > 1:
+            width //= 2
+            halves = [_lanes(builder, part, start, width) for start in (0, width)]
+            part = builder.fadd(*halves)
+        return builder.extract_element(part, ir.Constant(ir.IntType(32), 0))
+
+    return types.float64(vector_type), codegen
+
+
+def _lanes(builder: Any, vector: Any, start: int, width: int) -> Any:
+    mask = ir.Constant(
+        ir.VectorType(ir.IntType(32), width), list(range(start, start + width))
+    )
+    undefined = ir.Constant(vector.type, ir.Undefined)
+    return builder.shuffle_vector(vector, undefined, mask)
+
+
+def _arithmetic(operation: Any, instruction: str) -> None:
+    @_intrinsic
+    def compute(typingctx: Any, a: Any, b: Any) -> tuple[Any, Callable[..., Any]]:
+        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return getattr(builder, instruction)(*args, flags=_FUSE)
+
+        return vector_type(vector_type, vector_type), codegen
+
+    # numba wants the signature of what is returned: without annotations.
+    @overload(operation)
+    def on_vectors(a, b):  # type: ignore[no-untyped-def]
+        if isinstance(a, _VectorType) and isinstance(b, _VectorType):
+            return lambda a, b: compute(a, b)
+        if isinstance(a, _VectorType) and isinstance(b, types.Float):
+            return lambda a, b: compute(a, splat(b))
+        if isinstance(a, types.Float) and isinstance(b, _VectorType):
+            return lambda a, b: compute(splat(a), b)
+        return None
+
+
+_arithmetic(operator.add, "fadd")
+_arithmetic(operator.sub, "fsub")
+_arithmetic(operator.mul, "fmul")

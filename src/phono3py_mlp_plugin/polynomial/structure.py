@@ -1,0 +1,129 @@
+"""Periodic structures as the engine sees them, and their neighbours by centre type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.errors import PotentialError
+from phono3py_mlp_plugin.polynomial.neighbours import find_neighbours
+
+if TYPE_CHECKING:
+    from phonopy.structure.atoms import PhonopyAtoms
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """Lattice vectors as rows, Cartesian positions (angstrom), and types of atoms."""
+
+    lattice: FloatArray
+    positions: FloatArray
+    types: IntArray
+
+    def __len__(self) -> int:
+        return len(self.types)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Neighbours of all centres of one type in some structures.
+
+    Attributes
+    ----------
+    centres : ndarray
+        Atom of each centre, counted through all structures, shape ``(n_centres,)``.
+    structures : ndarray
+        Its structure, shape ``(n_centres,)``.
+    centre, partner, partner_type : ndarray
+        Of each pair: place in ``centres``, atom counted through all structures, and
+        its type; sorted by centre, partner type and partner.
+    vectors : ndarray
+        From the centre to the neighbour in angstrom, shape ``(n_pairs, 3)``.
+    """
+
+    centres: IntArray
+    structures: IntArray
+    centre: IntArray
+    partner: IntArray
+    partner_type: IntArray
+    vectors: FloatArray
+
+
+def structures_of(
+    cells: Sequence[PhonopyAtoms], elements: Sequence[str]
+) -> list[Structure]:
+    """Return cells as structures.
+
+    Raises
+    ------
+    PotentialError
+        A cell has an element that the model does not know, or a position that is not
+        finite.
+    """
+    types = {symbol: number for number, symbol in enumerate(elements)}
+    found = []
+    for number, cell in enumerate(cells):
+        unknown = sorted(set(cell.symbols) - set(types))
+        if unknown:
+            raise PotentialError(
+                f"supercell {number + 1}: the potential was made for "
+                f"{', '.join(elements)}; found {', '.join(unknown)}. Train one for "
+                "this crystal."
+            )
+        positions = np.array(cell.positions, dtype=np.float64)
+        if not np.isfinite(positions).all():
+            raise PotentialError(
+                f"supercell {number + 1}: a position is not finite. Mend the "
+                "displacements."
+            )
+        found.append(
+            Structure(
+                np.array(cell.cell, dtype=np.float64),
+                positions,
+                np.array([types[symbol] for symbol in cell.symbols]),
+            )
+        )
+    return found
+
+
+def pairs_by_centre_type(
+    structures: Sequence[Structure], n_types: int, cutoff: float
+) -> list[Pairs]:
+    """Return the neighbours of all atoms, by the type of the centre."""
+    first = np.cumsum([0, *(len(s) for s in structures)])
+    types = np.concatenate([s.types for s in structures])
+    owner = np.repeat(np.arange(len(structures)), np.diff(first))
+    centre, partner, vectors = [], [], []
+    for offset, structure in zip(first, structures, strict=False):
+        found = find_neighbours(structure.lattice, structure.positions, cutoff)
+        counts = np.diff(found.start)
+        centre.append(offset + np.repeat(np.arange(len(structure)), counts))
+        partner.append(offset + found.partners)
+        vectors.append(found.vectors)
+    i, j = np.concatenate(centre), np.concatenate(partner)
+    order = np.lexsort((j, types[j], i))
+    i, j, r = i[order], j[order], np.concatenate(vectors)[order]
+    result = []
+    for c in range(n_types):
+        centres = np.flatnonzero(types == c)
+        place = np.full(len(types), -1)
+        place[centres] = np.arange(len(centres))
+        here = types[i] == c
+        result.append(
+            Pairs(
+                centres,
+                owner[centres],
+                place[i[here]],
+                j[here],
+                types[j[here]],
+                r[here],
+            )
+        )
+    return result

@@ -1,0 +1,336 @@
+"""What the kernels read: features as real polynomials of the expansion coefficients.
+
+The neighbours of type t of a centre are expanded into real sums ``c_lm`` and ``s_lm``
+(cosine and sine part of the spherical harmonics) per radial function n. An invariant is
+a polynomial of those of one n, and always the same one: a *pattern* is an invariant
+with a partner type in each slot, and a linear feature is a pattern at an n. All that
+depends on patterns alone is made here, once per model.
+
+The coefficients of one centre and one n are numbered ``v = t (L + 1)^2 + l^2 + mu``,
+with ``mu = 0`` for ``c_l0``, ``2 m - 1`` for ``c_lm`` and ``2 m`` for ``s_lm``; one
+more, always 1, lets orders share their kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.polynomial.definition import Definition
+
+IntArray = NDArray[np.int64]
+
+# Coefficients that cancel to rounding, in tables whose entries are of order one.
+_CANCELLED = 1e-14
+
+
+@dataclass(frozen=True, eq=False)
+class Monomials:
+    """Terms ``coefficient * product of factors``, grouped into the rows they add to.
+
+    Attributes
+    ----------
+    start : ndarray
+        Terms of row r are ``start[r]`` to ``start[r + 1]``, shape ``(n_rows + 1,)``.
+    coefficients : ndarray
+        Shape ``(n_terms,)``.
+    factors : ndarray
+        Numbers of coefficients, ascending, shape ``(n_terms, n_factors)``; unused
+        places hold the number of the one.
+    """
+
+    start: IntArray
+    coefficients: FloatArray
+    factors: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """Polynomial features of one order.
+
+    Attributes
+    ----------
+    factors : ndarray
+        Places among the multiplied features, shape ``(n_products, order)``.
+    columns : ndarray
+        The features that they are, shape ``(n_products,)``.
+    """
+
+    factors: IntArray
+    columns: IntArray
+
+    @cached_property
+    def by_factor(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Every factor of every product, sorted by the factor.
+
+        The factor, the others, shape ``(n, order - 1)``, and the product's column. A
+        square comes twice, as its derivative does.
+        """
+        order = self.factors.shape[1]
+        one = self.factors.T.ravel()
+        others = np.concatenate(
+            [np.delete(self.factors, slot, axis=1) for slot in range(order)]
+        )
+        sort = np.argsort(one, kind="stable")
+        return one[sort], others[sort], np.tile(self.columns, order)[sort]
+
+
+@dataclass(frozen=True, eq=False)
+class CentreTables:
+    """Tables of one centre type.
+
+    Attributes
+    ----------
+    columns : ndarray
+        Linear feature of a radial function and a pattern, -1 where there is none,
+        shape ``(n_radial, n_patterns)``.
+    orders : ndarray
+        Order of each pattern.
+    variables, patterns : ndarray
+        A row is the derivative of a pattern by one expansion coefficient: these two of
+        each row, shape ``(n_rows,)``. Rows are sorted by partner type, l, pattern, mu.
+    block_rows : ndarray
+        First row of each partner type and l, shape ``(n_types, max_l + 2)``.
+    derivatives : Monomials
+        What the rows are.
+    multiplied : ndarray
+        (n, pattern) of the linear features that polynomials are made of, shape
+        ``(n_multiplied, 2)``.
+    quadratic, cubic : Products
+    """
+
+    columns: IntArray
+    orders: IntArray
+    variables: IntArray
+    patterns: IntArray
+    block_rows: IntArray
+    derivatives: Monomials
+    multiplied: IntArray
+    quadratic: Products
+    cubic: Products
+
+
+@dataclass(frozen=True, eq=False)
+class _Pattern:
+    """An invariant with a partner type in each slot."""
+
+    invariant: int
+    slots: tuple[tuple[int, int], ...]
+
+    @cached_property
+    def blocks(self) -> list[tuple[int, int]]:
+        """The different (partner type, l), in order."""
+        return sorted(set(self.slots))
+
+
+def centre_tables(definition: Definition) -> tuple[CentreTables, ...]:
+    """Return the tables of every centre type."""
+    expansions: dict[tuple[int, tuple[int, ...]], tuple[FloatArray, IntArray]] = {}
+    return tuple(
+        _centre(definition, centre, expansions)
+        for centre in range(definition.parameters.n_types)
+    )
+
+
+def _centre(
+    definition: Definition,
+    centre: int,
+    expansions: dict[tuple[int, tuple[int, ...]], tuple[FloatArray, IntArray]],
+) -> CentreTables:
+    parameters = definition.parameters
+    features = np.flatnonzero(definition.centres[:, centre])
+    numbers: dict[tuple[int, tuple[int, ...]], int] = {}
+    of_feature = np.empty(len(features), dtype=np.int64)
+    invariants = definition.invariant[features].tolist()
+    for place, feature in enumerate(features.tolist()):
+        key = (invariants[place], definition.type_pairs[feature])
+        of_feature[place] = numbers.setdefault(key, len(numbers))
+    columns = np.full((parameters.n_radial, len(numbers)), -1, dtype=np.int64)
+    columns[definition.radial[features], of_feature] = features
+    partner = {
+        pair: (i + j - centre)
+        for pair, (i, j) in enumerate(parameters.type_pairs)
+        if centre in (i, j)
+    }
+    patterns = [
+        _Pattern(
+            invariant,
+            tuple(
+                (partner[pair], l)
+                for pair, l in zip(
+                    pairs, definition.invariants.l[invariant], strict=True
+                )
+            ),
+        )
+        for invariant, pairs in numbers
+    ]
+    return _tables(definition, patterns, columns, features, of_feature, expansions)
+
+
+def _tables(
+    definition: Definition,
+    patterns: Sequence[_Pattern],
+    columns: IntArray,
+    features: IntArray,
+    of_feature: IntArray,
+    expansions: dict[tuple[int, tuple[int, ...]], tuple[FloatArray, IntArray]],
+) -> CentreTables:
+    parameters = definition.parameters
+    n_lm = (parameters.max_l + 1) ** 2
+    one = parameters.n_types * n_lm
+    width = max(max(len(p.slots) for p in patterns) - 1, 2)
+    place, block_rows, variables, owners = _number_rows(
+        patterns, parameters.n_types, parameters.max_l
+    )
+    terms: dict[int, list[tuple[FloatArray, IntArray, IntArray]]] = {}
+    for number, pattern in enumerate(patterns):
+        labels = tuple(pattern.slots.index(slot) for slot in pattern.slots)
+        key = (pattern.invariant, labels)
+        if key not in expansions:
+            expansions[key] = _real_monomials(
+                definition.invariants.coefficients[pattern.invariant],
+                definition.invariants.m[pattern.invariant],
+                labels,
+            )
+        coefficients, mu = expansions[key]
+        v = mu + np.array([t * n_lm + l * l for t, l in pattern.slots])
+        r = mu + np.array([place[number, slot] for slot in pattern.slots])
+        terms.setdefault(len(pattern.slots), []).append((coefficients, v, r))
+    multiplied, quadratic, cubic = _products(definition, features)
+    return CentreTables(
+        columns=columns,
+        orders=np.array([len(p.slots) for p in patterns]),
+        variables=variables,
+        patterns=owners,
+        block_rows=block_rows,
+        derivatives=_derivatives(terms, len(variables), one, width),
+        multiplied=np.column_stack(
+            (definition.radial[features[multiplied]], of_feature[multiplied])
+        ),
+        quadratic=quadratic,
+        cubic=cubic,
+    )
+
+
+def _number_rows(
+    patterns: Sequence[_Pattern], n_types: int, max_l: int
+) -> tuple[dict[tuple[int, tuple[int, int]], int], IntArray, IntArray, IntArray]:
+    """Number the rows: those of one partner type and l together, for matrix products.
+
+    Returns the first row of each (pattern, (type, l)), the first row of each block, and
+    coefficient and pattern of each row.
+    """
+    members: dict[tuple[int, int], list[int]] = {}
+    for number, pattern in enumerate(patterns):
+        for block in pattern.blocks:
+            members.setdefault(block, []).append(number)
+    place = {}
+    block_rows = np.zeros((n_types, max_l + 2), dtype=np.int64)
+    variables, owners = [], []
+    first = 0
+    for t in range(n_types):
+        for l in range(max_l + 1):
+            block_rows[t, l] = first
+            here = members.get((t, l), [])
+            for number in here:
+                place[number, (t, l)] = first
+                first += 2 * l + 1
+            v = t * (max_l + 1) ** 2 + l * l + np.arange(2 * l + 1)
+            variables.append(np.tile(v, len(here)))
+            owners.append(np.repeat(np.array(here, dtype=np.int64), 2 * l + 1))
+        block_rows[t, max_l + 1] = first
+    return place, block_rows, np.concatenate(variables), np.concatenate(owners)
+
+
+def _real_monomials(
+    coefficients: FloatArray, m: IntArray, labels: tuple[int, ...]
+) -> tuple[FloatArray, IntArray]:
+    """Return an invariant as real monomials: coefficients and mu of each slot.
+
+    The complex sums are ``a_(l,-m) = c_lm - i s_lm`` and ``a_(l,m) = (-1)^m (c_lm + i
+    s_lm)``; of the product only the real part stays. Slots of one label hold the same
+    kind of coefficient and may be exchanged.
+    """
+    magnitude = np.abs(m)
+    sign = np.where((m > 0) & (magnitude % 2 == 1), -1.0, 1.0)
+    imaginary = np.where(m == 0, 0.0, np.where(m > 0, sign, -1.0))
+    cosine, sine = np.maximum(2 * magnitude - 1, 0), 2 * magnitude
+    found, places = [], []
+    for choice in product((False, True), repeat=m.shape[1]):
+        # An even number of i is real: i^0 = 1, i^2 = -1, ...
+        if sum(choice) % 2:
+            continue
+        factors = np.where(choice, imaginary, sign).prod(axis=1)
+        value = coefficients * factors * (-1.0) ** (sum(choice) // 2)
+        present = value != 0
+        found.append(value[present])
+        places.append(np.where(choice, sine, cosine)[present])
+    values, mu = np.concatenate(found), np.concatenate(places)
+    for label in set(labels):
+        same = [slot for slot, other in enumerate(labels) if other == label]
+        mu[:, same] = np.sort(mu[:, same], axis=1)
+    distinct, where = np.unique(mu, axis=0, return_inverse=True)
+    merged = np.zeros(len(distinct))
+    np.add.at(merged, where.ravel(), values)
+    stay = np.abs(merged) > _CANCELLED
+    return merged[stay], distinct[stay]
+
+
+def _derivatives(
+    terms: dict[int, list[tuple[FloatArray, IntArray, IntArray]]],
+    n_rows: int,
+    one: int,
+    width: int,
+) -> Monomials:
+    """Differentiate all monomials by each of their factors and merge equal terms."""
+    rows, coefficients, factors = [], [], []
+    for order, parts in terms.items():
+        c, v, r = (np.concatenate(part) for part in zip(*parts, strict=True))
+        for slot in range(order):
+            others = np.full((len(c), width), one)
+            others[:, : order - 1] = np.delete(v, slot, axis=1)
+            rows.append(r[:, slot])
+            coefficients.append(c)
+            factors.append(np.sort(others, axis=1))
+    row, c = np.concatenate(rows), np.concatenate(coefficients)
+    return merge_terms(row, c, np.concatenate(factors), n_rows)
+
+
+def merge_terms(
+    rows: IntArray, coefficients: FloatArray, factors: IntArray, n_rows: int
+) -> Monomials:
+    """Sort terms by row and factors, and add up those that are equal."""
+    order = np.lexsort((*factors.T[::-1], rows))
+    key = np.column_stack((rows, factors))[order]
+    first = np.flatnonzero(np.append(True, (key[1:] != key[:-1]).any(axis=1)))
+    return Monomials(
+        np.searchsorted(rows[order][first], np.arange(n_rows + 1)),
+        np.add.reduceat(coefficients[order], first),
+        np.ascontiguousarray(factors[order][first]),
+    )
+
+
+def _products(
+    definition: Definition, features: IntArray
+) -> tuple[NDArray[np.bool_], Products, Products]:
+    """Return which of a centre's features are multiplied, and their products."""
+    multiplied = np.zeros(definition.n_linear, dtype=bool)
+    multiplied[definition.quadratic.ravel()] = True
+    multiplied[definition.cubic.ravel()] = True
+    here = multiplied[features]
+    place = np.full(definition.n_linear, -1, dtype=np.int64)
+    place[features[here]] = np.arange(here.sum())
+    found = []
+    first = definition.n_linear
+    for factors in (definition.quadratic, definition.cubic):
+        local = place[factors]
+        exist = np.flatnonzero((local >= 0).all(axis=1))
+        found.append(Products(local[exist], first + exist))
+        first += len(factors)
+    return here, found[0], found[1]

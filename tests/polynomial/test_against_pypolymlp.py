@@ -1,0 +1,162 @@
+"""The engine gives pypolymlp's numbers, over a grid of models and cells."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+from phono3py_mlp_plugin.calculators.pypolymlp.native import invariants_table
+from phono3py_mlp_plugin.polynomial.definition import count_features, define
+from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
+from phono3py_mlp_plugin.polynomial.features import Features
+from phono3py_mlp_plugin.polynomial.file import format_potential, parse_potential
+from polynomial.models import CASES
+
+pytest.importorskip("pypolymlp")
+
+# Of the largest entry of a column, or of 1e-3 of the largest of all: columns that
+# nearly cancel have the rounding of what they are made of, summed in another order.
+X_TOLERANCE = 1e-12
+# Of the largest energy or force component.
+TOLERANCE = 1e-11
+
+
+def library_parameters(case):
+    from pypolymlp.core.params_utils import set_all_params
+
+    parameters = set_all_params(
+        elements=case.elements,
+        cutoff=case.cutoff,
+        model_type=case.model_type,
+        max_p=case.max_p,
+        feature_type=case.feature_type,
+        gaussian_params2=(0.0, 4.0, case.n_gaussians),
+        gtinv_order=case.order,
+        gtinv_maxl=case.maxl,
+        gtinv_version=case.version,
+        atomic_energy=(0.0,) * case.n_types,
+    )
+    # The one is computed with, the other one is written to files.
+    for model in (parameters.model, parameters.params_elements.model):
+        for pair, active in case.active().items():
+            model.pair_params_conditional[pair] = list(active)
+    parameters.include_force = True
+    return parameters
+
+
+def library_structures(case):
+    from phonopy.structure.atoms import PhonopyAtoms
+    from pypolymlp.utils.phonopy_utils import phonopy_cell_to_structure
+
+    found = []
+    for structure in case.structures():
+        # pypolymlp wants the atoms of an element together.
+        order = np.argsort(structure.types, kind="stable")
+        cell = PhonopyAtoms(
+            cell=structure.lattice,
+            positions=structure.positions[order],
+            symbols=[case.elements[t] for t in structure.types[order]],
+        )
+        found.append((phonopy_cell_to_structure(cell), order))
+    return found
+
+
+@pytest.fixture(scope="module", params=CASES, ids=str)
+def model(request):
+    case = request.param
+    return case, define(case.parameters(), invariants_table)
+
+
+def coefficients_of(definition, matrix):
+    """Random coefficients of features of all sizes alike."""
+    size = np.abs(matrix).max(axis=1)
+    size = np.maximum(size, 1e-3 * size.max())
+    return np.random.default_rng(3).normal(size=definition.n_features) / size
+
+
+def test_features_are_listed_alike(model):
+    from pypolymlp.cxx.lib import libmlpcpp
+
+    case, definition = model
+    listed = libmlpcpp.FeaturesAttr(library_parameters(case).as_dict())
+    assert listed.get_radial_ids() == definition.radial.tolist()
+    assert [tuple(x) for x in listed.get_tcomb_ids()] == list(definition.type_pairs)
+    products = definition.quadratic.tolist() + definition.cubic.tolist()
+    assert [list(x) for x in listed.get_polynomial_ids()] == products
+    if case.feature_type == "gtinv":
+        assert listed.get_gtinv_ids() == definition.invariant.tolist()
+    counted = count_features(case.parameters(), invariants_table)
+    assert counted == definition.n_features
+
+
+def test_design_matrix(model):
+    from pypolymlp.core.params import PolymlpParams
+    from pypolymlp.mlp_dev.core.features import compute_features
+
+    case, definition = model
+    structures = case.structures()
+    found = Features(definition).design_matrix(structures)
+    parameters = PolymlpParams(library_parameters(case))
+    parameters.include_force = True
+    theirs = library_structures(case)
+    expected = compute_features(parameters, structures=[s for s, _ in theirs]).x
+    n, n_atoms = len(structures), len(structures[0])
+    scale = np.abs(found).max(axis=1)
+    floor = 1e-3 * scale.max()
+    for k, (_, order) in enumerate(theirs):
+        forces = expected[7 * n + 3 * n_atoms * k :][: 3 * n_atoms]
+        rows = np.empty((1 + 3 * n_atoms, definition.n_features))
+        rows[0] = expected[k]
+        by_atom = np.empty((n_atoms, 3, definition.n_features))
+        by_atom[order] = forces.reshape(n_atoms, 3, -1)
+        rows[1:] = by_atom.transpose(1, 0, 2).reshape(3 * n_atoms, -1)
+        size = 1 + 3 * n_atoms
+        difference = np.abs(found[:, k * size : (k + 1) * size] - rows.T).max(axis=1)
+        assert (difference <= X_TOLERANCE * np.maximum(scale, floor)).all()
+
+
+def test_energies_forces_and_virials(model):
+    from pypolymlp.calculator.properties import Properties
+    from pypolymlp.core.io_polymlp import load_mlp
+    from pypolymlp.core.params import PolymlpParams
+
+    case, definition = model
+    structures = case.structures()
+    matrix = Features(definition).design_matrix(structures)
+    coefficients = coefficients_of(definition, matrix)
+    found = Evaluator(definition, coefficients).evaluate(structures)
+    # Through the file, whose numbers are exact.
+    text = format_potential(case.parameters(), coefficients)
+    read, read_coefficients = load_mlp(filename=io.StringIO(text))
+    np.testing.assert_array_equal(read_coefficients, coefficients)
+    library = Properties(params=PolymlpParams(read), coeffs=read_coefficients)
+    theirs = library_structures(case)
+    expected = library.eval_multiple([s for s, _ in theirs])
+    energies, forces, virials = map(np.array, expected)
+    assert np.abs(found.energies - energies).max() <= TOLERANCE * np.abs(energies).max()
+    largest = np.abs(forces).max()
+    for k, (_, order) in enumerate(theirs):
+        difference = found.forces[k][order] - forces[k].T
+        assert np.abs(difference).max() <= TOLERANCE * largest
+    six = -found.virials[:, (0, 1, 2, 0, 1, 2), (0, 1, 2, 1, 2, 0)]
+    assert np.abs(six - virials).max() <= TOLERANCE * np.abs(virials).max()
+
+
+def test_files_of_pypolymlp_are_read(model):
+    from pypolymlp.core.io_polymlp_yaml import save_mlp_yaml
+
+    case, definition = model
+    parameters = library_parameters(case)
+    coefficients = np.random.default_rng(4).normal(size=definition.n_features)
+    buffer = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("builtins.open", lambda *_: buffer)
+        patch.setattr(buffer, "close", lambda: None)
+        save_mlp_yaml(parameters, coefficients, 1.0, "polymlp.yaml")
+    read = parse_potential(buffer.getvalue(), "polymlp.yaml")
+    assert define(read.parameters, invariants_table).n_features == len(coefficients)
+    assert read.parameters.pair_params == case.parameters().pair_params
+    # pypolymlp writes 16 digits.
+    np.testing.assert_allclose(read.coefficients, coefficients, rtol=1e-15)
