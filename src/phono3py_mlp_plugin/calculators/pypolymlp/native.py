@@ -108,10 +108,16 @@ def train(
         return regression.samples(alpha, size, seed)
 
     fits = [
-        PenaltyFit(*map(float, (path.alphas[k], *errors)), path.coefficients[k])
-        if np.isfinite(errors).all()
-        else PenaltyFit(float(path.alphas[k]), None, None, None)
-        for k, errors in enumerate(zip(path.rmse_training, path.rmse_test, strict=True))
+        PenaltyFit(float(penalty), None, None, None)
+        if np.isnan(tested)
+        else PenaltyFit(float(penalty), float(trained), float(tested), fitted)
+        for penalty, trained, tested, fitted in zip(
+            path.alphas,
+            path.rmse_training,
+            path.rmse_test,
+            path.coefficients,
+            strict=True,
+        )
     ]
     potential = PolynomialPotential(definition, path.coefficients[best], sample, fits)
     potential.save_all = not options.optimal
