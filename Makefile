@@ -1,6 +1,8 @@
 # make demo    install into .venv, then run the example on real data
 # make test    install what the tests need, then run all checks
-# Only GNU make, Python and a C++ compiler are needed; nothing outside .venv is touched.
+# make bench   measure against pypolymlp, compiled for this machine
+# GNU make and Python are needed, for tests and benchmarks a C++ compiler as well: they
+# compare with pypolymlp. Nothing outside .venv is touched.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,15 +12,16 @@ EXAMPLE := example/NaCl-pypolymlp
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test host-tests clean
+.PHONY: help demo test bench host-tests clean
 
 help:
 	@echo "make demo        install into $(VENV), then train on NaCl up to its thermal conductivity"
 	@echo "make test        install what the tests need, then run all checks"
+	@echo "make bench       measure against pypolymlp, compiled for this machine"
 	@echo "make host-tests  run the host's own tests without and with this package"
 	@echo "make clean       remove $(VENV) and everything generated"
 
-demo: $(VENV)/.package $(VENV)/.pypolymlp
+demo: $(VENV)/.package
 	@$(BIN)/python $(EXAMPLE)/run.py --demo
 
 # The tests come last: their closing line is what a reader looks for.
@@ -30,12 +33,15 @@ test: $(VENV)/.test
 	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html
 	$(BIN)/python -m pytest
 
+bench: $(VENV)/.native
+	@$(BIN)/python benchmarks/engine.py
+
 host-tests: $(VENV)/.test
 	@$(BIN)/python tests/host/compare.py
 
 # Stamps: each step is done once, and again when what it was made from changes.
 $(VENV)/.created:
-	@tools/check_machine.sh "$(PYTHON)"
+	@tools/check_python.sh "$(PYTHON)"
 	@echo "Creating $(VENV)"
 	@"$(PYTHON)" -m venv $(VENV)
 	@touch $@
@@ -47,9 +53,16 @@ $(VENV)/.package: pyproject.toml $(VENV)/.created
 
 # After the package: it is built against the numpy that the package brought.
 $(VENV)/.pypolymlp: tools/install_pypolymlp.sh | $(VENV)/.package
-	@tools/check_machine.sh $(BIN)/python
+	@tools/check_compiler.sh
 	@echo "Building pypolymlp (a minute or two)"
 	@tools/install_pypolymlp.sh $(BIN)/python
+	@touch $@
+
+# In a folder of its own: the fair opponent is compiled for the machine it runs on.
+$(VENV)/.native: tools/install_pypolymlp.sh | $(VENV)/.package
+	@tools/check_compiler.sh
+	@echo "Building pypolymlp for this machine (a minute or two)"
+	@CXXFLAGS="-O3 -march=native" tools/install_pypolymlp.sh $(BIN)/python $(VENV)/native
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.package $(VENV)/.pypolymlp

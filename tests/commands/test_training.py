@@ -47,8 +47,8 @@ def test_potential_is_that_of_the_plain_host(
     done = run_plain([*command, SMALL], plain)
     assert done.returncode == 0, done.stderr
     theirs = (plain / "polymlp.yaml").read_text()
-    # The library gives every bit; the engine of this package the same forces within what
-    # the condition number of the regression leaves.
+    # The library gives every bit; the engine of this package the same forces within
+    # what the condition number of the regression leaves.
     done = run([*command, f"{SMALL}, engine = pypolymlp"], folder)
     assert done.returncode == 0, done.stderr
     ours = (folder / "polymlp.yaml").read_text()

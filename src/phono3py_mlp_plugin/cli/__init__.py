@@ -23,10 +23,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "plugins", help="list force calculators and force-constants solvers"
     )
     plugins.add_argument("name", nargs="?", help="show the options of this one")
-    commands.add_parser("doctor", help="tell whether and how phono3py is bound")
+    health = commands.add_parser(
+        "doctor", help="tell whether and how phono3py is bound"
+    )
+    health.add_argument(
+        "--warm-up",
+        action="store_true",
+        help="compile the kernels of the polynomial engine now, not in the first run",
+    )
     args = parser.parse_args(arguments)
     try:
-        return list_plugins(args.name) if args.command == "plugins" else doctor()
+        if args.command == "plugins":
+            return list_plugins(args.name)
+        return doctor(args.warm_up)
     except MLPError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1

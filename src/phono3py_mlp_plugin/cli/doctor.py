@@ -5,18 +5,34 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import platform
+import time
 import warnings
+from pathlib import Path
 
 from phono3py_mlp_plugin.errors import IncompatibleHost
 from phono3py_mlp_plugin.host import bindings, is_bound
 from phono3py_mlp_plugin.host.bindings import BINDINGS, check
 from phono3py_mlp_plugin.plugins import DISTRIBUTION
 
-_PACKAGES = (DISTRIBUTION, "phono3py", "phonopy", "symfc", "pypolymlp", "numpy")
+_PACKAGES = (
+    DISTRIBUTION,
+    "phono3py",
+    "phonopy",
+    "symfc",
+    "pypolymlp",
+    "numba",
+    "numpy",
+)
 
 
-def doctor() -> int:
-    """Print versions and bindings; return 1 where the bridge does not stand."""
+def doctor(warm_up: bool = False) -> int:
+    """Print versions and bindings; return 1 where the bridge does not stand.
+
+    Parameters
+    ----------
+    warm_up : bool
+        Compile the kernels of the polynomial engine, which stay on disk.
+    """
     print(f"Python {platform.python_version()}")
     for name in _PACKAGES:
         try:
@@ -31,10 +47,57 @@ def doctor() -> int:
         reasons += _print_bindings()
     elif not reasons:
         reasons.append("phono3py did not call the plugin while it was imported.")
+    for line in _linear_algebra():
+        print(line)
+    if warm_up:
+        print(f"Kernels: ready in {_compile_kernels():.1f} s")
     print(f"Bridge: {'active' if not reasons else 'NOT ACTIVE'}")
     for reason in reasons:
         print(f"  {reason}")
     return 1 if reasons else 0
+
+
+def _linear_algebra() -> list[str]:
+    """Return what BLAS computes with, and advice where it could do better."""
+    import numpy as np  # noqa: F401
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import threadpool_info
+
+    lines = []
+    for pool in threadpool_info():
+        if pool["user_api"] != "blas":
+            continue
+        kind = pool.get("architecture", "?")
+        lines.append(f"{pool['prefix']}: {kind}, {pool['num_threads']} threads")
+        if kind in ("Haswell", "Zen") and _has_wide_vectors():
+            lines.append(
+                "  this processor has AVX-512: 'export OPENBLAS_CORETYPE=SKYLAKEX' "
+                "makes matrix products faster."
+            )
+    return lines
+
+
+def _has_wide_vectors() -> bool:
+    try:
+        return "avx512f" in Path("/proc/cpuinfo").read_text(encoding="ascii")
+    except OSError:
+        return False
+
+
+def _compile_kernels() -> float:
+    """Train and evaluate a tiny potential; return the seconds that it took."""
+    from phono3py_mlp_plugin.contracts import no_progress
+    from phono3py_mlp_plugin.reference import nacl_dataset
+    from phono3py_mlp_plugin.workflow import request_calculator
+
+    start = time.perf_counter()
+    request = request_calculator("pypolymlp", "cutoff = 4, gtinv_maxl = 1 1")
+    _, data = nacl_dataset(4, repeats=1)
+    training, test = data.select([0, 1, 2]), data.select([3])
+    assert request.calculator.train is not None
+    trained = request.calculator.train(training, test, request.options, no_progress)
+    trained.potential.evaluate(test.supercells())
+    return time.perf_counter() - start
 
 
 def _print_bindings() -> list[str]:

@@ -27,6 +27,7 @@ from phono3py_mlp_plugin.workflow import (
     decide_force_constants,
     evaluate,
     read_dataset,
+    relax_positions,
     request_calculator,
 )
 
@@ -226,24 +227,13 @@ class Run:
                 )
 
     def _relax(self, ph3py: Phono3py, settings: Any, log_level: int) -> Phono3py:
-        """Relax the atomic positions by the host's own procedure."""
-        from phonopy.exception import PypolymlpRelaxationError
-
-        assert isinstance(ph3py.mlp, PluginMLP)
-        if ph3py.mlp.calculator != DEFAULT_CALCULATOR:
-            raise ParameterError(
-                "--relax-atomic-positions works with pypolymlp only; relax the unit "
-                f"cell by {ph3py.mlp.calculator} before."
-            )
-        show(["Relaxing atomic positions using polynomial MLPs..."], log_level)
-        try:
-            relaxed = self._script.relax_atomic_positions(
-                ph3py.unitcell, ph3py.mlp.mlp, verbose=log_level > 1
-            )
-        except (PypolymlpRelaxationError, ValueError) as error:
-            raise PotentialError(
-                f"relaxation of atomic positions failed: {error}"
-            ) from error
+        """Relax the atomic positions and start over from the relaxed unit cell."""
+        mlp = ph3py.mlp
+        assert isinstance(mlp, PluginMLP) and mlp.potential is not None
+        show([f"Relaxing atomic positions by {mlp.calculator}..."], log_level)
+        relaxed = relax_positions(
+            mlp.calculator, mlp.potential, ph3py.unitcell, ph3py.symmetry.tolerance
+        )
         if relaxed is None:
             show(["Symmetry leaves no atomic position to relax."], log_level)
             return ph3py

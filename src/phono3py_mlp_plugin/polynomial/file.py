@@ -314,7 +314,7 @@ def _parameters(content: _Content) -> ModelParameters:
 
 def _refuse_other_kinds(content: _Content, n_types: int) -> None:
     """Refuse what the engine does not know and pypolymlp does."""
-    if content.take("pair_type", str, "gaussian") != "gaussian":
+    if content.take("pair_type", _word, "gaussian") != "gaussian":
         raise content.not_covered("pair_type", "gaussian")
     for key in ("enable_spins", "electrostatic", "gtinv_sym"):
         if key in content and content.take(key, _any_true, "0 or 1"):
@@ -511,6 +511,13 @@ def _shown(value: Any) -> str:
     return one_line(ValueError(reprlib.repr(value)))[:60]
 
 
+def _word(value: Any) -> str:
+    # Not str(value): lists of lists by YAML's aliases may be endless when written out.
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError
@@ -546,11 +553,12 @@ def _type_pair(value: Any) -> tuple[TypePair, tuple[int, ...]]:
 
 
 def _symbol(value: Any) -> str:
-    match = _SYMBOL.fullmatch(value)
+    symbol = _word(value)
+    match = _SYMBOL.fullmatch(symbol)
     number = get_atomic_data().symbol_map.get(match.group(1)) if match else None
     if not number or number > _LAST_ELEMENT:
         raise ValueError
-    return str(value)
+    return symbol
 
 
 def _feature_type(value: Any) -> FeatureType:
@@ -562,7 +570,7 @@ def _feature_type(value: Any) -> FeatureType:
 
 
 def _is_true(value: Any) -> bool:
-    word = str(value).lower()
+    word = _word(value).lower()
     if word not in _TRUE + _FALSE:
         raise ValueError
     return word in _TRUE

@@ -147,7 +147,8 @@ def _unsigned(ls: tuple[int, ...]) -> tuple[IntArray, FloatArray]:
     if len(ls) == 2:
         l = ls[0]
         m = np.arange(-l, l + 1)
-        return np.column_stack((m, -m)), (-1.0) ** (l - m) / sqrt(2 * l + 1)
+        signs = np.where((l - m) % 2 == 0, 1.0, -1.0)
+        return np.column_stack((m, -m)), signs / sqrt(2 * l + 1)
     return _wigner_3j(*ls)
 
 

@@ -288,6 +288,16 @@ def add_to_atoms(
 
 
 @kernel
+def add_run(source: Any, at: int, n: int, matrix: Any, to: int) -> None:
+    """Add n numbers of ``source[at:]`` to ``matrix[to:]``."""
+    whole = n - n % LANES
+    for k in range(0, whole, LANES):
+        store(matrix, to + k, load(matrix, to + k) + load(source, at + k))
+    for k in range(whole, n):
+        matrix[to + k] += source[at + k]
+
+
+@kernel
 def block_features(
     variables: Any,
     patterns: Any,
@@ -500,10 +510,13 @@ def block_features(
                             to = feature * row_length + centre_rows[0]
                             to += slot_atoms[slot_start[0, t]]
                             for direction in range(3):
-                                target = to + direction * centre_strides[0]
-                                at = (3 * r + direction) * width
-                                for slot in range(slots[0, t]):
-                                    matrix[target + slot] += result[at + slot]
+                                add_run(
+                                    result,
+                                    (3 * r + direction) * width,
+                                    slots[0, t],
+                                    matrix,
+                                    to + direction * centre_strides[0],
+                                )
         for k in range(low, high):
             own_forces(
                 derivatives[(k - low) * n_rows * lanes :],

@@ -2,6 +2,7 @@
 
 from phono3py_mlp_plugin.workflow.dataset import Split, read_dataset, split_dataset
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
+from phono3py_mlp_plugin.workflow.relax import relax_positions
 from phono3py_mlp_plugin.workflow.request import (
     Request,
     SolverRequest,
@@ -34,6 +35,7 @@ __all__ = [
     "evaluate",
     "forecast",
     "read_dataset",
+    "relax_positions",
     "request_calculator",
     "request_solver",
     "root_mean_square_errors",

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Say in one line what a machine lacks before anything is installed.
-# usage: tools/check_machine.sh PYTHON
+# Say in one line what a Python lacks before anything is installed.
+# usage: tools/check_python.sh PYTHON
 set -euo pipefail
-python=${1:?usage: tools/check_machine.sh PYTHON}
+python=${1:?usage: tools/check_python.sh PYTHON}
 
 fail() {
     echo "ERROR: $1" >&2
@@ -16,7 +16,3 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     fail "$python is Python $version; expected >= 3.11. Try 'make PYTHON=python3.11'."
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||
     fail "$python has no venv module; on Debian it is in the package python3-venv."
-for compiler in ${CXX:+"$CXX"} g++ c++ clang++; do
-    command -v "${compiler%% *}" >/dev/null && exit 0
-done
-fail "no C++ compiler (g++, c++) is found; pypolymlp is built from source. Install g++ or set CXX."

@@ -1,0 +1,111 @@
+"""Relaxation of atomic positions by a potential, within the symmetry of the crystal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import spglib
+from scipy.optimize import minimize
+
+from phono3py_mlp_plugin.contracts import FloatArray, Potential
+from phono3py_mlp_plugin.errors import PotentialError
+from phono3py_mlp_plugin.workflow.evaluate import evaluate
+
+if TYPE_CHECKING:
+    from phonopy.structure.atoms import PhonopyAtoms
+
+_LARGEST_FORCE = 1e-5  # eV/angstrom
+_STEPS = 1000
+
+
+def relax_positions(
+    name: str, potential: Potential, cell: PhonopyAtoms, symprec: float = 1e-5
+) -> PhonopyAtoms | None:
+    """Return the cell with positions of vanishing forces; the lattice is kept.
+
+    Parameters
+    ----------
+    name : str
+        The force calculator's, for messages.
+    potential : Potential
+    cell : PhonopyAtoms
+    symprec : float
+        Tolerance of the symmetry in angstrom.
+
+    Returns
+    -------
+    PhonopyAtoms or None
+        None where symmetry leaves no position to relax.
+
+    Raises
+    ------
+    PotentialError
+        Forces did not vanish, or the cell is none.
+    """
+    free = _free_displacements(cell, symprec)
+    if not len(free):
+        return None
+
+    def moved(amplitudes: FloatArray) -> PhonopyAtoms:
+        other = cell.copy()
+        other.positions = cell.positions + (amplitudes @ free).reshape(-1, 3)
+        return other
+
+    def energy_and_slope(amplitudes: FloatArray) -> tuple[float, FloatArray]:
+        found = evaluate(name, potential, [moved(amplitudes)])
+        return float(found.energies[0]), -free @ found.forces[0].reshape(-1)
+
+    # Energies have rounding that an exact line search would stumble over at the end.
+    result = minimize(
+        energy_and_slope,
+        np.zeros(len(free)),
+        jac=True,
+        method="BFGS",
+        options={"gtol": 0.1 * _LARGEST_FORCE, "maxiter": _STEPS},
+    )
+    relaxed = moved(result.x)
+    forces = evaluate(name, potential, [relaxed]).forces[0]
+    largest = float(np.abs(forces).max())
+    if largest > _LARGEST_FORCE:
+        raise PotentialError(
+            f"relaxation: the largest force is {largest:.1e} eV/angstrom after "
+            f"{result.nit} steps; expected {_LARGEST_FORCE:.0e}. The potential does "
+            "not know such positions: train it on data nearer to them."
+        )
+    return relaxed
+
+
+def _free_displacements(cell: PhonopyAtoms, symprec: float) -> FloatArray:
+    """Return an orthonormal basis of the displacements that keep the symmetry."""
+    lattice, positions = cell.cell, cell.scaled_positions
+    numbers = np.unique(cell.symbols, return_inverse=True)[1]
+    crystal: Any = (lattice, positions, numbers)
+    found = spglib.get_symmetry(crystal, symprec=symprec)
+    if found is None:
+        raise PotentialError(
+            f"relaxation: no symmetry is found at a tolerance of {symprec}. Look at "
+            "the unit cell."
+        )
+    n = len(cell)
+    projector = np.zeros((n, 3, n, 3))
+    to_cartesian, to_fractional = lattice.T, np.linalg.inv(lattice.T)
+    for rotation, translation in zip(
+        found["rotations"], found["translations"], strict=True
+    ):
+        images = positions @ rotation.T + translation
+        offsets = images[:, None] - positions
+        offsets -= np.rint(offsets)
+        target = (np.linalg.norm(offsets @ lattice, axis=2)).argmin(axis=1)
+        turn = to_cartesian @ rotation @ to_fractional
+        projector[target, :, np.arange(n), :] += turn
+    projector /= len(found["rotations"])
+    # A translation of all atoms moves nothing.
+    for direction in range(3):
+        shift = np.zeros((n, 3))
+        shift[:, direction] = 1 / np.sqrt(n)
+        along = np.tensordot(projector, shift, 2)
+        projector -= np.multiply.outer(along, shift)
+    square = projector.reshape(3 * n, 3 * n)
+    values, vectors = np.linalg.eigh((square + square.T) / 2)
+    return np.ascontiguousarray(vectors[:, values > 0.5].T)
