@@ -32,6 +32,7 @@ class CommandOptions:
     force_calculator: str | None = None
     force_calculator_options: str | None = None
     mlp_file: str | None = None
+    memory: float | None = None
     amplitude_fc2: float | None = None
 
     def given(self) -> dict[str, Any]:
@@ -71,6 +72,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--mlp-file", metavar="FILE", help="Potential to use, whatever its name"
+    )
+    group.add_argument(
+        "--memory",
+        metavar="GB",
+        type=float,
+        help="Memory that training may take; by default what is free",
     )
     group.add_argument(
         "--amplitude",

@@ -29,6 +29,7 @@ from phono3py_mlp_plugin.workflow import (
     read_dataset,
     relax_positions,
     request_calculator,
+    with_memory,
 )
 
 if TYPE_CHECKING:
@@ -192,7 +193,9 @@ class Run:
             )
         where = "--mlp-params" if settings.mlp_params else "--force-calculator-options"
         text = settings.mlp_params or options.force_calculator_options
-        self._request = request_calculator(name, text, where)
+        self._request = with_memory(
+            request_calculator(name, text, where), options.memory
+        )
         if options.mlp_file and not Path(options.mlp_file).is_file():
             raise PotentialError(f'--mlp-file: "{options.mlp_file}" is not found.')
         _check_displacements(settings)

@@ -8,6 +8,7 @@ from phono3py_mlp_plugin.workflow.request import (
     SolverRequest,
     request_calculator,
     request_solver,
+    with_memory,
 )
 from phono3py_mlp_plugin.workflow.reuse import (
     Decision,
@@ -43,4 +44,5 @@ __all__ = [
     "train",
     "training_fingerprint",
     "training_parameters",
+    "with_memory",
 ]

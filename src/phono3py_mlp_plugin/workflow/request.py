@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from phono3py_mlp_plugin.contracts import ForceCalculator, ForceConstantsSolver
@@ -65,6 +65,29 @@ def request_calculator(
     split = parse_options(sizes, _SplitOptions, where)
     record: Any = parse_options(values, calculator.options, where)
     return Request(calculator, record, split.ntrain, split.ntest)
+
+
+def with_memory(request: Request, memory: float | None) -> Request:
+    """Return the request with a limit of memory in GB, where one is given.
+
+    Raises
+    ------
+    ParameterError
+        It is not positive, or given twice, or the calculator takes none.
+    """
+    if memory is None:
+        return request
+    name = request.calculator.name
+    if not hasattr(request.options, "memory"):
+        raise ParameterError(
+            f"--memory: force calculator {name!r} takes no limit of memory."
+        )
+    if request.options.memory is not None:
+        raise ParameterError("--memory and the parameter 'memory': give one.")
+    try:
+        return replace(request, options=replace(request.options, memory=memory))
+    except ParameterError as error:
+        raise ParameterError(f"--memory: {error}") from None
 
 
 def request_solver(

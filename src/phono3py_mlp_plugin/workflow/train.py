@@ -91,7 +91,7 @@ def train(
         alpha=trained.alpha,
         penalties=[asdict(penalty) for penalty in trained.penalties],
         engine=engine_of(trained.potential),
-        versions=_versions(calculator.name),
+        versions=_versions(engine_of(trained.potential) or calculator.name),
     )
     return Training(trained.potential, provenance)
 
@@ -158,9 +158,10 @@ def _plain_options(request: Request) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in options}
 
 
-def _versions(calculator: str) -> dict[str, str]:
+def _versions(engine: str) -> dict[str, str]:
+    """Return the versions of what took part: an engine may be a distribution."""
     versions = {}
-    for name in (DISTRIBUTION, "phono3py", calculator):
+    for name in (DISTRIBUTION, "phono3py", engine.split()[0]):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -85,8 +85,8 @@ def train(
     parameters = model_parameters(training, options)
     definition = define(parameters, invariants_table)
     features = Features(definition)
-    design, targets = _problem(features, training)
-    test_design, test_targets = _problem(features, test)
+    design, targets = regression_problem(features, training)
+    test_design, test_targets = regression_problem(features, test)
     first, last, number = options.reg_alpha_params
     alphas = 10.0 ** np.linspace(first, last, number)
     with progress("Training", len(training) + len(test)) as advance:
@@ -177,7 +177,10 @@ def _forecast(training: Dataset, options: PypolymlpOptions) -> Forecast:
     )
 
 
-def _problem(features: Features, dataset: Dataset) -> tuple[SupercellFeatures, Targets]:
+def regression_problem(
+    features: Features, dataset: Dataset
+) -> tuple[SupercellFeatures, Targets]:
+    """Return the design matrix and the targets of a dataset."""
     parameters: ModelParameters = features.definition.parameters
     by_element = dict(zip(parameters.elements, parameters.atomic_energies, strict=True))
     isolated = sum(by_element[symbol] for symbol in dataset.supercell.symbols)

@@ -1,0 +1,571 @@
+"""The polynomial engine against pypolymlp, compiled for this machine.
+
+    python benchmarks/engine.py [--only NAME ...] [--native FOLDER]
+
+Real data: NaCl, 64-atom supercells of phono3py's example NaCl-rd, default model (8,283
+features). The two alternate in one run with the same number of threads; ratios are
+those of medians. Whole trainings run once, each in a process of its own, whose peak
+memory is quoted. Results go to ``benchmarks/results/engine.json``, one section after
+the other, so that a section can be measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "engine.json"
+NATIVE = ROOT / ".venv" / "native"
+EXAMPLE = ROOT / "example" / "NaCl-pypolymlp"
+PLAIN = ROOT / "tests" / "host" / "plain.py"
+
+Seconds = float
+
+
+def timed(call: Callable[[], Any]) -> Seconds:
+    """Return the wall time of a call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def alternate(
+    calls: dict[str, Callable[[], Any]], rounds: int
+) -> dict[str, list[Seconds]]:
+    """Return the times of calls that take turns; the first round does not count."""
+    for call in calls.values():
+        call()
+    times: dict[str, list[Seconds]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            times[name].append(timed(call))
+    return times
+
+
+def comparison(times: dict[str, list[Seconds]]) -> dict[str, float]:
+    """Return medians and the median of ratios."""
+    ratios = [b / a for a, b in zip(times["ours"], times["pypolymlp"], strict=True)]
+    return {
+        "ours_s": statistics.median(times["ours"]),
+        "pypolymlp_s": statistics.median(times["pypolymlp"]),
+        "ratio": statistics.median(ratios),
+    }
+
+
+def nacl_params() -> Path:
+    """Return phono3py_params.yaml of the example, made once."""
+    sys.path.insert(0, str(EXAMPLE))
+    from fetch_data import host_source
+
+    published = host_source() / "example" / "NaCl-rd" / "phono3py_params_NaCl.yaml.xz"
+    path = Path(tempfile.gettempdir()) / "phono3py-mlp-benchmark" / "params.yaml"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        script = ROOT / "tests" / "host" / "nacl_params.py"
+        subprocess.run([sys.executable, script, published, path], check=True)
+    return path
+
+
+def nacl_dataset() -> Any:
+    """Return the hundred supercells."""
+    import phono3py
+
+    from phono3py_mlp_plugin.workflow import read_dataset
+
+    ph3 = phono3py.load(nacl_params(), produce_fc=False, log_level=0)
+    return read_dataset(ph3.dataset, ph3.supercell)
+
+
+def options(engine: str, **changes: Any) -> Any:
+    """Return the default model's options."""
+    from phono3py_mlp_plugin.calculators.pypolymlp import PypolymlpOptions
+
+    return PypolymlpOptions(engine=engine, **changes)
+
+
+def problem(n: int) -> tuple[Any, Any, Any, Any]:
+    """Return definition, structures, pypolymlp's parameters and structures."""
+    from pypolymlp.core.params import PolymlpParams
+    from pypolymlp.core.params_utils import set_all_params
+    from pypolymlp.utils.phonopy_utils import phonopy_cell_to_structure
+
+    from phono3py_mlp_plugin.calculators.pypolymlp.native import model_parameters
+    from phono3py_mlp_plugin.polynomial.definition import define
+    from phono3py_mlp_plugin.polynomial.structure import structures_of
+
+    data = nacl_dataset().select(range(n))
+    parameters = model_parameters(data, options("native"))
+    library = set_all_params(
+        elements=parameters.elements,
+        cutoff=parameters.cutoff,
+        model_type=parameters.model_type,
+        max_p=parameters.max_p,
+        gaussian_params2=(0.0, 7.0, 10),
+        gtinv_order=3,
+        gtinv_maxl=parameters.gtinv_maxl,
+        atomic_energy=(0.0, 0.0),
+    )
+    library.include_force = True
+    both = PolymlpParams(library)
+    both.include_force = True
+    cells = data.supercells()
+    return (
+        define(parameters),
+        structures_of(cells, parameters.elements),
+        both,
+        [phonopy_cell_to_structure(cell) for cell in cells],
+    )
+
+
+# Workers: each runs in a process of its own and returns what is measured.
+
+
+def design_matrix() -> dict[str, float]:
+    """Features of energies and forces of 8 supercells, the matrix used again."""
+    from pypolymlp.mlp_dev.core.features import compute_features
+
+    from phono3py_mlp_plugin.polynomial.features import Features
+
+    definition, ours, parameters, theirs = problem(8)
+    features = Features(definition)
+    matrix = np.zeros((definition.n_features, 8 * 193))
+
+    def fill() -> None:
+        matrix[:] = 0.0
+        features.fill(matrix, 0, ours)
+
+    return comparison(
+        alternate(
+            {
+                "ours": fill,
+                "pypolymlp": lambda: compute_features(parameters, structures=theirs),
+            },
+            5,
+        )
+    )
+
+
+def evaluation() -> dict[str, float]:
+    """Energies and forces of 40 supercells."""
+    from pypolymlp.calculator.properties import Properties
+
+    from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
+
+    definition, ours, parameters, theirs = problem(40)
+    coefficients = np.random.default_rng(1).normal(size=definition.n_features)
+    evaluator = Evaluator(definition, coefficients)
+    library = Properties(params=parameters, coeffs=coefficients)
+    return comparison(
+        alternate(
+            {
+                "ours": lambda: evaluator.evaluate(ours),
+                "pypolymlp": lambda: library.eval_multiple(theirs),
+            },
+            11,
+        )
+    )
+
+
+def construction() -> dict[str, float]:
+    """The evaluator made from parameters and coefficients."""
+    from pypolymlp.calculator.properties import Properties
+
+    from phono3py_mlp_plugin.polynomial.definition import define
+    from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
+
+    definition, _, parameters, _ = problem(1)
+    coefficients = np.random.default_rng(1).normal(size=definition.n_features)
+    return comparison(
+        alternate(
+            {
+                "ours": lambda: Evaluator(define(definition.parameters), coefficients),
+                "pypolymlp": lambda: Properties(params=parameters, coeffs=coefficients),
+            },
+            5,
+        )
+    )
+
+
+def train(engine: str, n_training: int, n_test: int) -> dict[str, float]:
+    """Train the default model on the first and test it on the last supercells."""
+    from phono3py_mlp_plugin.calculators.pypolymlp import train as train_model
+    from phono3py_mlp_plugin.contracts import no_progress
+
+    data = nacl_dataset()
+    training = data.select(range(n_training))
+    test = data.select(range(len(data) - n_test, len(data)))
+    seconds = timed(lambda: train_model(training, test, options(engine), no_progress))
+    return {"seconds": seconds, "peak_gb": peak()}
+
+
+def learning_curve() -> dict[str, float]:
+    """Fits of 20, 40, 60, 80 supercells with 20 fixed test supercells in one pass."""
+    from phono3py_mlp_plugin.calculators.pypolymlp.native import (
+        model_parameters,
+        regression_problem,
+    )
+    from phono3py_mlp_plugin.polynomial.definition import define
+    from phono3py_mlp_plugin.polynomial.features import Features
+    from phono3py_mlp_plugin.polynomial.regression import ridge_paths
+
+    data = nacl_dataset()
+    training, test = data.select(range(80)), data.select(range(80, 100))
+
+    def run() -> None:
+        parameters = model_parameters(training, options("native"))
+        features = Features(define(parameters))
+        paths = ridge_paths(
+            *regression_problem(features, training),
+            (10.0 ** np.linspace(-3, 1, 5)).tolist(),
+            *regression_problem(features, test),
+            sizes=(20, 40, 60, 80),
+        )
+        assert all(np.isfinite(path.coefficients[path.best]).all() for path in paths)
+
+    return {"seconds": timed(run), "peak_gb": peak()}
+
+
+def cold_start() -> dict[str, float]:
+    """The first training and evaluation with an empty cache of kernels; the next."""
+    program = (
+        "import time; import numpy, phono3py, numba, scipy.linalg;"
+        "from phono3py_mlp_plugin.cli.doctor import _compile_kernels;"
+        "print(_compile_kernels())"
+    )
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+        cold, warm = (
+            float(
+                subprocess.run(
+                    [sys.executable, "-c", program],
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                ).stdout
+            )
+            for _ in range(2)
+        )
+    return {"empty_cache_s": cold, "next_process_s": warm}
+
+
+def large_model(symbols: tuple[str, ...], n: int, side: int) -> dict[str, float]:
+    """Train the default model of more elements on supercells of a pair potential."""
+    from phonopy.structure.atoms import PhonopyAtoms
+
+    from phono3py_mlp_plugin.calculators.pypolymlp import train as train_model
+    from phono3py_mlp_plugin.contracts import Dataset, no_progress
+
+    points = np.indices((side,) * 3).reshape(3, -1).T
+    lattice = np.eye(3) * 2.8 * side
+    names = [symbols[k] for k in np.sort(points.sum(axis=1) % len(symbols))]
+    cell = PhonopyAtoms(symbols=names, cell=lattice, positions=points * 2.8)
+    random = np.random.default_rng(1)
+    displacements = random.normal(scale=0.03, size=(n + 2, len(cell), 3))
+    types = np.array([symbols.index(s) for s in names])
+    energies, forces = zip(
+        *(lennard_jones(lattice, cell.positions + d, types) for d in displacements),
+        strict=True,
+    )
+    data = Dataset(cell, displacements, np.array(forces), np.array(energies))
+    found: list[Any] = []
+    seconds = timed(
+        lambda: found.append(
+            train_model(
+                data.select(range(n)),
+                data.select(range(n, n + 2)),
+                options("native"),
+                no_progress,
+            )
+        )
+    )
+    test = data.select(range(n, n + 2))
+    predicted = found[0].potential.evaluate(test.supercells()).forces
+    return {
+        "seconds": seconds,
+        "peak_gb": peak(),
+        "n_features": found[0].n_features,
+        "n_atoms": len(cell),
+        "relative_force_error": float(
+            np.linalg.norm(predicted - test.forces) / np.linalg.norm(test.forces)
+        ),
+    }
+
+
+def lennard_jones(lattice: Any, positions: Any, types: Any) -> tuple[float, Any]:
+    """Return energy and forces of a smooth pair potential that depends on types."""
+    from phono3py_mlp_plugin.polynomial.neighbours import find_neighbours
+
+    cutoff = 7.0
+    found = find_neighbours(lattice, positions, cutoff)
+    i = np.repeat(np.arange(len(positions)), np.diff(found.start))
+    j = found.partners
+    depth = 0.05 * (1 + 0.3 * np.cos(types[i] + types[j] + types[i] * types[j]))
+    r = np.linalg.norm(found.vectors, axis=1)
+    x = (2.5 / r) ** 6
+    # Shifted so that energy and force vanish at the cutoff.
+    edge = (2.5 / cutoff) ** 6
+    slope = (-12 * edge**2 + 6 * edge) / cutoff
+    energy = depth * (x**2 - x - (edge**2 - edge) - slope * (r - cutoff))
+    pull = depth * ((-12 * x**2 + 6 * x) / r - slope)
+    forces = np.zeros_like(positions)
+    np.add.at(forces, i, (pull / r)[:, None] * found.vectors)
+    return float(energy.sum()) / 2 - 4.0 * len(positions), forces
+
+
+def scaling() -> dict[str, Any]:
+    """Time per supercell against its atoms, and of a training against supercells."""
+    from phono3py_mlp_plugin.polynomial.definition import define
+    from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
+    from phono3py_mlp_plugin.polynomial.features import Features
+    from phono3py_mlp_plugin.polynomial.structure import Structure
+
+    definition, structures, _, _ = problem(100)
+    features = Features(definition)
+    coefficients = np.random.default_rng(1).normal(size=definition.n_features)
+    evaluator = Evaluator(define(definition.parameters), coefficients)
+    rows: dict[str, list[dict[str, float]]] = {"atoms": [], "supercells": []}
+    base = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+    random = np.random.default_rng(2)
+    for side in (2, 3, 4, 5):
+        corners = np.indices((side,) * 3).reshape(3, -1).T
+        first = (base[:, None] + corners).reshape(-1, 3) * 5.65
+        positions = np.concatenate([first, first + np.array([2.825, 0, 0])])
+        types = np.repeat([0, 1], len(first))
+        lattice = np.eye(3) * 5.65 * side
+        some = [
+            Structure(
+                lattice,
+                positions + random.normal(scale=0.03, size=positions.shape),
+                types,
+            )
+            for _ in range(2)
+        ]
+        calls = {
+            "design_matrix": lambda some=some: features.design_matrix(some),
+            "evaluation": lambda some=some: evaluator.evaluate(some),
+        }
+        times = alternate(calls, 3)
+        rows["atoms"].append(
+            {"n": len(positions)}
+            | {name: statistics.median(t) / 2 for name, t in times.items()}
+        )
+    for n in (10, 50, 100, 200):
+        many = (structures * 2)[:n]
+        matrix = np.zeros((definition.n_features, 10 * 193))
+
+        def stream(many: Any = many, matrix: Any = matrix) -> None:
+            for begin in range(0, len(many), 10):
+                matrix[:] = 0.0
+                features.fill(matrix, 0, many[begin : begin + 10])
+
+        rows["supercells"].append(
+            {
+                "n": n,
+                "design_matrix": timed(stream),
+                "evaluation": timed(lambda many=many: evaluator.evaluate(many)),
+            }
+        )
+    result: dict[str, Any] = dict(rows)
+    for kind, begin in (("atoms", 1), ("supercells", 0)):
+        for name in ("design_matrix", "evaluation"):
+            n, t = ([row[key] for row in rows[kind][begin:]] for key in ("n", name))
+            slope = np.polyfit(np.log(n), np.log(t), 1)[0]
+            result[f"exponent_{kind}_{name}"] = float(slope)
+    return result
+
+
+def peak() -> float:
+    """Return the peak memory of this process in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def command(native: Path) -> dict[str, float]:
+    """``phono3py-load --pypolymlp -d`` on a given potential, with and without us."""
+    times: dict[str, list[Seconds]] = {"ours": [], "pypolymlp": []}
+    with tempfile.TemporaryDirectory() as folder:
+        make = Path(folder) / "potential"
+        make.mkdir()
+        shutil.copy(nacl_params(), make / "phono3py_params.yaml")
+        scripts = Path(sys.executable).parent
+        run = ["phono3py-load", "--pypolymlp"]
+        default = ["--mlp-params", "ntrain = 10, ntest = 5"]
+        subprocess.run(
+            [scripts / run[0], run[1], "phono3py_params.yaml", *default],
+            cwd=make,
+            check=True,
+            capture_output=True,
+        )
+        environment = {**os.environ, "PYTHONPATH": str(native)}
+        for _ in range(3):
+            for name, start in (
+                ("ours", [scripts / run[0], run[1]]),
+                ("pypolymlp", [sys.executable, PLAIN, *run]),
+            ):
+                place = Path(tempfile.mkdtemp(dir=folder))
+                for file in ("phono3py.yaml", "polymlp.yaml"):
+                    shutil.copy(make / file, place)
+                words = [*start, "-d", "phono3py.yaml"]
+                times[name].append(
+                    timed(
+                        lambda words=words, place=place: subprocess.run(
+                            words,
+                            cwd=place,
+                            check=True,
+                            capture_output=True,
+                            env=environment,
+                        )
+                    )
+                )
+    return comparison(times)
+
+
+WORKERS: dict[str, Callable[[], dict[str, Any]]] = {
+    "design_matrix": design_matrix,
+    "evaluation": evaluation,
+    "construction": construction,
+    "cold_start": cold_start,
+    "scaling": scaling,
+    "learning_curve": learning_curve,
+    "ternary": lambda: large_model(("Sr", "Ti", "O"), 20, 4),
+    "quaternary": lambda: large_model(("Sr", "Ba", "Ti", "O"), 20, 4),
+    **{
+        f"train {engine} {n} {m}": lambda engine=engine, n=n, m=m: train(engine, n, m)
+        for engine in ("native", "pypolymlp")
+        for n, m in ((90, 10), (20, 20), (40, 20), (60, 20), (80, 20))
+    },
+}
+
+
+def measured(name: str, native: Path) -> dict[str, Any]:
+    """Run a worker in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(native)}
+    done = subprocess.run(
+        [sys.executable, __file__, "--worker", name],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"{name} failed:\n{done.stderr}")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def training(native: Path) -> dict[str, float]:
+    """A whole training of 90 + 10 supercells."""
+    ours = measured("train native 90 10", native)
+    theirs = measured("train pypolymlp 90 10", native)
+    return {
+        "ours_s": ours["seconds"],
+        "pypolymlp_s": theirs["seconds"],
+        "ratio": theirs["seconds"] / ours["seconds"],
+        "ours_peak_gb": ours["peak_gb"],
+        "pypolymlp_peak_gb": theirs["peak_gb"],
+        "memory_ratio": ours["peak_gb"] / theirs["peak_gb"],
+    }
+
+
+def four_trainings(native: Path) -> dict[str, float]:
+    """The documented learning curve: one pass against four trainings."""
+    ours = measured("learning_curve", native)
+    theirs = [measured(f"train pypolymlp {n} 20", native) for n in (20, 40, 60, 80)]
+    seconds = sum(t["seconds"] for t in theirs)
+    return {
+        "ours_s": ours["seconds"],
+        "pypolymlp_s": seconds,
+        "ratio": seconds / ours["seconds"],
+        "ours_peak_gb": ours["peak_gb"],
+        "pypolymlp_peak_gb": max(t["peak_gb"] for t in theirs),
+    }
+
+
+SECTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    **{
+        name: lambda native, name=name: measured(name, native)
+        for name in (
+            "design_matrix",
+            "evaluation",
+            "construction",
+            "cold_start",
+            "scaling",
+            "ternary",
+            "quaternary",
+        )
+    },
+    "command": command,
+    "training": training,
+    "four_trainings": four_trainings,
+}
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures belong to."""
+    processor = platform.processor()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                processor = line.partition(":")[2].strip()
+                break
+    names = ("phono3py-mlp-plugin", "phono3py", "pypolymlp", "numba", "numpy", "scipy")
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "processor": processor,
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in names},
+    }
+
+
+def show(name: str, result: dict[str, Any]) -> None:
+    """Print one section's figures on a line."""
+    figures = ", ".join(
+        f"{key} = {value:.3g}" if isinstance(value, float) else f"{key} = {value}"
+        for key, value in result.items()
+        if not isinstance(value, list)
+    )
+    print(f"{name:16} {figures}", flush=True)
+
+
+def main() -> None:
+    """Measure the sections asked for and write them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--native", type=Path, default=NATIVE)
+    parser.add_argument("--worker", choices=WORKERS, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        print(json.dumps(WORKERS[args.worker]()))
+        return
+    if not (args.native / "pypolymlp").is_dir():
+        raise SystemExit(f"ERROR: no pypolymlp in {args.native}. Run 'make bench'.")
+    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    for name in args.only:
+        results[name] = {**SECTIONS[name](args.native), "machine": machine()}
+        shown = {k: v for k, v in results[name].items() if k != "machine"}
+        show(name, shown)
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
