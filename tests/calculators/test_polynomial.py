@@ -1,0 +1,191 @@
+"""Polynomial potentials: engines, presets, forecast, memory, ensembles."""
+
+import numpy as np
+import pytest
+from phonopy.structure.atoms import PhonopyAtoms
+
+from phono3py_mlp_plugin.calculators.pypolymlp import PypolymlpOptions
+from phono3py_mlp_plugin.contracts import Dataset, no_progress
+from phono3py_mlp_plugin.errors import (
+    NotCovered,
+    ParameterError,
+    PotentialError,
+    ResourceError,
+)
+from phono3py_mlp_plugin.polynomial import resources
+from phono3py_mlp_plugin.reference import nacl_dataset
+from phono3py_mlp_plugin.workflow import request_calculator, with_memory
+
+SMALL = "cutoff = 4, gtinv_maxl = 2 2, gaussian_params2 = 0 3 3"
+
+
+@pytest.fixture(scope="module")
+def data():
+    return nacl_dataset(20, repeats=1)[1]
+
+
+def trained(data, text=SMALL, n=15):
+    request = request_calculator("pypolymlp", text)
+    training, test = data.select(range(n)), data.select(range(n, len(data)))
+    return request.calculator.train(training, test, request.options, no_progress)
+
+
+def test_the_engine_is_ours_unless_asked_otherwise(data):
+    assert trained(data).potential.engine == "native"
+    pytest.importorskip("pypolymlp")
+    other = trained(data, f"{SMALL}, engine = pypolymlp")
+    assert other.potential.engine.startswith("pypolymlp ")
+
+
+def test_the_presets_are_models():
+    assert request_calculator("pypolymlp").options.maxl == (8, 8)
+    compact = request_calculator("pypolymlp", "preset = compact").options
+    assert (compact.maxl, compact.cutoff) == ((4, 4), 8.0)
+    with pytest.raises(ParameterError, match="Give one of them"):
+        request_calculator("pypolymlp", "preset = compact, gtinv_maxl = 8 8")
+
+
+def default_nacl(n, symbols=("Na", "Cl")):
+    """A dataset of 64 atoms whose content does not matter."""
+    _, data = nacl_dataset(1, repeats=2)
+    crystal = data.supercell
+    cell = PhonopyAtoms(
+        cell=crystal.cell,
+        positions=crystal.positions,
+        symbols=[symbols[k % len(symbols)] for k in range(len(crystal))],
+    )
+    shape = (n, len(cell), 3)
+    return Dataset(cell, np.zeros(shape), np.zeros(shape), np.zeros(n))
+
+
+def forecast(data, text=""):
+    request = request_calculator("pypolymlp", text)
+    lines = request.calculator.forecast(data, data, request.options)
+    return " ".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("n", "symbols", "said"),
+    [
+        (90, ("Na", "Cl"), "8,283 features, 17,370 rows; primal"),
+        (20, ("Na", "Cl"), "8,283 features, 3,860 rows; dual"),
+        (20, ("Sr", "Ti", "O"), "38,511 features, 3,860 rows; dual"),
+        (20, ("Sr", "Ba", "Ti", "O"), "116,930 features, 3,860 rows; dual"),
+    ],
+)
+def test_the_forecast_tells_size_and_form(n, symbols, said):
+    assert said in forecast(default_nacl(n, symbols), "memory = 50")
+
+
+def test_a_smaller_model_is_named_where_the_default_takes_much():
+    large = default_nacl(100, ("Sr", "Ti", "O"))
+    assert "preset = compact" in forecast(large, "memory = 50")
+    assert "preset = compact" not in forecast(large, "preset = compact, memory = 50")
+    assert "preset = compact" not in forecast(default_nacl(5), "memory = 50")
+
+
+def test_the_form_that_fits_is_taken():
+    # Fewer rows than features: the dual is faster. X of 38 supercells takes 0.5 GB
+    # and X X^T twice 0.43 GB, X^T X 0.55 GB.
+    data = default_nacl(38)
+    assert "dual" in forecast(data, "memory = 2")
+    assert "primal" in forecast(data, "memory = 1.3")
+
+
+def test_what_does_not_fit_is_refused_before_any_work(data):
+    large = default_nacl(220, ("Sr", "Ti", "O"))
+    with pytest.raises(ResourceError, match=r"takes .* GB; 4\.0 GB may be taken") as e:
+        forecast(large, "memory = 4")
+    assert "preset = compact" in str(e.value)
+    with pytest.raises(ResourceError):
+        trained(data, f"{SMALL}, memory = 0.1")
+
+
+def test_memory_by_the_command_is_the_parameter():
+    request = request_calculator("pypolymlp")
+    assert with_memory(request, 2.0).options.memory == 2.0
+    assert with_memory(request, None) is request
+    with pytest.raises(ParameterError, match="give one"):
+        with_memory(request_calculator("pypolymlp", "memory = 1"), 2.0)
+    with pytest.raises(ParameterError, match="--memory: memory = 0"):
+        with_memory(request, 0.0)
+    ase = request_calculator("ase", "calculator = ase.calculators.emt:EMT")
+    with pytest.raises(ParameterError, match="takes no limit"):
+        with_memory(ase, 1.0)
+
+
+def test_memory_of_a_queue_counts(tmp_path, monkeypatch):
+    limit, used = tmp_path / "max", tmp_path / "current"
+    limit.write_text("3000000\n")
+    used.write_text("1000000\n")
+    monkeypatch.setattr(resources, "_CONTROL_GROUPS", ((limit, used),))
+    assert resources.available_memory() == 2_000_000
+    limit.write_text("max\n")
+    assert resources.available_memory() > 2_000_000
+    monkeypatch.setattr(resources, "_MEMINFO", tmp_path / "none")
+    assert resources.available_memory() > 2_000_000
+
+
+def test_an_ensemble_scatters_as_the_potential_errs(data):
+    found = trained(data)
+    test = data.select(range(15, 20))
+    cells = test.supercells()
+    members = found.potential.ensemble(30, seed=1)
+    forces = np.array([member.evaluate(cells).forces for member in members])
+    again = found.potential.ensemble(2, seed=1)[1].evaluate(cells).forces
+    np.testing.assert_array_equal(again, forces[1])
+    mean = found.potential.evaluate(cells).forces
+    error = np.sqrt(np.mean((mean - test.forces) ** 2))
+    spread = np.sqrt(np.mean((forces - mean) ** 2))
+    # It is the uncertainty of coefficients, without what the model cannot describe.
+    assert error / 30 < spread < 3 * error
+
+
+def test_a_potential_from_a_file_has_no_ensemble(data, tmp_path):
+    path = tmp_path / "polymlp.yaml"
+    trained(data).potential.save(path)
+    request = request_calculator("pypolymlp")
+    potential = request.calculator.load(path, request.options)
+    with pytest.raises(PotentialError, match="Train it in this run"):
+        potential.ensemble(2, seed=1)
+
+
+def test_a_file_that_is_not_covered_is_read_by_the_library(data, tmp_path):
+    pytest.importorskip("pypolymlp")
+    path = tmp_path / "polymlp.yaml"
+    trained(data).potential.save(path)
+    text = path.read_text()
+    path.write_text(text.replace("enable_spins:  [0, 0]", "enable_spins:  [0, 1]"))
+    request = request_calculator("pypolymlp")
+    potential = request.calculator.load(path, request.options)
+    assert potential.engine.startswith("pypolymlp ")
+    native = PypolymlpOptions(engine="native")
+    with pytest.raises(NotCovered, match="enable_spins"):
+        request.calculator.load(path, native)
+
+
+def test_energies_of_atoms_are_subtracted_and_given_back(data, tmp_path):
+    plain = trained(data)
+    n_pairs = len(data.supercell) / 2
+    shifted = Dataset(
+        data.supercell, data.displacements, data.forces, data.energies + 7.0 * n_pairs
+    )
+    other = trained(shifted, f"{SMALL}, atom_energies = Na 3 Cl 4")
+    cells = data.supercells()[:3]
+    np.testing.assert_allclose(
+        other.potential.evaluate(cells).energies,
+        plain.potential.evaluate(cells).energies + 7.0 * n_pairs,
+        rtol=1e-9,
+    )
+    path = tmp_path / "polymlp.yaml"
+    other.potential.save(path)
+    assert "atomic_energy: [3.0, 4.0]" in path.read_text()
+
+
+def test_forces_alone_train_a_potential(data):
+    alone = Dataset(data.supercell, data.displacements, data.forces)
+    found = trained(alone)
+    cells = data.select(range(15, 20)).supercells()
+    error = found.potential.evaluate(cells).forces - data.forces[15:]
+    typical = np.sqrt(np.mean(data.forces**2))
+    assert np.sqrt(np.mean(error**2)) < 0.05 * typical
