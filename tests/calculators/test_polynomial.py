@@ -85,9 +85,9 @@ def test_a_smaller_model_is_named_where_the_default_takes_much():
 
 
 def test_the_form_that_fits_is_taken():
-    # Fewer rows than features: the dual is faster. X of 38 supercells takes 0.5 GB
-    # and X X^T twice 0.43 GB, X^T X 0.55 GB.
-    data = default_nacl(38)
+    # Fewer rows than features: the dual is faster. X of 30 supercells takes 0.4 GB
+    # and X X^T twice 0.27 GB, X^T X 0.55 GB.
+    data = default_nacl(30)
     assert "dual" in forecast(data, "memory = 2")
     assert "primal" in forecast(data, "memory = 1.3")
 
@@ -133,7 +133,8 @@ def test_an_ensemble_scatters_as_the_potential_errs(data):
     members = found.potential.ensemble(30, seed=1)
     forces = np.array([member.evaluate(cells).forces for member in members])
     again = found.potential.ensemble(2, seed=1)[1].evaluate(cells).forces
-    np.testing.assert_array_equal(again, forces[1])
+    # The number of right sides changes the rounding of the solution.
+    np.testing.assert_allclose(again, forces[1], atol=1e-8)
     mean = found.potential.evaluate(cells).forces
     error = np.sqrt(np.mean((mean - test.forces) ** 2))
     spread = np.sqrt(np.mean((forces - mean) ** 2))

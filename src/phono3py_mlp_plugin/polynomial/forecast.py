@@ -10,7 +10,7 @@ from phono3py_mlp_plugin.errors import ResourceError
 from phono3py_mlp_plugin.polynomial.definition import count_features
 from phono3py_mlp_plugin.polynomial.invariants import Table, invariants
 from phono3py_mlp_plugin.polynomial.parameters import ModelParameters
-from phono3py_mlp_plugin.polynomial.regression import BLOCK
+from phono3py_mlp_plugin.polynomial.regression import BLOCK, smaller_form
 from phono3py_mlp_plugin.polynomial.threads import default_threads
 
 Form = Literal["primal", "dual"]
@@ -87,7 +87,7 @@ def forecast(
         "dual": _PROCESS + 8.0 * (n_features * n_rows + 2 * n_rows**2),
     }
     forms: Sequence[Form] = ("dual", "primal")
-    if n_rows >= n_features:
+    if smaller_form(n_features, row)(n_supercells):
         forms = ("primal", "dual")
     for form in forms:
         if need[form] <= memory:
