@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial import regression
+from phono3py_mlp_plugin.polynomial import regression, rows
 from phono3py_mlp_plugin.polynomial.regression import Regression, ridge_paths
 from phono3py_mlp_plugin.polynomial.rows import Targets, column_scales, targets_of
 from phono3py_mlp_plugin.reference import nacl_dataset
@@ -271,7 +271,7 @@ def test_a_column_that_scatters_late_is_not_lost(monkeypatch):
     problem = Problem(**OVER)
     problem.rows[:4, 0, 5] = 7.0
     problem.rows[:, :, 9] = 0.0
-    monkeypatch.setattr(regression, "BLOCK", 8 * 25 * SIZE * 2)
+    monkeypatch.setattr(rows, "BLOCK", 8 * 25 * SIZE * 2)
     design, targets = problem.training()
     (path,) = ridge_paths(design, targets, ALPHAS, *problem.test())
     np.testing.assert_array_equal(design.asked, 2)
@@ -287,7 +287,7 @@ def test_blocks_do_not_matter(monkeypatch, primal):
     problem = Problem(**OVER)
     (whole,) = problem.paths(primal=lambda _n: primal)
     for supercells in (1, 2, 5):
-        monkeypatch.setattr(regression, "BLOCK", 8 * 25 * SIZE * supercells)
+        monkeypatch.setattr(rows, "BLOCK", 8 * 25 * SIZE * supercells)
         (path,) = problem.paths(primal=lambda _n: primal)
         assert_same_path(path, whole, problem.rows)
 
@@ -333,7 +333,7 @@ def test_first_supercells_as_if_they_were_all(form, energies):
 def test_late_scatter_within_a_learning_curve(monkeypatch):
     problem = Problem(**OVER)
     problem.rows[:5, 0, 5] = 7.0
-    monkeypatch.setattr(regression, "BLOCK", 8 * 25 * SIZE * 2)
+    monkeypatch.setattr(rows, "BLOCK", 8 * 25 * SIZE * 2)
     sizes = (4, 8, 12)
     paths = problem.paths(sizes=sizes, primal=lambda _n: True)
     for n, path in zip(sizes, paths, strict=True):

@@ -10,7 +10,8 @@ from phono3py_mlp_plugin.errors import ResourceError
 from phono3py_mlp_plugin.polynomial.definition import count_features
 from phono3py_mlp_plugin.polynomial.invariants import Table, invariants
 from phono3py_mlp_plugin.polynomial.parameters import ModelParameters
-from phono3py_mlp_plugin.polynomial.regression import BLOCK, smaller_form
+from phono3py_mlp_plugin.polynomial.regression import smaller_form
+from phono3py_mlp_plugin.polynomial.rows import BLOCK
 from phono3py_mlp_plugin.polynomial.threads import default_threads
 
 Form = Literal["primal", "dual"]

@@ -7,6 +7,7 @@ mean the same.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,9 @@ import numpy as np
 
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 from phono3py_mlp_plugin.errors import PotentialError
+
+BLOCK = 100e6
+"""Bytes of the part of the design matrix that is held at a time in the primal."""
 
 # A column whose energies scatter less than this (eV) is dropped.
 ZERO_SCALE = 1e-10
@@ -148,3 +152,23 @@ def column_scales(energies: FloatArray) -> FloatArray:
     scales = np.sqrt(variance)
     scales[scales < ZERO_SCALE] = 0.0
     return np.asarray(scales)
+
+
+def block_size(design: DesignMatrix, n_rows: int) -> int:
+    """Return the number of supercells of a block."""
+    return max(1, int(BLOCK / (8 * design.n_features * n_rows)))
+
+
+def blocks(
+    design: DesignMatrix, n: int, n_rows: int
+) -> Iterator[tuple[range, FloatArray]]:
+    """Yield X^T of the first n supercells by blocks, in one array used again."""
+    step = block_size(design, n_rows)
+    room = np.empty(design.n_features * min(step, n) * n_rows)
+    for begin in range(0, n, step):
+        some = range(begin, min(begin + step, n))
+        block = room[: design.n_features * len(some) * n_rows]
+        block = block.reshape(design.n_features, -1)
+        block[:] = 0.0
+        design.fill(block, 0, some)
+        yield some, block
