@@ -27,8 +27,13 @@ _intrinsic = cast("Callable[[Callable[..., object]], Any]", intrinsic)
 
 def kernel(function: _Function) -> _Function:
     """Compile a function: it releases the interpreter lock and is kept on disk."""
-    compile_it = numba.jit(nopython=True, nogil=True, cache=True, error_model="numpy")
-    return cast(_Function, compile_it(function))
+    options = {"nopython": True, "nogil": True, "error_model": "numpy"}
+    try:
+        compiled = numba.jit(cache=True, **options)(function)  # type: ignore[call-overload]
+    except RuntimeError:
+        # Neither the package's folder nor the user's can be written to.
+        compiled = numba.jit(**options)(function)  # type: ignore[call-overload]
+    return cast(_Function, compiled)
 
 
 _LLVM = ir.VectorType(ir.DoubleType(), LANES)
