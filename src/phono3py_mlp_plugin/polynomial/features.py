@@ -18,7 +18,7 @@ from phono3py_mlp_plugin.polynomial.basis import (
     radial_functions,
 )
 from phono3py_mlp_plugin.polynomial.definition import Definition
-from phono3py_mlp_plugin.polynomial.kernels import HALF, RADIAL
+from phono3py_mlp_plugin.polynomial.kernels import HALF
 from phono3py_mlp_plugin.polynomial.slots import make_slots
 from phono3py_mlp_plugin.polynomial.structure import (
     Pairs,
@@ -39,6 +39,10 @@ _ATOMS = 48
 
 # Centres of a block at most.
 _CENTRES = 2 * HALF
+
+# Radial functions handled together. In large cells the rows of the matrix that one of
+# them adds to fill the cache already.
+_TOGETHER = {True: 2, False: 1}
 
 # Products handled in one matrix product.
 _PRODUCTS = 2048
@@ -148,6 +152,7 @@ class Features:
         lanes = -(-len(pairs.centres) // HALF) * HALF
         slots = make_slots(pairs, types, atoms, parameters.n_types)
         segments = slots.segments
+        together = _TOGETHER[slots.dense]
         unit = segments.unit.reshape(-1)
         functions, slopes = radial_functions(
             segments.distances, parameters.pair_params, parameters.cutoff
@@ -177,6 +182,7 @@ class Features:
             lanes,
             a,
             slots.dense,
+            together,
             slots.counts,
             slots.start,
             slots.atoms,
@@ -190,10 +196,10 @@ class Features:
             unit,
             1.0 / segments.distances,
             self._constants,
-            room.array("derivatives", RADIAL * len(tables.plain.variables) * lanes),
+            room.array("derivatives", together * len(tables.plain.variables) * lanes),
             room.array(
                 "columns",
-                RADIAL
+                together
                 * n_lm
                 * (lanes if slots.dense else 1)
                 * 3

@@ -24,9 +24,6 @@ from phono3py_mlp_plugin.polynomial.simd import (
 HALF = 2 * LANES
 """Centres are handled in halves of a block, two vectors each."""
 
-RADIAL = 2
-"""Radial functions handled together, so that harmonics are computed once for them."""
-
 
 @kernel
 def pattern_rows(
@@ -315,6 +312,7 @@ def block_features(
     lanes: int,
     a: Any,
     dense: bool,
+    together: int,
     slots: Any,
     slot_start: Any,
     slot_atoms: Any,
@@ -352,6 +350,8 @@ def block_features(
         Place among the multiplied features of each (n, pattern), or -1.
     dense : bool
         All centres have the same slots: those of one structure.
+    together : int
+        Radial functions handled together: harmonics are computed once for them.
     slots, slot_start, slot_atoms : ndarray
         Slots of each centre and type, where they start, and the atoms in them.
     group_first, group_start : ndarray
@@ -379,12 +379,12 @@ def block_features(
     by_pattern = np.empty(n_rows)
     sharing = lanes if dense else 1
     scratch = np.empty((4 * n_lm + (max_l + 1) * (max_l + 2)) * LANES)
-    totals = np.empty(RADIAL * n_lm * 3)
-    own = np.zeros(RADIAL * n_v * 3 * lanes)
+    totals = np.empty(together * n_lm * 3)
+    own = np.zeros(together * n_v * 3 * lanes)
     forces = np.empty(n_patterns * 3 * lanes)
     out = np.empty(6 * LANES)
-    for low in range(0, n_radial, RADIAL):
-        high = min(low + RADIAL, n_radial)
+    for low in range(0, n_radial, together):
+        high = min(low + together, n_radial)
         for k in range(low, high):
             pattern_rows(
                 variables,
