@@ -9,6 +9,7 @@
     ├── PluginFailed        a plugin that broke its contract
     ├── SolverError         force constants that could not be obtained
     ├── ResourceError       memory that would not suffice
+    ├── FolderInUse         another run works in the folder
     └── IncompatibleHost    a phono3py that this package cannot bind to
 
 Every message is one line: where, what was found, what was expected, and the remedy.
@@ -18,6 +19,9 @@ Commands print it as ``ERROR: message`` and exit with 1; functions raise it.
 from __future__ import annotations
 
 import difflib
+import errno
+import os
+import re
 from collections.abc import Iterable
 
 
@@ -57,6 +61,10 @@ class ResourceError(MLPError):
     """Memory that would not suffice."""
 
 
+class FolderInUse(MLPError):
+    """Another run works in the folder."""
+
+
 class IncompatibleHost(MLPError):
     """A phono3py whose functions are not those that this package binds to."""
 
@@ -64,6 +72,38 @@ class IncompatibleHost(MLPError):
 def one_line(error: BaseException) -> str:
     """Return the message of an error on one line, its type where it has none."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+_REMEDIES = {
+    errno.ENOSPC: "Free space on the disk, then run the same again.",
+    errno.EDQUOT: "Free space in your quota, then run the same again.",
+    errno.EFBIG: "The limit of file sizes (ulimit -f) is too low.",
+    errno.EROFS: "Run in a folder that can be written to.",
+    errno.EACCES: "Check the permissions of the file and of its folder.",
+    errno.ENOENT: "Check the name and the folder.",
+}
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return what went wrong with which file, and what to do, on one line.
+
+    Examples
+    --------
+    >>> describe_os_error(OSError(errno.EROFS, "", "fc3.hdf5"))
+    'fc3.hdf5: Read-only file system. Run in a folder that can be written to.'
+    """
+    number = error.errno or _number_in(str(error))
+    if number is None:
+        return one_line(error)
+    where = "" if error.filename is None else f"{error.filename}: "
+    remedy = _REMEDIES.get(number, "")
+    return f"{where}{os.strerror(number)}. {remedy}".strip()
+
+
+def _number_in(message: str) -> int | None:
+    """Return the number in a message of HDF5, which sets none."""
+    found = re.search(r"errno = (\d+)", message)
+    return int(found.group(1)) if found else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

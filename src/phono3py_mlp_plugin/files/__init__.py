@@ -4,10 +4,14 @@ from phono3py_mlp_plugin.files.atomic import (
     UNREADABLE,
     back_up,
     open_text,
+    put_in_place,
     replacing,
+    sweep,
+    unfinished_folder,
 )
 from phono3py_mlp_plugin.files.fingerprint import fingerprint
-from phono3py_mlp_plugin.files.force_constants import read_stamp, stamp
+from phono3py_mlp_plugin.files.force_constants import STAMP, read_stamp
+from phono3py_mlp_plugin.files.lock import FolderLock, remove_dead_lock
 from phono3py_mlp_plugin.files.potential import (
     Provenance,
     find_potential,
@@ -16,15 +20,20 @@ from phono3py_mlp_plugin.files.potential import (
 )
 
 __all__ = [
+    "STAMP",
     "UNREADABLE",
+    "FolderLock",
     "Provenance",
     "back_up",
     "find_potential",
     "fingerprint",
     "open_text",
+    "put_in_place",
     "read_provenance",
     "read_stamp",
+    "remove_dead_lock",
     "replacing",
-    "stamp",
+    "sweep",
+    "unfinished_folder",
     "write_potential",
 ]

@@ -7,6 +7,8 @@ import contextlib
 import gzip
 import lzma
 import os
+import re
+import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +19,10 @@ from typing import IO
 UNREADABLE = (EOFError, OSError, UnicodeDecodeError, lzma.LZMAError, zlib.error)
 
 _OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".lzma": lzma.open, ".bz2": bz2.open}
+
+# Folders of unfinished files are named after the process that writes.
+_PREFIX = ".phono3py-mlp-"
+_UNFINISHED = re.compile(re.escape(_PREFIX) + r"(\d+)-")
 
 
 @contextlib.contextmanager
@@ -35,27 +41,84 @@ def replacing(path: Path) -> Iterator[Path]:
     >>> (folder / "a.txt").read_text()
     'whole'
     """
-    with tempfile.TemporaryDirectory(
-        prefix=".phono3py-mlp-", dir=path.parent
-    ) as folder:
-        temporary = Path(folder) / path.name
+    folder = unfinished_folder(path.parent)
+    try:
+        temporary = folder / path.name
         yield temporary
-        descriptor = os.open(temporary, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
         # What a writer made beside it (pypolymlp's other penalties) comes along.
-        for companion in Path(folder).iterdir():
+        for companion in folder.iterdir():
             if companion != temporary:
-                companion.replace(path.parent / companion.name)
-        temporary.replace(path)
+                put_in_place(companion, path.parent / companion.name)
+        put_in_place(temporary, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def unfinished_folder(parent: Path) -> Path:
+    """Make a folder for unfinished files; `sweep` removes it where nobody else does."""
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Rename a finished file over another one, when it is on the disk."""
+    _synchronise(temporary)
+    temporary.replace(path)
+    # The new name is on the disk only when the folder is.
+    with contextlib.suppress(OSError):
+        _synchronise(path.parent)
+
+
+def _synchronise(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path, process: int | None = None) -> None:
+    """Remove what processes left unfinished.
+
+    Parameters
+    ----------
+    folder : Path
+    process : int, optional
+        The one that is gone; by default every process that does not live on this
+        machine.
+    """
+    for path in folder.glob(f"{_PREFIX}*-*"):
+        found = _UNFINISHED.match(path.name)
+        if found is None:
+            continue
+        owner = int(found.group(1))
+        if owner == process or (process is None and not lives(owner)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def lives(process: int) -> bool:
+    """Return whether a process of this number lives on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def back_up(path: Path) -> Path:
-    """Rename a file to ``name.bak``, replacing an earlier one, and return that path."""
+    """Keep a file as ``name.bak``, replacing an earlier one, and return that path.
+
+    The file stays where it is until a new one takes its place, so that a crash between
+    the two loses neither.
+    """
     backup = path.with_name(path.name + ".bak")
-    path.replace(backup)
+    with replacing(backup) as temporary:
+        try:
+            temporary.hardlink_to(path)
+        except OSError:
+            # Not every file system has links.
+            shutil.copy2(path, temporary)
     return backup
 
 

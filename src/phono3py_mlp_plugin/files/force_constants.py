@@ -8,13 +8,8 @@ import h5py
 
 from phono3py_mlp_plugin.errors import SolverError
 
-_FINGERPRINT = "phono3py_mlp_fingerprint"
-
-
-def stamp(path: Path, fingerprint: str) -> None:
-    """Record in the file what it was computed from."""
-    with h5py.File(path, "r+") as file:
-        file.attrs[_FINGERPRINT] = fingerprint
+STAMP = "phono3py_mlp_fingerprint"
+"""Attribute that holds the fingerprint of what the file was computed from."""
 
 
 def read_stamp(path: Path) -> str | None:
@@ -27,7 +22,7 @@ def read_stamp(path: Path) -> str | None:
     """
     try:
         with h5py.File(path, "r") as file:
-            value = file.attrs.get(_FINGERPRINT)
+            value = file.attrs.get(STAMP)
     except OSError as error:
         raise SolverError(
             f'"{path}" cannot be read ({error}). Remove it to compute it anew.'

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 
-from phono3py_mlp_plugin.errors import MLPError
+from phono3py_mlp_plugin.errors import MLPError, ParameterError, describe_os_error
+from phono3py_mlp_plugin.files import FolderLock, remove_dead_lock, sweep
 from phono3py_mlp_plugin.host.arguments import (
     CommandOptions,
     add_options,
@@ -15,16 +18,22 @@ from phono3py_mlp_plugin.host.arguments import (
 )
 from phono3py_mlp_plugin.host.bindings import original
 from phono3py_mlp_plugin.host.run import Run
+from phono3py_mlp_plugin.supervision import supervise
 
 
 def get_run_parser() -> tuple[argparse.ArgumentParser, list[str]]:
     """Stand for the host's function: its parser with our options and redirects."""
+    sys.excepthook = _report_error
+    if "" in sys.argv[1:]:
+        place = sys.argv[1:].index("") + 1
+        raise ParameterError(
+            f"argument {place} is empty. Is a variable of your script not set?"
+        )
     parser, deprecated = original("phono3py.cui.phono3py_argparse:get_run_parser")()
     add_options(parser)
     parser.parse_args = lambda args=None, namespace=None: _parse(
         parser, args, namespace
     )
-    sys.excepthook = _report_error
     return parser, deprecated
 
 
@@ -46,8 +55,30 @@ def _parse(
 
     names = CommandOptions.__dataclass_fields__
     options = CommandOptions(**{name: args.__dict__.pop(name) for name in names})
+    if args.use_pypolymlp or options.force_calculator or args.conf_filename:
+        # Before the host starts threads that a forked process would lack.
+        work_in_folder(Path())
     Run(phono3py_script, options).install()
     return args
+
+
+def work_in_folder(folder: Path) -> None:
+    """Go on in a watched process that has the folder for itself.
+
+    Raises
+    ------
+    FolderInUse
+        Another run works there.
+    """
+
+    def clean_up(process: int) -> None:
+        sweep(folder, process)
+        remove_dead_lock(folder)
+
+    supervise(clean_up, lambda line: print(line, file=sys.stderr))
+    lock = FolderLock(folder)
+    atexit.register(lock.release)
+    sweep(folder)
 
 
 def _redirect_to_init(operation: str, *, quiet: bool) -> None:
@@ -64,8 +95,23 @@ def _report_error(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
     """Print our errors as one line; the interpreter then exits with 1."""
-    if isinstance(error, MLPError):
-        sys.stdout.flush()
-        print(f"ERROR: {error}", file=sys.stderr)
-    else:
+    if isinstance(error, BrokenPipeError | KeyboardInterrupt):
+        # Whoever reads our output, or waits for it, has seen enough.
+        return
+    message = _message(error)
+    if message is None:
         sys.__excepthook__(kind, error, traceback)
+        return
+    sys.stdout.flush()
+    print(f"ERROR: {message}", file=sys.stderr)
+
+
+def _message(error: BaseException) -> str | None:
+    """Return the line for an error that the user can do something about."""
+    if isinstance(error, MLPError):
+        return str(error)
+    if isinstance(error, OSError):
+        return describe_os_error(error)
+    if isinstance(error, MemoryError):
+        return f"the memory does not suffice ({error}). Use a smaller model or cell."
+    return None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.errors import ParameterError, PotentialError
-from phono3py_mlp_plugin.files import back_up, fingerprint, read_stamp, stamp
+from phono3py_mlp_plugin.files import STAMP, fingerprint, read_stamp
 from phono3py_mlp_plugin.host.arguments import CommandOptions, positive
 from phono3py_mlp_plugin.host.bindings import COMMAND_BINDINGS, check
 from phono3py_mlp_plugin.host.mlp import (
@@ -22,6 +23,7 @@ from phono3py_mlp_plugin.host.solvers import (
     check_names,
     extract_fc2_fc3_calculators,
 )
+from phono3py_mlp_plugin.host.writing import HostFiles
 from phono3py_mlp_plugin.workflow import (
     Request,
     decide_force_constants,
@@ -62,6 +64,7 @@ class Run:
         self._request: Request | None = None
         self._generates = False
         self._wanted: str | None = None
+        self._files = HostFiles()
 
     def install(self) -> None:
         """Put our methods in the place of the script's functions."""
@@ -70,6 +73,7 @@ class Run:
         for binding in COMMAND_BINDINGS:
             method = binding.replacement.rpartition(".")[2]
             setattr(self._script, binding.name, getattr(self, method))
+        self._files.install(sys.modules)
 
     def read_settings(
         self, args: argparse.Namespace, argparse_control: dict[str, Any], log_level: int
@@ -166,18 +170,15 @@ class Run:
         self, ph3py: Phono3py, settings: Any, log_level: int, load_phono3py_yaml: bool
     ) -> None:
         """Let the host solve for fc2 and fc3; record what they were computed from."""
-        missing = {_FC2: ph3py.fc2 is None, _FC3: ph3py.fc3 is None}
-        fresh = [Path(n) for n, is_missing in missing.items() if is_missing]
         if self._wanted is not None:
-            for path in fresh:
-                if path.is_file():
-                    show([f'The old one is kept as "{back_up(path)}".'], log_level)
+            made_from = {STAMP: self._wanted}
+            self._files.attributes = {_FC2: made_from, _FC3: made_from}
+            for name, found in ((_FC2, ph3py.fc2), (_FC3, ph3py.fc3)):
+                if found is None and Path(name).is_file():
+                    show([f'The old "{name}" is kept as "{name}.bak".'], log_level)
         self._host["_produce_force_constants"](
             ph3py, settings, log_level, load_phono3py_yaml
         )
-        if self._wanted is not None:
-            for path in fresh:
-                stamp(path, self._wanted)
 
     def _prepare(self, settings: Any, confs: dict[str, Any], log_level: int) -> None:
         """Settle what the run does; say what was not asked for in so many words."""

@@ -1,0 +1,84 @@
+"""One run at a time in a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import time
+from pathlib import Path
+
+from phono3py_mlp_plugin.errors import FolderInUse
+
+NAME = ".phono3py-mlp.lock"
+
+# File systems without locks answer so: two runs cannot be told apart there.
+_UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+class FolderLock:
+    """The lock of a folder; the kernel frees it however its owner ends.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    FolderInUse
+        Another run works there.
+    OSError
+        The folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / NAME
+        self._process = os.getpid()
+        self._descriptor = self._acquire()
+        owner = f"{self._process} on {socket.gethostname()} since {time.ctime()}\n"
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, owner.encode())
+
+    def _acquire(self) -> int:
+        while True:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in _UNSUPPORTED:
+                    return descriptor
+                owner = os.read(descriptor, 200).decode(errors="replace").strip()
+                os.close(descriptor)
+                if not isinstance(error, BlockingIOError):
+                    raise
+                raise FolderInUse(
+                    f"another run works in this folder (process {owner}). Wait for it, "
+                    "or run in another folder: their files would be mixed."
+                ) from error
+            # The owner before may have removed the file between opening and locking.
+            with contextlib.suppress(FileNotFoundError):
+                if self._path.stat().st_ino == os.fstat(descriptor).st_ino:
+                    return descriptor
+            os.close(descriptor)
+
+    def release(self) -> None:
+        """Free the folder; in a process forked meanwhile nothing is done."""
+        if os.getpid() != self._process or self._descriptor < 0:
+            return
+        self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+
+def remove_dead_lock(folder: Path) -> None:
+    """Remove the lock file of an owner that is gone, for a tidy folder."""
+    path = folder / NAME
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        finally:
+            os.close(descriptor)
