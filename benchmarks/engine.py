@@ -232,9 +232,9 @@ def learning_curve() -> dict[str, float]:
         parameters = model_parameters(training, options("native"))
         features = Features(define(parameters))
         paths = ridge_paths(
-            *regression_problem(features, training),
+            *regression_problem(features, training, options("native")),
             (10.0 ** np.linspace(-3, 1, 5)).tolist(),
-            *regression_problem(features, test),
+            *regression_problem(features, test, options("native")),
             sizes=(20, 40, 60, 80),
         )
         assert all(np.isfinite(path.coefficients[path.best]).all() for path in paths)

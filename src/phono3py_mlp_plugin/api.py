@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,8 @@ def train(
     calculator : str
         Name of a force calculator that can be trained.
     options : str or mapping, optional
-        Parameters of the model and ``ntrain``, ``ntest``, as in ``--mlp-params``.
+        Parameters of the model and ``ntrain``, ``ntest``, ``split``, ``seed``, as in
+        ``--mlp-params``.
     progress : Progress, optional
         Told how far it is.
 
@@ -53,7 +55,8 @@ def train(
     Raises
     ------
     DatasetError
-        There are no forces, or a number is not finite.
+        There are no forces, or the dataset contradicts itself. What is only suspicious
+        is a warning.
     ParameterError
         An option is unknown or out of range.
     PluginNotFound
@@ -82,7 +85,12 @@ def train(
     dataset = workflow.read_dataset(source, ph3.supercell)
     if dataset is None:
         raise DatasetError("the dataset has no forces; training needs them.")
-    split = workflow.split_dataset(len(dataset), request.ntrain, request.ntest)
+    split = request.divide(len(dataset))
+    for note in (
+        *workflow.check_dataset(dataset),
+        *workflow.check_split(dataset, split),
+    ):
+        warnings.warn(note, stacklevel=2)
     return workflow.train(request, dataset, split, progress)
 
 

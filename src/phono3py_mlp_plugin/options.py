@@ -174,16 +174,36 @@ def _convert_tuple(
 
 
 def _convert_dict(value: Any, arguments: tuple[Any, ...], where: str) -> dict[Any, Any]:
+    key_type, value_type = arguments
     if isinstance(value, str):
         items = value.split()
-        if len(items) % 2:
+        if typing.get_origin(value_type) is tuple:
+            value = _by_name(items, where)
+        elif len(items) % 2:
             raise _mismatch(where, value, "pairs of name and value")
-        value = dict(zip(items[::2], items[1::2], strict=True))
-    key_type, value_type = arguments
+        else:
+            value = dict(zip(items[::2], items[1::2], strict=True))
     return {
         _convert(k, key_type, where): _convert(v, value_type, where)
         for k, v in value.items()
     }
+
+
+def _by_name(items: list[str], where: str) -> dict[str, list[str]]:
+    """Return the numbers that follow each name."""
+    found: dict[str, list[str]] = {}
+    name = None
+    for item in items:
+        if item[0].isalpha():
+            name = item
+            if name in found:
+                raise ParameterError(f"{where}: {name!r} is given twice.")
+            found[name] = []
+        elif name is None:
+            raise _mismatch(where, " ".join(items), "names, each before its numbers")
+        else:
+            found[name].append(item)
+    return found
 
 
 def _bool(value: Any, where: str) -> bool:

@@ -12,6 +12,10 @@ from phono3py_mlp_plugin.files.atomic import (
 from phono3py_mlp_plugin.files.fingerprint import fingerprint
 from phono3py_mlp_plugin.files.force_constants import STAMP, read_stamp
 from phono3py_mlp_plugin.files.lock import FolderLock, remove_dead_lock
+from phono3py_mlp_plugin.files.partial import (
+    PartialEvaluations,
+    forget_partial_evaluations,
+)
 from phono3py_mlp_plugin.files.potential import (
     Provenance,
     find_potential,
@@ -23,10 +27,12 @@ __all__ = [
     "STAMP",
     "UNREADABLE",
     "FolderLock",
+    "PartialEvaluations",
     "Provenance",
     "back_up",
     "find_potential",
     "fingerprint",
+    "forget_partial_evaluations",
     "open_text",
     "put_in_place",
     "read_provenance",

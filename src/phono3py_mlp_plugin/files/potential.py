@@ -33,6 +33,8 @@ class Provenance:
     calculator : str
     parameters : dict
     n_training, n_test, n_features : int
+    split : str
+        Which snapshots these were: "head-tail", or "shuffled, seed 0".
     rmse : dict
         Errors of training and test set: energy (eV/atom), force (eV/angstrom).
     penalties : list of dict
@@ -50,6 +52,7 @@ class Provenance:
     n_test: int
     n_features: int
     rmse: dict[str, dict[str, float | None]]
+    split: str = "head-tail"
     alpha: float | None = None
     penalties: list[dict[str, float | None]] = field(default_factory=list)
     engine: str = ""

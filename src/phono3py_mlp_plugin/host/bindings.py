@@ -118,12 +118,20 @@ COMMAND_BINDINGS = (
     ),
 )
 
+# Bound when a command of ours starts: phono3py-init has the same settings.
+SETTING_ERROR = Binding(
+    "phonopy.cui.settings",
+    "ConfParser.setting_error",
+    ("self", "message"),
+    "phono3py_mlp_plugin.host.run:_setting_error",
+)
+
 _originals: dict[str, Any] = {}
 
 
 def bindings() -> tuple[Binding, ...]:
     """Return all names of the host that this package relies on."""
-    return BINDINGS + COMMAND_BINDINGS
+    return (*BINDINGS, *COMMAND_BINDINGS, SETTING_ERROR)
 
 
 def is_bound() -> bool:

@@ -15,6 +15,7 @@ from phono3py_mlp_plugin import plugins
 from phono3py_mlp_plugin.contracts import Dataset, Potential
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError, PotentialError
 from phono3py_mlp_plugin.files import (
+    PartialEvaluations,
     Provenance,
     back_up,
     find_potential,
@@ -28,6 +29,8 @@ from phono3py_mlp_plugin.host.output import error_table, progress, ridge_lines, 
 from phono3py_mlp_plugin.workflow import (
     Request,
     Split,
+    check_dataset,
+    check_split,
     decide_potential,
     engine_of,
     evaluate,
@@ -35,7 +38,6 @@ from phono3py_mlp_plugin.workflow import (
     read_dataset,
     request_calculator,
     root_mean_square_errors,
-    split_dataset,
     train,
     training_fingerprint,
     training_parameters,
@@ -60,6 +62,8 @@ class PluginMLP(PhonopyMLP):
         None for a potential that was read and does not say.
     origin : str or None
         Fingerprint of what decides the potential's forces.
+    folder : Path or None
+        Where long evaluations are kept by parts.
     """
 
     def __init__(self, mlp: Any = None, log_level: int = 0) -> None:
@@ -68,6 +72,7 @@ class PluginMLP(PhonopyMLP):
         self.potential: Potential | None = None
         self.provenance: Provenance | None = None
         self.origin: str | None = None
+        self.folder: Path | None = None
 
     @property
     def mlp(self) -> Any:
@@ -88,7 +93,8 @@ class PluginMLP(PhonopyMLP):
         if dataset is None:
             raise DatasetError("mlp_dataset: forces are missing; training needs them.")
         request = request_calculator(self.calculator, _by_name(params), "mlp_params")
-        split = split_dataset(len(dataset), request.ntrain, request.ntest, test_size)
+        split = request.divide(len(dataset), test_size)
+        show(dataset_notes(dataset, split), self._log_level)
         self.train(request, dataset, split)
 
     def train(self, request: Request, dataset: Dataset, split: Split) -> None:
@@ -149,7 +155,11 @@ class PluginMLP(PhonopyMLP):
             )
         cells = list(supercells_with_displacements)
         result = evaluate(
-            self.calculator, self.potential, cells, progress(self._log_level)
+            self.calculator,
+            self.potential,
+            cells,
+            progress(self._log_level),
+            keep=self._partial(cells),
         )
         stresses = np.zeros((len(cells), 6))
         if result.stresses is not None:
@@ -157,6 +167,16 @@ class PluginMLP(PhonopyMLP):
             virials = -result.stresses * volumes[:, None, None]
             stresses = virials[:, (0, 1, 2, 0, 1, 2), (0, 1, 2, 1, 2, 0)]
         return result.energies, result.forces, stresses
+
+    def _partial(
+        self, cells: Sequence[PhonopyAtoms | None]
+    ) -> PartialEvaluations | None:
+        """Return where parts of this evaluation are kept, in a run of a command."""
+        if self.folder is None:
+            return None
+        positions = np.array([cell.positions for cell in cells if cell is not None])
+        key = fingerprint({"potential": self.origin, "positions": positions})
+        return PartialEvaluations(self.folder, key)
 
 
 def develop_or_load(
@@ -225,7 +245,8 @@ def _reuse_or_train(
     """Use the potential in the folder where it is the one asked for, else train it."""
     names = request.calculator.file_names
     found = find_potential(names, Path())
-    split = split_dataset(len(dataset), request.ntrain, request.ntest)
+    split = request.divide(len(dataset))
+    notes = dataset_notes(dataset, split)
     if found is not None:
         decision = decide_potential(
             found,
@@ -242,8 +263,8 @@ def _reuse_or_train(
         [
             "Parameters:",
             *(f"  {k}: {v}" for k, v in dataclasses.asdict(request.options).items()),
-            f"Training on {len(split.training)} supercells (the first), testing on "
-            f"{len(split.test)} (the last) of {len(dataset)}...",
+            *notes,
+            _split_line(dataset, split),
             *forecast(request, dataset, split),
         ],
         log_level,
@@ -255,6 +276,24 @@ def _reuse_or_train(
     mlp.save(target)
     _show_provenance(mlp, log_level)
     show([f'The potential was written into "{target}".'], log_level)
+
+
+def dataset_notes(dataset: Dataset, split: Split) -> list[str]:
+    """Return lines on what looks suspicious; what cannot be used is an error."""
+    notes = [*check_dataset(dataset), *check_split(dataset, split)]
+    if dataset.energies is None:
+        notes.append("the dataset has no energies: trained on forces alone.")
+    return [f"Note: {note}" for note in notes]
+
+
+def _split_line(dataset: Dataset, split: Split) -> str:
+    training, test = (
+        (f"{split}", "the rest") if split.shuffled else ("the first", "the last")
+    )
+    return (
+        f"Training on {len(split.training)} supercells ({training}), testing on "
+        f"{len(split.test)} ({test}) of {len(dataset)}..."
+    )
 
 
 def _read(

@@ -6,13 +6,24 @@ import argparse
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from phonopy.cui.settings import ConfParser
 
 from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.errors import ParameterError, PotentialError
-from phono3py_mlp_plugin.files import STAMP, fingerprint, read_stamp
+from phono3py_mlp_plugin.files import (
+    STAMP,
+    fingerprint,
+    forget_partial_evaluations,
+    read_stamp,
+)
 from phono3py_mlp_plugin.host.arguments import CommandOptions, positive
-from phono3py_mlp_plugin.host.bindings import COMMAND_BINDINGS, check
+from phono3py_mlp_plugin.host.bindings import (
+    COMMAND_BINDINGS,
+    SETTING_ERROR,
+    check,
+)
 from phono3py_mlp_plugin.host.mlp import (
     DEFAULT_CALCULATOR,
     PluginMLP,
@@ -21,6 +32,7 @@ from phono3py_mlp_plugin.host.mlp import (
 from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.host.solvers import (
     check_names,
+    check_options,
     extract_fc2_fc3_calculators,
 )
 from phono3py_mlp_plugin.host.writing import HostFiles
@@ -73,6 +85,8 @@ class Run:
         for binding in COMMAND_BINDINGS:
             method = binding.replacement.rpartition(".")[2]
             setattr(self._script, binding.name, getattr(self, method))
+        check(SETTING_ERROR)
+        ConfParser.setting_error = _setting_error  # type: ignore[method-assign]
         self._files.install(sys.modules)
 
     def read_settings(
@@ -84,6 +98,7 @@ class Run:
         )
         settings, confs, _cell_filename = result
         check_names(settings.fc_calculator)
+        check_options(settings.fc_calculator, settings.fc_calculator_options)
         if settings.use_pypolymlp or self._options.force_calculator:
             self._prepare(settings, confs, log_level)
         else:
@@ -160,6 +175,7 @@ class Run:
         if not self._reuse_force_constants(ph3py, settings, log_level):
             self._displace_and_evaluate(ph3py, settings, log_level)
             ph3py.save(mlp_eval_filename)
+            forget_partial_evaluations(Path())
             show(
                 [f'Dataset generated using MLPs was written in "{mlp_eval_filename}".'],
                 log_level,
@@ -368,6 +384,7 @@ class Run:
         name = ph3py.mlp.calculator
         n_evaluated = sum(c is not None for c in ph3py.supercells_with_displacements)
         show([f"Evaluate forces in {n_evaluated} supercells by {name}"], log_level)
+        ph3py.mlp.folder = Path()
         ph3py.evaluate_mlp()
         if keep_fc2:
             show(["fc2 comes from the first-principles forces of dim-fc2."], log_level)
@@ -411,6 +428,14 @@ class Run:
         result = evaluate(name, ph3py.mlp.potential, cells, progress(log_level))
         ph3py.phonon_forces = result.forces
         ph3py.phonon_supercell_energies = result.energies
+
+
+def _setting_error(self: ConfParser[Any], message: str) -> NoReturn:
+    """Stand for the host's method, which tells nothing on the error stream."""
+    tag = message.partition(" is ")[0].lower().replace(" ", "_")
+    value = self.confs.get(tag)
+    found = "" if value is None else f"{tag} = {value}: "
+    raise ParameterError(f"{found}{message} Check the option, or the tag of that name.")
 
 
 def _check_displacements(settings: Any) -> None:

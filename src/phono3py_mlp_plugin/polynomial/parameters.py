@@ -185,6 +185,22 @@ def gaussian_pair_params(
     return (*grid, (0.0, 0.0))
 
 
+def active_pair_params(
+    pair_params: Sequence[tuple[float, float]], distances: Sequence[float]
+) -> tuple[int, ...]:
+    """Return the indices of the radial functions that see some of the distances.
+
+    Those whose centre is nearer than ``1 / beta``, by the numbers, as in pypolymlp; the
+    last one always.
+    """
+    *gaussians, _ = pair_params
+    near = (
+        any(abs(distance - centre) * beta < 1 for distance in distances)
+        for beta, centre in gaussians
+    )
+    return (*(n for n, sees in enumerate(near) if sees), len(gaussians))
+
+
 def _linspace(values: tuple[float, float, int]) -> list[float]:
     first, last, number = values
     points: list[float] = np.linspace(first, last, number).tolist()

@@ -51,10 +51,14 @@ class Targets:
         Of the supercells without those of isolated atoms in eV, shape ``(n,)``.
     forces : ndarray
         In eV/angstrom, by direction: shape ``(n, 3, N)``.
+    energy_weight, force_weight : float
+        Factors on the weights; zero leaves a kind out.
     """
 
     energies: FloatArray | None
     forces: FloatArray
+    energy_weight: float = 1.0
+    force_weight: float = 1.0
 
     def __len__(self) -> int:
         return len(self.forces)
@@ -93,9 +97,11 @@ class Targets:
         weights = np.zeros_like(values)
         values[:, 1:] = forces
         weights[:, 1:] = np.minimum(1.0 / np.maximum(np.abs(forces), 1e-12), 1.0)
+        weights[:, 1:] *= self.force_weight
         if self.energies is not None and lowest is not None:
             values[:, 0] = self.energies[some]
             weights[:, 0] = _energy_weights(values[:, 0] / self.n_atoms, lowest)
+            weights[:, 0] *= self.energy_weight
         return weights, weights * values
 
 

@@ -1,5 +1,6 @@
 """The steps from a dataset to force constants, as plain functions on plain data."""
 
+from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
 from phono3py_mlp_plugin.workflow.dataset import Split, read_dataset, split_dataset
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.relax import relax_positions
@@ -30,6 +31,8 @@ __all__ = [
     "SolverRequest",
     "Split",
     "Training",
+    "check_dataset",
+    "check_split",
     "decide_force_constants",
     "decide_potential",
     "engine_of",

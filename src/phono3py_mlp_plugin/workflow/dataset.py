@@ -18,10 +18,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Which snapshots train and which test: the head and the tail of the dataset."""
+    """Which snapshots train and which test.
+
+    Attributes
+    ----------
+    training, test : ndarray
+        Indices of snapshots.
+    seed : int or None
+        Of the shuffling; None where the head trains and the tail tests.
+    """
 
     training: NDArray[np.intp]
     test: NDArray[np.intp]
+    seed: int | None = None
+
+    @property
+    def shuffled(self) -> bool:
+        """Whether the snapshots were drawn at random."""
+        return self.seed is not None
+
+    def __str__(self) -> str:
+        return "head-tail" if self.seed is None else f"shuffled, seed {self.seed}"
 
 
 def read_dataset(
@@ -73,9 +90,13 @@ def read_dataset(
 
 
 def split_dataset(
-    n: int, ntrain: int | None = None, ntest: int | None = None, test_size: float = 0.1
+    n: int,
+    ntrain: int | None = None,
+    ntest: int | None = None,
+    test_size: float = 0.1,
+    seed: int | None = None,
 ) -> Split:
-    """Return head and tail of ``n`` snapshots.
+    """Return head and tail of ``n`` snapshots, shuffled before where there is a seed.
 
     Parameters
     ----------
@@ -86,6 +107,9 @@ def split_dataset(
         takes the rest.
     test_size : float
         Fraction of the test set where neither is given.
+    seed : int, optional
+        The same seed gives the same test set, and training sets that grow with
+        ``ntrain`` by further snapshots.
 
     Raises
     ------
@@ -115,7 +139,10 @@ def split_dataset(
             f"ntrain + ntest = {ntrain} + {ntest}; the dataset has {n} supercells, so "
             "that training and test set would overlap. Lower one of them."
         )
-    return Split(np.arange(ntrain), np.arange(n - ntest, n))
+    order = np.arange(n)
+    if seed is not None:
+        order = np.random.default_rng(seed).permutation(n)
+    return Split(order[:ntrain], order[n - ntest :], seed)
 
 
 def _positive(name: str, value: int | None, n: int) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,12 +17,16 @@ from phono3py_mlp_plugin.contracts import (
     no_progress,
 )
 from phono3py_mlp_plugin.errors import PotentialError
+from phono3py_mlp_plugin.files import PartialEvaluations
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
 
 # Enough work to keep all cores busy, little enough to show progress.
 _BATCH = 16
+
+# Seconds of work that a run which is killed may lose.
+_KEEP_EVERY = 5.0
 
 
 def evaluate(
@@ -30,6 +35,7 @@ def evaluate(
     supercells: Sequence[PhonopyAtoms | None],
     progress: Progress = no_progress,
     task: str = "Evaluating forces",
+    keep: PartialEvaluations | None = None,
 ) -> Evaluation:
     """Return energies and forces of supercells, zero where there is no supercell.
 
@@ -43,6 +49,8 @@ def evaluate(
         place for and never uses.
     progress, task
         What the user is told while it runs.
+    keep : PartialEvaluations, optional
+        Where finished parts are kept every few seconds, and taken from.
 
     Returns
     -------
@@ -64,18 +72,52 @@ def evaluate(
     energies, forces = np.zeros(n), np.zeros((n, n_atoms, 3))
     stresses: np.ndarray | None = np.zeros((n, 3, 3))
     with progress(task, len(cells)) as advance:
-        for start in range(0, len(cells), _BATCH):
-            batch = cells[start : start + _BATCH]
-            rows = present[start : start + _BATCH]
-            result = plugins.evaluate(name, potential, batch)
+        for start, result in _parts(name, potential, cells, keep):
+            rows = present[start : start + len(result.energies)]
             energies[rows] = result.energies
             forces[rows] = result.forces
             if stresses is not None and result.stresses is not None:
                 stresses[rows] = result.stresses
             else:
                 stresses = None
-            advance(len(batch))
+            advance(len(rows))
     return Evaluation(energies, forces, stresses)
+
+
+def _parts(
+    name: str,
+    potential: Potential,
+    cells: Sequence[PhonopyAtoms],
+    keep: PartialEvaluations | None,
+) -> Iterator[tuple[int, Evaluation]]:
+    """Yield evaluations and the index of their first supercell, those kept at once."""
+    known = {} if keep is None else keep.load()
+    unsaved: list[Evaluation] = []
+    saved = time.monotonic()
+    start = 0
+    while start < len(cells):
+        if start in known:
+            part = known[start]
+            unsaved.clear()
+        else:
+            part = plugins.evaluate(name, potential, cells[start : start + _BATCH])
+            unsaved.append(part)
+        yield start, part
+        start += len(part.energies)
+        if keep is not None and unsaved and time.monotonic() - saved > _KEEP_EVERY:
+            joined = _joined(unsaved)
+            keep.save(start - len(joined.energies), joined)
+            unsaved.clear()
+            saved = time.monotonic()
+
+
+def _joined(parts: Sequence[Evaluation]) -> Evaluation:
+    stresses = [part.stresses for part in parts if part.stresses is not None]
+    return Evaluation(
+        np.concatenate([part.energies for part in parts]),
+        np.concatenate([part.forces for part in parts]),
+        np.concatenate(stresses) if len(stresses) == len(parts) else None,
+    )
 
 
 def check_elements(name: str, potential: Potential, symbols: Sequence[str]) -> None:

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
 
 from phono3py_mlp_plugin.contracts import ForceCalculator, ForceConstantsSolver
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.options import parse_options, split_items
 from phono3py_mlp_plugin.plugins import registry
+from phono3py_mlp_plugin.workflow.dataset import Split, split_dataset
 
 
 @dataclass(frozen=True)
-class _SplitOptions:
+class SplitOptions:
+    """How many snapshots train and test, and which."""
+
     ntrain: int | None = None
     ntest: int | None = None
+    split: Literal["head-tail", "shuffled"] = "head-tail"
+    seed: int | None = None
 
-
-_SPLIT_NAMES = ("ntrain", "ntest")
+    def __post_init__(self) -> None:
+        if self.seed is not None and self.split != "shuffled":
+            raise ParameterError(f"seed = {self.seed}: is for 'split = shuffled'.")
+        if self.seed is not None and self.seed < 0:
+            raise ParameterError(f"seed = {self.seed}; expected 0 or more.")
+        if self.seed is None and self.split == "shuffled":
+            object.__setattr__(self, "seed", 0)
 
 
 @dataclass(frozen=True)
@@ -27,8 +37,12 @@ class Request:
 
     calculator: ForceCalculator
     options: Any
-    ntrain: int | None = None
-    ntest: int | None = None
+    split: SplitOptions = field(default_factory=SplitOptions)
+
+    def divide(self, n: int, test_size: float = 0.1) -> Split:
+        """Return which of n snapshots train and test; see `split_dataset`."""
+        wanted = self.split
+        return split_dataset(n, wanted.ntrain, wanted.ntest, test_size, wanted.seed)
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,8 @@ def request_calculator(
 ) -> Request:
     """Return the calculator of this name with its options.
 
-    ``ntrain`` and ``ntest`` among the options say how the dataset is split.
+    ``ntrain``, ``ntest``, ``split`` and ``seed`` among the options say how the dataset
+    is split.
 
     Raises
     ------
@@ -56,15 +71,16 @@ def request_calculator(
     """
     calculator = registry().force_calculator(name)
     values = _by_name(options, where)
-    sizes = {key: values.pop(key) for key in _SPLIT_NAMES if key in values}
-    if sizes and calculator.train is None:
+    names = [item.name for item in fields(SplitOptions)]
+    given = {name: values.pop(name) for name in names if name in values}
+    if given and calculator.train is None:
         raise ParameterError(
-            f"{where}: {next(iter(sizes))!r} is for calculators that are trained; "
+            f"{where}: {next(iter(given))!r} is for calculators that are trained; "
             f"{name!r} is not."
         )
-    split = parse_options(sizes, _SplitOptions, where)
+    split = parse_options(given, SplitOptions, where)
     record: Any = parse_options(values, calculator.options, where)
-    return Request(calculator, record, split.ntrain, split.ntest)
+    return Request(calculator, record, split)
 
 
 def with_memory(request: Request, memory: float | None) -> Request:

@@ -44,7 +44,11 @@ def decide_potential(
             f"Give --mlp-file {path} to use it as it is.",
         )
     if provenance.fingerprint != wanted:
-        sizes = {"ntrain": provenance.n_training, "ntest": provenance.n_test}
+        sizes = {
+            "ntrain": provenance.n_training,
+            "ntest": provenance.n_test,
+            "split": provenance.split,
+        }
         known = {**provenance.parameters, **sizes}
         differences = [
             f"{name} = {known.get(name)}, now {value}"

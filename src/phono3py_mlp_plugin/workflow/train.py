@@ -84,6 +84,7 @@ def train(
         fingerprint=training_fingerprint(request, dataset, split),
         calculator=calculator.name,
         parameters=_plain_options(request),
+        split=str(split),
         n_training=len(training),
         n_test=len(test),
         n_features=trained.n_features,
@@ -140,7 +141,7 @@ def training_fingerprint(request: Request, dataset: Dataset, split: Split) -> st
 def training_parameters(request: Request, split: Split) -> dict[str, Any]:
     """Return the options and the sizes of the split, by name."""
     sizes = {"ntrain": len(split.training), "ntest": len(split.test)}
-    return {**_plain_options(request), **sizes}
+    return {**_plain_options(request), **sizes, "split": str(split)}
 
 
 def _deciding_options(request: Request) -> dict[str, Any]:
@@ -154,8 +155,15 @@ def _deciding_options(request: Request) -> dict[str, Any]:
 
 def _plain_options(request: Request) -> dict[str, Any]:
     """Return these options as YAML knows them: lists for tuples."""
-    options = _deciding_options(request).items()
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in options}
+    return {k: _plain(v) for k, v in _deciding_options(request).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
 
 
 def _versions(engine: str) -> dict[str, str]:

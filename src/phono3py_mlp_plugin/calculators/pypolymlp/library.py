@@ -141,6 +141,7 @@ def train(
         gtinv_version=options.gtinv_version,
         gaussian_params1=options.gaussian_params1,
         gaussian_params2=options.gaussian_params2,
+        distance=options.distances(symbols) or None,
         reg_alpha_params=options.reg_alpha_params,
         atomic_energy=options.atomic_energies(symbols),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from phono3py_mlp_plugin.polynomial.forecast import forecast as forecast_trainin
 from phono3py_mlp_plugin.polynomial.invariants import Invariants, invariants
 from phono3py_mlp_plugin.polynomial.parameters import (
     ModelParameters,
+    active_pair_params,
     gaussian_pair_params,
 )
 from phono3py_mlp_plugin.polynomial.potential import (
@@ -60,6 +62,12 @@ def forecast(
         f"{found.form} form (unknowns: {unknowns}), about {found.memory / 1e9:.1f} GB "
         f"and {_duration(found.seconds)}."
     ]
+    if found.n_rows < found.n_features:
+        lines.append(
+            f"Note: {found.n_rows / found.n_features:.2f} equations per coefficient; "
+            "ridge regression bears that, and the test error tells how well. More "
+            "supercells, or a smaller model, say more."
+        )
     large = found.seconds > _LONG or found.memory > _LARGE
     if large and options.preset == "default":
         lines.append(
@@ -85,8 +93,8 @@ def train(
     parameters = model_parameters(training, options)
     definition = define(parameters, invariants_table)
     features = Features(definition)
-    design, targets = regression_problem(features, training)
-    test_design, test_targets = regression_problem(features, test)
+    design, targets = regression_problem(features, training, options)
+    test_design, test_targets = regression_problem(features, test, options)
     first, last, number = options.reg_alpha_params
     alphas = 10.0 ** np.linspace(first, last, number)
     with progress("Training", len(training) + len(test)) as advance:
@@ -149,12 +157,19 @@ def load(text: str, where: str) -> PolynomialPotential:
 def model_parameters(training: Dataset, options: PypolymlpOptions) -> ModelParameters:
     """Return the model of these options for the elements of a dataset."""
     symbols = tuple(dict.fromkeys(training.supercell.symbols))
+    pair_params = gaussian_pair_params(
+        options.gaussian_params1, options.gaussian_params2
+    )
     return ModelParameters(
         elements=symbols,
         cutoff=options.cutoff,
-        pair_params=gaussian_pair_params(
-            options.gaussian_params1, options.gaussian_params2
-        ),
+        pair_params=pair_params,
+        conditional_pair_params={
+            (symbols.index(first), symbols.index(second)): active_pair_params(
+                pair_params, distances
+            )
+            for (first, second), distances in options.distances(symbols).items()
+        },
         model_type=options.model_type,
         max_p=options.max_p,
         feature_type=options.feature_type,
@@ -178,14 +193,21 @@ def _forecast(training: Dataset, options: PypolymlpOptions) -> Forecast:
 
 
 def regression_problem(
-    features: Features, dataset: Dataset
+    features: Features, dataset: Dataset, options: PypolymlpOptions
 ) -> tuple[SupercellFeatures, Targets]:
     """Return the design matrix and the targets of a dataset."""
     parameters: ModelParameters = features.definition.parameters
     by_element = dict(zip(parameters.elements, parameters.atomic_energies, strict=True))
     isolated = sum(by_element[symbol] for symbol in dataset.supercell.symbols)
     structures = structures_of(dataset.supercells(), parameters.elements)
-    return SupercellFeatures(features, structures), targets_of(dataset, isolated)
+    targets = replace(
+        targets_of(dataset, isolated),
+        energy_weight=options.energy_weight,
+        force_weight=options.force_weight if options.include_force else 0.0,
+    )
+    if not options.include_energy:
+        targets = replace(targets, energies=None)
+    return SupercellFeatures(features, structures), targets
 
 
 def invariants_table(order: int, maxl: Sequence[int], version: int) -> Invariants:

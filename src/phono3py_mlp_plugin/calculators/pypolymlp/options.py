@@ -64,6 +64,25 @@ class PypolymlpOptions:
         default=None,
         metadata={"help": "energies of isolated atoms (eV), 'Na -1 Cl -2'"},
     )
+    distance: dict[str, tuple[float, ...]] | None = field(
+        default=None,
+        metadata={
+            "help": "distances (angstrom) at which radial functions are kept for a "
+            "pair of elements, all others dropped: 'Na-Na 4.0 Na-Cl 2.8 4.9'"
+        },
+    )
+    include_energy: bool = field(
+        default=True, metadata={"help": "false: train on forces alone"}
+    )
+    include_force: bool = field(
+        default=True, metadata={"help": "false: train on energies alone"}
+    )
+    energy_weight: float = field(
+        default=1.0, metadata={"help": "factor on the weights of energies"}
+    )
+    force_weight: float = field(
+        default=1.0, metadata={"help": "factor on the weights of forces"}
+    )
     reg_alpha_params: tuple[float, float, int] = field(
         default=(-3.0, 1.0, 5),
         metadata={"help": "log10 of the ridge penalties: from, to, number"},
@@ -105,9 +124,34 @@ class PypolymlpOptions:
                 f"gtinv_maxl has {len(self.maxl)} values; gtinv_order = "
                 f"{self.gtinv_order} needs {self.gtinv_order - 1}."
             )
+        if not (self.include_energy or self.include_force):
+            raise ParameterError(
+                "include_energy and include_force are both false: nothing is left to "
+                "train on."
+            )
+        for name in ("energy_weight", "force_weight"):
+            if not getattr(self, name) > 0:
+                raise ParameterError(
+                    f"{name} = {getattr(self, name)}; expected a positive number."
+                )
+        if self.engine == "pypolymlp":
+            self._refuse_what_pypolymlp_lacks()
         for name in ("gaussian_params1", "gaussian_params2", "reg_alpha_params"):
             if getattr(self, name)[2] < 1:
                 raise ParameterError(f"{name}: the number of values must be positive.")
+
+    def _refuse_what_pypolymlp_lacks(self) -> None:
+        for name in (
+            "include_energy",
+            "include_force",
+            "energy_weight",
+            "force_weight",
+        ):
+            if getattr(self, name) != 1:
+                raise ParameterError(
+                    f"{name} = {getattr(self, name)}: pypolymlp has no such parameter. "
+                    "Use engine = native."
+                )
 
     def _default_maxl(self) -> tuple[int, ...]:
         return _GTINV_MAXL[self.preset]
@@ -116,6 +160,33 @@ class PypolymlpOptions:
     def maxl(self) -> tuple[int, ...]:
         """``gtinv_maxl``, by the preset where it is not given."""
         return self.gtinv_maxl or ()
+
+    def distances(
+        self, symbols: Sequence[str]
+    ) -> dict[tuple[str, str], tuple[float, ...]]:
+        """Return ``distance`` by pairs of elements, in the order of the symbols.
+
+        Raises
+        ------
+        ParameterError
+            A name is not a pair of elements of the crystal, or there is no distance.
+        """
+        found = {}
+        for name, distances in (self.distance or {}).items():
+            pair = tuple(name.split("-"))
+            if len(pair) != 2 or not set(pair) <= set(symbols):
+                raise ParameterError(
+                    f"distance: {name!r} is not a pair of {', '.join(symbols)}, such "
+                    f"as {symbols[0]}-{symbols[-1]}."
+                )
+            if not distances or min(distances) <= 0:
+                raise ParameterError(
+                    f"distance: {name} = {' '.join(map(str, distances))}; expected "
+                    "positive lengths."
+                )
+            first, second = sorted(pair, key=list(symbols).index)
+            found[first, second] = distances
+        return found
 
     def atomic_energies(self, symbols: Sequence[str]) -> tuple[float, ...]:
         """Return the energies of isolated atoms in the order of the symbols.

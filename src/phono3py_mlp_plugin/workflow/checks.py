@@ -1,0 +1,177 @@
+"""What a dataset says against itself, before a potential is trained on it.
+
+Snapshots are counted from 1, as in the host's files.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from phono3py_mlp_plugin.contracts import Dataset, FloatArray
+from phono3py_mlp_plugin.errors import DatasetError
+from phono3py_mlp_plugin.workflow.dataset import Split
+
+# Displacements that agree to this (angstrom) are the same.
+_SAME = 1e-6
+
+# Part of the rms force by which forces of the same displacements may differ.
+_CONTRADICTION = 0.1
+
+# Part of the rms force that the mean force of a snapshot may have.
+_NET_FORCE = 0.02
+
+# Snapshots of one crystal differ less than this in rms force over rms displacement;
+# units of forces differ by 13.6 (Ry), 25.7 (Ry/bohr) and more.
+_OTHER_UNITS = 6.0
+_UNITS = {
+    13.606: "Ry/angstrom",
+    25.711: "Ry/bohr",
+    27.211: "hartree/angstrom",
+    51.422: "hartree/bohr",
+}
+
+# Energies of one supercell differ less than by this factor.
+_OTHER_ENERGY = 3.0
+
+# Rank correlation of amplitude and place, and ratio of amplitudes, of an ordered set.
+_ORDERED = 0.8
+_SPREAD = 1.2
+
+
+def check_dataset(dataset: Dataset) -> list[str]:
+    """Refuse what contradicts itself; return notes on what is only suspicious.
+
+    Parameters
+    ----------
+    dataset : Dataset
+
+    Raises
+    ------
+    DatasetError
+        A displacement reaches the neighbouring atoms, forces or energies are in other
+        units, or the same displacements have different forces.
+    """
+    _check_displacements(dataset)
+    _check_units(dataset)
+    return [*_repeated(dataset), *_net_force(dataset)]
+
+
+def check_split(dataset: Dataset, split: Split) -> list[str]:
+    """Return a note where head and tail of the dataset are not alike."""
+    amplitudes = _rms(dataset.displacements)
+    n = len(amplitudes)
+    if split.shuffled or n < 5 or amplitudes.max() < _SPREAD * amplitudes.min():
+        return []
+    ranks = np.argsort(np.argsort(amplitudes))
+    if abs(np.corrcoef(ranks, np.arange(n))[0, 1]) < _ORDERED:
+        return []
+    training, test = (
+        float(np.sqrt((amplitudes[some] ** 2).mean()))
+        for some in (split.training, split.test)
+    )
+    return [
+        f"the dataset is ordered by amplitude: {training:.3f} angstrom (rms) in the "
+        f"training set, {test:.3f} in the test set. 'split = shuffled' among the "
+        "parameters mixes them."
+    ]
+
+
+def _check_displacements(dataset: Dataset) -> None:
+    lengths = np.linalg.norm(dataset.displacements, axis=2)
+    limit = _neighbour_distance(dataset)
+    snapshot, atom = np.unravel_index(int(lengths.argmax()), lengths.shape)
+    if lengths[snapshot, atom] > limit:
+        raise DatasetError(
+            f"snapshot {snapshot + 1}: displacement of atom {atom + 1} = "
+            f"{lengths[snapshot, atom]:.2f} angstrom; atoms are {limit:.2f} apart. Was "
+            "it wrapped into the cell, or made for another supercell?"
+        )
+
+
+def _neighbour_distance(dataset: Dataset) -> float:
+    """Return the shortest distance between atoms of the supercell (angstrom)."""
+    cell = dataset.supercell
+    shifts = np.array(np.meshgrid(*[(-1, 0, 1)] * 3)).reshape(3, -1).T
+    images = (cell.scaled_positions[:, None] + shifts).reshape(-1, 3) @ cell.cell
+    distances, _ = cKDTree(images).query(cell.positions, k=2)
+    return float(distances[:, 1].min())
+
+
+def _check_units(dataset: Dataset) -> None:
+    # Where few atoms are displaced, the force depends on which ones.
+    many = (np.abs(dataset.displacements).max(axis=2) > 0).mean(axis=1) >= 0.5
+    if many.sum() > 2:
+        stiffness = np.full(len(dataset), np.nan)
+        stiffness[many] = (_rms(dataset.forces) / _rms(dataset.displacements))[many]
+        ratio = stiffness / np.nanmedian(stiffness)
+        with np.errstate(divide="ignore"):
+            off = np.abs(np.log(ratio))
+        worst = int(np.nanargmax(off))
+        if off[worst] > np.log(_OTHER_UNITS):
+            raise DatasetError(
+                f"snapshot {worst + 1}: forces over displacements are "
+                f"{ratio[worst]:.3g} times those of the others"
+                f"{_unit_of(ratio[worst])}. Compute it again or leave it out."
+            )
+    if dataset.energies is not None and len(dataset) > 2:
+        middle = float(np.median(dataset.energies))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = np.abs(np.log(np.abs(dataset.energies / middle)))
+        far = np.abs(dataset.energies - middle) / len(dataset.supercell) > 0.1
+        wrong = np.flatnonzero(far & ~(off < np.log(_OTHER_ENERGY)))
+        if len(wrong):
+            raise DatasetError(
+                f"snapshot {wrong[0] + 1}: energy = {dataset.energies[wrong[0]]:.6g} "
+                f"eV; the median is {middle:.6g}. Is it in other units?"
+            )
+
+
+def _unit_of(ratio: float) -> str:
+    factor = ratio if ratio > 1 else 1 / max(ratio, 1e-300)
+    known = min(_UNITS, key=lambda unit: abs(np.log(factor / unit)))
+    if abs(np.log(factor / known)) > 0.25:
+        return ""
+    which = "these" if ratio < 1 else "the others"
+    return f": are {which} in {_UNITS[known]} (factor {known})?"
+
+
+def _repeated(dataset: Dataset) -> list[str]:
+    first: dict[bytes, int] = {}
+    notes = []
+    scale = float(np.sqrt((dataset.forces**2).mean()))
+    for i, displacement in enumerate(dataset.displacements):
+        key = (np.round(displacement / _SAME) + 0.0).tobytes()
+        j = first.setdefault(key, i)
+        if j == i:
+            continue
+        difference = float(_rms((dataset.forces[i] - dataset.forces[j])[None])[0])
+        if difference > _CONTRADICTION * scale:
+            raise DatasetError(
+                f"snapshots {j + 1} and {i + 1} have the same displacements and "
+                f"forces that differ by {difference:.3g} eV/angstrom (rms). Leave one "
+                "out."
+            )
+        notes.append(
+            f"snapshots {j + 1} and {i + 1} are the same: where one trains and the "
+            "other tests, the test error says too little."
+        )
+    return notes
+
+
+def _net_force(dataset: Dataset) -> list[str]:
+    net = np.linalg.norm(dataset.forces.mean(axis=1), axis=1)
+    scale = float(np.sqrt((dataset.forces**2).mean()))
+    worst = int(net.argmax())
+    if net[worst] <= _NET_FORCE * scale:
+        return []
+    return [
+        f"snapshot {worst + 1}: the mean force is {net[worst]:.2g} eV/angstrom per "
+        f"atom ({100 * net[worst] / scale:.0f} % of the rms force); it should vanish. "
+        "Is the calculation converged?"
+    ]
+
+
+def _rms(vectors: FloatArray) -> FloatArray:
+    """Return the root mean square of the components of each snapshot."""
+    return np.asarray(np.sqrt((vectors**2).mean(axis=(1, 2))))
