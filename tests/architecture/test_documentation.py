@@ -29,9 +29,13 @@ def test_every_field_of_the_records_is_documented(record):
 
 def test_parameters_of_the_potential_are_documented():
     from phono3py_mlp_plugin.calculators.pypolymlp import PypolymlpOptions
+    from phono3py_mlp_plugin.workflow.request import SplitOptions
 
     text = (DOCS / "reference.md").read_text()
-    for name in (*PypolymlpOptions.__dataclass_fields__, "ntrain", "ntest"):
+    for name in (
+        *PypolymlpOptions.__dataclass_fields__,
+        *SplitOptions.__dataclass_fields__,
+    ):
         assert f"`{name}`" in text
 
 
