@@ -26,6 +26,9 @@ DEFAULT = "default"
 RESOURCE = "resource"
 """Metadata key of a field that changes what a computation takes, not what it gives."""
 
+READING = "reading"
+"""Metadata key of a field that matters where a potential is read, not trained."""
+
 _TRUE = ("true", ".true.", "yes", "on", "1")
 _FALSE = ("false", ".false.", "no", "off", "0")
 

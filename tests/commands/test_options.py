@@ -117,3 +117,13 @@ def test_run_without_a_potential_is_the_plain_hosts(run, run_plain, folder, tmp_
     assert run_plain(command, other).returncode == 0
     for name in ("fc2.hdf5", "fc3.hdf5", "phono3py.yaml"):
         assert (folder / name).read_bytes() == (other / name).read_bytes()
+
+
+def test_parameters_that_train_nothing_are_named(run, trained):
+    done = run(
+        ["phono3py-load", "--pypolymlp", "phono3py.yaml", "--mlp-params", SMALL],
+        trained,
+    )
+    assert done.returncode == 0, done.stderr
+    line = "Nothing is trained: cutoff, gtinv_maxl, gaussian_params2, ntrain, ntest"
+    assert line in done.stdout

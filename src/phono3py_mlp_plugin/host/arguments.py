@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,16 @@ def give_file_back(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
             return
 
 
+def option_of(args: argparse.Namespace, error: ValueError) -> str:
+    """Return the option whose value the error quotes, with its value, or nothing."""
+    for name, value in vars(args).items():
+        words = value if isinstance(value, list) else [value]
+        if any(isinstance(word, str) and repr(word) in str(error) for word in words):
+            return f"{name} = {' '.join(map(str, words))}: "
+    return ""
+
+
 def positive(name: str, value: float | None) -> None:
     """Refuse a length or number that is not positive."""
-    if value is not None and not value > 0:
+    if value is not None and not 0 < value < math.inf:
         raise ParameterError(f"{name} = {value}; expected a positive number.")

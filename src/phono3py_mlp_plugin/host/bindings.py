@@ -93,6 +93,12 @@ COMMAND_BINDINGS = (
     ),
     Binding(
         "phono3py.cui.phono3py_script",
+        "get_cell_info",
+        ("settings", "cell_filename", "log_level", "load_phonopy_yaml"),
+        "phono3py_mlp_plugin.host.run:Run.read_cell",
+    ),
+    Binding(
+        "phono3py.cui.phono3py_script",
         "load_fc2_and_fc3",
         ("ph3py", "fc3_filename", "fc2_filename", "read_fc3", "read_fc2", "log_level"),
         "phono3py_mlp_plugin.host.run:Run.load_force_constants",

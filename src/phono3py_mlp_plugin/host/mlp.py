@@ -41,6 +41,7 @@ from phono3py_mlp_plugin.workflow import (
     train,
     training_fingerprint,
     training_parameters,
+    unused_parameters,
 )
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class PluginMLP(PhonopyMLP):
         self.calculator = request.calculator.name
         self.potential = plugins.load(request.calculator, path, request.options)
         self.provenance = None if path is None else read_provenance(path)
-        self.origin = _origin(request, path, self.provenance)
+        self.origin = _origin(request, path)
         return self
 
     def save(
@@ -274,6 +275,7 @@ def _reuse_or_train(
     if target.is_file():
         show([f'The old potential is kept as "{back_up(target)}".'], log_level)
     mlp.save(target)
+    mlp.origin = _origin(request, target)
     _show_provenance(mlp, log_level)
     show([f'The potential was written into "{target}".'], log_level)
 
@@ -315,6 +317,11 @@ def _read(
     if found is not None:
         obsolete = " (this format is obsolete)" if ".pmlp" in found.name else ""
         show([f'The potential was read from "{found}"{obsolete}.'], log_level)
+    unused = unused_parameters(request)
+    if unused:
+        show(
+            [f"Nothing is trained: {', '.join(unused)} given, and not used."], log_level
+        )
     _show_provenance(mlp, log_level)
     if dataset is not None:
         assert mlp.potential is not None
@@ -341,17 +348,14 @@ def _show_provenance(mlp: PluginMLP, log_level: int) -> None:
         show([*ridge_lines(mlp.provenance), *error_table(mlp.provenance)], log_level)
 
 
-def _origin(request: Request, path: Path | None, provenance: Provenance | None) -> str:
+def _origin(request: Request, path: Path | None) -> str:
     """Return the fingerprint of what decides the forces of a potential."""
-    if provenance is not None:
-        return provenance.fingerprint
-    content: dict[str, Any] = {
-        "calculator": request.calculator.name,
-        "options": request.options,
-    }
+    content: dict[str, Any] = {"calculator": request.calculator.name}
     if path is not None:
         with open_text(path) as file:
             content["file"] = file.read()
+    if path is None or request.calculator.train is None:
+        content["options"] = request.options
     return fingerprint(content)
 
 

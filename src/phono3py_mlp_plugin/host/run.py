@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from phonopy.cui.settings import ConfParser
 
 from phono3py_mlp_plugin.contracts import Dataset
-from phono3py_mlp_plugin.errors import ParameterError, PotentialError
+from phono3py_mlp_plugin.errors import ParameterError, PotentialError, one_line
 from phono3py_mlp_plugin.files import (
     STAMP,
     fingerprint,
     forget_partial_evaluations,
     read_stamp,
 )
-from phono3py_mlp_plugin.host.arguments import CommandOptions, positive
+from phono3py_mlp_plugin.host.arguments import CommandOptions, option_of, positive
 from phono3py_mlp_plugin.host.bindings import (
     COMMAND_BINDINGS,
     SETTING_ERROR,
@@ -30,6 +30,7 @@ from phono3py_mlp_plugin.host.mlp import (
     obtain_potential,
 )
 from phono3py_mlp_plugin.host.output import progress, show
+from phono3py_mlp_plugin.host.reading import UNREADABLE_INPUT, unreadable_input
 from phono3py_mlp_plugin.host.solvers import (
     check_names,
     check_options,
@@ -93,9 +94,16 @@ class Run:
         self, args: argparse.Namespace, argparse_control: dict[str, Any], log_level: int
     ) -> tuple[Any, dict[str, Any], str | None]:
         """Read the host's settings and check names and options before any work."""
-        result = self._host["_read_phono3py_settings"](
-            args, argparse_control, log_level
-        )
+        try:
+            result = self._host["_read_phono3py_settings"](
+                args, argparse_control, log_level
+            )
+        except ParameterError:
+            raise
+        except ValueError as error:
+            raise ParameterError(
+                f"{option_of(args, error)}{one_line(error)}. Check the option."
+            ) from error
         settings, confs, _cell_filename = result
         check_names(settings.fc_calculator)
         check_options(settings.fc_calculator, settings.fc_calculator_options)
@@ -104,6 +112,22 @@ class Run:
         else:
             self._refuse_without_calculator(settings)
         return result  # type: ignore[no-any-return]
+
+    def read_cell(
+        self,
+        settings: Any,
+        cell_filename: str | None,
+        log_level: int,
+        load_phonopy_yaml: bool = True,
+    ) -> Any:
+        """Read the input file as the host does; say why where it cannot."""
+        host = self._host["get_cell_info"]
+        if self._request is None:
+            return host(settings, cell_filename, log_level, load_phonopy_yaml)
+        try:
+            return host(settings, cell_filename, log_level, load_phonopy_yaml)
+        except UNREADABLE_INPUT as error:
+            raise unreadable_input(Path(cell_filename or ""), error) from error
 
     def load_force_constants(
         self,
@@ -217,6 +241,8 @@ class Run:
             raise PotentialError(f'--mlp-file: "{options.mlp_file}" is not found.')
         _check_displacements(settings)
         positive("--amplitude", settings.displacement_distance)
+        positive("--cutoff-pair", settings.cutoff_pair_distance)
+        positive("--cutoff-fc3", settings.cutoff_fc3_distance)
         positive("--amplitude-fc2", options.amplitude_fc2)
         positive("--rd-auto-factor", settings.rd_number_estimation_factor)
         settings.use_pypolymlp = True

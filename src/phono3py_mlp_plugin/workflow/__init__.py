@@ -23,6 +23,7 @@ from phono3py_mlp_plugin.workflow.train import (
     train,
     training_fingerprint,
     training_parameters,
+    unused_parameters,
 )
 
 __all__ = [
@@ -47,5 +48,6 @@ __all__ = [
     "train",
     "training_fingerprint",
     "training_parameters",
+    "unused_parameters",
     "with_memory",
 ]

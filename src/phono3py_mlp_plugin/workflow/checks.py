@@ -24,6 +24,7 @@ _NET_FORCE = 0.02
 # Snapshots of one crystal differ less than this in rms force over rms displacement;
 # units of forces differ by 13.6 (Ry), 25.7 (Ry/bohr) and more.
 _OTHER_UNITS = 6.0
+_UNCERTAIN = 0.25
 _UNITS = {
     13.606: "Ry/angstrom",
     25.711: "Ry/bohr",
@@ -129,11 +130,15 @@ def _check_units(dataset: Dataset) -> None:
 
 def _unit_of(ratio: float) -> str:
     factor = ratio if ratio > 1 else 1 / max(ratio, 1e-300)
-    known = min(_UNITS, key=lambda unit: abs(np.log(factor / unit)))
-    if abs(np.log(factor / known)) > 0.25:
+    near = [
+        f"{name} (factor {unit})"
+        for unit, name in _UNITS.items()
+        if abs(np.log(factor / unit)) < _UNCERTAIN
+    ]
+    if not near:
         return ""
-    which = "these" if ratio < 1 else "the others"
-    return f": are {which} in {_UNITS[known]} (factor {known})?"
+    which = "are these" if ratio < 1 else "are the others"
+    return f" ({which} in {' or '.join(near)}?)"
 
 
 def _repeated(dataset: Dataset) -> list[str]:

@@ -78,6 +78,7 @@ def read_dataset(
     displacements, forces, energies = arrays
     if forces is None:
         return None
+    _check_numbers(displacements, forces, energies, where)
     shape = (len(forces), len(supercell), 3)
     return Dataset(
         supercell,
@@ -177,6 +178,25 @@ def _from_first_atoms(first_atoms: Any, n_atoms: int) -> tuple[Any, Any, Any]:
         np.array([entry["forces"] for _, entry in entries]),
         None if None in energies else energies,
     )
+
+
+def _check_numbers(displacements: Any, forces: Any, energies: Any, where: str) -> None:
+    """Refuse arrays of different numbers of supercells."""
+    found = {
+        name: len(values)
+        for name, values in (
+            ("displacements", displacements),
+            ("forces", forces),
+            ("energies", energies),
+        )
+        if values is not None
+    }
+    if len(set(found.values())) > 1:
+        raise DatasetError(
+            f"{where}: "
+            + ", ".join(f"{name} of {n} supercells" for name, n in found.items())
+            + ". Leave out the supercells that were not computed."
+        )
 
 
 def _checked(values: Any, shape: tuple[int, ...], where: str) -> Any:

@@ -12,7 +12,7 @@ from phono3py_mlp_plugin.contracts import Dataset, Potential, Progress, no_progr
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import Provenance, fingerprint, write_potential
 from phono3py_mlp_plugin.files.potential import FORMAT_VERSION
-from phono3py_mlp_plugin.options import RESOURCE
+from phono3py_mlp_plugin.options import READING, RESOURCE
 from phono3py_mlp_plugin.plugins import DISTRIBUTION, blame
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
@@ -142,6 +142,24 @@ def training_parameters(request: Request, split: Split) -> dict[str, Any]:
     """Return the options and the sizes of the split, by name."""
     sizes = {"ntrain": len(split.training), "ntest": len(split.test)}
     return {**_plain_options(request), **sizes, "split": str(split)}
+
+
+def unused_parameters(request: Request) -> list[str]:
+    """Return the names of parameters given that only a training would use."""
+    if request.calculator.train is None:
+        return []
+    defaults = type(request.options)()
+    given = [
+        item.name
+        for item in fields(request.options)
+        if READING not in item.metadata
+        and getattr(request.options, item.name) != getattr(defaults, item.name)
+    ]
+    return given + [
+        item.name
+        for item in fields(request.split)
+        if getattr(request.split, item.name) != item.default
+    ]
 
 
 def _deciding_options(request: Request) -> dict[str, Any]:

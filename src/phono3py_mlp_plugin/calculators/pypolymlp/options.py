@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.options import DEFAULT, RESOURCE
+from phono3py_mlp_plugin.options import DEFAULT, READING, RESOURCE
 
 _GTINV_MAXL = {"default": (8, 8), "compact": (4, 4)}
 
@@ -96,7 +97,8 @@ class PypolymlpOptions:
         metadata={
             "help": "what computes: the engine of this package (native), or the "
             "pypolymlp library; by default native, and pypolymlp for files of models "
-            "that native does not cover"
+            "that native does not cover",
+            READING: True,
         },
     )
     memory: float | None = field(
@@ -110,7 +112,7 @@ class PypolymlpOptions:
     def __post_init__(self) -> None:
         if self.cutoff <= 0:
             raise ParameterError(f"cutoff = {self.cutoff}; expected a positive length.")
-        if self.memory is not None and self.memory <= 0:
+        if self.memory is not None and not 0 < self.memory < math.inf:
             raise ParameterError(f"memory = {self.memory}; expected a positive size.")
         if self.gtinv_maxl is None:
             object.__setattr__(self, "gtinv_maxl", self._default_maxl())
