@@ -74,6 +74,17 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def message_for_user(error: BaseException) -> str | None:
+    """Return the line for an error that the user can do something about, else None."""
+    if isinstance(error, MLPError):
+        return str(error)
+    if isinstance(error, OSError):
+        return describe_os_error(error)
+    if isinstance(error, MemoryError):
+        return f"the memory does not suffice ({error}). Use a smaller model or cell."
+    return None
+
+
 _REMEDIES = {
     errno.ENOSPC: "Free space on the disk, then run the same again.",
     errno.EDQUOT: "Free space in your quota, then run the same again.",

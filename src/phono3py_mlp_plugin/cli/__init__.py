@@ -6,9 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from phono3py_mlp_plugin.cli.doctor import doctor
-from phono3py_mlp_plugin.cli.listing import list_plugins
-from phono3py_mlp_plugin.errors import MLPError
+from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
+from phono3py_mlp_plugin.cli.doctor import add_doctor
+from phono3py_mlp_plugin.cli.listing import add_plugins
+from phono3py_mlp_plugin.errors import message_for_user
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,23 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "phono3py.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    plugins = commands.add_parser(
-        "plugins", help="list force calculators and force-constants solvers"
-    )
-    plugins.add_argument("name", nargs="?", help="show the options of this one")
-    health = commands.add_parser(
-        "doctor", help="tell whether and how phono3py is bound"
-    )
-    health.add_argument(
-        "--warm-up",
-        action="store_true",
-        help="compile the kernels of the polynomial engine now, not in the first run",
-    )
+    for add in (add_import, add_extend, add_plugins, add_doctor):
+        add(commands)
     args = parser.parse_args(arguments)
     try:
-        if args.command == "plugins":
-            return list_plugins(args.name)
-        return doctor(args.warm_up)
-    except MLPError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
+        return int(args.run(args))
+    except Exception as error:
+        message = message_for_user(error)
+        if message is None:
+            raise
+        print(f"ERROR: {message}", file=sys.stderr)
         return 1

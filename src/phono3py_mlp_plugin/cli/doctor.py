@@ -8,6 +8,7 @@ import platform
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 from phono3py_mlp_plugin.errors import IncompatibleHost
 from phono3py_mlp_plugin.host import bindings, is_bound
@@ -23,6 +24,19 @@ _PACKAGES = (
     "numba",
     "numpy",
 )
+
+
+def add_doctor(commands: Any) -> None:
+    """Add ``doctor`` to the commands."""
+    parser = commands.add_parser(
+        "doctor", help="tell whether and how phono3py is bound"
+    )
+    parser.add_argument(
+        "--warm-up",
+        action="store_true",
+        help="compile the kernels of the polynomial engine now, not in the first run",
+    )
+    parser.set_defaults(run=lambda args: doctor(args.warm_up))
 
 
 def doctor(warm_up: bool = False) -> int:

@@ -10,6 +10,15 @@ from phono3py_mlp_plugin.options import describe_options
 from phono3py_mlp_plugin.plugins import Offered, Registry, registry
 
 
+def add_plugins(commands: Any) -> None:
+    """Add ``plugins`` to the commands."""
+    parser = commands.add_parser(
+        "plugins", help="list force calculators and force-constants solvers"
+    )
+    parser.add_argument("name", nargs="?", help="show the options of this one")
+    parser.set_defaults(run=lambda args: list_plugins(args.name))
+
+
 def list_plugins(name: str | None) -> int:
     """Print all plugins, or the options of one."""
     found = registry()

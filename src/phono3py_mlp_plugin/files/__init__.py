@@ -9,6 +9,7 @@ from phono3py_mlp_plugin.files.atomic import (
     sweep,
     unfinished_folder,
 )
+from phono3py_mlp_plugin.files.extxyz import Frame, read_extxyz
 from phono3py_mlp_plugin.files.fingerprint import fingerprint
 from phono3py_mlp_plugin.files.force_constants import STAMP, read_stamp
 from phono3py_mlp_plugin.files.lock import FolderLock, remove_dead_lock
@@ -27,6 +28,7 @@ __all__ = [
     "STAMP",
     "UNREADABLE",
     "FolderLock",
+    "Frame",
     "PartialEvaluations",
     "Provenance",
     "back_up",
@@ -35,6 +37,7 @@ __all__ = [
     "forget_partial_evaluations",
     "open_text",
     "put_in_place",
+    "read_extxyz",
     "read_provenance",
     "read_stamp",
     "remove_dead_lock",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from phono3py_mlp_plugin.errors import MLPError, ParameterError, describe_os_error
+from phono3py_mlp_plugin.errors import ParameterError, message_for_user
 from phono3py_mlp_plugin.files import FolderLock, remove_dead_lock, sweep
 from phono3py_mlp_plugin.host.arguments import (
     CommandOptions,
@@ -98,20 +98,9 @@ def _report_error(
     if isinstance(error, BrokenPipeError | KeyboardInterrupt):
         # Whoever reads our output, or waits for it, has seen enough.
         return
-    message = _message(error)
+    message = message_for_user(error)
     if message is None:
         sys.__excepthook__(kind, error, traceback)
         return
     sys.stdout.flush()
     print(f"ERROR: {message}", file=sys.stderr)
-
-
-def _message(error: BaseException) -> str | None:
-    """Return the line for an error that the user can do something about."""
-    if isinstance(error, MLPError):
-        return str(error)
-    if isinstance(error, OSError):
-        return describe_os_error(error)
-    if isinstance(error, MemoryError):
-        return f"the memory does not suffice ({error}). Use a smaller model or cell."
-    return None

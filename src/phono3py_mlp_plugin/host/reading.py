@@ -1,20 +1,25 @@
-"""Why the host cannot read an input file, said with file, line and snapshot."""
+"""Input files read by the host, and why it cannot: file, line and snapshot."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
-from phonopy.exception import CellNotFoundError
+from phono3py import Phono3py
+from phono3py.interface.phono3py_yaml import Phono3pyYaml
+from phonopy.interface.calculator import read_crystal_structure
 
-from phono3py_mlp_plugin.errors import DatasetError, one_line
+from phono3py_mlp_plugin.errors import DatasetError, ParameterError, one_line
 from phono3py_mlp_plugin.files import UNREADABLE, open_text
 
 # What the host's readers raise on a file that is not as they expect.
 UNREADABLE_INPUT = (
-    CellNotFoundError,
+    RuntimeError,
     yaml.YAMLError,
     UnicodeDecodeError,
     EOFError,
@@ -104,3 +109,84 @@ def _fault_of_snapshot(snapshot: Any, n_atoms: int) -> str | None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@contextlib.contextmanager
+def _quiet_about_primitive_axes() -> Iterator[None]:
+    """Leave out the host's warning that ``auto`` is its default, also where given."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="primitive_matrix defaulted")
+        yield
+
+
+def read_phono3py(path: Path) -> Phono3py:
+    """Return crystal, dataset and Born charges of a phono3py.yaml-like file.
+
+    Raises
+    ------
+    DatasetError
+        It is not one.
+    """
+    if not path.is_file():
+        raise DatasetError(f'"{path}" is not found.')
+    content = Phono3pyYaml()
+    try:
+        content.read(path)
+        with _quiet_about_primitive_axes():
+            ph3 = Phono3py(
+                content.unitcell,
+                supercell_matrix=np.eye(3, dtype=int)
+                if content.supercell_matrix is None
+                else content.supercell_matrix,
+                primitive_matrix="auto"
+                if content.primitive_matrix is None
+                else content.primitive_matrix,
+                phonon_supercell_matrix=content.phonon_supercell_matrix,
+                calculator=content.calculator,
+            )
+        ph3.nac_params = content.nac_params
+        if content.dataset is not None:
+            ph3.dataset = content.dataset
+        if content.phonon_dataset is not None:
+            ph3.phonon_dataset = content.phonon_dataset
+    except UNREADABLE_INPUT as error:
+        raise unreadable_input(path, error) from error
+    return ph3
+
+
+def read_unitcell(path: Path, dim: Sequence[int], primitive: str) -> Phono3py:
+    """Return the crystal of a POSCAR with its supercell, without a dataset.
+
+    Parameters
+    ----------
+    path : Path
+    dim : sequence of int
+        Supercell matrix: its diagonal, or nine numbers.
+    primitive : str
+        Primitive axes, as the host's ``--pa``.
+
+    Raises
+    ------
+    DatasetError, ParameterError
+        The file is not a POSCAR, or the supercell is none.
+    """
+    if not path.is_file():
+        raise DatasetError(f'"{path}" is not found.')
+    try:
+        unitcell, _ = read_crystal_structure(path)
+    except UNREADABLE_INPUT as error:
+        raise DatasetError(f"{path}: not a POSCAR ({one_line(error)}).") from error
+    matrix = np.array(dim)
+    if len(dim) not in (3, 9) or (len(dim) == 3 and min(dim) < 1):
+        raise ParameterError(
+            f"--dim {' '.join(map(str, dim))}; expected three positive numbers or nine."
+        )
+    try:
+        with _quiet_about_primitive_axes():
+            return Phono3py(
+                unitcell,
+                supercell_matrix=matrix if len(dim) == 3 else matrix.reshape(3, 3),
+                primitive_matrix=primitive,
+            )
+    except (RuntimeError, ValueError) as error:
+        raise ParameterError(f"--dim, --pa: {one_line(error)}") from error

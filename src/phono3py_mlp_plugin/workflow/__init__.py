@@ -3,6 +3,7 @@
 from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
 from phono3py_mlp_plugin.workflow.dataset import Split, read_dataset, split_dataset
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
+from phono3py_mlp_plugin.workflow.join import dataset_of_frames, joined
 from phono3py_mlp_plugin.workflow.relax import relax_positions
 from phono3py_mlp_plugin.workflow.request import (
     Request,
@@ -34,11 +35,13 @@ __all__ = [
     "Training",
     "check_dataset",
     "check_split",
+    "dataset_of_frames",
     "decide_force_constants",
     "decide_potential",
     "engine_of",
     "evaluate",
     "forecast",
+    "joined",
     "read_dataset",
     "relax_positions",
     "request_calculator",

@@ -6,11 +6,11 @@ Snapshots are counted from 1, as in the host's files.
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 from phono3py_mlp_plugin.errors import DatasetError
 from phono3py_mlp_plugin.workflow.dataset import Split
+from phono3py_mlp_plugin.workflow.sites import Sites
 
 # Displacements that agree to this (angstrom) are the same.
 _SAME = 1e-6
@@ -80,7 +80,7 @@ def check_split(dataset: Dataset, split: Split) -> list[str]:
 
 def _check_displacements(dataset: Dataset) -> None:
     lengths = np.linalg.norm(dataset.displacements, axis=2)
-    limit = _neighbour_distance(dataset)
+    limit = Sites(dataset.supercell).neighbour_distance
     snapshot, atom = np.unravel_index(int(lengths.argmax()), lengths.shape)
     if lengths[snapshot, atom] > limit:
         raise DatasetError(
@@ -88,15 +88,6 @@ def _check_displacements(dataset: Dataset) -> None:
             f"{lengths[snapshot, atom]:.2f} angstrom; atoms are {limit:.2f} apart. Was "
             "it wrapped into the cell, or made for another supercell?"
         )
-
-
-def _neighbour_distance(dataset: Dataset) -> float:
-    """Return the shortest distance between atoms of the supercell (angstrom)."""
-    cell = dataset.supercell
-    shifts = np.array(np.meshgrid(*[(-1, 0, 1)] * 3)).reshape(3, -1).T
-    images = (cell.scaled_positions[:, None] + shifts).reshape(-1, 3) @ cell.cell
-    distances, _ = cKDTree(images).query(cell.positions, k=2)
-    return float(distances[:, 1].min())
 
 
 def _check_units(dataset: Dataset) -> None:

@@ -1,0 +1,140 @@
+"""``phono3py-mlp import`` and ``extend``: datasets from elsewhere, and joined."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phono3py_mlp_plugin.contracts import Dataset
+from phono3py_mlp_plugin.errors import DatasetError, ParameterError
+from phono3py_mlp_plugin.files import back_up, read_extxyz, replacing
+from phono3py_mlp_plugin.workflow import (
+    check_dataset,
+    dataset_of_frames,
+    joined,
+    read_dataset,
+)
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+_PARAMS = "phono3py_params.yaml"
+
+
+def add_import(commands: Any) -> None:
+    """Add ``import`` to the commands."""
+    parser = commands.add_parser(
+        "import",
+        help="make a phono3py_params.yaml of results in extended XYZ files",
+        description="Make a phono3py_params.yaml of supercells with forces that any "
+        "program computed, in extended XYZ files. Atoms may come in any order, wrapped "
+        "into the cell or not; the supercell says where their sites are.",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE.extxyz", type=Path)
+    parser.add_argument(
+        "--supercell",
+        metavar="YAML",
+        type=Path,
+        help="phono3py.yaml-like file with the supercell (default: phono3py_disp.yaml)",
+    )
+    parser.add_argument(
+        "-c", "--cell", metavar="POSCAR", type=Path, help="unit cell, with --dim"
+    )
+    parser.add_argument(
+        "--dim", nargs="+", type=int, metavar="N", help="supercell matrix"
+    )
+    parser.add_argument(
+        "--pa",
+        default="auto",
+        metavar="AXES",
+        help="primitive axes: P, F, I, A, C, R or auto (default)",
+    )
+    _add_output(parser, _PARAMS)
+    parser.set_defaults(run=_import)
+
+
+def add_extend(commands: Any) -> None:
+    """Add ``extend`` to the commands."""
+    parser = commands.add_parser(
+        "extend",
+        help="add the supercells of other phono3py_params.yaml files to one",
+        description="Add the supercells of NEW to those of OLD, in this order. "
+        "Crystal, Born charges and the dataset of dim-fc2 are those of OLD.",
+    )
+    parser.add_argument("old", metavar="OLD", type=Path)
+    parser.add_argument("new", metavar="NEW", type=Path, nargs="+")
+    _add_output(parser, "OLD, the old one kept as .bak")
+    parser.set_defaults(run=_extend)
+
+
+def _add_output(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help=f"default: {default}"
+    )
+
+
+def _import(args: argparse.Namespace) -> int:
+    ph3 = _crystal(args)
+    frames = [frame for path in args.files for frame in read_extxyz(path)]
+    dataset = dataset_of_frames(frames, ph3.supercell)
+    _write(ph3, dataset, args.output or Path(_PARAMS))
+    return 0
+
+
+def _extend(args: argparse.Namespace) -> int:
+    old, first = _with_forces(args.old)
+    parts = [(str(args.old), first)]
+    parts += [(str(path), _with_forces(path)[1]) for path in args.new]
+    _write(old, joined(parts), args.output or args.old)
+    return 0
+
+
+def _crystal(args: argparse.Namespace) -> Phono3py:
+    from phono3py_mlp_plugin.host.reading import read_phono3py, read_unitcell
+
+    if (args.cell is None) != (args.dim is None):
+        raise ParameterError("-c and --dim: give both, or --supercell YAML.")
+    if args.cell is None:
+        return _in_angstrom(
+            read_phono3py(args.supercell or Path("phono3py_disp.yaml")), "import"
+        )
+    if args.supercell is not None:
+        raise ParameterError("--supercell and -c: give one.")
+    return read_unitcell(args.cell, args.dim, args.pa)
+
+
+def _with_forces(path: Path) -> tuple[Phono3py, Dataset]:
+    from phono3py_mlp_plugin.host.reading import read_phono3py
+
+    ph3 = _in_angstrom(read_phono3py(path), "extend")
+    dataset = read_dataset(ph3.dataset, ph3.supercell, str(path))
+    if dataset is None:
+        raise DatasetError(f"{path}: there are no forces in it.")
+    return ph3, dataset
+
+
+def _in_angstrom(ph3: Phono3py, command: str) -> Phono3py:
+    if ph3.calculator not in (None, "vasp"):
+        raise DatasetError(
+            f"phono3py-mlp {command}: the crystal is in the units of "
+            f"{ph3.calculator}; only angstrom and eV are taken."
+        )
+    return ph3
+
+
+def _write(ph3: Phono3py, dataset: Dataset, path: Path) -> None:
+    """Write the dataset with the crystal, and say what looks suspicious."""
+    for note in check_dataset(dataset):
+        print(f"Note: {note}")
+    arrays = {"displacements": dataset.displacements, "forces": dataset.forces}
+    if dataset.energies is None:
+        print("Note: there are no energies: potentials are trained on forces alone.")
+    else:
+        arrays["supercell_energies"] = dataset.energies
+    ph3.dataset = arrays
+    with replacing(path) as temporary:
+        ph3.save(temporary, settings={"force_sets": True, "displacements": True})
+        if path.is_file():
+            print(f'The old "{path}" is kept as "{back_up(path)}".')
+    print(f'{len(dataset)} supercells were written in "{path}".')

@@ -1,0 +1,183 @@
+"""phono3py-mlp import and extend: results of any program become a dataset."""
+
+import numpy as np
+import phono3py
+import pytest
+
+from small_model import MODEL
+
+CELL = ["-c", "POSCAR-unitcell", "--dim", "2", "2", "2"]
+
+ase_io = pytest.importorskip("ase.io")
+
+
+def read(path):
+    ph3 = phono3py.load(path, produce_fc=False, log_level=0)
+    return ph3, ph3.dataset
+
+
+@pytest.fixture(scope="session")
+def snapshots(nacl_params):
+    """Twelve NaCl supercells, as written by the host."""
+    return read(nacl_params)
+
+
+def write_extxyz(path, ph3, dataset, numbers, rng, energies=True):
+    """Write snapshots as another program would: other order, wrapped."""
+    from ase import Atoms
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    cell = ph3.supercell
+    frames = []
+    for i in numbers:
+        order = rng.permutation(len(cell))
+        atoms = Atoms(
+            [cell.symbols[k] for k in order],
+            positions=(cell.positions + dataset["displacements"][i])[order],
+            cell=cell.cell,
+            pbc=True,
+        )
+        atoms.wrap()
+        results = {"forces": dataset["forces"][i][order]}
+        if energies:
+            results["energy"] = dataset["supercell_energies"][i]
+        atoms.calc = SinglePointCalculator(atoms, **results)
+        frames.append(atoms)
+    ase_io.write(path, frames, format="extxyz")
+
+
+@pytest.fixture
+def results(tmp_path, snapshots):
+    """A folder with two extended XYZ files of six supercells and the unit cell."""
+    ph3, dataset = snapshots
+    rng = np.random.default_rng(1)
+    write_extxyz(tmp_path / "a.extxyz", ph3, dataset, range(6), rng)
+    write_extxyz(tmp_path / "b.extxyz", ph3, dataset, range(6, 12), rng)
+    from phonopy.interface.calculator import write_crystal_structure
+
+    write_crystal_structure(tmp_path / "POSCAR-unitcell", ph3.unitcell)
+    return tmp_path
+
+
+def test_extxyz_becomes_params_and_trains(run, results, snapshots):
+    done = run(
+        ["phono3py-mlp", "import", "a.extxyz", "b.extxyz", *CELL, "--pa", "auto"],
+        results,
+    )
+    assert done.returncode == 0, done.stderr
+    assert '12 supercells were written in "phono3py_params.yaml".' in done.stdout
+    ph3, dataset = read(results / "phono3py_params.yaml")
+    expected = snapshots[1]
+    np.testing.assert_allclose(ph3.primitive_matrix, snapshots[0].primitive_matrix)
+    # extxyz has eight decimals.
+    for key in ("displacements", "forces", "supercell_energies"):
+        np.testing.assert_allclose(dataset[key], expected[key][:12], atol=1.1e-8)
+    done = run(
+        ["phono3py-load", "phono3py_params.yaml", "--pypolymlp", "--mlp-params", MODEL],
+        results,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_supercell_of_phono3py_disp_and_files_without_energies(run, results, snapshots):
+    ph3, dataset = snapshots
+    numbers = [0, 3]
+    write_extxyz(
+        results / "c.xyz", ph3, dataset, numbers, np.random.default_rng(2), False
+    )
+    ph3.save(results / "phono3py_disp.yaml", settings={"force_sets": False})
+    done = run(["phono3py-mlp", "import", "c.xyz", "-o", "c.yaml"], results)
+    assert done.returncode == 0, done.stderr
+    assert "there are no energies" in done.stdout
+    found, forces_only = read(results / "c.yaml")
+    assert "supercell_energies" not in forces_only
+    assert np.abs(forces_only["forces"] - dataset["forces"][numbers]).max() < 1.1e-8
+    assert found.nac_params is not None
+
+
+def test_extend_adds_in_order_and_keeps_the_old(run, results, snapshots):
+    for name in "ab":
+        done = run(
+            ["phono3py-mlp", "import", f"{name}.extxyz", "-o", f"{name}.yaml", *CELL],
+            results,
+        )
+        assert done.returncode == 0, done.stderr
+    old = (results / "a.yaml").read_bytes()
+    done = run(["phono3py-mlp", "extend", "a.yaml", "b.yaml"], results)
+    assert done.returncode == 0, done.stderr
+    assert 'The old "a.yaml" is kept as "a.yaml.bak".' in done.stdout
+    assert (results / "a.yaml.bak").read_bytes() == old
+    _, dataset = read(results / "a.yaml")
+    expected = snapshots[1]
+    for key in ("displacements", "forces", "supercell_energies"):
+        np.testing.assert_allclose(dataset[key], expected[key][:12], atol=1.1e-8)
+    again = run(["phono3py-mlp", "extend", "a.yaml", "b.yaml"], results)
+    assert again.returncode == 1
+    assert "ERROR: b.yaml, snapshot 1 is the same as a.yaml, snapshot 7" in again.stderr
+
+
+def text(change):
+    def spoil(folder):
+        path = folder / "a.extxyz"
+        path.write_text(change(path.read_text()))
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("words", "spoil", "message"),
+    [
+        (["a.extxyz"], None, '"phono3py_disp.yaml" is not found'),
+        (["no.extxyz", *CELL], None, "no.extxyz: No such file"),
+        (["a.extxyz", "-c", "POSCAR-unitcell"], None, "-c and --dim: give both"),
+        (["a.extxyz", *CELL[:2], "--dim", "2", "2"], None, "expected three positive"),
+        (["a.extxyz", *CELL[:2], "--dim", "0", "2", "2"], None, "expected three pos"),
+        (["a.extxyz", *CELL[:2], "--dim", "1", "1", "1"], None, "the supercell is Na4"),
+        (["a.extxyz", *CELL, "--pa", "Q"], None, "--dim, --pa: "),
+        (["a.extxyz", "-c", "a.extxyz", *CELL[2:]], None, "not a POSCAR"),
+        (["a.extxyz", *CELL], text(lambda t: ""), "there is no frame in it"),
+        (["a.extxyz", *CELL], text(lambda t: t[:9000]), "Is it complete?"),
+        (["a.extxyz", *CELL], text(lambda t: "\0\xff" * 99), "not an extended XYZ"),
+        (
+            ["a.extxyz", *CELL],
+            text(lambda t: t.replace(":forces:", ":REF_forces:")),
+            "frame 1: there are no forces. Rename the column 'REF_forces' to 'forces'",
+        ),
+        (
+            ["a.extxyz", *CELL],
+            text(lambda t: t.replace("energy=", "dft=", 1)),
+            "frame 1: there is no energy, and others have one",
+        ),
+        (
+            ["a.extxyz", *CELL],
+            text(lambda t: t.replace('pbc="T T T"', 'pbc="F F F"', 1)),
+            "frame 1: there is no periodic cell",
+        ),
+    ],
+)
+def test_what_cannot_be_imported_is_told(run, results, words, spoil, message):
+    if spoil is not None:
+        spoil(results)
+    before = sorted(p.name for p in results.iterdir())
+    done = run(["phono3py-mlp", "import", *words], results)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    line = done.stderr
+    assert line.startswith("ERROR: ")
+    assert message in line
+    assert sorted(p.name for p in results.iterdir()) == before
+
+
+def test_other_units_and_no_forces_are_refused(run, results, snapshots):
+    ph3, _ = snapshots
+    ph3.save(results / "disp.yaml", settings={"force_sets": False})
+    done = run(["phono3py-mlp", "extend", "disp.yaml", "disp.yaml"], results)
+    assert "ERROR: disp.yaml: there are no forces in it." in done.stderr
+    phono3py.Phono3py(
+        ph3.unitcell, ph3.supercell_matrix, ph3.primitive_matrix, calculator="qe"
+    ).save(results / "qe.yaml")
+    done = run(
+        ["phono3py-mlp", "import", "a.extxyz", "--supercell", "qe.yaml"], results
+    )
+    assert done.returncode == 1
+    assert "in the units of qe" in done.stderr
