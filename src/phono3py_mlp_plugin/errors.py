@@ -23,6 +23,7 @@ import errno
 import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class MLPError(Exception):
@@ -109,6 +110,14 @@ def describe_os_error(error: OSError) -> str:
     where = "" if error.filename is None else f"{error.filename}: "
     remedy = _REMEDIES.get(number, "")
     return f"{where}{os.strerror(number)}. {remedy}".strip()
+
+
+def in_file(error: OSError, path: Path) -> OSError:
+    """Return an error of writing that names the file, which not all of them do."""
+    number = error.errno or _number_in(str(error))
+    if number is None:
+        return error
+    return OSError(number, os.strerror(number), str(path))
 
 
 def _number_in(message: str) -> int | None:

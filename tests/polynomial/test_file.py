@@ -2,13 +2,13 @@
 
 import io
 import json
-import random
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import yaml
 
+from damage import damaged_copies
 from phono3py_mlp_plugin.errors import NotCovered, PotentialError
 from phono3py_mlp_plugin.polynomial.definition import count_features
 from phono3py_mlp_plugin.polynomial.file import format_potential, parse_potential
@@ -529,29 +529,6 @@ def test_hostile_parameters_are_refused():
     )
 
 
-def mutations(text, n, seed):
-    """Yield damaged copies: cut, with other bytes, with lines lost or exchanged."""
-    source = random.Random(seed)
-    alphabet = "0123456789.,-+eE[]{}:#&*!|>'\"% \n\tNaClxyz\x00\u00e9\u2028"
-    for _ in range(n):
-        kind = source.randrange(4)
-        if kind == 0:
-            yield text[: source.randrange(len(text))]
-        elif kind == 1:
-            damaged = list(text)
-            for _ in range(source.choice((1, 1, 2, 5, 20))):
-                damaged[source.randrange(len(text))] = source.choice(alphabet)
-            yield "".join(damaged)
-        elif kind == 2:
-            start = source.randrange(len(text))
-            yield text[:start] + text[start + source.randrange(1, 40) :]
-        else:
-            lines = text.splitlines()
-            one, other = (source.randrange(len(lines)) for _ in range(2))
-            lines[one], lines[other] = lines[other], lines[one]
-            yield "\n".join(lines)
-
-
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", ["yaml", "old"])
 def test_damaged_text_is_read_as_numbers_or_refused(kind, seed):
@@ -562,7 +539,7 @@ def test_damaged_text_is_read_as_numbers_or_refused(kind, seed):
     write = format_potential if kind == "yaml" else old_text
     text = write(parameters, coefficients)
     n_refused = 0
-    for damaged in mutations(text, 200, seed):
+    for damaged in damaged_copies(text, 200, seed):
         try:
             found = parse_potential(damaged, "here")
         except PotentialError as error:

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from phono3py_mlp_plugin.errors import in_file
+
 # What reading a text file raises where it is truncated, compressed otherwise or binary.
 UNREADABLE = (EOFError, OSError, UnicodeDecodeError, lzma.LZMAError, zlib.error)
 
@@ -50,6 +52,10 @@ def replacing(path: Path) -> Iterator[Path]:
             if companion != temporary:
                 put_in_place(companion, path.parent / companion.name)
         put_in_place(temporary, path)
+    except OSError as error:
+        if error.filename is not None and Path(error.filename).parent != folder:
+            raise
+        raise in_file(error, path) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -99,7 +105,7 @@ def lives(process: int) -> bool:
     """Return whether a process of this number lives on this machine."""
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass

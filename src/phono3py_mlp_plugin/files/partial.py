@@ -38,10 +38,10 @@ class PartialEvaluations:
         found = {}
         for path in sorted(self._folder.glob(f"{self._key}-*.npz")):
             try:
-                with np.load(path, allow_pickle=False) as arrays:
-                    start = int(arrays["start"])
-                    found[start] = Evaluation(
-                        arrays["energies"], arrays["forces"], arrays.get("stresses")
+                # numpy leaves a damaged file open that it opened itself.
+                with path.open("rb") as file, np.load(file, allow_pickle=False) as part:
+                    found[int(part["start"])] = Evaluation(
+                        part["energies"], part["forces"], part.get("stresses")
                     )
             except _DAMAGED:
                 path.unlink(missing_ok=True)

@@ -7,16 +7,19 @@ it is closed.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import h5py
 
+from phono3py_mlp_plugin.errors import in_file
 from phono3py_mlp_plugin.files import back_up, put_in_place, unfinished_folder
 
 _MODULES = (
@@ -67,16 +70,20 @@ class _H5py:
         return _HDF5(Path(name), self._files, options)
 
 
+@dataclass(frozen=True)
 class _Unfinished:
     """The temporary file of a path."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.folder = unfinished_folder(path.parent)
-        self.temporary = self.folder / path.name
+    path: Path
+    folder: Path
+    keep_old: bool = False
 
-    def finish(self, *, keep_old: bool = False) -> None:
-        if keep_old and self.path.is_file():
+    @property
+    def temporary(self) -> Path:
+        return self.folder / self.path.name
+
+    def finish(self) -> None:
+        if self.keep_old and self.path.is_file():
             back_up(self.path)
         put_in_place(self.temporary, self.path)
         self.discard()
@@ -85,38 +92,44 @@ class _Unfinished:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class _HDF5(h5py.File):  # type: ignore[misc]
-    def __init__(
-        self, path: Path, files: HostFiles, options: Mapping[str, Any]
-    ) -> None:
-        self._unfinished: _Unfinished | None = None
-        unfinished = _Unfinished(path)
-        try:
-            super().__init__(unfinished.temporary, "w", **options)
-        except BaseException:
-            unfinished.discard()
-            raise
-        self._unfinished = unfinished
-        self._attributes = files.attributes.get(path.name)
+class _Whole:
+    """Mixin of an open file that takes its place when it is closed without error."""
+
+    _unfinished: _Unfinished | None = None
 
     def __exit__(self, *error: Any) -> None:
-        if error[0] is not None:
-            self._give_up()
-        self.close()
+        unfinished = self._unfinished
+        if error[0] is None or unfinished is None:
+            self.close()
+            return
+        self._give_up()
+        with contextlib.suppress(OSError):
+            self.close()
+        if isinstance(error[1], OSError):
+            raise in_file(error[1], unfinished.path) from error[1]
 
     def close(self) -> None:
         """Close the file and put it in its place."""
         unfinished, self._unfinished = self._unfinished, None
         if unfinished is None:
-            super().close()
+            self._close()
             return
         try:
-            self.attrs.update(self._attributes or {})
-            super().close()
-            unfinished.finish(keep_old=self._attributes is not None)
+            self._complete()
+            self._close()
+            unfinished.finish()
+        except OSError as error:
+            unfinished.discard()
+            raise in_file(error, unfinished.path) from error
         except BaseException:
             unfinished.discard()
             raise
+
+    def _complete(self) -> None:
+        """Write what the host does not."""
+
+    def _close(self) -> None:
+        super().close()  # type: ignore[misc]
 
     def _give_up(self) -> None:
         if self._unfinished is not None:
@@ -124,39 +137,65 @@ class _HDF5(h5py.File):  # type: ignore[misc]
             self._unfinished = None
 
 
-class _Text(io.TextIOWrapper):
-    def __init__(self, path: Path) -> None:
-        unfinished = _Unfinished(path)
-        super().__init__(io.BufferedWriter(io.FileIO(unfinished.temporary, "wb")))
-        self._unfinished: _Unfinished | None = unfinished
+class _Disk(io.FileIO):
+    """What HDF5 writes to: what the disk refuses is told when all is written.
 
-    def __exit__(self, *error: Any) -> None:
-        if error[0] is not None:
-            self._give_up()
-        super().__exit__(*error)
+    HDF5 crashes where it cannot write what is left when the interpreter ends.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        try:
+            while left and self.error is None:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.error = error
+        return size
+
+    def truncate(self, size: int | None = None, /) -> int:
+        return 0 if self.error is not None else super().truncate(size)
+
+
+class _HDF5(_Whole, h5py.File):  # type: ignore[misc]
+    def __init__(
+        self, path: Path, files: HostFiles, options: Mapping[str, Any]
+    ) -> None:
+        self._attributes = files.attributes.get(path.name)
+        unfinished = _Unfinished(
+            path, unfinished_folder(path.parent), keep_old=self._attributes is not None
+        )
+        self._disk = _Disk(unfinished.temporary, "w+b")
+        try:
+            super().__init__(self._disk, "w", **options)
+        except BaseException:
+            self._disk.close()
+            unfinished.discard()
+            raise
+        self._unfinished = unfinished
+
+    def _complete(self) -> None:
+        self.attrs.update(self._attributes or {})
+
+    def _close(self) -> None:
+        super()._close()
+        self._disk.close()
+        if self._disk.error is not None:
+            raise self._disk.error
+
+
+class _Text(_Whole, io.TextIOWrapper):
+    def __init__(self, path: Path) -> None:
+        unfinished = _Unfinished(path, unfinished_folder(path.parent))
+        super().__init__(io.BufferedWriter(io.FileIO(unfinished.temporary, "wb")))
+        self._unfinished = unfinished
 
     def __del__(self) -> None:
         # Nobody closed it: the writer failed on its way.
         self._give_up()
         super().__del__()
-
-    def close(self) -> None:
-        """Close the file and put it in its place."""
-        unfinished, self._unfinished = getattr(self, "_unfinished", None), None
-        try:
-            super().close()
-            if unfinished is not None:
-                unfinished.finish()
-        except BaseException:
-            if unfinished is not None:
-                unfinished.discard()
-            raise
-
-    def _give_up(self) -> None:
-        if getattr(self, "_unfinished", None) is not None:
-            assert self._unfinished is not None
-            self._unfinished.discard()
-            self._unfinished = None
 
 
 def _open(file: Any, mode: str = "r", *args: Any, **options: Any) -> Any:

@@ -1,0 +1,245 @@
+"""Runs that are stopped, meet another run, or find the disk full."""
+
+import resource
+import shutil
+import signal
+import subprocess
+import time
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from conftest import SCRIPTS, TIMEOUT
+from phono3py_mlp_plugin.contracts import Evaluation
+from phono3py_mlp_plugin.errors import FolderInUse, PluginFailed
+from phono3py_mlp_plugin.files import FolderLock, PartialEvaluations, sweep
+from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
+from phono3py_mlp_plugin.workflow import evaluate
+from phono3py_mlp_plugin.workflow import evaluate as evaluate_module
+from small_model import MODEL
+
+PARAMS = "phono3py_params.yaml"
+
+# The default model: its training is long enough to be met in compiled code.
+LONG = ["phono3py-load", PARAMS, "--pypolymlp", "-d"]
+SMALL = ["phono3py-load", PARAMS, "--pypolymlp", "--rd", "8"]
+SMALL += ["--random-seed", "1", "--mlp-params", f"{MODEL}, ntrain=20, ntest=4"]
+
+
+@pytest.fixture
+def folder(small_params, tmp_path):
+    shutil.copy(small_params, tmp_path / PARAMS)
+    return tmp_path
+
+
+class Started:
+    """A command that runs, and the file that its output goes to."""
+
+    def __init__(self, words, folder, log, **options):
+        with log.open("w") as file:
+            self.process = subprocess.Popen(
+                [SCRIPTS / words[0], *words[1:]],
+                cwd=folder,
+                stdout=file,
+                stderr=subprocess.PIPE,
+                text=True,
+                **options,
+            )
+        self._log = log
+
+    def wait_for(self, line):
+        end = time.monotonic() + TIMEOUT
+        while line not in self._log.read_text():
+            assert self.process.poll() is None, self.process.communicate()[1]
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    def finish(self):
+        _, error = self.process.communicate(timeout=TIMEOUT)
+        return self.process.returncode, error.strip()
+
+
+@pytest.fixture
+def start(folder, tmp_path_factory):
+    log = tmp_path_factory.mktemp("log") / "log"
+    started = []
+
+    def start_command(words, **options):
+        started.append(Started(words, folder, log, **options))
+        return started[-1]
+
+    yield start_command
+    for item in started:
+        item.process.kill()
+        item.process.communicate()
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("line", ["Crystal structure was read", "Training on 21"])
+def test_signal_ends_the_run_and_leaves_nothing(start, folder, number, line):
+    command = start(LONG)
+    command.wait_for(line)
+    command.process.send_signal(number)
+    code, error = command.finish()
+    assert code == 128 + number
+    assert error == (
+        f"Stopped by {number.name}. What is finished is kept: run the same again."
+    )
+    assert names(folder) == [PARAMS]
+
+
+def test_run_killed_from_outside_is_told(start, folder):
+    command = start(LONG)
+    command.wait_for("Training on 21")
+    (child,) = children(command.process.pid)
+    subprocess.run(["kill", "-9", child], check=True)
+    code, error = command.finish()
+    assert code == 128 + signal.SIGKILL
+    assert "was ended by SIGKILL from outside. Was the memory exhausted?" in error
+    assert names(folder) == [PARAMS]
+
+
+def children(process):
+    found = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True
+    )
+    return found.stdout.split()
+
+
+def test_second_run_in_a_folder_is_refused(start, folder, run):
+    command = start(LONG)
+    command.wait_for("Training on 21")
+    second = run(SMALL, folder)
+    assert second.returncode == 1
+    assert "ERROR: another run works in this folder (process " in second.stderr
+    assert command.process.poll() is None
+    assert not (folder / "polymlp.yaml").exists()
+
+
+def test_lock_of_a_dead_run_is_taken(tmp_path):
+    (tmp_path / ".phono3py-mlp.lock").write_text("999999 on elsewhere\n")
+    lock = FolderLock(tmp_path)
+    with pytest.raises(FolderInUse, match="Wait for it, or run in another folder"):
+        FolderLock(tmp_path)
+    lock.release()
+    assert names(tmp_path) == []
+
+
+def whole(path):
+    """Read a file to its end; raises where it is not complete."""
+    if path.suffix == ".hdf5":
+        with h5py.File(path) as file:
+            return {key: file[key][()] for key in file}
+    if path.suffix == ".yaml":
+        content = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
+        assert isinstance(content, dict)
+        return content
+    assert path.suffix == ".bak"
+    return whole_backup(path)
+
+
+def whole_backup(path):
+    copy = path.with_name("copy-" + path.name.removesuffix(".bak"))
+    shutil.copy(path, copy)
+    content = whole(copy)
+    copy.unlink()
+    return content
+
+
+# The potential has 9 kB, the evaluations 100 kB, fc3.hdf5 900 kB.
+@pytest.mark.parametrize("limit", [1_000, 15_000, 60_000, 400_000])
+def test_full_disk_is_told_and_no_file_is_cut(start, folder, limit, run):
+    command = start(
+        SMALL,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    code, error = command.finish()
+    assert code == 1, error
+    assert len(error.splitlines()) == 1
+    assert error.startswith("ERROR: ")
+    assert "File too large. The limit of file sizes (ulimit -f) is too low." in error
+    for path in folder.iterdir():
+        assert not path.name.startswith(".phono3py-mlp-")
+        whole(path)
+    again = run(SMALL, folder)
+    assert again.returncode == 0, again.stderr
+
+
+def test_old_force_constants_survive_a_full_disk(start, folder, finished):
+    shutil.copytree(finished, folder, dirs_exist_ok=True)
+    old = {name: (folder / name).read_bytes() for name in ("fc2.hdf5", "fc3.hdf5")}
+    command = start(
+        [*SMALL, "--amplitude", "0.02"],
+        preexec_fn=lambda: resource.setrlimit(
+            resource.RLIMIT_FSIZE, (400_000, 400_000)
+        ),
+    )
+    code, error = command.finish()
+    assert code == 1
+    assert "fc3.hdf5: File too large" in error
+    for name, content in old.items():
+        assert (folder / name).read_bytes() == content
+
+
+def test_unfinished_files_of_dead_processes_are_swept(tmp_path):
+    gone = subprocess.run(["true"], check=True, capture_output=True)
+    assert gone.returncode == 0
+    (tmp_path / ".phono3py-mlp-4194303999-x").mkdir()
+    (tmp_path / ".phono3py-mlp-1-x").mkdir()
+    sweep(tmp_path)
+    assert names(tmp_path) == [".phono3py-mlp-1-x"]
+
+
+class Fragile:
+    """The analytic potential, failing after some batches."""
+
+    elements = ("Na", "Cl")
+
+    def __init__(self, batches):
+        self.batches = batches
+        self.asked = 0
+        self._potential = RigidIonNaCl()
+
+    def evaluate(self, supercells):
+        if self.batches == 0:
+            raise RuntimeError("the machine went down")
+        self.batches -= 1
+        self.asked += len(supercells)
+        return self._potential.evaluate(supercells)
+
+    def save(self, path):
+        raise NotImplementedError
+
+
+def test_evaluation_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    module = __import__(evaluate_module.__module__, fromlist=["_"])
+    monkeypatch.setattr(module, "_KEEP_EVERY", 0.0)
+    _, data = nacl_dataset(50, repeats=1)
+    cells = data.supercells()
+    keep = PartialEvaluations(tmp_path, "0123")
+    with pytest.raises(PluginFailed):
+        evaluate("fragile", Fragile(2), cells, keep=keep)
+    potential = Fragile(9)
+    resumed = evaluate("fragile", potential, cells, keep=keep)
+    assert potential.asked == 50 - 32
+    at_once = RigidIonNaCl().evaluate(cells)
+    assert isinstance(resumed, Evaluation)
+    assert np.array_equal(resumed.forces, at_once.forces)
+    assert np.array_equal(resumed.energies, at_once.energies)
+
+
+def test_damaged_part_is_computed_again(tmp_path):
+    _, data = nacl_dataset(20, repeats=1)
+    keep = PartialEvaluations(tmp_path, "0123")
+    keep.save(0, RigidIonNaCl().evaluate(data.supercells()[:16]))
+    (part,) = (tmp_path / ".phono3py-mlp-partial").iterdir()
+    part.write_bytes(part.read_bytes()[:1000])
+    potential = Fragile(9)
+    evaluate("fragile", potential, data.supercells(), keep=keep)
+    assert potential.asked == 20
