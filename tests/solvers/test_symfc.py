@@ -90,3 +90,13 @@ def test_says_where_symmetry_leaves_nothing(host_source):
 def test_is_silent(host_source, capsys):
     solve(of_symfc(load(host_source, SI_RANDOM), log_level=0))
     assert capsys.readouterr() == ("", "")
+
+
+def test_supercell_that_leaves_nothing_free_is_refused():
+    from phono3py import Phono3py
+
+    unitcell, data = nacl_dataset(4, repeats=1)
+    ph3 = Phono3py(unitcell, supercell_matrix=[1, 1, 1], primitive_matrix="F")
+    ph3.dataset = {"displacements": data.displacements, "forces": data.forces}
+    with pytest.raises(SolverError, match="8 atoms leaves no force constant free"):
+        ph3.produce_fc3(fc_calculator="symfc")

@@ -34,7 +34,16 @@ def set_fc_solver(self: FCSolver, fc_calculator_name: str) -> Any:
     """Stand for ``FCSolver._set_fc_solver``."""
     if fc_calculator_name in fc_calculator_names:
         host = original("phonopy.interface.fc_calculator:FCSolver._set_fc_solver")
-        solver = host(self, fc_calculator_name)
+        try:
+            solver = host(self, fc_calculator_name)
+        except AssertionError as error:
+            if fc_calculator_name != "symfc":
+                raise
+            # Nothing is left free by symmetry and sum rules: symfc does not expect it.
+            raise SolverError(
+                f"symfc: a supercell of {len(self._supercell)} atoms leaves no force "
+                "constant free. Use a larger supercell."
+            ) from error
         if fc_calculator_name == "symfc" and self._dataset and self._orders:
             _, forces = self._get_displacements_and_forces()
             if forces is not None:

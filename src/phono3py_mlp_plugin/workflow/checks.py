@@ -91,6 +91,12 @@ def _check_displacements(dataset: Dataset) -> None:
 
 
 def _check_units(dataset: Dataset) -> None:
+    still = (dataset.forces == 0).all(axis=(1, 2))
+    wrong = np.flatnonzero(still & (dataset.displacements != 0).any(axis=(1, 2)))
+    if len(wrong):
+        raise DatasetError(
+            f"snapshot {wrong[0] + 1}: all forces are zero. Were they computed?"
+        )
     # Where few atoms are displaced, the force depends on which ones.
     many = (np.abs(dataset.displacements).max(axis=2) > 0).mean(axis=1) >= 0.5
     if many.sum() > 2:

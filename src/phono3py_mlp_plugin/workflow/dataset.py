@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.contracts import Dataset
-from phono3py_mlp_plugin.errors import DatasetError, ParameterError
+from phono3py_mlp_plugin.contracts import Dataset, FloatArray
+from phono3py_mlp_plugin.errors import DatasetError, ParameterError, one_line
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
+
+
+# No displacement (angstrom), force (eV/angstrom) or energy (eV) reaches this.
+_LARGEST = 1e12
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,19 +79,19 @@ def read_dataset(
             dataset.get("forces"),
             dataset.get("supercell_energies"),
         )
-    displacements, forces, energies = arrays
-    if forces is None:
+    if arrays[1] is None:
         return None
-    _check_numbers(displacements, forces, energies, where)
-    shape = (len(forces), len(supercell), 3)
-    return Dataset(
-        supercell,
-        _checked(displacements, shape, f"{where}: displacements"),
-        _checked(forces, shape, f"{where}: forces"),
-        None
-        if energies is None
-        else _checked(energies, shape[:1], f"{where}: energies"),
-    )
+    names = ("displacements", "forces", "energies")
+    found = {
+        name: _array(values, f"{where}: {name}")
+        for name, values in zip(names, arrays, strict=True)
+        if values is not None
+    }
+    _check_numbers(found, where)
+    shape = (len(found["forces"]), len(supercell), 3)
+    for name, array in found.items():
+        _check(array, shape[: 1 if name == "energies" else 3], f"{where}: {name}")
+    return Dataset(supercell, **found)
 
 
 def split_dataset(
@@ -180,27 +184,29 @@ def _from_first_atoms(first_atoms: Any, n_atoms: int) -> tuple[Any, Any, Any]:
     )
 
 
-def _check_numbers(displacements: Any, forces: Any, energies: Any, where: str) -> None:
+def _array(values: Any, where: str) -> FloatArray:
+    try:
+        array = np.array(values, dtype="double", order="C")
+    except (TypeError, ValueError) as error:
+        raise DatasetError(
+            f"{where}: not an array of numbers ({one_line(error)})."
+        ) from error
+    if array.ndim == 0:
+        raise DatasetError(f"{where}: {array}; expected an array.")
+    return array
+
+
+def _check_numbers(arrays: Mapping[str, FloatArray], where: str) -> None:
     """Refuse arrays of different numbers of supercells."""
-    found = {
-        name: len(values)
-        for name, values in (
-            ("displacements", displacements),
-            ("forces", forces),
-            ("energies", energies),
-        )
-        if values is not None
-    }
-    if len(set(found.values())) > 1:
+    if len({len(array) for array in arrays.values()}) > 1:
         raise DatasetError(
             f"{where}: "
-            + ", ".join(f"{name} of {n} supercells" for name, n in found.items())
+            + ", ".join(f"{name} of {len(a)} supercells" for name, a in arrays.items())
             + ". Leave out the supercells that were not computed."
         )
 
 
-def _checked(values: Any, shape: tuple[int, ...], where: str) -> Any:
-    array = np.array(values, dtype="double", order="C")
+def _check(array: FloatArray, shape: tuple[int, ...], where: str) -> None:
     if array.shape != shape:
         raise DatasetError(
             f"{where}: shape = {array.shape}; expected {shape}. "
@@ -212,4 +218,9 @@ def _checked(values: Any, shape: tuple[int, ...], where: str) -> Any:
             f"{where}: snapshot {int(np.argmin(finite)) + 1} holds a number that is "
             "not finite. Compute it again or leave it out."
         )
-    return array
+    largest = np.abs(array).reshape(len(array), -1).max(axis=1, initial=0.0)
+    if largest.max(initial=0.0) > _LARGEST:
+        raise DatasetError(
+            f"{where}: snapshot {int(largest.argmax()) + 1} holds {largest.max():.3g}, "
+            "which cannot be. Compute it again or leave it out."
+        )
