@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from phono3py_mlp_plugin.errors import SolverError
+from phono3py_mlp_plugin.reference import nacl_dataset
 from phono3py_mlp_plugin.solvers.symfc import SymfcOptions, solve
 from problems import force_constants_problem, load
 
