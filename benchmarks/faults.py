@@ -281,17 +281,18 @@ def main() -> None:
     """Run the parts named, or all, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parts = ("kill", "signals", "fuzz")
-    parser.add_argument("parts", nargs="*", choices=[*parts, []], default=list(parts))
+    parser.add_argument("parts", nargs="*", metavar="|".join(parts))
     parser.add_argument("--number", type=int, help="of kills, or of damaged files")
     args = parser.parse_args()
+    wanted = args.parts or parts
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        if "kill" in args.parts:
+        if "kill" in wanted:
             results["kill"] = killed_runs(args.number or 200, work)
-        if "signals" in args.parts:
+        if "signals" in wanted:
             results["signals"] = interrupted_runs(work)
-        if "fuzz" in args.parts:
+        if "fuzz" in wanted:
             results["fuzz"] = fuzz(args.number or 10_000, work)
     results["date"] = datetime.date.today().isoformat()
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")

@@ -133,3 +133,49 @@ def test_name_offered_twice_names_both_packages(install, tmp_path):
         "ERROR: 'symfc' is offered by both phono3py-mlp-plugin"
     )
     assert "phono3py-mlp-rival 1.2: uninstall one." in done.stderr
+
+
+@pytest.fixture(scope="module")
+def unruly(install):
+    return install("unruly")
+
+
+UNRULY = ["phono3py-load", "phono3py_params.yaml", "-d", "--force-calculator", "unruly"]
+WAYS = [
+    ("shape", "has shape"),
+    ("nan", "holds numbers that are not finite"),
+    ("raise", "'unruly' failed: 'inside'"),
+    ("exit", "'unruly' failed: I have seen enough"),
+    ("lines", "'unruly' failed: one line and another and a third"),
+]
+
+
+@pytest.mark.parametrize("kind", ["calculator", "solver"])
+@pytest.mark.parametrize(("way", "message"), WAYS)
+def test_unruly_plugin_is_named_and_makes_no_file(
+    unruly, tmp_path, nacl_params, kind, way, message
+):
+    (tmp_path / "phono3py_params.yaml").write_bytes(Path(nacl_params).read_bytes())
+    if kind == "calculator":
+        options = ["--force-calculator-options", f"way = {way}"]
+    else:
+        options = ["--fc-calculator", "unruly", "--fc-calc-opt", f"way = {way}"]
+    done = command([*UNRULY, *options], tmp_path, unruly)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("ERROR: ")
+    assert message in line
+    assert "unruly" in line
+    assert not list(tmp_path.glob("*.hdf5"))
+
+
+def test_plugin_may_talk_and_hold_what_cannot_be_copied(unruly, tmp_path, nacl_params):
+    (tmp_path / "phono3py_params.yaml").write_bytes(Path(nacl_params).read_bytes())
+    options = ["--force-calculator-options", "way = talk"]
+    done = command([*UNRULY, *options], tmp_path, unruly)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("working") >= 200_000
+    assert sorted(path.name for path in tmp_path.glob("*.hdf5")) == [
+        "fc2.hdf5",
+        "fc3.hdf5",
+    ]
