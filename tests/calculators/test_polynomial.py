@@ -190,3 +190,59 @@ def test_forces_alone_train_a_potential(data):
     error = found.potential.evaluate(cells).forces - data.forces[15:]
     typical = np.sqrt(np.mean(data.forces**2))
     assert np.sqrt(np.mean(error**2)) < 0.05 * typical
+
+
+def forces(result, data):
+    return result.potential.evaluate(data.supercells()).forces
+
+
+def energies(result, data):
+    return result.potential.evaluate(data.supercells()).energies
+
+
+def test_distances_keep_the_radial_functions_that_pypolymlp_keeps(data):
+    pytest.importorskip("pypolymlp")
+    text = f"{SMALL}, reg_alpha_params = -3 -3 1, distance = Na-Cl 2.0 Na-Na 4.0"
+    ours, theirs = (
+        trained(data, f"{text}, engine = {engine}")
+        for engine in ("native", "pypolymlp")
+    )
+    assert ours.n_features == theirs.n_features < trained(data).n_features
+    # The same least squares by other arithmetic, condition number 1e10.
+    difference = forces(ours, data) - forces(theirs, data)
+    assert np.abs(difference).max() < 1e-6
+
+
+def test_without_energies_is_the_same_as_told_to_leave_them_out(data):
+    bare = Dataset(data.supercell, data.displacements, data.forces)
+    one = trained(bare, f"{SMALL}, reg_alpha_params = -2 -2 1")
+    other = trained(data, f"{SMALL}, reg_alpha_params = -2 -2 1, include_energy = no")
+    assert np.array_equal(forces(one, data), forces(other, data))
+
+
+def test_energies_alone_can_train(data):
+    _, many = nacl_dataset(120, repeats=1)
+    result = trained(many, f"{SMALL}, include_force = no", n=100)
+    error = energies(result, many) - many.energies
+    assert np.sqrt((error[100:] ** 2).mean()) < 0.1 * many.energies[100:].std()
+
+
+def rms(values):
+    return float(np.sqrt((values**2).mean()))
+
+
+@pytest.mark.parametrize("name", ["energy", "force"])
+def test_weight_draws_the_fit_to_its_side(data, name):
+    def error(text):
+        result = trained(data, f"{SMALL}, reg_alpha_params = 0 0 1{text}")
+        training = data.select(range(15))
+        if name == "energy":
+            return rms(energies(result, training) - training.energies)
+        return rms(forces(result, training) - training.forces)
+
+    assert error(f", {name}_weight = 100") < 0.8 * error("")
+
+
+def test_pypolymlp_takes_no_weights():
+    with pytest.raises(ParameterError, match="pypolymlp has no such parameter"):
+        request_calculator("pypolymlp", "engine = pypolymlp, energy_weight = 2")
