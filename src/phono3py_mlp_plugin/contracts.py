@@ -6,10 +6,10 @@ Units: angstrom, eV, eV/angstrom, eV/angstrom^3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,6 +160,63 @@ class TrainedPotential:
 
 
 @dataclass(frozen=True)
+class Ensemble:
+    """How many potentials are drawn about a fit, and how.
+
+    Attributes
+    ----------
+    members : int
+    method : str
+        "jackknife": over supercells left out; "posterior": of the regression with the
+        noise of supercells left out.
+    seed : int
+    """
+
+    members: int = 16
+    method: Literal["jackknife", "posterior"] = "jackknife"
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class NestedFit:
+    """A potential trained on the first supercells, and how sure it is.
+
+    Attributes
+    ----------
+    size : int
+        Number of training supercells.
+    trained : TrainedPotential
+    members : sequence of Potential
+        Drawn about it: their scatter is that of the choice of supercells.
+    alternatives : sequence of Potential
+        With neighbouring penalties.
+    left_out : float
+        Root mean square error of forces (eV/angstrom) on supercells left out.
+    """
+
+    size: int
+    trained: TrainedPotential
+    members: Sequence[Potential]
+    alternatives: Sequence[Potential]
+    left_out: float
+
+
+class TrainNested(Protocol):
+    """Train on the first n supercells, for ascending n, in one pass."""
+
+    def __call__(
+        self,
+        training: Dataset,
+        test: Dataset,
+        sizes: Sequence[int],
+        options: Any,
+        ensemble: Ensemble,
+        progress: Progress,
+    ) -> Iterator[NestedFit]:
+        """Yield the fit of each size."""
+
+
+@dataclass(frozen=True)
 class NoOptions:
     """The options of a plugin that has none."""
 
@@ -190,6 +247,10 @@ class ForceCalculator:
         One line for ``phono3py-mlp plugins``.
     load : callable
         ``load(path, options) -> Potential``; ``path`` is None where no file is used.
+    train_nested : callable or None
+        ``train_nested(training, test, sizes, options, ensemble, progress)`` yields a
+        `NestedFit` for each size: what ``phono3py-mlp converge`` and ``--uncertainty``
+        need.
     forecast : callable or None
         ``forecast(training, test, options) -> lines`` for the user, before any work:
         what the training will take. Raises `ResourceError` where memory would not
@@ -212,6 +273,7 @@ class ForceCalculator:
     summary: str
     load: Callable[[Path | None, Any], Potential]
     train: Train | None = None
+    train_nested: TrainNested | None = None
     forecast: Callable[[Dataset, Dataset, Any], Sequence[str]] | None = None
     options: type = NoOptions
     file_names: tuple[str, ...] = ()
@@ -277,6 +339,10 @@ class ForceConstantsSolver:
         ``solve(problem) -> {2: fc2, 3: fc3}`` with fc2 in eV/angstrom^2, shape
         ``(N or N_p, N, 3, 3)``, and fc3 in eV/angstrom^3, shape
         ``(N or N_p, N, N, 3, 3, 3)``.
+    solve_many : callable or None
+        ``solve_many(problem, force_sets)`` yields what ``solve`` returns for each of
+        some sets of forces at the same displacements, shape ``(k, n, N, 3)``; where
+        forces enter linearly, most of the work is done once.
     orders : tuple of int
         Orders it can solve for.
     options, obstacle, citation
@@ -286,6 +352,9 @@ class ForceConstantsSolver:
     name: str
     summary: str
     solve: Callable[[ForceConstantsProblem], ForceConstants]
+    solve_many: (
+        Callable[[ForceConstantsProblem, FloatArray], Iterator[ForceConstants]] | None
+    ) = None
     orders: tuple[int, ...] = (2, 3)
     options: type = NoOptions
     obstacle: Callable[[], str | None] = always_usable

@@ -12,7 +12,7 @@ import functools
 import importlib
 import importlib.metadata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -21,6 +21,7 @@ import pluggy
 from phono3py_mlp_plugin import hookspecs
 from phono3py_mlp_plugin.contracts import (
     Evaluation,
+    FloatArray,
     ForceCalculator,
     ForceConstants,
     ForceConstantsProblem,
@@ -241,14 +242,52 @@ def solve(
         The solver cannot give the orders wanted, raised, or returned wrong shapes or
         numbers that are not finite.
     """
+    _check_orders(solver, problem)
+    with blame(f"force-constants solver {solver.name!r} failed"):
+        result = solver.solve(problem)
+    return _checked_orders(solver, problem, result)
+
+
+def solve_many(
+    solver: ForceConstantsSolver, problem: ForceConstantsProblem, force_sets: FloatArray
+) -> Iterator[ForceConstants]:
+    """Ask a solver for force constants of many sets of forces; one by one if it must.
+
+    Parameters
+    ----------
+    solver : ForceConstantsSolver
+    problem : ForceConstantsProblem
+        Its own forces are not used.
+    force_sets : ndarray
+        In eV/angstrom, shape ``(k, n, N, 3)``.
+
+    Raises
+    ------
+    PluginFailed
+        As `solve`.
+    """
+    if solver.solve_many is None:
+        for forces in force_sets:
+            yield solve(solver, replace(problem, forces=forces))
+        return
+    _check_orders(solver, problem)
+    with blame(f"force-constants solver {solver.name!r} failed"):
+        for result in solver.solve_many(problem, force_sets):
+            yield _checked_orders(solver, problem, result)
+
+
+def _check_orders(solver: ForceConstantsSolver, problem: ForceConstantsProblem) -> None:
     missing = set(problem.orders) - set(solver.orders)
     if missing:
         raise PluginFailed(
             f"force-constants solver {solver.name!r} gives orders "
             f"{', '.join(map(str, solver.orders))}; order {min(missing)} is needed."
         )
-    with blame(f"force-constants solver {solver.name!r} failed"):
-        result = solver.solve(problem)
+
+
+def _checked_orders(
+    solver: ForceConstantsSolver, problem: ForceConstantsProblem, result: Any
+) -> ForceConstants:
     if not isinstance(result, Mapping) or set(problem.orders) - set(result):
         raise PluginFailed(
             f"force-constants solver {solver.name!r} must return a dict with the "

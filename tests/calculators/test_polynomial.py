@@ -5,7 +5,7 @@ import pytest
 from phonopy.structure.atoms import PhonopyAtoms
 
 from phono3py_mlp_plugin.calculators.pypolymlp import PypolymlpOptions
-from phono3py_mlp_plugin.contracts import Dataset, no_progress
+from phono3py_mlp_plugin.contracts import Dataset, Ensemble, no_progress
 from phono3py_mlp_plugin.errors import (
     NotCovered,
     ParameterError,
@@ -246,3 +246,60 @@ def test_weight_draws_the_fit_to_its_side(data, name):
 def test_pypolymlp_takes_no_weights():
     with pytest.raises(ParameterError, match="pypolymlp has no such parameter"):
         request_calculator("pypolymlp", "engine = pypolymlp, energy_weight = 2")
+
+
+ONE = f"{SMALL}, reg_alpha_params = -2 0 3"
+
+
+def nested(data, sizes, ensemble, text=ONE):
+    request = request_calculator("pypolymlp", text)
+    training, test = data.select(range(15)), data.select(range(15, 20))
+    return list(
+        request.calculator.train_nested(
+            training, test, sizes, request.options, ensemble, no_progress
+        )
+    )
+
+
+def test_nested_fits_are_those_of_independent_trainings(data):
+    fits = nested(data, (6, 10, 15), Ensemble(members=2))
+    assert [fit.size for fit in fits] == [6, 10, 15]
+    for fit in fits:
+        alone = trained(data.select([*range(fit.size), *range(15, 20)]), ONE, fit.size)
+        assert fit.trained.alpha == alone.alpha
+        difference = forces(fit.trained, data) - forces(alone, data)
+        # Sums over blocks of other sizes, at condition numbers of 1e10.
+        assert np.abs(difference).max() < 1e-8
+
+
+def test_members_scatter_as_the_jackknife_by_refits_says(data):
+    # Refits scale columns anew, which a small penalty hardly feels.
+    text = f"{SMALL}, reg_alpha_params = -6 -6 1"
+    (fit,) = nested(data, (15,), Ensemble(members=300), text)
+    cells = data.select(range(15, 20)).supercells()
+
+    def f(potential):
+        return potential.evaluate(cells).forces.ravel()
+
+    drawn = np.array([f(member) for member in fit.members])
+    found = np.sqrt(((drawn - f(fit.trained.potential)) ** 2).mean())
+    refits = []
+    for s in range(15):
+        rest = data.select([i for i in range(20) if i != s])
+        refits.append(f(trained(rest, text, 14).potential))
+    scatter = np.array(refits) - np.mean(refits, axis=0)
+    expected = np.sqrt((14 / 15 * (scatter**2).sum(axis=0)).mean())
+    # 300 draws: 4 %.
+    assert found == pytest.approx(expected, rel=0.15)
+
+
+def test_members_by_posterior_and_alternatives(data):
+    (fit,) = nested(data, (10,), Ensemble(members=3, method="posterior"))
+    assert len(fit.members) == 3
+    assert len(fit.alternatives) == 2
+    assert 0 < fit.left_out < 0.1
+
+
+def test_pypolymlp_gives_no_error_bars(data):
+    with pytest.raises(ParameterError, match="gives no error bars"):
+        nested(data, (10,), Ensemble(), f"{ONE}, engine = pypolymlp")

@@ -7,7 +7,7 @@ import pytest
 
 from phono3py_mlp_plugin.errors import SolverError
 from phono3py_mlp_plugin.reference import nacl_dataset
-from phono3py_mlp_plugin.solvers.symfc import SymfcOptions, solve
+from phono3py_mlp_plugin.solvers.symfc import SymfcOptions, solve, solve_many
 from problems import force_constants_problem, load
 
 SI_RANDOM = "phono3py_params-Si111-rd.yaml.xz"
@@ -101,3 +101,39 @@ def test_supercell_that_leaves_nothing_free_is_refused():
     ph3.dataset = {"displacements": data.displacements, "forces": data.forces}
     with pytest.raises(SolverError, match="8 atoms leaves no force constant free"):
         ph3.produce_fc3(fc_calculator="symfc")
+
+
+@pytest.mark.parametrize(
+    ("name", "cutoff", "is_compact_fc", "orders"),
+    [
+        (NACL, {3: 4.5}, True, (2, 3)),
+        (NACL, {3: 3.0}, False, (2, 3)),
+        (SI_RANDOM, {}, True, (2,)),
+    ],
+)
+def test_many_sets_of_forces_are_solved_as_one_by_one(
+    host_source, name, cutoff, is_compact_fc, orders
+):
+    problem = of_symfc(
+        load(host_source, name),
+        cutoff=cutoff,
+        is_compact_fc=is_compact_fc,
+        orders=orders,
+    )
+    rng = np.random.default_rng(0)
+    noise = rng.normal(scale=1e-3, size=problem.forces.shape)
+    sets = np.array([problem.forces, problem.forces + noise])
+    for forces, found in zip(sets, solve_many(problem, sets), strict=True):
+        expected = solve(replace(problem, forces=forces))
+        for order in orders:
+            # The same normal equations summed in another order.
+            scale = np.abs(expected[order]).max()
+            assert np.abs(found[order] - expected[order]).max() < 1e-9 * scale
+            assert found[order].shape == problem.shape(order)
+
+
+def test_singular_normal_equations_are_refused(host_source):
+    """An fc3 of eight atoms of silicon has a part that gives no forces."""
+    problem = of_symfc(load(host_source, SI_RANDOM))
+    with pytest.raises(SolverError, match="do not determine the force constants"):
+        list(solve_many(problem, problem.forces[None]))

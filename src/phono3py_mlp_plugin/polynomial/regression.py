@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -187,6 +188,93 @@ def ridge_paths(
         RidgePath(np.array(alphas), fitted[k], training_errors[k], test_errors[k])
         for k in range(len(sizes))
     ]
+
+
+@dataclass(frozen=True, eq=False)
+class NestedPath:
+    """The fits of all penalties to the first supercells, and what is about the best.
+
+    Attributes
+    ----------
+    size : int
+        Number of supercells.
+    path : RidgePath
+    best : int
+        Place of the best penalty in the path.
+    left_out : LeaveOneOut
+        Of the best penalty, with changes.
+    alternatives : ndarray
+        Coefficients with a tenth of the best penalty and with ten times of it, shape
+        ``(m, n_features)``; those that fail are left out.
+    draws : ndarray
+        What ``draw`` made of it, shape ``(k, n_features)``.
+    """
+
+    size: int
+    path: RidgePath
+    best: int
+    left_out: LeaveOneOut
+    alternatives: FloatArray
+    draws: FloatArray
+
+
+Draw = Callable[[FloatArray, LeaveOneOut, Callable[[int, int], FloatArray]], FloatArray]
+"""``draw(coefficients, left_out, posterior)``, with ``posterior(size, seed)``."""
+
+
+def nested_paths(
+    design: DesignMatrix,
+    targets: Targets,
+    alphas: Sequence[float],
+    test_design: DesignMatrix,
+    test_targets: Targets,
+    sizes: Sequence[int],
+    draw: Draw,
+    advance: Advance = lambda _done: None,
+) -> Iterator[NestedPath]:
+    """Yield what `ridge_paths` gives, with errors of the best fit, for each size.
+
+    Parameters
+    ----------
+    design, targets, alphas, test_design, test_targets, advance
+        As in `ridge_paths`.
+    sizes : sequence of int
+        Ascending.
+    draw : callable
+        Draws coefficients about the best fit.
+
+    Raises
+    ------
+    PotentialError
+        A feature is not finite, or all penalties failed.
+    """
+    primal = smaller_form(design.n_features, targets.n_rows)
+    forms = _accumulate(design, targets, sizes, primal, advance)
+    for n, form in zip(sizes, forms, strict=True):
+        solved = [form.solve(alpha) for alpha in alphas]
+        missing = np.full(design.n_features, np.nan), np.nan
+        coefficients, errors = zip(*(s or missing for s in solved), strict=True)
+        fitted = np.array(coefficients)
+        lowest = targets.lowest_energy(n)
+        (tested,) = _test_errors(
+            fitted[None], [lowest], test_design, test_targets, lambda _done: None
+        )
+        path = RidgePath(np.array(alphas), fitted, np.array(errors), tested)
+        best = path.best
+        alpha = alphas[best]
+        alternatives = []
+        for other in (alpha / 10, alpha * 10):
+            known = np.flatnonzero(np.isclose(alphas, other, rtol=1e-6))
+            found = solved[known[0]] if len(known) else form.solve(other)
+            if found is not None:
+                alternatives.append(found[0])
+        if isinstance(form, Primal):
+            left_out = form.leave_one_out(alpha, design, changes=True)
+        else:
+            left_out = form.leave_one_out(alpha, changes=True)
+        posterior = partial(form.samples, alpha, left_out.noise)
+        draws = draw(fitted[best], left_out, posterior)
+        yield NestedPath(n, path, best, left_out, np.array(alternatives), draws)
 
 
 def smaller_form(n_features: int, n_rows: int) -> Callable[[int], bool]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import linalg
 
 from phono3py_mlp_plugin.contracts import (
     ForceConstants,
@@ -15,9 +16,14 @@ from phono3py_mlp_plugin.contracts import (
 )
 from phono3py_mlp_plugin.errors import SolverError
 from phono3py_mlp_plugin.hookspecs import hookimpl
+from phono3py_mlp_plugin.solvers.normal_equations import normal_equations
 
 if TYPE_CHECKING:
     from phono3py_mlp_plugin.contracts import FloatArray
+
+
+# Diagonal of the factor of the scaled normal matrix below which it is singular.
+_LEAST_PIVOT = 1e-7
 
 
 @dataclass(frozen=True)
@@ -39,15 +45,7 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
     """
     symfc = _prepare(problem)
     orders = list(problem.orders)
-    try:
-        symfc.compute_basis_set(orders=orders)
-    except AssertionError as error:
-        # Bare, where an order has no basis: e.g. fc3 of eight atoms of rock salt.
-        raise SolverError(
-            "symfc: symmetry and cutoff leave no force constants of orders "
-            f"{', '.join(map(str, orders))} in the supercell of "
-            f"{len(problem.supercell)} atoms. Take a larger supercell or cutoff."
-        ) from error
+    _compute_basis(symfc, problem)
     check_number_of_equations(symfc.basis_set, problem.forces, problem.orders)
     # symfc lays compact arrays out by its own primitive cell, which is smaller than
     # the host's where the latter was chosen so: only the full array fits then.
@@ -62,6 +60,61 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
     return found
 
 
+def solve_many(
+    problem: ForceConstantsProblem, force_sets: FloatArray
+) -> Iterator[ForceConstants]:
+    """Yield force constants of many sets of forces at the same displacements.
+
+    What `solve` returns for each, by one normal matrix in symfc's basis.
+
+    Parameters
+    ----------
+    problem : ForceConstantsProblem
+        Its own forces are not used.
+    force_sets : ndarray
+        In eV/angstrom, shape ``(k, n, N, 3)``.
+
+    Raises
+    ------
+    SolverError
+        The displacements do not determine the force constants.
+    """
+    symfc = _prepare(problem)
+    _compute_basis(symfc, problem)
+    basis = {order: symfc.basis_set[order] for order in problem.orders}
+    check_number_of_equations(basis, force_sets[0], problem.orders)
+    matrix, right = normal_equations(
+        basis, symfc.p2s_map, problem.displacements, force_sets
+    )
+    # fc3 multiplies squares of small displacements: without scales its columns are
+    # thousands of times smaller than those of fc2.
+    scales = 1 / np.sqrt(np.diag(matrix))
+    matrix *= scales[:, None] * scales
+    try:
+        factor = linalg.cho_factor(matrix, overwrite_a=True, check_finite=False)
+    except linalg.LinAlgError as error:
+        raise _undetermined() from error
+    if np.diag(factor[0]).min() < _LEAST_PIVOT:
+        raise _undetermined()
+    coefficients = scales[:, None] * linalg.cho_solve(factor, scales[:, None] * right)
+    is_compact = np.array_equal(symfc.p2s_map, problem.primitive.p2s_map)
+    for column in coefficients.T:
+        found, begin = {}, 0
+        for order, part in basis.items():
+            n = part.blocked_basis_set.shape[1]
+            reduced = part.blocked_basis_set @ column[begin : begin + n]
+            begin += n
+            if problem.is_compact_fc and is_compact:
+                values = part.compact_compression_matrix @ reduced
+            else:
+                values = part.compression_matrix @ reduced
+            fc = values.reshape(-1, *problem.shape(order)[1:])
+            if problem.is_compact_fc and not is_compact:
+                fc = fc[problem.primitive.p2s_map]
+            found[order] = np.ascontiguousarray(fc)
+        yield found
+
+
 @hookimpl
 def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
     """Offer symfc."""
@@ -69,8 +122,16 @@ def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
         name="symfc",
         summary="least squares in symfc's symmetry-adapted basis",
         solve=solve,
+        solve_many=solve_many,
         options=SymfcOptions,
         citation="A. Seko and A. Togo, Phys. Rev. B 110, 214302 (2024)",
+    )
+
+
+def _undetermined() -> SolverError:
+    return SolverError(
+        "symfc: the displacements do not determine the force constants. Add "
+        "supercells with random displacements, set a cutoff or take a larger supercell."
     )
 
 
@@ -95,6 +156,18 @@ def _prepare(problem: ForceConstantsProblem) -> Any:
     symfc.displacements = problem.displacements
     symfc.forces = problem.forces
     return symfc
+
+
+def _compute_basis(symfc: Any, problem: ForceConstantsProblem) -> None:
+    try:
+        symfc.compute_basis_set(orders=list(problem.orders))
+    except AssertionError as error:
+        # Bare, where an order has no basis: e.g. fc3 of eight atoms of rock salt.
+        raise SolverError(
+            "symfc: symmetry and cutoff leave no force constants of orders "
+            f"{', '.join(map(str, problem.orders))} in the supercell of "
+            f"{len(problem.supercell)} atoms. Take a larger supercell or cutoff."
+        ) from error
 
 
 def check_number_of_equations(

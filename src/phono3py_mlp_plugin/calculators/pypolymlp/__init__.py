@@ -7,18 +7,25 @@ cover and for comparison.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from phono3py_mlp_plugin.calculators.pypolymlp.options import PypolymlpOptions
 from phono3py_mlp_plugin.contracts import (
     Dataset,
+    Ensemble,
     ForceCalculator,
+    NestedFit,
     Potential,
     Progress,
     TrainedPotential,
 )
-from phono3py_mlp_plugin.errors import NotCovered, PotentialError, one_line
+from phono3py_mlp_plugin.errors import (
+    NotCovered,
+    ParameterError,
+    PotentialError,
+    one_line,
+)
 from phono3py_mlp_plugin.files import UNREADABLE, open_text
 from phono3py_mlp_plugin.hookspecs import hookimpl
 
@@ -61,6 +68,32 @@ def train(
     return native.train(training, test, options, progress)
 
 
+def train_nested(
+    training: Dataset,
+    test: Dataset,
+    sizes: Sequence[int],
+    options: PypolymlpOptions,
+    ensemble: Ensemble,
+    progress: Progress,
+) -> Iterator[NestedFit]:
+    """Yield fits to the first supercells, with their ensembles; one pass over features.
+
+    Raises
+    ------
+    ParameterError
+        ``engine = pypolymlp``, which has no errors of supercells left out.
+    PotentialError, ResourceError
+        As `train`.
+    """
+    from phono3py_mlp_plugin.calculators.pypolymlp import native
+
+    if options.engine == "pypolymlp":
+        raise ParameterError(
+            "engine = pypolymlp gives no error bars. Leave it out: engine = native."
+        )
+    yield from native.train_nested(training, test, sizes, options, ensemble, progress)
+
+
 def load(path: Path | None, options: PypolymlpOptions) -> Potential:
     """Read a potential file, compressed or not.
 
@@ -101,6 +134,7 @@ def phono3py_mlp_force_calculators() -> Iterable[ForceCalculator]:
         summary="polynomial machine-learning potentials, trained on the dataset",
         load=load,
         train=train,
+        train_nested=train_nested,
         forecast=forecast,
         options=PypolymlpOptions,
         file_names=("polymlp.yaml", "phonopy.pmlp", "phono3py.pmlp"),

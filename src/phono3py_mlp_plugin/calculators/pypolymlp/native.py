@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,9 @@ from phono3py_mlp_plugin.calculators.pypolymlp import library
 from phono3py_mlp_plugin.calculators.pypolymlp.options import PypolymlpOptions
 from phono3py_mlp_plugin.contracts import (
     Dataset,
+    Ensemble,
     FloatArray,
+    NestedFit,
     Progress,
     RidgePenalty,
     TrainedPotential,
@@ -21,6 +23,7 @@ from phono3py_mlp_plugin.polynomial.features import Features, SupercellFeatures
 from phono3py_mlp_plugin.polynomial.file import parse_potential
 from phono3py_mlp_plugin.polynomial.forecast import Forecast
 from phono3py_mlp_plugin.polynomial.forecast import forecast as forecast_training
+from phono3py_mlp_plugin.polynomial.forms import LeaveOneOut
 from phono3py_mlp_plugin.polynomial.invariants import Invariants, invariants
 from phono3py_mlp_plugin.polynomial.parameters import (
     ModelParameters,
@@ -31,10 +34,16 @@ from phono3py_mlp_plugin.polynomial.potential import (
     PenaltyFit,
     PolynomialPotential,
 )
-from phono3py_mlp_plugin.polynomial.regression import Regression, ridge_paths
+from phono3py_mlp_plugin.polynomial.regression import (
+    Regression,
+    RidgePath,
+    nested_paths,
+    ridge_paths,
+)
 from phono3py_mlp_plugin.polynomial.resources import available_memory
 from phono3py_mlp_plugin.polynomial.rows import Targets, targets_of
 from phono3py_mlp_plugin.polynomial.structure import structures_of
+from phono3py_mlp_plugin.uncertainty import multiplier_jackknife
 
 # The order up to which this package defines invariants itself.
 _OWN_ORDER = 3
@@ -90,18 +99,15 @@ def train(
         The memory would not suffice.
     """
     primal = _forecast(training, options).form == "primal"
-    parameters = model_parameters(training, options)
-    definition = define(parameters, invariants_table)
+    definition = define(model_parameters(training, options), invariants_table)
     features = Features(definition)
     design, targets = regression_problem(features, training, options)
     test_design, test_targets = regression_problem(features, test, options)
-    first, last, number = options.reg_alpha_params
-    alphas = 10.0 ** np.linspace(first, last, number)
     with progress("Training", len(training) + len(test)) as advance:
         (path,) = ridge_paths(
             design,
             targets,
-            alphas.tolist(),
+            _alphas(options),
             test_design,
             test_targets,
             primal=lambda _n: primal,
@@ -133,9 +139,86 @@ def train(
         potential=potential,
         n_features=definition.n_features,
         alpha=alpha,
-        penalties=tuple(
-            RidgePenalty(fit.alpha, fit.rmse_training, fit.rmse_test) for fit in fits
-        ),
+        penalties=_penalties(path),
+    )
+
+
+def train_nested(
+    training: Dataset,
+    test: Dataset,
+    sizes: Sequence[int],
+    options: PypolymlpOptions,
+    ensemble: Ensemble,
+    progress: Progress,
+) -> Iterator[NestedFit]:
+    """Yield fits to the first supercells for ascending sizes, with their ensembles.
+
+    Raises
+    ------
+    PotentialError, ResourceError
+        As `train`.
+    """
+    _forecast(training, options)
+    definition = define(model_parameters(training, options), invariants_table)
+    features = Features(definition)
+    design, targets = regression_problem(features, training, options)
+    test_design, test_targets = regression_problem(features, test, options)
+
+    def draw(
+        coefficients: FloatArray,
+        left_out: LeaveOneOut,
+        posterior: Callable[[int, int], FloatArray],
+    ) -> FloatArray:
+        if ensemble.method == "posterior":
+            return posterior(ensemble.members, ensemble.seed)
+        assert left_out.changes is not None
+        changes = multiplier_jackknife(
+            left_out.changes, ensemble.members, ensemble.seed
+        )
+        return coefficients + changes
+
+    with progress("Training", max(sizes)) as advance:
+        for found in nested_paths(
+            design,
+            targets,
+            _alphas(options),
+            test_design,
+            test_targets,
+            sizes,
+            draw,
+            advance,
+        ):
+            path, best = found.path, found.best
+            potential = PolynomialPotential(definition, path.coefficients[best])
+            yield NestedFit(
+                size=found.size,
+                trained=TrainedPotential(
+                    potential=potential,
+                    n_features=definition.n_features,
+                    alpha=float(path.alphas[best]),
+                    penalties=_penalties(path),
+                ),
+                members=[PolynomialPotential(definition, c) for c in found.draws],
+                alternatives=[
+                    PolynomialPotential(definition, c) for c in found.alternatives
+                ],
+                left_out=float(np.sqrt((found.left_out.forces**2).mean())),
+            )
+
+
+def _alphas(options: PypolymlpOptions) -> list[float]:
+    first, last, number = options.reg_alpha_params
+    return [float(alpha) for alpha in 10.0 ** np.linspace(first, last, number)]
+
+
+def _penalties(path: RidgePath) -> tuple[RidgePenalty, ...]:
+    return tuple(
+        RidgePenalty(float(alpha), None, None)
+        if np.isnan(tested)
+        else RidgePenalty(float(alpha), float(trained), float(tested))
+        for alpha, trained, tested in zip(
+            path.alphas, path.rmse_training, path.rmse_test, strict=True
+        )
     )
 
 
