@@ -1,5 +1,6 @@
 """Runs that are stopped, meet another run, or find the disk full."""
 
+import os
 import resource
 import shutil
 import signal
@@ -15,6 +16,7 @@ from conftest import SCRIPTS, TIMEOUT
 from phono3py_mlp_plugin.contracts import Evaluation
 from phono3py_mlp_plugin.errors import FolderInUse, PluginFailed
 from phono3py_mlp_plugin.files import FolderLock, PartialEvaluations, sweep
+from phono3py_mlp_plugin.files.atomic import lives
 from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
 from phono3py_mlp_plugin.workflow import evaluate
 from phono3py_mlp_plugin.workflow import evaluate as evaluate_module
@@ -194,6 +196,14 @@ def test_unfinished_files_of_dead_processes_are_swept(tmp_path):
     (tmp_path / ".phono3py-mlp-1-x").mkdir()
     sweep(tmp_path)
     assert names(tmp_path) == [".phono3py-mlp-1-x"]
+
+
+def test_process_that_nobody_waited_for_does_not_live():
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not lives(process.pid)
+    process.wait()
+    assert lives(os.getpid())
 
 
 class Fragile:
