@@ -170,8 +170,8 @@ STAGES = {
     "reading": ("Python version", (0.0, 0.2, 0.5, 1.0)),
     "training": ("Training on 90 supercells", (0.5, 3.0, 6.0, 9.0, 12.0, 15.0)),
     "evaluation": ("Evaluate forces in", (0.0, 0.3, 0.8)),
-    "force constants": ("Force constants", (0.0, 0.3, 1.0, 2.0)),
-    "conductivity": ("Thermal conductivity calculation", (0.5, 2.0, 5.0)),
+    "force constants": ("Force constants", (0.0, 0.1, 0.2, 0.3)),
+    "conductivity": ("Lattice thermal conductivity", (0.5, 2.0, 5.0)),
 }
 
 
@@ -198,6 +198,8 @@ def interrupted_runs(work: Path) -> dict[str, Any]:
                         path.unlink()
                 process = start(command(*options), folder, work / "log")
                 while line not in (work / "log").read_text():
+                    if process.poll() is not None:
+                        raise RuntimeError(f"there is no line {line!r}")
                     time.sleep(0.01)
                 time.sleep(instant)
                 begin = time.perf_counter()

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from phono3py_mlp_plugin.cli.converge import add_converge
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
 from phono3py_mlp_plugin.cli.doctor import add_doctor
 from phono3py_mlp_plugin.cli.listing import add_plugins
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "phono3py.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for add in (add_import, add_extend, add_plugins, add_doctor):
+    for add in (add_converge, add_import, add_extend, add_plugins, add_doctor):
         add(commands)
     args = parser.parse_args(arguments)
     try:

@@ -9,6 +9,11 @@ from phono3py_mlp_plugin.files.atomic import (
     sweep,
     unfinished_folder,
 )
+from phono3py_mlp_plugin.files.convergence import (
+    CONVERGENCE_FILE,
+    read_convergence,
+    write_convergence,
+)
 from phono3py_mlp_plugin.files.extxyz import Frame, read_extxyz
 from phono3py_mlp_plugin.files.fingerprint import fingerprint
 from phono3py_mlp_plugin.files.force_constants import STAMP, read_stamp
@@ -25,6 +30,7 @@ from phono3py_mlp_plugin.files.potential import (
 )
 
 __all__ = [
+    "CONVERGENCE_FILE",
     "STAMP",
     "UNREADABLE",
     "FolderLock",
@@ -37,6 +43,7 @@ __all__ = [
     "forget_partial_evaluations",
     "open_text",
     "put_in_place",
+    "read_convergence",
     "read_extxyz",
     "read_provenance",
     "read_stamp",
@@ -44,5 +51,6 @@ __all__ = [
     "replacing",
     "sweep",
     "unfinished_folder",
+    "write_convergence",
     "write_potential",
 ]

@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 from phono3py import Phono3py
 from phono3py.interface.phono3py_yaml import Phono3pyYaml
+from phonopy.file_IO import parse_BORN
 from phonopy.interface.calculator import read_crystal_structure
 
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError, one_line
@@ -190,3 +191,28 @@ def read_unitcell(path: Path, dim: Sequence[int], primitive: str) -> Phono3py:
             )
     except (RuntimeError, ValueError) as error:
         raise ParameterError(f"--dim, --pa: {one_line(error)}") from error
+
+
+def add_born(ph3: Phono3py, path: Path, folder: Path) -> Path | None:
+    """Give Born charges of the file BORN where the input file has none, as the host.
+
+    Returns
+    -------
+    Path or None
+        Where they come from.
+
+    Raises
+    ------
+    DatasetError
+        The file BORN cannot be used.
+    """
+    if ph3.nac_params is not None:
+        return path
+    born = folder / "BORN"
+    if not born.is_file():
+        return None
+    try:
+        ph3.nac_params = parse_BORN(ph3.primitive, filename=str(born))
+    except UNREADABLE_INPUT as error:
+        raise DatasetError(f"{born}: {one_line(error)}") from error
+    return born

@@ -1,6 +1,21 @@
 """The steps from a dataset to force constants, as plain functions on plain data."""
 
 from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
+from phono3py_mlp_plugin.workflow.conductivity import (
+    DisplacementOptions,
+    ForceConstantsOf,
+    TransportOptions,
+    thermal_conductivity,
+)
+from phono3py_mlp_plugin.workflow.converge import (
+    Point,
+    Study,
+    Variant,
+    Verdict,
+    converge,
+    judge,
+    with_value,
+)
 from phono3py_mlp_plugin.workflow.dataset import Split, read_dataset, split_dataset
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.join import dataset_of_frames, joined
@@ -29,12 +44,20 @@ from phono3py_mlp_plugin.workflow.train import (
 
 __all__ = [
     "Decision",
+    "DisplacementOptions",
+    "ForceConstantsOf",
+    "Point",
     "Request",
     "SolverRequest",
     "Split",
+    "Study",
     "Training",
+    "TransportOptions",
+    "Variant",
+    "Verdict",
     "check_dataset",
     "check_split",
+    "converge",
     "dataset_of_frames",
     "decide_force_constants",
     "decide_potential",
@@ -42,15 +65,18 @@ __all__ = [
     "evaluate",
     "forecast",
     "joined",
+    "judge",
     "read_dataset",
     "relax_positions",
     "request_calculator",
     "request_solver",
     "root_mean_square_errors",
     "split_dataset",
+    "thermal_conductivity",
     "train",
     "training_fingerprint",
     "training_parameters",
     "unused_parameters",
     "with_memory",
+    "with_value",
 ]

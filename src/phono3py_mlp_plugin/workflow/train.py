@@ -125,7 +125,7 @@ def training_fingerprint(request: Request, dataset: Dataset, split: Split) -> st
         {
             "format": FORMAT_VERSION,
             "calculator": request.calculator.name,
-            "options": _deciding_options(request),
+            "options": deciding_options(request),
             "lattice": cell.cell,
             "positions": cell.scaled_positions,
             "symbols": list(cell.symbols),
@@ -162,7 +162,7 @@ def unused_parameters(request: Request) -> list[str]:
     ]
 
 
-def _deciding_options(request: Request) -> dict[str, Any]:
+def deciding_options(request: Request) -> dict[str, Any]:
     """Return the options that decide what a training yields."""
     return {
         item.name: getattr(request.options, item.name)
@@ -173,7 +173,7 @@ def _deciding_options(request: Request) -> dict[str, Any]:
 
 def _plain_options(request: Request) -> dict[str, Any]:
     """Return these options as YAML knows them: lists for tuples."""
-    return {k: _plain(v) for k, v in _deciding_options(request).items()}
+    return {k: _plain(v) for k, v in deciding_options(request).items()}
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,39 @@
+"""``phono3py_mlp_convergence.json``: finished points, kept one by one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from phono3py_mlp_plugin.files.atomic import UNREADABLE, replacing
+
+CONVERGENCE_FILE = "phono3py_mlp_convergence.json"
+
+_FORMAT_VERSION = 1
+
+
+def read_convergence(path: Path) -> list[dict[str, Any]]:
+    """Return the points of an earlier run; none where the file is not one."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format_version"] != _FORMAT_VERSION:
+            return []
+        return [dict(point) for point in content["points"]]
+    except (*UNREADABLE, ValueError, KeyError, TypeError):
+        return []
+
+
+def write_convergence(
+    path: Path, points: Sequence[Mapping[str, Any]], verdicts: Mapping[str, Any]
+) -> None:
+    """Write points and verdicts; whole or not at all."""
+    content = {
+        "format_version": _FORMAT_VERSION,
+        "units": {"kappa": "W/m-K", "components": "xx yy zz yz xz xy"},
+        "verdicts": dict(verdicts),
+        "points": [dict(point) for point in points],
+    }
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

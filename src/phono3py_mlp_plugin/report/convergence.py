@@ -1,0 +1,84 @@
+"""Kappa against what was varied, with error bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from phono3py_mlp_plugin.workflow import Point
+
+_DIRECTIONS = ("xx", "yy", "zz")
+
+
+def draw_convergence(
+    points: Sequence[Point], path: Path, temperature: float, index: int = 0
+) -> None:
+    """Write a figure of kappa and of force errors against the number of supercells.
+
+    Parameters
+    ----------
+    points : sequence of Point
+    path : Path
+        PNG, PDF or SVG by its suffix.
+    temperature : float
+        In K, for the label.
+    index : int
+        Of the temperature among those of the points.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 6.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    groups = dict.fromkeys((p.label, p.order) for p in points)
+    shift = np.linspace(-0.012, 0.012, max(len(groups), 2))
+    for k, (label, order) in enumerate(groups):
+        some = [p for p in points if (p.label, p.order) == (label, order)]
+        name = ", ".join(x for x in (label, f"order {order}" if order else "") if x)
+        sizes = np.array([p.size for p in some], dtype="double")
+        for c in _distinct(some, index):
+            values = [p.kappa[index][c] for p in some]
+            errors = [
+                p.error_bar(index, c).half_width(v)
+                for p, v in zip(some, values, strict=True)
+            ]
+            direction = "" if len(_distinct(points, index)) == 1 else _DIRECTIONS[c]
+            above.errorbar(
+                sizes * (1 + shift[k]),
+                values,
+                yerr=errors,
+                marker="o",
+                markersize=4,
+                capsize=3,
+                linewidth=1,
+                label=" ".join(x for x in (name, direction) if x) or "dataset",
+            )
+        style = {"color": f"C{k}", "linewidth": 1, "markersize": 4}
+        test = [1000 * p.rmse_test for p in some]
+        out = [1000 * p.left_out for p in some]
+        below.plot(sizes, test, "s-", label="test set" if k == 0 else None, **style)
+        below.plot(sizes, out, "^--", label="left out" if k == 0 else None, **style)
+    above.set_ylabel(f"kappa at {temperature:g} K (W/m-K)")
+    if len(groups) > 1 or len(_distinct(points, index)) > 1:
+        above.legend(fontsize="small", frameon=False)
+    below.legend(fontsize="small", frameon=False)
+    below.set_ylabel("force error (meV/angstrom)")
+    below.set_xlabel("training supercells")
+    below.set_xscale("log")
+    ticks = sorted({p.size for p in points})
+    below.set_xticks(ticks, [str(n) for n in ticks])
+    below.minorticks_off()
+    figure.savefig(path, dpi=150)
+
+
+def _distinct(points: Sequence[Point], index: int) -> list[int]:
+    """Return the directions whose kappa is not that of an earlier one."""
+    values = np.array([p.diagonal(index) for p in points])
+    found: list[int] = []
+    for c in range(3):
+        if not any(np.allclose(values[:, c], values[:, d], rtol=1e-4) for d in found):
+            found.append(c)
+    return found

@@ -1,0 +1,497 @@
+"""Kappa against what it was computed with, each point with its error bar."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phono3py_mlp_plugin.contracts import (
+    Dataset,
+    Ensemble,
+    FloatArray,
+    ForceConstants,
+    NestedFit,
+    Potential,
+    Progress,
+    no_progress,
+)
+from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.files import fingerprint
+from phono3py_mlp_plugin.uncertainty import ErrorBar, LearningCurve, error_bar
+from phono3py_mlp_plugin.workflow.conductivity import (
+    DisplacementOptions,
+    ForceConstantsOf,
+    TransportOptions,
+    thermal_conductivity,
+)
+from phono3py_mlp_plugin.workflow.dataset import read_dataset
+from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
+from phono3py_mlp_plugin.workflow.request import Request, SolverRequest
+from phono3py_mlp_plugin.workflow.train import deciding_options
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to compute kappa; what is varied besides the supercells.
+
+    Attributes
+    ----------
+    label : str
+        "mesh = 9", or nothing.
+    request : Request
+        Force calculator and its parameters.
+    displacements : DisplacementOptions
+    solver : SolverRequest
+    transport : TransportOptions
+    ensemble_transport : TransportOptions
+        What potentials of the ensemble are run with.
+    """
+
+    label: str
+    request: Request
+    displacements: DisplacementOptions
+    solver: SolverRequest
+    transport: TransportOptions
+    ensemble_transport: TransportOptions
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is to be found out.
+
+    Attributes
+    ----------
+    variants : tuple of Variant
+    sizes : tuple of int
+        Numbers of training supercells, ascending.
+    ntest : int
+        Number of test supercells: the last ones of the dataset.
+    orders : int
+        Number of orders of the training supercells: that of the dataset, then random
+        ones.
+    ensemble : Ensemble
+    tolerance : float
+        Relative change of kappa that is accepted.
+    agree : int
+        Number of sizes in a row that must agree.
+    """
+
+    variants: tuple[Variant, ...]
+    sizes: tuple[int, ...]
+    ntest: int
+    orders: int = 1
+    ensemble: Ensemble = field(default_factory=Ensemble)
+    tolerance: float = 0.02
+    agree: int = 2
+
+    def __post_init__(self) -> None:
+        if list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] < 2:
+            raise ParameterError(
+                f"sizes = {' '.join(map(str, self.sizes))}; expected ascending numbers "
+                "of training supercells, from 2."
+            )
+
+
+@dataclass(frozen=True)
+class Point:
+    """Kappa of one variant, order and number of supercells.
+
+    Attributes
+    ----------
+    key : str
+        Fingerprint of all that decides it.
+    label : str
+    order : int
+        0 is that of the dataset.
+    size : int
+    kappa : list
+        In W/m-K, ``[temperature][xx yy zz yz xz xy]``.
+    members, alternatives : list
+        Kappa of the ensemble and with other penalties, ``[k][temperature][component]``.
+    reference : list
+        Kappa of the fit with the transport of the ensemble.
+    rmse_test, left_out : float
+        Errors of forces (eV/angstrom): on the test set, on supercells left out.
+    alpha : float or None
+    n_features : int
+    """
+
+    key: str
+    label: str
+    order: int
+    size: int
+    kappa: list[list[float]]
+    members: list[list[list[float]]]
+    alternatives: list[list[list[float]]]
+    reference: list[list[float]]
+    rmse_test: float
+    left_out: float
+    alpha: float | None
+    n_features: int
+
+    def error_bar(self, temperature: int = 0, component: int = 0) -> ErrorBar:
+        """Return the error bar of a component of kappa at a temperature."""
+        members, alternatives = (
+            np.array(runs, dtype="double").reshape(-1, *np.shape(self.reference))[
+                :, temperature, component
+            ]
+            for runs in (self.members, self.alternatives)
+        )
+        return error_bar(
+            self.reference[temperature][component], members, alternatives, self.size
+        )
+
+    def diagonal(self, temperature: int = 0) -> FloatArray:
+        """Return kappa in the three directions."""
+        return np.array(self.kappa[temperature][:3])
+
+    def largest_error(self) -> float:
+        """Return the largest relative error bar of all directions and temperatures."""
+        return max(
+            self.error_bar(t, c).total for t in range(len(self.kappa)) for c in range(3)
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether kappa is converged with the number of supercells.
+
+    Attributes
+    ----------
+    converged : bool
+    size : int
+        Number of supercells that the verdict is about.
+    change : float or None
+        Largest relative change over the sizes that must agree.
+    error : float
+        Relative error bar.
+    needed : int or None
+        Number of supercells expected to be needed, where not converged.
+    """
+
+    converged: bool
+    size: int
+    change: float | None
+    error: float
+    needed: int | None = None
+
+
+def judge(points: Sequence[Point], tolerance: float, agree: int) -> Verdict:
+    """Return the verdict on points of ascending sizes.
+
+    Converged: the last ``agree`` sizes differ by less than the tolerance in every
+    direction and temperature, and the error bar of the last is smaller than it.
+    """
+    last = points[-1]
+    error = last.largest_error()
+    change = None
+    if len(points) >= agree > 1:
+        some = np.array([np.array(p.kappa)[:, :3] for p in points[-agree:]])
+        change = float((np.abs(some / some[-1] - 1)).max())
+    if change is not None and change < tolerance and error < tolerance:
+        return Verdict(True, last.size, change, error)
+    curve = LearningCurve.fit(
+        [p.size for p in points], [p.largest_error() for p in points]
+    )
+    needed = None if curve is None else max(curve.needed(tolerance), last.size + 1)
+    return Verdict(False, last.size, change, error, needed)
+
+
+def converge(
+    crystal: Phono3py,
+    dataset: Dataset,
+    study: Study,
+    known: Mapping[str, Point],
+    keep: Callable[[Point], None],
+    progress: Progress = no_progress,
+) -> Iterator[Point]:
+    """Yield points, those known already at once.
+
+    Parameters
+    ----------
+    crystal : Phono3py
+        Cells, symmetry and Born charges; its dataset and force constants are replaced.
+    dataset : Dataset
+    study : Study
+    known : mapping
+        Points of an earlier run by key.
+    keep : callable
+        Told each point that is new.
+    progress : Progress
+
+    Raises
+    ------
+    ParameterError
+        The calculator gives no error bars, or there are too few supercells.
+    """
+    pool = _pool(len(dataset), study)
+    training_of = list(dict.fromkeys(id(v.request) for v in study.variants))
+    for request_id in training_of:
+        variants = [v for v in study.variants if id(v.request) == request_id]
+        for order in range(study.orders):
+            rows = (
+                pool if order == 0 else np.random.default_rng(order).permutation(pool)
+            )
+            yield from _converge_order(
+                crystal, dataset, study, variants, order, rows, known, keep, progress
+            )
+
+
+def _converge_order(
+    crystal: Phono3py,
+    dataset: Dataset,
+    study: Study,
+    variants: Sequence[Variant],
+    order: int,
+    rows: NDArray[np.intp],
+    known: Mapping[str, Point],
+    keep: Callable[[Point], None],
+    progress: Progress,
+) -> Iterator[Point]:
+    """Yield the points of one order, size by size, until they agree."""
+    test = np.arange(len(dataset) - study.ntest, len(dataset))
+    keys = {
+        (size, variant.label): _key(crystal, dataset, study, variant, rows[:size], test)
+        for size in study.sizes
+        for variant in variants
+    }
+    missing = [
+        size
+        for size in study.sizes
+        if any(keys[size, variant.label] not in known for variant in variants)
+    ]
+    fits = _fits(dataset, study, variants[0].request, rows, test, missing, progress)
+    done: dict[str, list[Point]] = {variant.label: [] for variant in variants}
+    machines = _Machines(crystal)
+    for size in study.sizes:
+        fit = next(fits) if size in missing else None
+        for variant in variants:
+            point = known.get(keys[size, variant.label])
+            if point is None:
+                assert fit is not None
+                point = _point(
+                    machines,
+                    dataset.select(test),
+                    study,
+                    variant,
+                    fit,
+                    order,
+                    keys[size, variant.label],
+                    progress,
+                )
+                keep(point)
+            done[variant.label].append(point)
+            yield point
+        machines.forget()
+        if all(
+            judge(points, study.tolerance, study.agree).converged
+            for points in done.values()
+        ):
+            return
+
+
+def _fits(
+    dataset: Dataset,
+    study: Study,
+    request: Request,
+    rows: NDArray[np.intp],
+    test: NDArray[np.intp],
+    sizes: Sequence[int],
+    progress: Progress,
+) -> Iterator[NestedFit]:
+    calculator = request.calculator
+    if calculator.train_nested is None:
+        raise ParameterError(
+            f"force calculator {calculator.name!r} gives no error bars: it has no "
+            "nested training. Use pypolymlp."
+        )
+    if not sizes:
+        return iter(())
+    return calculator.train_nested(
+        dataset.select(rows[: max(sizes)]),
+        dataset.select(test),
+        sizes,
+        request.options,
+        study.ensemble,
+        progress,
+    )
+
+
+class _Machines:
+    """Force constants by displacements and solver, each computed once for a fit."""
+
+    def __init__(self, crystal: Phono3py) -> None:
+        self._crystal = crystal
+        self._found: dict[Any, list[ForceConstants]] = {}
+        self._machines: dict[Any, ForceConstantsOf] = {}
+
+    def force_constants(
+        self, variant: Variant, potentials: Sequence[Potential]
+    ) -> list[ForceConstants]:
+        solver = variant.solver
+        key = (variant.displacements, solver.solver.name, tuple(solver.cutoff.items()))
+        if key not in self._machines:
+            self._machines[key] = ForceConstantsOf(
+                self._crystal,
+                variant.displacements,
+                solver,
+                variant.request.calculator.name,
+            )
+        if key not in self._found:
+            self._found[key] = list(self._machines[key].solve(potentials))
+        return self._found[key]
+
+    def kappa(self, fcs: ForceConstants, transport: TransportOptions) -> FloatArray:
+        return thermal_conductivity(self._crystal, fcs, transport)
+
+    def forget(self) -> None:
+        """Forget the force constants of a fit."""
+        self._found.clear()
+
+
+def _point(
+    machines: _Machines,
+    test: Dataset,
+    study: Study,
+    variant: Variant,
+    fit: NestedFit,
+    order: int,
+    key: str,
+    progress: Progress,
+) -> Point:
+    potential = fit.trained.potential
+    potentials = [potential, *fit.members, *fit.alternatives]
+    own, *others = machines.force_constants(variant, potentials)
+    task = f"Kappa of {fit.size} supercells"
+    if variant.label:
+        task += f", {variant.label}"
+    with progress(task, len(potentials)) as advance:
+        kappa = machines.kappa(own, variant.transport)
+        advance(1)
+        reference = kappa
+        if variant.ensemble_transport != variant.transport and others:
+            reference = machines.kappa(own, variant.ensemble_transport)
+        runs = []
+        for fcs in others:
+            runs.append(machines.kappa(fcs, variant.ensemble_transport).tolist())
+            advance(1)
+    name = variant.request.calculator.name
+    rmse = root_mean_square_errors(test, evaluate(name, potential, test.supercells()))
+    n_members = len(fit.members)
+    assert rmse["force"] is not None
+    return Point(
+        key=key,
+        label=variant.label,
+        order=order,
+        size=fit.size,
+        kappa=kappa.tolist(),
+        members=runs[:n_members],
+        alternatives=runs[n_members:],
+        reference=reference.tolist(),
+        rmse_test=rmse["force"],
+        left_out=fit.left_out,
+        alpha=fit.trained.alpha,
+        n_features=fit.trained.n_features,
+    )
+
+
+def _pool(n: int, study: Study) -> NDArray[np.intp]:
+    """Return the snapshots that may train."""
+    if max(study.sizes) + study.ntest > n:
+        raise ParameterError(
+            f"sizes up to {max(study.sizes)} and {study.ntest} for testing; the "
+            f"dataset has {n} supercells. Lower one of them."
+        )
+    return np.arange(n - study.ntest)
+
+
+def _key(
+    crystal: Phono3py,
+    dataset: Dataset,
+    study: Study,
+    variant: Variant,
+    training: NDArray[np.intp],
+    test: NDArray[np.intp],
+) -> str:
+    """Return the fingerprint of all that decides a point."""
+    nac = crystal.nac_params
+    own_fc2 = crystal.phonon_supercell_matrix
+    return fingerprint(
+        {
+            "calculator": variant.request.calculator.name,
+            "options": deciding_options(variant.request),
+            "displacements": variant.displacements,
+            "solver": [variant.solver.solver.name, variant.solver.options],
+            "cutoff": dict(variant.solver.cutoff),
+            "transport": [variant.transport, variant.ensemble_transport],
+            "ensemble": study.ensemble,
+            "lattice": dataset.supercell.cell,
+            "positions": dataset.supercell.scaled_positions,
+            "symbols": list(dataset.supercell.symbols),
+            "primitive": crystal.primitive_matrix,
+            "born": None if nac is None else [nac["born"], nac["dielectric"]],
+            "phonon_supercell": own_fc2,
+            "phonon_forces": None
+            if own_fc2 is None
+            else _arrays(
+                read_dataset(crystal.phonon_dataset, crystal.phonon_supercell)
+            ),
+            "host": importlib.metadata.version("phono3py"),
+            "training": [
+                dataset.displacements[training],
+                dataset.forces[training],
+                None if dataset.energies is None else dataset.energies[training],
+            ],
+            "test": [dataset.displacements[test], dataset.forces[test]],
+        }
+    )
+
+
+def _arrays(dataset: Dataset | None) -> list[FloatArray] | None:
+    return None if dataset is None else [dataset.displacements, dataset.forces]
+
+
+def with_value(variant: Variant, name: str, text: str) -> Variant:
+    """Return the variant with another mesh, amplitude, cutoff-fc3 or parameter.
+
+    Raises
+    ------
+    ParameterError
+        The name or the value is none.
+    """
+    label = f"{name} = {text}"
+    number = _number(text, label)
+    if name == "mesh":
+        mesh = (number,) * 3
+        transport = replace(variant.transport, mesh=mesh)
+        return replace(variant, label=label, transport=transport)
+    if name == "amplitude":
+        displacements = replace(variant.displacements, amplitude=number)
+        return replace(variant, label=label, displacements=displacements)
+    if name == "cutoff-fc3":
+        cutoff = {**variant.solver.cutoff, 3: number}
+        return replace(
+            variant, label=label, solver=replace(variant.solver, cutoff=cutoff)
+        )
+    raise ParameterError(
+        f"--over {label}: expected mesh, amplitude, cutoff-fc3 or a parameter of the "
+        "potential."
+    )
+
+
+def _number(text: str, label: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = np.nan
+    if not 0 < value < np.inf:
+        raise ParameterError(f"--over {label}: expected a positive number.")
+    return value
