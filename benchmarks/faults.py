@@ -184,7 +184,7 @@ def interrupted_runs(work: Path) -> dict[str, Any]:
     published = host_source() / "example/NaCl-rd/phono3py_params_NaCl.yaml.xz"
     convert = [sys.executable, ROOT / "tests/host/nacl_params.py"]
     subprocess.run([*convert, published, folder / PARAMS], check=True)
-    trained = ["-d", "--mesh", "15", "--br"]
+    trained = ["-d", "--mesh", "15", "15", "15", "--br"]
     small = ["--mlp-params", "cutoff=5, gtinv_maxl=2 2, gaussian_params2=0 4 4"]
     latencies: dict[str, list[float]] = {}
     faults = []

@@ -9,6 +9,7 @@
     ├── PluginFailed        a plugin that broke its contract
     ├── SolverError         force constants that could not be obtained
     ├── ResourceError       memory that would not suffice
+    ├── PhysicsError        phonons of which nothing meaningful follows
     ├── FolderInUse         another run works in the folder
     └── IncompatibleHost    a phono3py that this package cannot bind to
 
@@ -60,6 +61,10 @@ class SolverError(MLPError):
 
 class ResourceError(MLPError):
     """Memory that would not suffice."""
+
+
+class PhysicsError(MLPError):
+    """Phonons of which nothing meaningful follows."""
 
 
 class FolderInUse(MLPError):

@@ -24,6 +24,7 @@ from phono3py_mlp_plugin.workflow import (
     Variant,
     Verdict,
     check_dataset,
+    check_study,
     converge,
     forecast,
     judge,
@@ -179,6 +180,7 @@ def _converge(args: argparse.Namespace) -> int:
     if dataset is None:
         raise DatasetError(f"{args.filename}: there are no forces in it.")
     study = _study(args, len(dataset))
+    check_study(study, len(dataset))
     notes = [*check_dataset(dataset)]
     if source is None:
         notes.append("no Born charges: nothing corrects for long-range forces.")
@@ -361,7 +363,7 @@ class _Table:
         variant = study.variants[0]
         temperature = variant.transport.temperatures[0]
         print(
-            f"Kappa at {temperature:g} K in W/m-K with its standard error; errors of "
+            f"Kappa at {temperature:g} K in W/m-K with its 68 % interval; errors of "
             "forces in meV/angstrom."
         )
         self._variants = len(study.variants) > 1
@@ -377,7 +379,7 @@ class _Table:
     def show(self, point: Point, reused: bool) -> None:
         cells = []
         for c, value in enumerate(point.diagonal()):
-            error = point.error_bar(0, c).total * value
+            error = point.error_bar(0, c).half_width(value)
             cells.append(f"{value:8.3f} +- {error:5.3f}")
         alpha = "" if point.alpha is None else f"{point.alpha:7.0e}"
         print(

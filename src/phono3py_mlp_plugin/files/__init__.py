@@ -13,6 +13,7 @@ from phono3py_mlp_plugin.files.convergence import (
     CONVERGENCE_FILE,
     read_convergence,
     write_convergence,
+    write_uncertainty,
 )
 from phono3py_mlp_plugin.files.extxyz import Frame, read_extxyz
 from phono3py_mlp_plugin.files.fingerprint import fingerprint
@@ -53,4 +54,5 @@ __all__ = [
     "unfinished_folder",
     "write_convergence",
     "write_potential",
+    "write_uncertainty",
 ]

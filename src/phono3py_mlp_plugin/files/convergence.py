@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.files.atomic import UNREADABLE, replacing
 
 CONVERGENCE_FILE = "phono3py_mlp_convergence.json"
@@ -34,6 +36,45 @@ def write_convergence(
         "units": {"kappa": "W/m-K", "components": "xx yy zz yz xz xy"},
         "verdicts": dict(verdicts),
         "points": [dict(point) for point in points],
+    }
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def write_uncertainty(
+    path: Path,
+    kappa: FloatArray,
+    temperatures: FloatArray,
+    bars: Sequence[Sequence[Any] | None],
+) -> None:
+    """Write kappa with relative standard deviations by temperature.
+
+    Parameters
+    ----------
+    path : Path
+    kappa : ndarray
+        In W/m-K, shape ``(n_temperatures, 6)``.
+    temperatures : ndarray
+        In K.
+    bars : sequence
+        For each temperature None, or records for xx, yy and zz.
+    """
+    content = {
+        "format_version": _FORMAT_VERSION,
+        "units": {"kappa": "W/m-K", "components": "xx yy zz yz xz xy"},
+        "relative_standard_deviation": "sampling of supercells, choice of the penalty",
+        "temperatures": [
+            {
+                "temperature": float(temperature),
+                "kappa": kappa[t].tolist(),
+                **(
+                    {}
+                    if bars[t] is None
+                    else {"bars": [asdict(b) for b in bars[t] or ()]}
+                ),
+            }
+            for t, temperature in enumerate(temperatures)
+        ],
     }
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

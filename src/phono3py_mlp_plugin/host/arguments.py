@@ -35,6 +35,9 @@ class CommandOptions:
     mlp_file: str | None = None
     memory: float | None = None
     amplitude_fc2: float | None = None
+    uncertainty: int | None = None
+    uncertainty_mesh: list[float] | None = None
+    allow_imaginary: bool | None = None
 
     def given(self) -> dict[str, Any]:
         """Return the options that were given, by name."""
@@ -90,6 +93,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--amplitude-fc2",
         type=float,
         help="The same for the supercells of dim-fc2 (default: as --amplitude)",
+    )
+    group.add_argument(
+        "--uncertainty",
+        metavar="N",
+        type=int,
+        help="Error bars of kappa from N potentials drawn about that of the run",
+    )
+    group.add_argument(
+        "--uncertainty-mesh",
+        nargs="+",
+        metavar="N",
+        type=float,
+        help="Mesh that they are run on; by default that of the run",
+    )
+    group.add_argument(
+        "--allow-imaginary",
+        action="store_true",
+        default=None,
+        help="Go on to kappa although modes are imaginary",
     )
     group.add_argument(
         "--rd-fc2",

@@ -122,6 +122,18 @@ COMMAND_BINDINGS = (
         ("ph3py", "settings", "log_level", "load_phono3py_yaml"),
         "phono3py_mlp_plugin.host.run:Run.produce_force_constants",
     ),
+    Binding(
+        "phono3py.cui.phono3py_script",
+        "_init_phph_interaction",
+        ("phono3py", "settings", "updated_settings", "log_level"),
+        "phono3py_mlp_plugin.host.run:Run.set_up_interaction",
+    ),
+    Binding(
+        "phono3py.cui.phono3py_script",
+        "_finalize_phono3py",
+        ("phono3py", "confs_dict", "log_level"),
+        "phono3py_mlp_plugin.host.run:Run.finalize",
+    ),
 )
 
 # Bound when a command of ours starts: phono3py-init has the same settings.

@@ -35,6 +35,9 @@ UNREADABLE_INPUT = (
 # libyaml is forty times faster; not every build of PyYAML has it.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+# Of the host's commands (THz); its class has another default.
+_CUTOFF_FREQUENCY = 0.01
+
 _ARRAYS = ("displacements", "forces")
 
 
@@ -143,6 +146,7 @@ def read_phono3py(path: Path) -> Phono3py:
                 if content.primitive_matrix is None
                 else content.primitive_matrix,
                 phonon_supercell_matrix=content.phonon_supercell_matrix,
+                cutoff_frequency=_CUTOFF_FREQUENCY,
                 calculator=content.calculator,
             )
         ph3.nac_params = content.nac_params

@@ -30,12 +30,14 @@ from phono3py_mlp_plugin.host.mlp import (
     obtain_potential,
 )
 from phono3py_mlp_plugin.host.output import progress, show
+from phono3py_mlp_plugin.host.physics import refuse_imaginary_modes
 from phono3py_mlp_plugin.host.reading import UNREADABLE_INPUT, unreadable_input
 from phono3py_mlp_plugin.host.solvers import (
     check_names,
     check_options,
     extract_fc2_fc3_calculators,
 )
+from phono3py_mlp_plugin.host.uncertainty import ErrorBars, check_uncertainty
 from phono3py_mlp_plugin.host.writing import HostFiles
 from phono3py_mlp_plugin.workflow import (
     Request,
@@ -78,6 +80,8 @@ class Run:
         self._generates = False
         self._wanted: str | None = None
         self._files = HostFiles()
+        self._settings: Any = None
+        self._error_bars: ErrorBars | None = None
 
     def install(self) -> None:
         """Put our methods in the place of the script's functions."""
@@ -108,6 +112,7 @@ class Run:
         check_names(settings.fc_calculator)
         check_options(settings.fc_calculator, settings.fc_calculator_options)
         if settings.use_pypolymlp or self._options.force_calculator:
+            _take_random_seed(args, settings, confs)
             self._prepare(settings, confs, log_level)
         else:
             self._refuse_without_calculator(settings)
@@ -178,10 +183,13 @@ class Run:
         assert self._request is not None
         self._check_fc2_options(ph3py, settings)
         mlp_file = self._options.mlp_file
+        dataset = _take_dataset(ph3py, log_level)
+        if self._error_bars is not None:
+            self._error_bars.take_dataset(dataset, log_level)
         obtain_potential(
             ph3py,
             self._request,
-            _take_dataset(ph3py, log_level),
+            dataset,
             None if mlp_file is None else Path(mlp_file),
             log_level,
         )
@@ -220,6 +228,43 @@ class Run:
             ph3py, settings, log_level, load_phono3py_yaml
         )
 
+    def set_up_interaction(
+        self,
+        phono3py: Phono3py,
+        settings: Any,
+        updated_settings: dict[str, Any],
+        log_level: int,
+    ) -> None:
+        """Let the host set up the interaction; stop where modes are imaginary."""
+        host = self._host["_init_phph_interaction"]
+        host(phono3py, settings, updated_settings, log_level)
+        if self._request is None:
+            return
+        self._settings = settings
+        if not self._options.allow_imaginary:
+            refuse_imaginary_modes(phono3py)
+        if self._error_bars is not None:
+
+            def set_up() -> None:
+                host(phono3py, settings, updated_settings, 0)
+
+            self._error_bars.record(phono3py, set_up)
+
+    def finalize(
+        self,
+        phono3py: Phono3py,
+        confs_dict: dict[str, Any],
+        log_level: int,
+        *args: Any,
+        **options: Any,
+    ) -> None:
+        """Report error bars of kappa where they are wanted, then end as the host."""
+        if self._error_bars is not None:
+            self._error_bars.report(phono3py, self._settings, log_level)
+        self._host["_finalize_phono3py"](
+            phono3py, confs_dict, log_level, *args, **options
+        )
+
     def _prepare(self, settings: Any, confs: dict[str, Any], log_level: int) -> None:
         """Settle what the run does; say what was not asked for in so many words."""
         options = self._options
@@ -245,6 +290,13 @@ class Run:
         positive("--cutoff-fc3", settings.cutoff_fc3_distance)
         positive("--amplitude-fc2", options.amplitude_fc2)
         positive("--rd-auto-factor", settings.rd_number_estimation_factor)
+        if options.uncertainty is not None:
+            check_uncertainty(options.uncertainty, self._request, settings)
+            self._error_bars = ErrorBars(
+                options.uncertainty, options.uncertainty_mesh, self._request
+            )
+        elif options.uncertainty_mesh is not None:
+            raise ParameterError("--uncertainty-mesh: is for --uncertainty N.")
         settings.use_pypolymlp = True
         confs.update({k: str(v) for k, v in options.given().items()})
 
@@ -462,6 +514,19 @@ def _setting_error(self: ConfParser[Any], message: str) -> NoReturn:
     value = self.confs.get(tag)
     found = "" if value is None else f"{tag} = {value}: "
     raise ParameterError(f"{found}{message} Check the option, or the tag of that name.")
+
+
+def _take_random_seed(
+    args: argparse.Namespace, settings: Any, confs: dict[str, Any]
+) -> None:
+    """Take the seed that the user gave: the host drops 0 and what is out of range."""
+    seed = args.random_seed
+    if seed is None:
+        return
+    if not 0 <= seed < 2**32:
+        raise ParameterError(f"--random-seed = {seed}; expected 0 to {2**32 - 1}.")
+    settings.random_seed = seed
+    confs["random_seed"] = str(seed)
 
 
 def _check_displacements(settings: Any) -> None:

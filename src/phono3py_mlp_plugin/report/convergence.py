@@ -34,7 +34,7 @@ def draw_convergence(
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     groups = dict.fromkeys((p.label, p.order) for p in points)
-    shift = np.linspace(-0.012, 0.012, max(len(groups), 2))
+    shift = np.linspace(-0.012, 0.012, len(groups)) if len(groups) > 1 else [0.0]
     for k, (label, order) in enumerate(groups):
         some = [p for p in points if (p.label, p.order) == (label, order)]
         name = ", ".join(x for x in (label, f"order {order}" if order else "") if x)

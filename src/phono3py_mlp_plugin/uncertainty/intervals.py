@@ -34,6 +34,10 @@ class ErrorBar:
         """Both in quadrature."""
         return float(np.hypot(self.sampling, self.penalty))
 
+    def relative(self, level: float = 0.68) -> float:
+        """Return half the length of the interval of ln kappa."""
+        return reach(self.total, self.n, level)
+
     def interval(self, value: float, level: float = 0.68) -> tuple[float, float]:
         """Return the interval about a value; see `interval`."""
         return interval(value, self.total, self.n, level)
@@ -105,5 +109,10 @@ def interval(
     >>> round(low, 2), round(high, 2)
     (9.79, 10.21)
     """
-    reach = student.ppf((1 + level) / 2, max(n - 1, 1)) * scatter
-    return float(value * np.exp(-reach)), float(value * np.exp(reach))
+    width = reach(scatter, n, level)
+    return float(value * np.exp(-width)), float(value * np.exp(width))
+
+
+def reach(scatter: float, n: int, level: float) -> float:
+    """Return a standard deviation of n snapshots times Student's quantile."""
+    return float(student.ppf((1 + level) / 2, max(n - 1, 1)) * scatter)

@@ -154,9 +154,11 @@ class Point:
         return np.array(self.kappa[temperature][:3])
 
     def largest_error(self) -> float:
-        """Return the largest relative error bar of all directions and temperatures."""
+        """Return the largest relative error (68 %) of directions and temperatures."""
         return max(
-            self.error_bar(t, c).total for t in range(len(self.kappa)) for c in range(3)
+            self.error_bar(t, c).relative()
+            for t in range(len(self.kappa))
+            for c in range(3)
         )
 
 
@@ -232,7 +234,8 @@ def converge(
     ParameterError
         The calculator gives no error bars, or there are too few supercells.
     """
-    pool = _pool(len(dataset), study)
+    check_study(study, len(dataset))
+    pool = np.arange(len(dataset) - study.ntest)
     training_of = list(dict.fromkeys(id(v.request) for v in study.variants))
     for request_id in training_of:
         variants = [v for v in study.variants if id(v.request) == request_id]
@@ -403,14 +406,18 @@ def _point(
     )
 
 
-def _pool(n: int, study: Study) -> NDArray[np.intp]:
-    """Return the snapshots that may train."""
+def check_study(study: Study, n: int) -> None:
+    """Refuse more supercells than there are.
+
+    Raises
+    ------
+    ParameterError
+    """
     if max(study.sizes) + study.ntest > n:
         raise ParameterError(
             f"sizes up to {max(study.sizes)} and {study.ntest} for testing; the "
             f"dataset has {n} supercells. Lower one of them."
         )
-    return np.arange(n - study.ntest)
 
 
 def _key(

@@ -76,7 +76,7 @@ def train_nested(
     ensemble: Ensemble,
     progress: Progress,
 ) -> Iterator[NestedFit]:
-    """Yield fits to the first supercells, with their ensembles; one pass over features.
+    """Return fits to the first supercells with their ensembles, made one by one.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def train_nested(
         raise ParameterError(
             "engine = pypolymlp gives no error bars. Leave it out: engine = native."
         )
-    yield from native.train_nested(training, test, sizes, options, ensemble, progress)
+    return native.train_nested(training, test, sizes, options, ensemble, progress)
 
 
 def load(path: Path | None, options: PypolymlpOptions) -> Potential:

@@ -1,0 +1,247 @@
+"""``--uncertainty``: the error bar of the kappa of a run.
+
+Potentials drawn about that of the run go through the run's own settings: the arguments
+with which the host sets up the interaction and computes kappa are recorded and used
+again.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import Dataset, Ensemble, FloatArray, NestedFit
+from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.files import write_uncertainty
+from phono3py_mlp_plugin.host.output import progress, show
+from phono3py_mlp_plugin.uncertainty import error_bar
+from phono3py_mlp_plugin.workflow import (
+    DisplacementOptions,
+    ForceConstantsOf,
+    Request,
+    request_solver,
+)
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+_FILE = "phono3py_mlp_uncertainty.json"
+
+# Arguments of run_thermal_conductivity that read or write files.
+_FILES = (
+    "write_gamma",
+    "read_gamma",
+    "write_kappa",
+    "write_gamma_detail",
+    "write_collision",
+    "read_collision",
+    "write_pp",
+    "read_pp",
+    "write_LBTE_solution",
+)
+
+_DIRECTIONS = ("xx", "yy", "zz")
+_ROOM_TEMPERATURE = 300.0
+
+
+def check_uncertainty(members: int, request: Request, settings: Any) -> None:
+    """Refuse what gives no error bar, before any work.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if members < 2:
+        raise ParameterError(f"--uncertainty = {members}; expected 2 or more.")
+    if request.calculator.train_nested is None:
+        raise ParameterError(
+            f"--uncertainty: force calculator {request.calculator.name!r} gives no "
+            "error bars; pypolymlp does."
+        )
+    for option, given in (
+        ("--read-gamma", settings.read_gamma),
+        ("--read-pp", settings.read_pp),
+        ("--read-collision", settings.read_collision),
+        ("--read-phonon", settings.read_phonon),
+        ("--gp", settings.grid_points),
+        ("--ga", settings.grid_addresses),
+    ):
+        if given is not None and given is not False:
+            raise ParameterError(f"--uncertainty and {option}: leave one out.")
+
+
+class ErrorBars:
+    """The error bars of one run.
+
+    Parameters
+    ----------
+    members : int
+    mesh : sequence of float or None
+        What the ensemble is run on; None: the run's own.
+    request : Request
+    """
+
+    def __init__(
+        self, members: int, mesh: Sequence[float] | None, request: Request
+    ) -> None:
+        self._ensemble = Ensemble(members)
+        self._mesh = mesh
+        self._request = request
+        self._set_up: Callable[[], None] | None = None
+        self._kappa: Callable[[], FloatArray] | None = None
+        self._fits: Iterator[NestedFit] | None = None
+
+    def take_dataset(self, dataset: Dataset | None, log_level: int) -> None:
+        """Take what the potential is trained on; nothing is computed yet.
+
+        Raises
+        ------
+        ParameterError
+            There is nothing, or these parameters give no error bars.
+        """
+        if dataset is None:
+            raise ParameterError(
+                "--uncertainty: there is no dataset with forces to draw from. Give "
+                "phono3py_params.yaml."
+            )
+        split = self._request.divide(len(dataset))
+        train = self._request.calculator.train_nested
+        assert train is not None
+        self._fits = train(
+            dataset.select(split.training),
+            dataset.select(split.test),
+            [len(split.training)],
+            self._request.options,
+            self._ensemble,
+            progress(log_level),
+        )
+
+    def record(self, ph3: Phono3py, set_up: Callable[[], None]) -> None:
+        """Record how the interaction is set up and kappa computed."""
+        self._set_up = set_up
+        host = ph3.run_thermal_conductivity
+
+        @functools.wraps(host)
+        def run(*args: Any, **options: Any) -> None:
+            host(*args, **options)
+            quiet = {**options, **{name: False for name in _FILES if name in options}}
+            if "read_collision" in quiet:
+                quiet["read_collision"] = None
+
+            def again() -> FloatArray:
+                host(*args, **{**quiet, "log_level": 0})
+                return _kappa(ph3)
+
+            self._kappa = again
+
+        ph3.run_thermal_conductivity = run
+
+    def report(self, ph3: Phono3py, settings: Any, log_level: int) -> None:
+        """Run the ensemble, print the error bars and write them."""
+        if self._kappa is None or self._set_up is None or self._fits is None:
+            return
+        own = ph3.fc2, ph3.fc3, ph3.mesh_numbers
+        kappa = _kappa(ph3)
+        temperatures = np.array(ph3.thermal_conductivity.temperatures)
+        show([" error bars of kappa ".center(76, "-")], log_level)
+        (fit,) = self._fits
+        potentials = [fit.trained.potential, *fit.members, *fit.alternatives]
+        machine = ForceConstantsOf(
+            _copy(ph3),
+            DisplacementOptions(
+                amplitude=settings.displacement_distance
+                or DisplacementOptions.amplitude
+            ),
+            _solver(settings),
+            self._request.calculator.name,
+        )
+        runs = []
+        if self._mesh is not None:
+            ph3.mesh_numbers = (
+                self._mesh[0] if len(self._mesh) == 1 else [int(n) for n in self._mesh]
+            )
+        with progress(log_level)("Kappa of the ensemble", len(potentials)) as advance:
+            for fcs in machine.solve(potentials):
+                ph3.fc2, ph3.fc3 = fcs[2], fcs[3]
+                self._set_up()
+                runs.append(self._kappa())
+                advance(1)
+        ph3.fc2, ph3.fc3, ph3.mesh_numbers = own
+        n_members = len(fit.members)
+        reference, members = runs[0], np.array(runs[1 : 1 + n_members])
+        alternatives = np.array(runs[1 + n_members :]).reshape(-1, *reference.shape)
+        self._show(
+            kappa, reference, members, alternatives, temperatures, fit.size, log_level
+        )
+
+    def _show(
+        self,
+        kappa: FloatArray,
+        reference: FloatArray,
+        members: FloatArray,
+        alternatives: FloatArray,
+        temperatures: FloatArray,
+        n: int,
+        log_level: int,
+    ) -> None:
+        bars = [
+            [
+                error_bar(reference[t, c], members[:, t, c], alternatives[:, t, c], n)
+                for c in range(3)
+            ]
+            if temperature > 0
+            else None
+            for t, temperature in enumerate(temperatures)
+        ]
+        t = int(np.abs(temperatures - _ROOM_TEMPERATURE).argmin())
+        lines = [
+            f"From {len(members)} potentials drawn about that of {n} supercells "
+            f"(jackknife) and {len(alternatives)} with other penalties; 68 % intervals "
+            "of the choice of supercells and penalty, not of the model:"
+        ]
+        for c, direction in enumerate(_DIRECTIONS):
+            bar = (bars[t] or [])[c : c + 1]
+            if bar:
+                value = kappa[t, c]
+                lines.append(
+                    f"  kappa_{direction}({temperatures[t]:g} K) = {value:.3f} +- "
+                    f"{bar[0].half_width(value):.3f} W/m-K"
+                )
+        write_uncertainty(Path(_FILE), kappa, temperatures, bars)
+        lines.append(f'Error bars of all temperatures are in "{_FILE}".')
+        show(lines, log_level)
+
+
+def _kappa(ph3: Phono3py) -> FloatArray:
+    """Return kappa of the first smearing width, shape ``(n_temperatures, 6)``."""
+    kappa = np.array(ph3.thermal_conductivity.kappa, dtype="double")
+    return np.asarray(kappa.reshape(-1, *kappa.shape[-2:])[0])
+
+
+def _copy(ph3: Phono3py) -> Phono3py:
+    """Return a crystal like this one whose displacements may be replaced."""
+    from phono3py import Phono3py
+
+    copy = Phono3py(
+        ph3.unitcell,
+        supercell_matrix=ph3.supercell_matrix,
+        primitive_matrix=ph3.primitive_matrix,
+        phonon_supercell_matrix=ph3.phonon_supercell_matrix,
+        symprec=ph3.symmetry.tolerance,
+    )
+    if ph3.phonon_supercell_matrix is not None and ph3.phonon_dataset is not None:
+        copy.phonon_dataset = ph3.phonon_dataset
+    return copy
+
+
+def _solver(settings: Any) -> Any:
+    """Return symfc with the cutoff of fc3 of the run, where it has one."""
+    text = settings.fc_calculator_options
+    options = None
+    if text and "=" in text and "|" not in text and text.strip().startswith("cutoff"):
+        options = text
+    return request_solver("symfc", options)

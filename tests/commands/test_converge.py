@@ -1,0 +1,226 @@
+"""phono3py-mlp converge and --uncertainty: error bars of kappa."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from conftest import SCRIPTS
+from small_model import MODEL
+
+PARAMS = "phono3py_params.yaml"
+JSON = "phono3py_mlp_convergence.json"
+CONVERGE = ["phono3py-mlp", "converge", PARAMS, "--mesh", "3", "3", "3"]
+CONVERGE += ["--mlp-params", f"{MODEL}, ntest = 10", "--members", "3"]
+LOAD = ["phono3py-load", PARAMS, "--pypolymlp", "--rd", "8", "--random-seed", "0"]
+LOAD += ["--mesh", "3", "3", "3", "--br", "--sigma", "0.3", "--ts", "300"]
+
+# Every size is wanted.
+STRICT = ["--sigma", "0.3", "--tolerance", "1e-6"]
+
+
+def points(folder):
+    return json.loads((folder / JSON).read_text())["points"]
+
+
+def refused(done, message):
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("ERROR: ")
+    assert message in line
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, nacl_params, run):
+    folder = tmp_path_factory.mktemp("converge")
+    shutil.copy(nacl_params, folder / PARAMS)
+    done = run([*CONVERGE, *STRICT, "--sizes", "10", "20", "40"], folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_table_verdict_and_files(finished):
+    folder, done = finished
+    assert "Born charges from" in done.stdout
+    rows = [line.split() for line in done.stdout.splitlines() if " +- " in line]
+    assert [row[0] for row in rows] == ["10", "20", "40"]
+    assert "not converged with 40 supercells: change over the last 2" in done.stdout
+    assert "supercells are expected to be needed" in done.stdout
+    assert (folder / "phono3py_mlp_convergence.png").read_bytes()[:4] == b"\x89PNG"
+    content = json.loads((folder / JSON).read_text())
+    assert content["verdicts"]["kappa"]["converged"] is False
+    assert not list(folder.glob(".phono3py-mlp*"))
+
+
+def test_kappa_is_that_of_a_run_of_each_size(finished, nacl_params, run, tmp_path):
+    """Against phono3py-load, which trains each size by itself."""
+    folder, _ = finished
+    shutil.copy(nacl_params, tmp_path / PARAMS)
+    model = ["--mlp-params", f"{MODEL}, ntrain = 20, ntest = 10"]
+    done = run([*LOAD, *model, "--amplitude", "0.01"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("kappa-*.hdf5")
+    with h5py.File(path) as file:
+        kappa = file["kappa"][()].ravel()
+    (point,) = [p for p in points(folder) if p["size"] == 20]
+    # The two fits differ by rounding, 1e-8 eV/angstrom at displacements of 0.01.
+    np.testing.assert_allclose(point["kappa"][0][:3], kappa[:3], rtol=1e-5)
+
+
+def test_errors_fall_and_hold_the_value_of_more_supercells(finished):
+    found = points(finished[0])
+    assert found[0]["left_out"] > found[-1]["left_out"]
+    for point in found:
+        scatter = np.std(np.log([m[0][0] for m in point["members"]]))
+        # On so coarse a mesh kappa is far more sensitive than on one to be used.
+        assert 1e-5 < scatter < 0.5
+        assert len(point["members"]) == 3
+        assert len(point["alternatives"]) == 2
+
+
+def test_finished_points_are_kept(finished, run, tmp_path):
+    folder, _ = finished
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    before = points(tmp_path)
+    done = run([*CONVERGE, *STRICT, "--sizes", "10", "20", "40"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("(kept)") == 3
+    assert "Training" not in done.stdout
+    assert points(tmp_path) == before
+
+
+def test_killed_study_goes_on_to_the_same_numbers(finished, nacl_params, run, tmp_path):
+    shutil.copy(nacl_params, tmp_path / PARAMS)
+    words = [*CONVERGE, *STRICT, "--sizes", "10", "20", "40"]
+    process = subprocess.Popen(
+        [SCRIPTS / words[0], *words[1:]],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not (tmp_path / JSON).exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(0.5)
+    kept = len(points(tmp_path))
+    assert kept < 3
+    done = run(words, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("(kept)") == kept
+    for one, other in zip(points(tmp_path), points(finished[0]), strict=True):
+        assert one["key"] == other["key"]
+        # Sums over supercells are split at the sizes that are still to do.
+        for key in ("kappa", "members", "alternatives"):
+            np.testing.assert_allclose(one[key], other[key], rtol=1e-6, atol=1e-9)
+
+
+def test_orders_and_variants(run, nacl_params, tmp_path):
+    shutil.copy(nacl_params, tmp_path / PARAMS)
+    done = run(
+        [*CONVERGE, "--sizes", "10", "--orders", "2", "--over", "mesh=2,3"], tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    found = points(tmp_path)
+    assert [(p["label"], p["order"]) for p in found] == [
+        ("mesh = 2", 0),
+        ("mesh = 3", 0),
+        ("mesh = 2", 1),
+        ("mesh = 3", 1),
+    ]
+    assert len({p["kappa"][0][0] for p in found}) == 4
+    assert found[0]["left_out"] == found[1]["left_out"] != found[2]["left_out"]
+
+
+def test_study_stops_where_sizes_agree(run, nacl_params, tmp_path):
+    shutil.copy(nacl_params, tmp_path / PARAMS)
+    words = ["--sizes", "10", "20", "40", "80", "--tolerance", "0.2"]
+    done = run([*CONVERGE, *words], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [p["size"] for p in points(tmp_path)] == [10, 20]
+    assert "\nconverged with 20 supercells" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--sizes", "20", "10"], "expected ascending numbers"),
+        (["--sizes", "10", "95"], "sizes up to 95 and 10 for testing; the dataset has"),
+        (["--mesh", "3", "3"], "mesh = 3 3; expected three"),
+        (["--members", "1"], "--members: at least 2"),
+        (["--tolerance", "0"], "--tolerance = 0.0; expected a positive number"),
+        (["--amplitude", "-1"], "--amplitude = -1.0; expected a positive"),
+        (["--over", "mesh"], "expected name=a,b with at least two values"),
+        (["--over", "mush=1,2"], "expected mesh, amplitude, cutoff-fc3 or a parameter"),
+        (["--over", "mesh=a,b"], "expected a positive number"),
+        (["--mlp-params", "ntrain=5"], "ntrain and split are what converge varies"),
+        (["--mlp-params", "engine=pypolymlp"], "gives no error bars"),
+        (["--ts", "0"], "temperatures: expected positive ones"),
+        (["--fc-calculator", "foo"], "No force-constants solver named 'foo'"),
+    ],
+)
+def test_what_cannot_be_studied_is_told(run, nacl_params, tmp_path, options, message):
+    shutil.copy(nacl_params, tmp_path / PARAMS)
+    refused(run([*CONVERGE, *options], tmp_path), message)
+    assert [p.name for p in tmp_path.iterdir()] == [PARAMS]
+
+
+def test_error_bars_of_a_run(run, nacl_params, tmp_path, finished):
+    shutil.copy(nacl_params, tmp_path / PARAMS)
+    model = ["--mlp-params", f"{MODEL}, ntrain = 20, ntest = 10"]
+    words = [*LOAD, *model, "--amplitude", "0.01", "--uncertainty", "3"]
+    done = run(words, tmp_path)
+    assert done.returncode == 0, done.stderr
+    (line,) = [x for x in done.stdout.splitlines() if "kappa_xx(300 K)" in x]
+    value, error = (float(x) for x in line.split("=")[1].split()[:3:2])
+    content = json.loads((tmp_path / "phono3py_mlp_uncertainty.json").read_text())
+    (found,) = content["temperatures"]
+    assert found["kappa"][0] == pytest.approx(value, abs=6e-4)
+    (point,) = [p for p in points(finished[0]) if p["size"] == 20]
+    # The same ensemble, run by converge.
+    logs = np.log([m[0][0] / point["kappa"][0][0] for m in point["members"]])
+    scatter = np.sqrt(np.mean(logs**2))
+    assert found["bars"][0]["sampling"] == pytest.approx(scatter, rel=1e-3)
+    assert 0 < error < 0.5 * value
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--uncertainty", "1"], "--uncertainty = 1; expected 2 or more"),
+        (["--uncertainty-mesh", "3"], "--uncertainty-mesh: is for --uncertainty N"),
+        (["--uncertainty", "4", "--gp", "0"], "--uncertainty and --gp: leave one out"),
+        (
+            ["--uncertainty", "4", "--mlp-params", f"{MODEL}, engine=pypolymlp"],
+            "gives no error bars",
+        ),
+    ],
+)
+def test_error_bars_that_cannot_be(run, nacl_params, tmp_path, options, message):
+    shutil.copy(nacl_params, tmp_path / PARAMS)
+    refused(run([*LOAD, *options], tmp_path), message)
+    assert [p.name for p in tmp_path.iterdir()] == [PARAMS]
+
+
+def test_imaginary_modes_stop_the_run(run, trained, tmp_path):
+    """A spring that pushes: fc2 of the other sign."""
+    text = (trained / "polymlp.yaml").read_text()
+    head, _, tail = text.partition("coeffs: [")
+    numbers, _, rest = tail.partition("]")
+    turned = ", ".join(str(-float(x)) for x in numbers.split(","))
+    (trained / "polymlp.yaml").write_text(f"{head}coeffs: [{turned}]{rest}")
+    words = ["phono3py-load", "phono3py.yaml", "--pypolymlp", "-d", "--mesh", "3", "3"]
+    words += ["3", "--br", "--ts", "300", "--sigma", "0.3"]
+    done = run(words, trained)
+    refused(done, "imaginary modes at ")
+    assert "THz at q = " in done.stderr
+    assert not list(trained.glob("kappa*"))
+    done = run([*words, "--allow-imaginary"], trained)
+    assert done.returncode == 0, done.stderr
+    assert list(trained.glob("kappa*"))
