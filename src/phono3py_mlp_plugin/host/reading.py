@@ -18,20 +18,6 @@ from phonopy.interface.calculator import read_crystal_structure
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError, one_line
 from phono3py_mlp_plugin.files import UNREADABLE, open_text
 
-# What the host's readers raise on a file that is not as they expect.
-UNREADABLE_INPUT = (
-    RuntimeError,
-    yaml.YAMLError,
-    UnicodeDecodeError,
-    EOFError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    AssertionError,
-)
-
 # libyaml is forty times faster; not every build of PyYAML has it.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -43,6 +29,8 @@ _ARRAYS = ("displacements", "forces")
 
 def unreadable_input(path: Path, error: Exception) -> DatasetError:
     """Return the error to raise where the host could not read its input file.
+
+    On a file that is not as it expects, it and what it calls raise nearly anything.
 
     Parameters
     ----------
@@ -154,7 +142,7 @@ def read_phono3py(path: Path) -> Phono3py:
             ph3.dataset = content.dataset
         if content.phonon_dataset is not None:
             ph3.phonon_dataset = content.phonon_dataset
-    except UNREADABLE_INPUT as error:
+    except Exception as error:
         raise unreadable_input(path, error) from error
     return ph3
 
@@ -179,7 +167,7 @@ def read_unitcell(path: Path, dim: Sequence[int], primitive: str) -> Phono3py:
         raise DatasetError(f'"{path}" is not found.')
     try:
         unitcell, _ = read_crystal_structure(path)
-    except UNREADABLE_INPUT as error:
+    except Exception as error:
         raise DatasetError(f"{path}: not a POSCAR ({one_line(error)}).") from error
     matrix = np.array(dim)
     if len(dim) not in (3, 9) or (len(dim) == 3 and min(dim) < 1):
@@ -217,6 +205,6 @@ def add_born(ph3: Phono3py, path: Path, folder: Path) -> Path | None:
         return None
     try:
         ph3.nac_params = parse_BORN(ph3.primitive, filename=str(born))
-    except UNREADABLE_INPUT as error:
+    except Exception as error:
         raise DatasetError(f"{born}: {one_line(error)}") from error
     return born

@@ -31,7 +31,7 @@ from phono3py_mlp_plugin.host.mlp import (
 )
 from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.host.physics import refuse_imaginary_modes
-from phono3py_mlp_plugin.host.reading import UNREADABLE_INPUT, unreadable_input
+from phono3py_mlp_plugin.host.reading import unreadable_input
 from phono3py_mlp_plugin.host.solvers import (
     check_names,
     check_options,
@@ -131,7 +131,7 @@ class Run:
             return host(settings, cell_filename, log_level, load_phonopy_yaml)
         try:
             return host(settings, cell_filename, log_level, load_phonopy_yaml)
-        except UNREADABLE_INPUT as error:
+        except Exception as error:
             raise unreadable_input(Path(cell_filename or ""), error) from error
 
     def load_force_constants(

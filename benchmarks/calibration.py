@@ -1,0 +1,212 @@
+"""Coverage of the error bars of kappa: NaCl and MgO, many subsets of their supercells.
+
+    python benchmarks/calibration.py [--orders N] [--members N]
+
+Every order of the 100 first-principles supercells gives nested training sets of 5 to 80
+and a test set of 20. Each interval is compared with kappa of all data, by the same model
+and displacements. Gaussian smearing: the tetrahedron method moves by 0.1 % when force
+constants change by 1e-12. Finished cases are kept in benchmarks/results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import lzma
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from phono3py import Phono3py
+
+from phono3py_mlp_plugin.contracts import Ensemble, no_progress
+from phono3py_mlp_plugin.host.reading import read_phono3py
+from phono3py_mlp_plugin.uncertainty import ErrorBar, relative_scatter
+from phono3py_mlp_plugin.workflow import (
+    DisplacementOptions,
+    ForceConstantsOf,
+    TransportOptions,
+    read_dataset,
+    request_calculator,
+    request_solver,
+    thermal_conductivity,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "calibration.json"
+FILES = {
+    "NaCl": ("example/NaCl-rd/phono3py_params_NaCl.yaml.xz", 0.1),
+    "MgO": ("test/phono3py_params_MgO-222rd-444rd.yaml.xz", 0.2),
+}
+MODEL = "preset = compact"
+SIZES = (5, 10, 20, 40, 80)
+TEST = 20
+ALL = 98
+LEVELS = (0.68, 0.95)
+
+
+def crystal_of(source: Path, file: str) -> tuple[Phono3py, Any]:
+    """Return the crystal with the supercell of fc3 alone, and its dataset."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "params.yaml"
+        path.write_bytes(lzma.decompress((source / file).read_bytes()))
+        published = read_phono3py(path)
+    crystal = Phono3py(
+        published.unitcell,
+        supercell_matrix=published.supercell_matrix,
+        primitive_matrix=published.primitive_matrix,
+        cutoff_frequency=0.01,
+    )
+    crystal.nac_params = published.nac_params
+    dataset = read_dataset(published.dataset, published.supercell)
+    assert dataset is not None
+    return crystal, dataset
+
+
+class Case:
+    """One crystal: from potentials to kappa_xx at 300 K."""
+
+    def __init__(self, source: Path, name: str, members: int) -> None:
+        file, sigma = FILES[name]
+        self.crystal, self.dataset = crystal_of(source, file)
+        self.request = request_calculator("pypolymlp", MODEL)
+        self.members = members
+        self.transport = TransportOptions(mesh=(9.0, 9.0, 9.0), sigma=sigma)
+        self.machine = ForceConstantsOf(
+            self.crystal, DisplacementOptions(), request_solver("symfc"), "pypolymlp"
+        )
+
+    def kappa(self, potentials: list[Any]) -> np.ndarray:
+        """Return kappa_xx of potentials."""
+        return np.array(
+            [
+                thermal_conductivity(self.crystal, fcs, self.transport)[0, 0]
+                for fcs in self.machine.solve(potentials)
+            ]
+        )
+
+    def fits(self, training: Any, test: Any, sizes: tuple[int, ...]) -> Any:
+        """Yield nested fits."""
+        train = self.request.calculator.train_nested
+        assert train is not None
+        return train(
+            self.dataset.select(training),
+            self.dataset.select(test),
+            sizes,
+            self.request.options,
+            Ensemble(self.members),
+            no_progress,
+        )
+
+    def reference(self) -> float:
+        """Return kappa of all supercells but the two that choose the penalty."""
+        rows = np.arange(len(self.dataset))
+        (fit,) = self.fits(rows[:ALL], rows[ALL:], (ALL,))
+        return float(self.kappa([fit.trained.potential])[0])
+
+    def order(self, seed: int) -> list[dict[str, float]]:
+        """Return errors and error bars of nested training sets of a random order."""
+        rows = np.random.default_rng(1000 + seed).permutation(len(self.dataset))
+        found = []
+        for fit in self.fits(rows[: max(SIZES)], rows[-TEST:], SIZES):
+            potentials = [fit.trained.potential, *fit.members, *fit.alternatives]
+            kappa = self.kappa(potentials)
+            own, members = kappa[0], kappa[1 : 1 + self.members]
+            found.append(
+                {
+                    "order": seed,
+                    "size": fit.size,
+                    "kappa": float(own),
+                    "sampling": relative_scatter(members, own),
+                    "penalty": relative_scatter(kappa[1 + self.members :], own),
+                    "left_out": fit.left_out,
+                    "alpha": float(fit.trained.alpha or 0.0),
+                }
+            )
+        return found
+
+
+def coverage(cases: list[dict[str, float]], reference: float) -> dict[str, Any]:
+    """Return the part of intervals that hold the reference, and rms z, by method."""
+    methods = {
+        "jackknife": lambda c: ErrorBar(c["sampling"], 0.0, int(c["size"])),
+        "jackknife and penalty": lambda c: ErrorBar(
+            c["sampling"], c["penalty"], int(c["size"])
+        ),
+    }
+    found = {}
+    for name, bar_of in methods.items():
+        bars = [bar_of(case) for case in cases]
+        inside = {
+            f"{level:.0%}": float(
+                np.mean(
+                    [
+                        low < reference < high
+                        for low, high in (
+                            bar.interval(case["kappa"], level)
+                            for bar, case in zip(bars, cases, strict=True)
+                        )
+                    ]
+                )
+            )
+            for level in LEVELS
+        }
+        z = [
+            np.log(case["kappa"] / reference) / bar.total
+            for bar, case in zip(bars, cases, strict=True)
+        ]
+        found[name] = {**inside, "rms z": float(np.sqrt(np.mean(np.square(z))))}
+    return found
+
+
+def main() -> None:
+    """Run what is missing, write and print coverage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--orders", type=int, default=6)
+    parser.add_argument("--members", type=int, default=16)
+    args = parser.parse_args()
+    sys.path.insert(0, str(ROOT / "example" / "NaCl-pypolymlp"))
+    from fetch_data import host_source
+
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    setting = {
+        "model": MODEL,
+        "members": args.members,
+        "mesh": 9,
+        **dataclasses.asdict(DisplacementOptions()),
+    }
+    if results.get("setting") != setting:
+        results = {"setting": setting, "crystals": {}}
+    cases = {}
+    for seed in range(args.orders):
+        for name in FILES:
+            entry = results["crystals"].setdefault(name, {"cases": []})
+            if seed in {case["order"] for case in entry["cases"]}:
+                continue
+            if name not in cases:
+                cases[name] = Case(host_source(), name, args.members)
+            if "reference" not in entry:
+                entry["reference"] = cases[name].reference()
+            begin = time.perf_counter()
+            entry["cases"] += cases[name].order(seed)
+            entry["coverage"] = coverage(entry["cases"], entry["reference"])
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            took = time.perf_counter() - begin
+            print(name, seed, f"{took:.0f} s", entry["coverage"], flush=True)
+    # In units of each crystal's reference, so that both can be counted together.
+    relative = [
+        {**case, "kappa": case["kappa"] / entry["reference"]}
+        for entry in results["crystals"].values()
+        for case in entry["cases"]
+    ]
+    results["coverage"] = coverage(relative, 1.0)
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    print(json.dumps(results["coverage"], indent=1))
+
+
+if __name__ == "__main__":
+    main()
