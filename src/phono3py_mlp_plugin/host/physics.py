@@ -6,37 +6,77 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.errors import PhysicsError
+from phono3py_mlp_plugin.host.mlp import PluginMLP
+from phono3py_mlp_plugin.workflow import (
+    Check,
+    Request,
+    check_amplitude,
+    check_drift,
+    check_phonons,
+    check_residual_forces,
+    check_training,
+    evaluate,
+)
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
 
-# Below this (THz) a mode is imaginary, not a rounding error near Gamma.
-_IMAGINARY = -0.1
 
+def physics_checks(
+    ph3: Phono3py,
+    request: Request,
+    dataset: Dataset | None,
+    *,
+    allow_imaginary: bool,
+) -> list[Check]:
+    """Return verdicts on a run whose phonons are known on the mesh.
 
-def refuse_imaginary_modes(ph3: Phono3py) -> None:
-    """Refuse phonons on the mesh that have no frequency.
+    Parameters
+    ----------
+    ph3 : Phono3py
+        With potential, force constants and phonons.
+    request : Request
+    dataset : Dataset or None
+        What the potential was trained on, where it is there.
+    allow_imaginary : bool
+        Whether imaginary modes are a verdict only.
 
     Raises
     ------
     PhysicsError
-        A mode other than the acoustic ones at Gamma is imaginary.
+        A mode on the mesh is imaginary.
     """
     frequencies, _, addresses = ph3.get_phonon_data()
     known = np.isfinite(frequencies).all(axis=1)
-    known &= np.abs(addresses).max(axis=1) > 0
-    if not known.any():
-        return
-    lowest = np.where(known, frequencies.min(axis=1), np.inf)
-    worst = int(lowest.argmin())
-    if lowest[worst] >= _IMAGINARY:
-        return
-    q = np.array(addresses[worst]) / np.array(ph3.mesh_numbers)
-    number = int((frequencies[known] < _IMAGINARY).any(axis=1).sum())
-    raise PhysicsError(
-        f"imaginary modes at {number} of {int(known.sum())} grid points: "
-        f"{-lowest[worst]:.2f}i THz at q = {' '.join(f'{x:.3f}' for x in q)}. The "
-        "structure is not at its minimum, or the potential is not good enough: try "
-        "--relax-atomic-positions or more supercells; --allow-imaginary goes on."
-    )
+    gamma = np.abs(addresses).max(axis=1) == 0
+    checks = []
+    if (known & gamma).any():
+        elsewhere = known & ~gamma
+        checks += check_phonons(frequencies[elsewhere], frequencies[known & gamma][0])
+        if not checks[0].passed and not allow_imaginary:
+            worst = frequencies[elsewhere].min(axis=1).argmin()
+            q = addresses[elsewhere][worst] / np.array(ph3.mesh_numbers)
+            raise PhysicsError(
+                f"imaginary modes: {checks[0].text} at q = "
+                f"{' '.join(f'{x:.3f}' for x in q)}. The structure is not at its "
+                "minimum, or the potential is not good enough: try "
+                "--relax-atomic-positions or more supercells; --allow-imaginary goes "
+                "on."
+            )
+    checks.append(check_drift(ph3.fc2, ph3.fc3))
+    mlp = ph3.mlp
+    if isinstance(mlp, PluginMLP) and mlp.potential is not None:
+        still = evaluate(mlp.calculator, mlp.potential, [ph3.supercell])
+        checks.append(check_residual_forces(still.forces[0]))
+        displacements = None if ph3.dataset is None else ph3.displacements
+        if dataset is not None and displacements is not None:
+            checks.append(check_amplitude(displacements, dataset.displacements))
+        provenance = mlp.provenance
+        if dataset is not None and provenance is not None:
+            error = provenance.rmse["test"]["force"]
+            if error is not None:
+                rows = request.divide(len(dataset)).training.tolist()
+                checks += check_training(error, dataset, rows, provenance.n_features)
+    return checks

@@ -30,7 +30,7 @@ from phono3py_mlp_plugin.host.mlp import (
     obtain_potential,
 )
 from phono3py_mlp_plugin.host.output import progress, show
-from phono3py_mlp_plugin.host.physics import refuse_imaginary_modes
+from phono3py_mlp_plugin.host.physics import physics_checks
 from phono3py_mlp_plugin.host.reading import unreadable_input
 from phono3py_mlp_plugin.host.solvers import (
     check_names,
@@ -81,6 +81,7 @@ class Run:
         self._wanted: str | None = None
         self._files = HostFiles()
         self._settings: Any = None
+        self._dataset: Dataset | None = None
         self._error_bars: ErrorBars | None = None
 
     def install(self) -> None:
@@ -183,7 +184,7 @@ class Run:
         assert self._request is not None
         self._check_fc2_options(ph3py, settings)
         mlp_file = self._options.mlp_file
-        dataset = _take_dataset(ph3py, log_level)
+        dataset = self._dataset = _take_dataset(ph3py, log_level)
         if self._error_bars is not None:
             self._error_bars.take_dataset(dataset, log_level)
         obtain_potential(
@@ -241,8 +242,16 @@ class Run:
         if self._request is None:
             return
         self._settings = settings
-        if not self._options.allow_imaginary:
-            refuse_imaginary_modes(phono3py)
+        checks = physics_checks(
+            phono3py,
+            self._request,
+            self._dataset,
+            allow_imaginary=bool(self._options.allow_imaginary),
+        )
+        show(
+            ["Checks of phonons and potential:", *(f"  {check}" for check in checks)],
+            log_level,
+        )
         if self._error_bars is not None:
 
             def set_up() -> None:

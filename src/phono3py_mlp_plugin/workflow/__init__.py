@@ -20,6 +20,14 @@ from phono3py_mlp_plugin.workflow.converge import (
 from phono3py_mlp_plugin.workflow.dataset import Split, read_dataset, split_dataset
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.join import dataset_of_frames, joined
+from phono3py_mlp_plugin.workflow.physics import (
+    Check,
+    check_amplitude,
+    check_drift,
+    check_phonons,
+    check_residual_forces,
+    check_training,
+)
 from phono3py_mlp_plugin.workflow.relax import relax_positions
 from phono3py_mlp_plugin.workflow.request import (
     Request,
@@ -44,6 +52,7 @@ from phono3py_mlp_plugin.workflow.train import (
 )
 
 __all__ = [
+    "Check",
     "Decision",
     "DisplacementOptions",
     "ForceConstantsOf",
@@ -56,9 +65,14 @@ __all__ = [
     "TransportOptions",
     "Variant",
     "Verdict",
+    "check_amplitude",
     "check_dataset",
+    "check_drift",
+    "check_phonons",
+    "check_residual_forces",
     "check_split",
     "check_study",
+    "check_training",
     "converge",
     "dataset_of_frames",
     "decide_force_constants",
