@@ -2,10 +2,10 @@
 
     python benchmarks/calibration.py [--orders N] [--members N]
 
-Every order of the 100 first-principles supercells gives nested training sets of 5 to 80
-and a test set of 20. Each interval is compared with kappa of all data, by the same model
-and displacements. Gaussian smearing: the tetrahedron method moves by 0.1 % when force
-constants change by 1e-12. Finished cases are kept in benchmarks/results.
+Every order of the 100 first-principles supercells gives nested training sets of 5 to
+80 and a test set of 20. Each interval is compared with kappa of all data, by the same
+model and displacements. Gaussian smearing: the tetrahedron method moves by 0.1 % when
+force constants change by 1e-12. Finished cases are kept in benchmarks/results.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from phono3py_mlp_plugin.workflow import (
     Verdict,
     check_dataset,
     check_study,
+    compare_models,
     converge,
     forecast,
     judge,
@@ -209,6 +210,8 @@ def _converge(args: argparse.Namespace) -> int:
     verdicts = _verdicts(points, study)
     for group, verdict in verdicts.items():
         _print_verdict(group, verdict, study)
+    for note in compare_models(points):
+        print(f"Note: {note}")
     records = {point.key: dataclasses.asdict(point) for point in points}
     write_convergence(
         path,

@@ -42,7 +42,7 @@ def unreadable_input(path: Path, error: Exception) -> DatasetError:
         return DatasetError(one_line(error))
     try:
         with open_text(path) as file:
-            content = yaml.load(file, Loader=_LOADER)
+            content = yaml.load(file, Loader=_LOADER)  # noqa: S506
     except yaml.MarkedYAMLError as broken:
         mark = broken.problem_mark
         line = "" if mark is None else f", line {mark.line + 1}"

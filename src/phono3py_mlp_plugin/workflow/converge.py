@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from phono3py import Phono3py
 
 
+# Standard deviations by which two models may differ.
+_DIFFERENT = 2.0
+
+
 @dataclass(frozen=True)
 class Variant:
     """One way to compute kappa; what is varied besides the supercells.
@@ -205,6 +209,42 @@ def judge(points: Sequence[Point], tolerance: float, agree: int) -> Verdict:
     )
     needed = None if curve is None else max(curve.needed(tolerance), last.size + 1)
     return Verdict(False, last.size, change, error, needed)
+
+
+def compare_models(points: Sequence[Point]) -> list[str]:
+    """Return notes where models differ by more than their error bars.
+
+    No error bar made within one model holds the error of the model itself.
+
+    Parameters
+    ----------
+    points : sequence of Point
+        Of the largest size of each variant and order.
+    """
+    last: dict[tuple[int, str], Point] = {}
+    for point in points:
+        last[point.order, point.label] = point
+    notes = []
+    for (order, label), one in last.items():
+        for (other_order, other_label), other in last.items():
+            if order != other_order or label >= other_label or one.size != other.size:
+                continue
+            ratio = np.log(one.diagonal() / other.diagonal())
+            scatter = np.hypot(
+                *(
+                    [point.error_bar(0, c).total for c in range(3)]
+                    for point in (one, other)
+                )
+            )
+            worst = int(np.argmax(np.abs(ratio) / scatter))
+            if abs(ratio[worst]) > _DIFFERENT * scatter[worst]:
+                notes.append(
+                    f"{label} and {other_label} differ by "
+                    f"{100 * abs(ratio[worst]):.1f} % with {one.size} supercells, "
+                    f"{abs(ratio[worst]) / scatter[worst]:.1f} standard deviations: "
+                    "the error bars do not hold what the model leaves out."
+                )
+    return notes
 
 
 def converge(

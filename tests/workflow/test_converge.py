@@ -1,0 +1,61 @@
+"""Verdicts on points, and models that differ."""
+
+import pytest
+
+from phono3py_mlp_plugin.workflow import Point, compare_models, judge
+
+
+def point(size, kappa, scatter=0.01, label="", order=0):
+    """A point whose members scatter by this much, relative."""
+    tensor = [[kappa, kappa, kappa, 0.0, 0.0, 0.0]]
+    members = [
+        [[kappa * (1 + s * scatter)] * 3 + [0.0] * 3] for s in (1.0, -1.0, 1.0, -1.0)
+    ]
+    return Point(
+        key=f"{label}{order}{size}",
+        label=label,
+        order=order,
+        size=size,
+        kappa=tensor,
+        members=members,
+        alternatives=[],
+        reference=tensor,
+        rmse_test=1e-4,
+        left_out=1e-4,
+        alpha=1.0,
+        n_features=100,
+    )
+
+
+def test_converged_where_sizes_agree_and_the_error_bar_is_inside():
+    verdict = judge([point(20, 8.0), point(40, 8.05)], 0.02, 2)
+    assert verdict.converged
+    assert verdict.change == pytest.approx(1 - 8.0 / 8.05)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [point(40, 8.0)],
+        [point(20, 8.0), point(40, 8.5)],
+        [point(20, 8.0, 0.1), point(40, 8.05, 0.05)],
+    ],
+)
+def test_not_converged(points):
+    assert not judge(points, 0.02, 2).converged
+
+
+def test_number_of_supercells_needed():
+    verdict = judge([point(10, 8.0, 0.08), point(40, 8.0, 0.04)], 0.02, 2)
+    # Errors fall as the square root: four times the supercells for half of it; the
+    # quantiles of few supercells are wider, so that it is a little less.
+    assert not verdict.converged
+    assert 120 < verdict.needed < 180
+
+
+def test_models_that_differ_by_more_than_their_errors_are_named():
+    same = [point(20, 8.0, label="cutoff = 6"), point(20, 8.1, label="cutoff = 8")]
+    assert compare_models(same) == []
+    apart = [point(20, 8.0, label="cutoff = 6"), point(20, 8.6, label="cutoff = 8")]
+    (note,) = compare_models(apart)
+    assert note.startswith("cutoff = 6 and cutoff = 8 differ by 7.2 % with 20")
