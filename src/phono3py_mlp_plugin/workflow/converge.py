@@ -230,12 +230,11 @@ def compare_models(points: Sequence[Point]) -> list[str]:
             if order != other_order or label >= other_label or one.size != other.size:
                 continue
             ratio = np.log(one.diagonal() / other.diagonal())
-            scatter = np.hypot(
-                *(
-                    [point.error_bar(0, c).total for c in range(3)]
-                    for point in (one, other)
-                )
-            )
+            errors = [
+                [point.error_bar(0, c).total for c in range(3)]
+                for point in (one, other)
+            ]
+            scatter = np.linalg.norm(errors, axis=0)
             worst = int(np.argmax(np.abs(ratio) / scatter))
             if abs(ratio[worst]) > _DIFFERENT * scatter[worst]:
                 notes.append(
