@@ -274,175 +274,202 @@ def converge(
         The calculator gives no error bars, or there are too few supercells.
     """
     check_study(study, len(dataset))
+    run = _Run(crystal, dataset, study, known, keep, progress)
     pool = np.arange(len(dataset) - study.ntest)
-    training_of = list(dict.fromkeys(id(v.request) for v in study.variants))
-    for request_id in training_of:
-        variants = [v for v in study.variants if id(v.request) == request_id]
+    for variants in _by_training(study.variants):
         for order in range(study.orders):
-            rows = (
-                pool if order == 0 else np.random.default_rng(order).permutation(pool)
-            )
-            yield from _converge_order(
-                crystal, dataset, study, variants, order, rows, known, keep, progress
-            )
+            rows = pool
+            if order:
+                rows = np.random.default_rng(order).permutation(pool)
+            yield from run.order(variants, order, rows)
 
 
-def _converge_order(
-    crystal: Phono3py,
-    dataset: Dataset,
-    study: Study,
-    variants: Sequence[Variant],
-    order: int,
-    rows: NDArray[np.intp],
-    known: Mapping[str, Point],
-    keep: Callable[[Point], None],
-    progress: Progress,
-) -> Iterator[Point]:
-    """Yield the points of one order, size by size, until they agree."""
-    test = np.arange(len(dataset) - study.ntest, len(dataset))
-    keys = {
-        (size, variant.label): _key(crystal, dataset, study, variant, rows[:size], test)
-        for size in study.sizes
-        for variant in variants
-    }
-    missing = [
-        size
-        for size in study.sizes
-        if any(keys[size, variant.label] not in known for variant in variants)
-    ]
-    fits = _fits(dataset, study, variants[0].request, rows, test, missing, progress)
-    done: dict[str, list[Point]] = {variant.label: [] for variant in variants}
-    machines = _Machines(crystal)
-    for size in study.sizes:
-        fit = next(fits) if size in missing else None
-        for variant in variants:
-            point = known.get(keys[size, variant.label])
-            if point is None:
-                assert fit is not None
-                point = _point(
-                    machines,
-                    dataset.select(test),
-                    study,
-                    variant,
-                    fit,
-                    order,
-                    keys[size, variant.label],
-                    progress,
-                )
-                keep(point)
-            done[variant.label].append(point)
-            yield point
-        machines.forget()
-        if all(
-            judge(points, study.tolerance, study.agree).converged
-            for points in done.values()
-        ):
-            return
+def _by_training(variants: Sequence[Variant]) -> list[list[Variant]]:
+    """Return variants that share a training together."""
+    groups: dict[int, list[Variant]] = {}
+    for variant in variants:
+        groups.setdefault(id(variant.request), []).append(variant)
+    return list(groups.values())
 
 
-def _fits(
-    dataset: Dataset,
-    study: Study,
-    request: Request,
-    rows: NDArray[np.intp],
-    test: NDArray[np.intp],
-    sizes: Sequence[int],
-    progress: Progress,
-) -> Iterator[NestedFit]:
-    calculator = request.calculator
-    if calculator.train_nested is None:
-        raise ParameterError(
-            f"force calculator {calculator.name!r} gives no error bars: it has no "
-            "nested training. Use pypolymlp."
-        )
-    if not sizes:
-        return iter(())
-    return calculator.train_nested(
-        dataset.select(rows[: max(sizes)]),
-        dataset.select(test),
-        sizes,
-        request.options,
-        study.ensemble,
-        progress,
-    )
+class _Run:
+    """What all points of a study share."""
 
-
-class _Machines:
-    """Force constants by displacements and solver, each computed once for a fit."""
-
-    def __init__(self, crystal: Phono3py) -> None:
+    def __init__(
+        self,
+        crystal: Phono3py,
+        dataset: Dataset,
+        study: Study,
+        known: Mapping[str, Point],
+        keep: Callable[[Point], None],
+        progress: Progress,
+    ) -> None:
         self._crystal = crystal
-        self._found: dict[Any, list[ForceConstants]] = {}
-        self._machines: dict[Any, ForceConstantsOf] = {}
+        self._dataset = dataset
+        self._study = study
+        self._known = known
+        self._keep = keep
+        self._progress = progress
+        self._test = np.arange(len(dataset) - study.ntest, len(dataset))
+        self._solvers: dict[Any, ForceConstantsOf] = {}
 
-    def force_constants(
-        self, variant: Variant, potentials: Sequence[Potential]
+    def order(
+        self, variants: Sequence[Variant], order: int, rows: NDArray[np.intp]
+    ) -> Iterator[Point]:
+        """Yield the points of one order, size by size, until they agree."""
+        study = self._study
+        keys = {
+            (size, variant.label): self._key(variant, rows[:size])
+            for size in study.sizes
+            for variant in variants
+        }
+        missing = [
+            size
+            for size in study.sizes
+            if any(keys[size, variant.label] not in self._known for variant in variants)
+        ]
+        fits = self._fits(variants[0].request, rows, missing)
+        done: dict[str, list[Point]] = {variant.label: [] for variant in variants}
+        for size in study.sizes:
+            fit = next(fits) if size in missing else None
+            found: dict[Any, list[ForceConstants]] = {}
+            for variant in variants:
+                key = keys[size, variant.label]
+                point = self._known.get(key)
+                if point is None:
+                    assert fit is not None
+                    point = self._point(variant, fit, order, key, found)
+                    self._keep(point)
+                done[variant.label].append(point)
+                yield point
+            if all(
+                judge(points, study.tolerance, study.agree).converged
+                for points in done.values()
+            ):
+                return
+
+    def _fits(
+        self, request: Request, rows: NDArray[np.intp], sizes: Sequence[int]
+    ) -> Iterator[NestedFit]:
+        calculator = request.calculator
+        if calculator.train_nested is None:
+            raise ParameterError(
+                f"force calculator {calculator.name!r} gives no error bars: it has no "
+                "nested training. Use pypolymlp."
+            )
+        if not sizes:
+            return iter(())
+        return calculator.train_nested(
+            self._dataset.select(rows[: max(sizes)]),
+            self._dataset.select(self._test),
+            sizes,
+            request.options,
+            self._study.ensemble,
+            self._progress,
+        )
+
+    def _point(
+        self,
+        variant: Variant,
+        fit: NestedFit,
+        order: int,
+        key: str,
+        found: dict[Any, list[ForceConstants]],
+    ) -> Point:
+        potential = fit.trained.potential
+        potentials = [potential, *fit.members, *fit.alternatives]
+        own, *others = self._force_constants(variant, potentials, found)
+        task = f"Kappa of {fit.size} supercells"
+        if variant.label:
+            task += f", {variant.label}"
+        with self._progress(task, len(potentials)) as advance:
+            kappa = thermal_conductivity(self._crystal, own, variant.transport)
+            advance(1)
+            reference = kappa
+            if variant.ensemble_transport != variant.transport and others:
+                reference = thermal_conductivity(
+                    self._crystal, own, variant.ensemble_transport
+                )
+            runs = []
+            for fcs in others:
+                run = thermal_conductivity(
+                    self._crystal, fcs, variant.ensemble_transport
+                )
+                runs.append(run.tolist())
+                advance(1)
+        name = variant.request.calculator.name
+        test = self._dataset.select(self._test)
+        rmse = root_mean_square_errors(
+            test, evaluate(name, potential, test.supercells())
+        )
+        assert rmse["force"] is not None
+        n_members = len(fit.members)
+        return Point(
+            key=key,
+            label=variant.label,
+            order=order,
+            size=fit.size,
+            kappa=kappa.tolist(),
+            members=runs[:n_members],
+            alternatives=runs[n_members:],
+            reference=reference.tolist(),
+            rmse_test=rmse["force"],
+            left_out=fit.left_out,
+            alpha=fit.trained.alpha,
+            n_features=fit.trained.n_features,
+        )
+
+    def _force_constants(
+        self,
+        variant: Variant,
+        potentials: Sequence[Potential],
+        found: dict[Any, list[ForceConstants]],
     ) -> list[ForceConstants]:
+        """Return force constants, those that another variant has had from ``found``."""
         solver = variant.solver
         key = (variant.displacements, solver.solver.name, tuple(solver.cutoff.items()))
-        if key not in self._machines:
-            self._machines[key] = ForceConstantsOf(
+        if key not in self._solvers:
+            self._solvers[key] = ForceConstantsOf(
                 self._crystal,
                 variant.displacements,
                 solver,
                 variant.request.calculator.name,
             )
-        if key not in self._found:
-            self._found[key] = list(self._machines[key].solve(potentials))
-        return self._found[key]
+        if key not in found:
+            found[key] = list(self._solvers[key].solve(potentials))
+        return found[key]
 
-    def kappa(self, fcs: ForceConstants, transport: TransportOptions) -> FloatArray:
-        return thermal_conductivity(self._crystal, fcs, transport)
-
-    def forget(self) -> None:
-        """Forget the force constants of a fit."""
-        self._found.clear()
-
-
-def _point(
-    machines: _Machines,
-    test: Dataset,
-    study: Study,
-    variant: Variant,
-    fit: NestedFit,
-    order: int,
-    key: str,
-    progress: Progress,
-) -> Point:
-    potential = fit.trained.potential
-    potentials = [potential, *fit.members, *fit.alternatives]
-    own, *others = machines.force_constants(variant, potentials)
-    task = f"Kappa of {fit.size} supercells"
-    if variant.label:
-        task += f", {variant.label}"
-    with progress(task, len(potentials)) as advance:
-        kappa = machines.kappa(own, variant.transport)
-        advance(1)
-        reference = kappa
-        if variant.ensemble_transport != variant.transport and others:
-            reference = machines.kappa(own, variant.ensemble_transport)
-        runs = []
-        for fcs in others:
-            runs.append(machines.kappa(fcs, variant.ensemble_transport).tolist())
-            advance(1)
-    name = variant.request.calculator.name
-    rmse = root_mean_square_errors(test, evaluate(name, potential, test.supercells()))
-    n_members = len(fit.members)
-    assert rmse["force"] is not None
-    return Point(
-        key=key,
-        label=variant.label,
-        order=order,
-        size=fit.size,
-        kappa=kappa.tolist(),
-        members=runs[:n_members],
-        alternatives=runs[n_members:],
-        reference=reference.tolist(),
-        rmse_test=rmse["force"],
-        left_out=fit.left_out,
-        alpha=fit.trained.alpha,
-        n_features=fit.trained.n_features,
-    )
+    def _key(self, variant: Variant, training: NDArray[np.intp]) -> str:
+        """Return the fingerprint of all that decides a point."""
+        crystal, dataset = self._crystal, self._dataset
+        nac = crystal.nac_params
+        own_fc2 = crystal.phonon_supercell_matrix
+        return fingerprint(
+            {
+                "calculator": variant.request.calculator.name,
+                "options": deciding_options(variant.request),
+                "displacements": variant.displacements,
+                "solver": [variant.solver.solver.name, variant.solver.options],
+                "cutoff": dict(variant.solver.cutoff),
+                "transport": [variant.transport, variant.ensemble_transport],
+                "ensemble": self._study.ensemble,
+                "lattice": dataset.supercell.cell,
+                "positions": dataset.supercell.scaled_positions,
+                "symbols": list(dataset.supercell.symbols),
+                "primitive": crystal.primitive_matrix,
+                "born": None if nac is None else [nac["born"], nac["dielectric"]],
+                "phonon_supercell": own_fc2,
+                "phonon_forces": None
+                if own_fc2 is None
+                else _arrays(
+                    read_dataset(crystal.phonon_dataset, crystal.phonon_supercell)
+                ),
+                "host": importlib.metadata.version("phono3py"),
+                "training": [*_arrays(dataset.select(training))],
+                "energies": dataset.select(training).energies,
+                "test": [*_arrays(dataset.select(self._test))],
+            }
+        )
 
 
 def check_study(study: Study, n: int) -> None:
@@ -459,50 +486,8 @@ def check_study(study: Study, n: int) -> None:
         )
 
 
-def _key(
-    crystal: Phono3py,
-    dataset: Dataset,
-    study: Study,
-    variant: Variant,
-    training: NDArray[np.intp],
-    test: NDArray[np.intp],
-) -> str:
-    """Return the fingerprint of all that decides a point."""
-    nac = crystal.nac_params
-    own_fc2 = crystal.phonon_supercell_matrix
-    return fingerprint(
-        {
-            "calculator": variant.request.calculator.name,
-            "options": deciding_options(variant.request),
-            "displacements": variant.displacements,
-            "solver": [variant.solver.solver.name, variant.solver.options],
-            "cutoff": dict(variant.solver.cutoff),
-            "transport": [variant.transport, variant.ensemble_transport],
-            "ensemble": study.ensemble,
-            "lattice": dataset.supercell.cell,
-            "positions": dataset.supercell.scaled_positions,
-            "symbols": list(dataset.supercell.symbols),
-            "primitive": crystal.primitive_matrix,
-            "born": None if nac is None else [nac["born"], nac["dielectric"]],
-            "phonon_supercell": own_fc2,
-            "phonon_forces": None
-            if own_fc2 is None
-            else _arrays(
-                read_dataset(crystal.phonon_dataset, crystal.phonon_supercell)
-            ),
-            "host": importlib.metadata.version("phono3py"),
-            "training": [
-                dataset.displacements[training],
-                dataset.forces[training],
-                None if dataset.energies is None else dataset.energies[training],
-            ],
-            "test": [dataset.displacements[test], dataset.forces[test]],
-        }
-    )
-
-
-def _arrays(dataset: Dataset | None) -> list[FloatArray] | None:
-    return None if dataset is None else [dataset.displacements, dataset.forces]
+def _arrays(dataset: Dataset | None) -> list[FloatArray]:
+    return [] if dataset is None else [dataset.displacements, dataset.forces]
 
 
 def with_value(variant: Variant, name: str, text: str) -> Variant:
