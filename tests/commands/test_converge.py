@@ -81,6 +81,7 @@ def test_errors_fall_and_hold_the_value_of_more_supercells(finished):
         assert 1e-5 < scatter < 0.5
         assert len(point["members"]) == 3
         assert len(point["alternatives"]) == 2
+        assert 0 < point["fc2_error"] < point["fc3_error"] < 1
 
 
 def test_finished_points_are_kept(finished, run, tmp_path):

@@ -210,6 +210,12 @@ def _converge(args: argparse.Namespace) -> int:
     verdicts = _verdicts(points, study)
     for group, verdict in verdicts.items():
         _print_verdict(group, verdict, study)
+    last = points[-1]
+    print(
+        f"Force constants of {last.size} supercells are sure to "
+        f"{100 * last.fc2_error:.2g} % (fc2) and {100 * last.fc3_error:.2g} % (fc3) "
+        "of their norm."
+    )
     for note in compare_models(points):
         print(f"Note: {note}")
     records = {point.key: dataclasses.asdict(point) for point in points}

@@ -126,6 +126,8 @@ class Point:
         Errors of forces (eV/angstrom): on the test set, on supercells left out.
     alpha : float or None
     n_features : int
+    fc2_error, fc3_error : float
+        Scatter of force constants over the ensemble, relative to their norm.
     """
 
     key: str
@@ -140,6 +142,8 @@ class Point:
     left_out: float
     alpha: float | None
     n_features: int
+    fc2_error: float
+    fc3_error: float
 
     def error_bar(self, temperature: int = 0, component: int = 0) -> ErrorBar:
         """Return the error bar of a component of kappa at a temperature."""
@@ -417,6 +421,8 @@ class _Run:
             left_out=fit.left_out,
             alpha=fit.trained.alpha,
             n_features=fit.trained.n_features,
+            fc2_error=_scatter(own[2], [fcs[2] for fcs in others[:n_members]]),
+            fc3_error=_scatter(own[3], [fcs[3] for fcs in others[:n_members]]),
         )
 
     def _force_constants(
@@ -484,6 +490,12 @@ def check_study(study: Study, n: int) -> None:
             f"sizes up to {max(study.sizes)} and {study.ntest} for testing; the "
             f"dataset has {n} supercells. Lower one of them."
         )
+
+
+def _scatter(own: FloatArray, drawn: Sequence[FloatArray]) -> float:
+    """Return the root mean square of the differences over the norm."""
+    squares = [np.sum((fc - own) ** 2) for fc in drawn]
+    return float(np.sqrt(np.mean(squares) / np.sum(own**2))) if squares else 0.0
 
 
 def _arrays(dataset: Dataset | None) -> list[FloatArray]:
