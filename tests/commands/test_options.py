@@ -52,23 +52,11 @@ def test_ase_options_are_checked(run, folder, options, message):
     ("options", "message"),
     [
         (["--force-calculator", "pypolymp"], "Did you mean 'pypolymlp'?"),
-        (["--pypolymlp", "--force-calculator", "ase"], "give one"),
-        (["--pypolymlp", "--mlp-file", "no.yaml"], '"no.yaml" is not found'),
-        (["--pypolymlp", "-d", "--amplitude", "-1"], "--amplitude = -1.0; expected a"),
-        (["--pypolymlp", "-d", "--fc-calculator", "foo"], "No force-constants solver"),
         (["--pypolymlp", "-d", "--fc-calculator", "symfx|"], "Did you mean 'symfc'?"),
         (["--fc-calculator", "foo"], "No force-constants solver named 'foo'"),
-        (["--pypolymlp", "--rd", "4", "--rd-fc2", "4"], "--rd-fc2 = 4: there is no"),
         (["--amplitude", "0.01"], "--amplitude = 0.01: needs --pypolymlp"),
         (["--mlp-file", "polymlp.yaml"], "--mlp-file = polymlp.yaml: needs"),
         (["--mlp-params", "cutoff=5"], "--mlp-params = cutoff=5: needs"),
-        (["--pypolymlp", "--rd", "0"], "--rd = 0; expected a positive number"),
-        (["--pypolymlp", "--rd", "-5"], "--rd = -5; expected a positive number"),
-        (["--pypolymlp", "-d", "--rd", "5"], "-d and --rd"),
-        (
-            ["--pypolymlp", "--rd", "5", "--fc-calculator", "traditional"],
-            "finite differences cannot use random displacements",
-        ),
     ],
 )
 def test_refused_before_any_work(run, trained, options, message):
@@ -77,24 +65,12 @@ def test_refused_before_any_work(run, trained, options, message):
     assert sorted(p.name for p in trained.iterdir()) == before
 
 
-def test_mlp_params_and_options_mean_the_same(run, trained):
-    both = ["--mlp-params", SMALL, "--force-calculator-options", SMALL]
-    done = run(["phono3py-load", "phono3py.yaml", "--pypolymlp", *both], trained)
-    refused(done, "mean the same: give one")
-
-
 def test_help_shows_our_options_in_a_group(run, tmp_path):
     done = run(["phono3py-load", "--help"], tmp_path)
     assert done.returncode == 0
     assert "machine-learning potentials (phono3py-mlp-plugin):" in done.stdout
     for option in ("--force-calculator", "--mlp-file", "--amplitude", "--rd-fc2"):
         assert option in done.stdout
-
-
-def test_unknown_option_is_an_error_as_before(run, trained):
-    done = run(["phono3py-load", "phono3py.yaml", "--no-such-option"], trained)
-    assert done.returncode == 2
-    assert "unrecognized arguments: --no-such-option" in done.stderr
 
 
 def test_what_was_asked_is_recorded(run, trained):

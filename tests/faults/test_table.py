@@ -203,6 +203,7 @@ FAULTS = [
     option("--rd", "1", "--fc-calculator", "traditional", says="finite differences"),
     option("-d", "--fc-calculator", "foo", says="No force-constants solver"),
     option("-d", "--fc-calculator", "foo|symfc", says="No force-constants solver"),
+    option("-d", "--fc-calculator", "symfx|", says="Did you mean 'symfc'?"),
     option("-d", "--fc-calculator", "symfx", says="Did you mean 'symfc'?"),
     option("-d", "--fc-calc-opt", "cutof=4", says="Did you mean 'cutoff'?"),
     option("-d", "--fc-calc-opt", "cutoff=x", says="cutoff = x; expected a number"),
