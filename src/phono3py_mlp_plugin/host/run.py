@@ -93,7 +93,6 @@ class Run:
             setattr(self._script, binding.name, getattr(self, method))
         check(SETTING_ERROR)
         ConfParser.setting_error = _setting_error  # type: ignore[method-assign]
-        self._files.install(sys.modules)
 
     def read_settings(
         self, args: argparse.Namespace, argparse_control: dict[str, Any], log_level: int
@@ -115,6 +114,8 @@ class Run:
         if settings.use_pypolymlp or self._options.force_calculator:
             _take_random_seed(args, settings, confs)
             self._prepare(settings, confs, log_level)
+            # Runs without a potential remain the host's own, byte for byte.
+            self._files.install(sys.modules)
         else:
             self._refuse_without_calculator(settings)
         return result  # type: ignore[no-any-return]
