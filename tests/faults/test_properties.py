@@ -181,3 +181,10 @@ def test_same_seed_same_test_set_and_nested_training_sets():
     assert isinstance(small, Split)
     assert np.array_equal(small.test, large.test)
     assert np.array_equal(small.training, large.training[:5])
+
+
+def test_systematic_displacements_get_a_note():
+    displacements = np.zeros((8, 8, 3))
+    displacements[range(8), range(8), 0] = 0.03
+    dataset = Dataset(NACL.supercell, displacements, -displacements)
+    assert check_dataset(dataset)[0].startswith("a snapshot displaces 1 of 8 atoms")

@@ -61,3 +61,9 @@ def test_models_that_differ_by_more_than_their_errors_are_named():
     apart = [point(20, 8.0, label="cutoff = 6"), point(20, 8.6, label="cutoff = 8")]
     (note,) = compare_models(apart)
     assert note.startswith("cutoff = 6 and cutoff = 8 differ by 7.2 % with 20")
+
+
+def test_errors_that_do_not_fall_promise_nothing():
+    verdict = judge([point(10, 8.0, 0.2), point(20, 8.0, 0.9)], 0.02, 2)
+    assert not verdict.converged
+    assert verdict.needed is None

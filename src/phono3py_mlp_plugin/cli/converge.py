@@ -211,10 +211,14 @@ def _converge(args: argparse.Namespace) -> int:
     for group, verdict in verdicts.items():
         _print_verdict(group, verdict, study)
     last = points[-1]
+    fc2 = (
+        f"{100 * last.fc2_error:.2g} % (fc2)"
+        if last.fc2_error
+        else "first principles (fc2)"
+    )
     print(
-        f"Force constants of {last.size} supercells are sure to "
-        f"{100 * last.fc2_error:.2g} % (fc2) and {100 * last.fc3_error:.2g} % (fc3) "
-        "of their norm."
+        f"Force constants of {last.size} supercells are sure to {fc2} and "
+        f"{100 * last.fc3_error:.2g} % (fc3) of their norm."
     )
     for note in compare_models(points):
         print(f"Note: {note}")

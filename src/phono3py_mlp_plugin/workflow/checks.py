@@ -32,6 +32,9 @@ _UNITS = {
     51.422: "hartree/bohr",
 }
 
+# Part of the atoms of which fewer are displaced in systematic displacements.
+_FEW = 0.2
+
 # Energies of one supercell differ less than by this factor.
 _OTHER_ENERGY = 3.0
 
@@ -55,7 +58,7 @@ def check_dataset(dataset: Dataset) -> list[str]:
     """
     _check_displacements(dataset)
     _check_units(dataset)
-    return [*_repeated(dataset), *_net_force(dataset)]
+    return [*_few_displaced(dataset), *_repeated(dataset), *_net_force(dataset)]
 
 
 def check_split(dataset: Dataset, split: Split) -> list[str]:
@@ -136,6 +139,17 @@ def _unit_of(ratio: float) -> str:
         return ""
     which = "are these" if ratio < 1 else "are the others"
     return f" ({which} in {' or '.join(near)}?)"
+
+
+def _few_displaced(dataset: Dataset) -> list[str]:
+    moved = (np.abs(dataset.displacements).max(axis=2) > 0).sum(axis=1)
+    middle = int(np.median(moved))
+    if middle >= _FEW * dataset.displacements.shape[1]:
+        return []
+    return [
+        f"a snapshot displaces {middle} of {dataset.displacements.shape[1]} atoms: a "
+        "potential learns more from random displacements of all (--rd)."
+    ]
 
 
 def _repeated(dataset: Dataset) -> list[str]:

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from phono3py import Phono3py
 
 
+# Times the supercells there are up to which a number to come is told.
+_FAR = 50
+
 # Standard deviations by which two models may differ.
 _DIFFERENT = 2.0
 
@@ -184,7 +187,8 @@ class Verdict:
     error : float
         Relative error bar.
     needed : int or None
-        Number of supercells expected to be needed, where not converged.
+        Number of supercells expected to be needed, where not converged; None where
+        these do not tell.
     """
 
     converged: bool
@@ -211,7 +215,9 @@ def judge(points: Sequence[Point], tolerance: float, agree: int) -> Verdict:
     curve = LearningCurve.fit(
         [p.size for p in points], [p.largest_error() for p in points]
     )
-    needed = None if curve is None else max(curve.needed(tolerance), last.size + 1)
+    needed = None
+    if curve is not None and curve.needed(tolerance) <= _FAR * last.size:
+        needed = max(curve.needed(tolerance), last.size + 1)
     return Verdict(False, last.size, change, error, needed)
 
 
