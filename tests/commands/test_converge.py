@@ -209,6 +209,12 @@ def test_error_bars_that_cannot_be(run, nacl_params, tmp_path, options, message)
     assert [p.name for p in tmp_path.iterdir()] == [PARAMS]
 
 
+def test_error_bars_need_a_kappa(run, nacl_params, tmp_path):
+    shutil.copy(nacl_params, tmp_path / PARAMS)
+    done = run([*LOAD[:3], "-d", "--uncertainty", "4"], tmp_path)
+    refused(done, "--uncertainty: is for runs that compute kappa. Give --br or --lbte")
+
+
 def test_imaginary_modes_stop_the_run(run, trained, tmp_path):
     """A spring that pushes: fc2 of the other sign."""
     text = (trained / "polymlp.yaml").read_text()

@@ -57,6 +57,10 @@ def check_uncertainty(members: int, request: Request, settings: Any) -> None:
     """
     if members < 2:
         raise ParameterError(f"--uncertainty = {members}; expected 2 or more.")
+    if not (settings.is_bterta or settings.is_lbte):
+        raise ParameterError(
+            "--uncertainty: is for runs that compute kappa. Give --br or --lbte."
+        )
     if request.calculator.train_nested is None:
         raise ParameterError(
             f"--uncertainty: force calculator {request.calculator.name!r} gives no "
