@@ -50,7 +50,8 @@ def test_table_verdict_and_files(finished):
     rows = [line.split() for line in done.stdout.splitlines() if " +- " in line]
     assert [row[0] for row in rows] == ["10", "20", "40"]
     assert "not converged with 40 supercells: change over the last 2" in done.stdout
-    assert "supercells are expected to be needed" in done.stdout
+    # A millionth is out of reach: no number is promised.
+    assert "expected to be needed" not in done.stdout
     assert (folder / "phono3py_mlp_convergence.png").read_bytes()[:4] == b"\x89PNG"
     content = json.loads((folder / JSON).read_text())
     assert content["verdicts"]["kappa"]["converged"] is False
