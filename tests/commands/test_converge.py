@@ -123,6 +123,28 @@ def test_killed_study_goes_on_to_the_same_numbers(finished, nacl_params, run, tm
             np.testing.assert_allclose(one[key], other[key], rtol=1e-6, atol=1e-9)
 
 
+def test_interrupted_study_ends_in_one_line(nacl_params, tmp_path):
+    shutil.copy(nacl_params, tmp_path / PARAMS)
+    words = [*CONVERGE, *STRICT, "--sizes", "10", "20", "40"]
+    process = subprocess.Popen(
+        [SCRIPTS / words[0], *words[1:]],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / JSON).exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate()
+    assert process.returncode == 130
+    assert error == (
+        "Stopped by SIGINT. What is finished is kept: run the same again.\n"
+    )
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([PARAMS, JSON])
+
+
 def test_orders_and_variants(run, nacl_params, tmp_path):
     shutil.copy(nacl_params, tmp_path / PARAMS)
     done = run(
