@@ -22,6 +22,7 @@ LOAD += ["--mesh", "3", "3", "3", "--br", "--sigma", "0.3", "--ts", "300"]
 
 # Every size is wanted.
 STRICT = ["--sigma", "0.3", "--tolerance", "1e-6"]
+STUDY = [*CONVERGE, *STRICT, "--sizes", "10", "20", "40"]
 
 
 def points(folder):
@@ -39,7 +40,7 @@ def refused(done, message):
 def finished(tmp_path_factory, nacl_params, run):
     folder = tmp_path_factory.mktemp("converge")
     shutil.copy(nacl_params, folder / PARAMS)
-    done = run([*CONVERGE, *STRICT, "--sizes", "10", "20", "40"], folder)
+    done = run(STUDY, folder)
     assert done.returncode == 0, done.stderr
     return folder, done
 
@@ -89,31 +90,37 @@ def test_finished_points_are_kept(finished, run, tmp_path):
     folder, _ = finished
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     before = points(tmp_path)
-    done = run([*CONVERGE, *STRICT, "--sizes", "10", "20", "40"], tmp_path)
+    done = run(STUDY, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("(kept)") == 3
     assert "Training" not in done.stdout
     assert points(tmp_path) == before
 
 
-def test_killed_study_goes_on_to_the_same_numbers(finished, nacl_params, run, tmp_path):
-    shutil.copy(nacl_params, tmp_path / PARAMS)
-    words = [*CONVERGE, *STRICT, "--sizes", "10", "20", "40"]
+def stopped_after_a_point(folder, number):
+    """Start the study and send it a signal when its first point is kept."""
     process = subprocess.Popen(
-        [SCRIPTS / words[0], *words[1:]],
-        cwd=tmp_path,
+        [SCRIPTS / STUDY[0], *STUDY[1:]],
+        cwd=folder,
         stdout=subprocess.DEVNULL,
-        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    while not (tmp_path / JSON).exists():
+    while not (folder / JSON).exists():
         assert process.poll() is None
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(number)
+    _, error = process.communicate()
+    return process, error
+
+
+def test_killed_study_goes_on_to_the_same_numbers(finished, nacl_params, run, tmp_path):
+    shutil.copy(nacl_params, tmp_path / PARAMS)
+    stopped_after_a_point(tmp_path, signal.SIGKILL)
     time.sleep(0.5)
     kept = len(points(tmp_path))
     assert kept < 3
-    done = run(words, tmp_path)
+    done = run(STUDY, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("(kept)") == kept
     for one, other in zip(points(tmp_path), points(finished[0]), strict=True):
@@ -125,19 +132,7 @@ def test_killed_study_goes_on_to_the_same_numbers(finished, nacl_params, run, tm
 
 def test_interrupted_study_ends_in_one_line(nacl_params, tmp_path):
     shutil.copy(nacl_params, tmp_path / PARAMS)
-    words = [*CONVERGE, *STRICT, "--sizes", "10", "20", "40"]
-    process = subprocess.Popen(
-        [SCRIPTS / words[0], *words[1:]],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not (tmp_path / JSON).exists():
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate()
+    process, error = stopped_after_a_point(tmp_path, signal.SIGINT)
     assert process.returncode == 130
     assert error == (
         "Stopped by SIGINT. What is finished is kept: run the same again.\n"

@@ -1,5 +1,6 @@
 """Runs that are stopped, meet another run, or find the disk full."""
 
+import importlib
 import os
 import resource
 import shutil
@@ -19,7 +20,6 @@ from phono3py_mlp_plugin.files import FolderLock, PartialEvaluations, sweep
 from phono3py_mlp_plugin.files.atomic import lives
 from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
 from phono3py_mlp_plugin.workflow import evaluate
-from phono3py_mlp_plugin.workflow import evaluate as evaluate_module
 from small_model import MODEL
 
 PARAMS = "phono3py_params.yaml"
@@ -228,7 +228,7 @@ class Fragile:
 
 
 def test_evaluation_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
-    module = __import__(evaluate_module.__module__, fromlist=["_"])
+    module = importlib.import_module("phono3py_mlp_plugin.workflow.evaluate")
     monkeypatch.setattr(module, "_KEEP_EVERY", 0.0)
     _, data = nacl_dataset(50, repeats=1)
     cells = data.supercells()

@@ -222,10 +222,9 @@ def _converge(args: argparse.Namespace) -> int:
     )
     for note in compare_models(points):
         print(f"Note: {note}")
-    records = {point.key: dataclasses.asdict(point) for point in points}
     write_convergence(
         path,
-        list({**earlier, **records}.values()),
+        list(earlier.values()),
         {group or "kappa": dataclasses.asdict(v) for group, v in verdicts.items()},
     )
     with replacing(Path(_FIGURE)) as temporary:

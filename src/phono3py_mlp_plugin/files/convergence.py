@@ -15,6 +15,11 @@ CONVERGENCE_FILE = "phono3py_mlp_convergence.json"
 
 _FORMAT_VERSION = 1
 
+_HEAD = {
+    "format_version": _FORMAT_VERSION,
+    "units": {"kappa": "W/m-K", "components": "xx yy zz yz xz xy"},
+}
+
 
 def read_convergence(path: Path) -> list[dict[str, Any]]:
     """Return the points of an earlier run; none where the file is not one."""
@@ -32,20 +37,18 @@ def write_convergence(
 ) -> None:
     """Write points and verdicts; whole or not at all."""
     content = {
-        "format_version": _FORMAT_VERSION,
-        "units": {"kappa": "W/m-K", "components": "xx yy zz yz xz xy"},
+        **_HEAD,
         "verdicts": dict(verdicts),
         "points": [dict(point) for point in points],
     }
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    _write(path, content)
 
 
 def write_uncertainty(
     path: Path,
     kappa: FloatArray,
     temperatures: FloatArray,
-    bars: Sequence[Sequence[Any] | None],
+    bars: Sequence[Sequence[Any]],
 ) -> None:
     """Write kappa with relative standard deviations by temperature.
 
@@ -57,24 +60,23 @@ def write_uncertainty(
     temperatures : ndarray
         In K.
     bars : sequence
-        For each temperature None, or records for xx, yy and zz.
+        For each temperature records for xx, yy and zz; none at 0 K.
     """
     content = {
-        "format_version": _FORMAT_VERSION,
-        "units": {"kappa": "W/m-K", "components": "xx yy zz yz xz xy"},
+        **_HEAD,
         "relative_standard_deviation": "sampling of supercells, choice of the penalty",
         "temperatures": [
             {
                 "temperature": float(temperature),
                 "kappa": kappa[t].tolist(),
-                **(
-                    {}
-                    if bars[t] is None
-                    else {"bars": [asdict(b) for b in bars[t] or ()]}
-                ),
+                **({"bars": [asdict(bar) for bar in bars[t]]} if bars[t] else {}),
             }
             for t, temperature in enumerate(temperatures)
         ],
     }
+    _write(path, content)
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

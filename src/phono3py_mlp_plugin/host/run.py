@@ -80,7 +80,6 @@ class Run:
         self._generates = False
         self._wanted: str | None = None
         self._files = HostFiles()
-        self._settings: Any = None
         self._dataset: Dataset | None = None
         self._error_bars: ErrorBars | None = None
 
@@ -242,7 +241,6 @@ class Run:
         host(phono3py, settings, updated_settings, log_level)
         if self._request is None:
             return
-        self._settings = settings
         checks = physics_checks(
             phono3py,
             self._request,
@@ -270,7 +268,7 @@ class Run:
     ) -> None:
         """Report error bars of kappa where they are wanted, then end as the host."""
         if self._error_bars is not None:
-            self._error_bars.report(phono3py, self._settings, log_level)
+            self._error_bars.report(phono3py, log_level)
         self._host["_finalize_phono3py"](
             phono3py, confs_dict, log_level, *args, **options
         )
@@ -303,7 +301,7 @@ class Run:
         if options.uncertainty is not None:
             check_uncertainty(options.uncertainty, self._request, settings)
             self._error_bars = ErrorBars(
-                options.uncertainty, options.uncertainty_mesh, self._request
+                options.uncertainty, options.uncertainty_mesh, self._request, settings
             )
         elif options.uncertainty_mesh is not None:
             raise ParameterError("--uncertainty-mesh: is for --uncertainty N.")

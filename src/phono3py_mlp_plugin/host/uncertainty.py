@@ -23,6 +23,7 @@ from phono3py_mlp_plugin.workflow import (
     DisplacementOptions,
     ForceConstantsOf,
     Request,
+    TransportOptions,
     request_solver,
 )
 
@@ -30,19 +31,6 @@ if TYPE_CHECKING:
     from phono3py import Phono3py
 
 _FILE = "phono3py_mlp_uncertainty.json"
-
-# Arguments of run_thermal_conductivity that read or write files.
-_FILES = (
-    "write_gamma",
-    "read_gamma",
-    "write_kappa",
-    "write_gamma_detail",
-    "write_collision",
-    "read_collision",
-    "write_pp",
-    "read_pp",
-    "write_LBTE_solution",
-)
 
 _DIRECTIONS = ("xx", "yy", "zz")
 _ROOM_TEMPERATURE = 300.0
@@ -87,14 +75,21 @@ class ErrorBars:
     mesh : sequence of float or None
         What the ensemble is run on; None: the run's own.
     request : Request
+    settings
+        The host's.
     """
 
     def __init__(
-        self, members: int, mesh: Sequence[float] | None, request: Request
+        self,
+        members: int,
+        mesh: Sequence[float] | None,
+        request: Request,
+        settings: Any,
     ) -> None:
         self._ensemble = Ensemble(members)
-        self._mesh = mesh
+        self._transport = None if mesh is None else TransportOptions(mesh=tuple(mesh))
         self._request = request
+        self._settings = settings
         self._set_up: Callable[[], None] | None = None
         self._kappa: Callable[[], FloatArray] | None = None
         self._fits: Iterator[NestedFit] | None = None
@@ -132,9 +127,11 @@ class ErrorBars:
         @functools.wraps(host)
         def run(*args: Any, **options: Any) -> None:
             host(*args, **options)
-            quiet = {**options, **{name: False for name in _FILES if name in options}}
-            if "read_collision" in quiet:
-                quiet["read_collision"] = None
+            # What is read is refused beforehand (check_uncertainty).
+            quiet = {
+                name: False if name.startswith("write_") else value
+                for name, value in options.items()
+            }
 
             def again() -> FloatArray:
                 host(*args, **{**quiet, "log_level": 0})
@@ -144,7 +141,7 @@ class ErrorBars:
 
         ph3.run_thermal_conductivity = run
 
-    def report(self, ph3: Phono3py, settings: Any, log_level: int) -> None:
+    def report(self, ph3: Phono3py, log_level: int) -> None:
         """Run the ensemble, print the error bars and write them."""
         if self._kappa is None or self._set_up is None or self._fits is None:
             return
@@ -157,17 +154,15 @@ class ErrorBars:
         machine = ForceConstantsOf(
             _copy(ph3),
             DisplacementOptions(
-                amplitude=settings.displacement_distance
+                amplitude=self._settings.displacement_distance
                 or DisplacementOptions.amplitude
             ),
-            _solver(settings),
+            _solver(self._settings),
             self._request.calculator.name,
         )
         runs = []
-        if self._mesh is not None:
-            ph3.mesh_numbers = (
-                self._mesh[0] if len(self._mesh) == 1 else [int(n) for n in self._mesh]
-            )
+        if self._transport is not None:
+            ph3.mesh_numbers = self._transport.mesh_numbers
         with progress(log_level)("Kappa of the ensemble", len(potentials)) as advance:
             for fcs in machine.solve(potentials):
                 ph3.fc2, ph3.fc3 = fcs[2], fcs[3]
@@ -198,7 +193,7 @@ class ErrorBars:
                 for c in range(3)
             ]
             if temperature > 0
-            else None
+            else []
             for t, temperature in enumerate(temperatures)
         ]
         t = int(np.abs(temperatures - _ROOM_TEMPERATURE).argmin())
@@ -207,14 +202,12 @@ class ErrorBars:
             f"(jackknife) and {len(alternatives)} with other penalties; 68 % intervals "
             "of the choice of supercells and penalty, not of the model:"
         ]
-        for c, direction in enumerate(_DIRECTIONS):
-            bar = (bars[t] or [])[c : c + 1]
-            if bar:
-                value = kappa[t, c]
-                lines.append(
-                    f"  kappa_{direction}({temperatures[t]:g} K) = {value:.3f} +- "
-                    f"{bar[0].half_width(value):.3f} W/m-K"
-                )
+        # There are none where 0 K is the only temperature.
+        for direction, value, bar in zip(_DIRECTIONS, kappa[t], bars[t], strict=False):
+            lines.append(
+                f"  kappa_{direction}({temperatures[t]:g} K) = {value:.3f} +- "
+                f"{bar.half_width(value):.3f} W/m-K"
+            )
         write_uncertainty(Path(_FILE), kappa, temperatures, bars)
         lines.append(f'Error bars of all temperatures are in "{_FILE}".')
         show(lines, log_level)

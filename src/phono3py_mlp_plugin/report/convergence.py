@@ -34,6 +34,7 @@ def draw_convergence(
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     groups = dict.fromkeys((p.label, p.order) for p in points)
+    anisotropic = len(_distinct(points, index)) > 1
     shift = np.linspace(-0.012, 0.012, len(groups)) if len(groups) > 1 else [0.0]
     for k, (label, order) in enumerate(groups):
         some = [p for p in points if (p.label, p.order) == (label, order)]
@@ -45,7 +46,7 @@ def draw_convergence(
                 p.error_bar(index, c).half_width(v)
                 for p, v in zip(some, values, strict=True)
             ]
-            direction = "" if len(_distinct(points, index)) == 1 else _DIRECTIONS[c]
+            direction = _DIRECTIONS[c] if anisotropic else ""
             above.errorbar(
                 sizes * (1 + shift[k]),
                 values,
@@ -62,7 +63,7 @@ def draw_convergence(
         below.plot(sizes, test, "s-", label="test set" if k == 0 else None, **style)
         below.plot(sizes, out, "^--", label="left out" if k == 0 else None, **style)
     above.set_ylabel(f"kappa at {temperature:g} K (W/m-K)")
-    if len(groups) > 1 or len(_distinct(points, index)) > 1:
+    if len(groups) > 1 or anisotropic:
         above.legend(fontsize="small", frameon=False)
     below.legend(fontsize="small", frameon=False)
     below.set_ylabel("force error (meV/angstrom)")

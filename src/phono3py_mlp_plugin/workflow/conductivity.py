@@ -87,6 +87,13 @@ class TransportOptions:
         if not self.temperatures or not all(t > 0 for t in self.temperatures):
             raise ParameterError("temperatures: expected positive ones.")
 
+    @property
+    def mesh_numbers(self) -> float | list[int]:
+        """The mesh as the host takes it."""
+        if len(self.mesh) == 1:
+            return self.mesh[0]
+        return [int(n) for n in self.mesh]
+
 
 class ForceConstantsOf:
     """Force constants of potentials of one crystal, from the same displacements.
@@ -246,8 +253,7 @@ def thermal_conductivity(
     """
     crystal.fc2 = force_constants[2]
     crystal.fc3 = force_constants[3]
-    mesh = options.mesh
-    crystal.mesh_numbers = mesh[0] if len(mesh) == 1 else [int(n) for n in mesh]
+    crystal.mesh_numbers = options.mesh_numbers
     crystal.sigmas = None if options.sigma is None else [options.sigma]
     crystal.init_phph_interaction()
     crystal.run_thermal_conductivity(
