@@ -1,5 +1,12 @@
 """The steps from a dataset to force constants, as plain functions on plain data."""
 
+from phono3py_mlp_plugin.workflow.bands import (
+    PathSegment,
+    band_path,
+    harmonic_crystal,
+    high_symmetry_points,
+    phonon_frequencies,
+)
 from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
 from phono3py_mlp_plugin.workflow.conductivity import (
     DisplacementOptions,
@@ -57,6 +64,7 @@ __all__ = [
     "Decision",
     "DisplacementOptions",
     "ForceConstantsOf",
+    "PathSegment",
     "Point",
     "Request",
     "SolverRequest",
@@ -66,6 +74,7 @@ __all__ = [
     "TransportOptions",
     "Variant",
     "Verdict",
+    "band_path",
     "check_amplitude",
     "check_dataset",
     "check_drift",
@@ -82,8 +91,11 @@ __all__ = [
     "engine_of",
     "evaluate",
     "forecast",
+    "harmonic_crystal",
+    "high_symmetry_points",
     "joined",
     "judge",
+    "phonon_frequencies",
     "read_dataset",
     "relax_positions",
     "request_calculator",
