@@ -325,6 +325,9 @@ class ForceConstantsProblem:
         return (first, *(n_atoms,) * (order - 1), *(3,) * order)
 
 
+SolveMany: TypeAlias = Callable[[FloatArray], Iterator[ForceConstants]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ForceConstantsSolver:
     """A force-constants solver offered by a plugin.
@@ -339,10 +342,10 @@ class ForceConstantsSolver:
         ``solve(problem) -> {2: fc2, 3: fc3}`` with fc2 in eV/angstrom^2, shape
         ``(N or N_p, N, 3, 3)``, and fc3 in eV/angstrom^3, shape
         ``(N or N_p, N, N, 3, 3, 3)``.
-    solve_many : callable or None
-        ``solve_many(problem, force_sets)`` yields what ``solve`` returns for each of
-        some sets of forces at the same displacements, shape ``(k, n, N, 3)``; where
-        forces enter linearly, most of the work is done once.
+    prepare : callable or None
+        ``prepare(problem) -> solve_many`` does once what depends on displacements
+        alone, where forces enter linearly; ``solve_many(force_sets)`` then yields what
+        ``solve`` returns for each set of forces, shape ``(k, n, N, 3)``.
     orders : tuple of int
         Orders it can solve for.
     options, obstacle, citation
@@ -352,9 +355,7 @@ class ForceConstantsSolver:
     name: str
     summary: str
     solve: Callable[[ForceConstantsProblem], ForceConstants]
-    solve_many: (
-        Callable[[ForceConstantsProblem, FloatArray], Iterator[ForceConstants]] | None
-    ) = None
+    prepare: Callable[[ForceConstantsProblem], SolveMany] | None = None
     orders: tuple[int, ...] = (2, 3)
     options: type = NoOptions
     obstacle: Callable[[], str | None] = always_usable

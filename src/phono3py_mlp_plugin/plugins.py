@@ -27,6 +27,7 @@ from phono3py_mlp_plugin.contracts import (
     ForceConstantsProblem,
     ForceConstantsSolver,
     Potential,
+    SolveMany,
 )
 from phono3py_mlp_plugin.errors import (
     MLPError,
@@ -248,32 +249,38 @@ def solve(
     return _checked_orders(solver, problem, result)
 
 
-def solve_many(
-    solver: ForceConstantsSolver, problem: ForceConstantsProblem, force_sets: FloatArray
-) -> Iterator[ForceConstants]:
-    """Ask a solver for force constants of many sets of forces; one by one if it must.
+def prepare(solver: ForceConstantsSolver, problem: ForceConstantsProblem) -> SolveMany:
+    """Return what solves for many sets of forces; one by one if it must.
 
     Parameters
     ----------
     solver : ForceConstantsSolver
     problem : ForceConstantsProblem
         Its own forces are not used.
-    force_sets : ndarray
-        In eV/angstrom, shape ``(k, n, N, 3)``.
+
+    Returns
+    -------
+    callable
+        ``solve_many(force_sets)``, forces in eV/angstrom, shape ``(k, n, N, 3)``.
 
     Raises
     ------
     PluginFailed
         As `solve`.
     """
-    if solver.solve_many is None:
-        for forces in force_sets:
-            yield solve(solver, replace(problem, forces=forces))
-        return
+    if solver.prepare is None:
+        return lambda sets: (solve(solver, replace(problem, forces=f)) for f in sets)
     _check_orders(solver, problem)
-    with blame(f"force-constants solver {solver.name!r} failed"):
-        for result in solver.solve_many(problem, force_sets):
-            yield _checked_orders(solver, problem, result)
+    where = f"force-constants solver {solver.name!r} failed"
+    with blame(where):
+        prepared = solver.prepare(problem)
+
+    def solve_many(force_sets: FloatArray) -> Iterator[ForceConstants]:
+        with blame(where):
+            for result in prepared(force_sets):
+                yield _checked_orders(solver, problem, result)
+
+    return solve_many
 
 
 def _check_orders(solver: ForceConstantsSolver, problem: ForceConstantsProblem) -> None:

@@ -159,6 +159,12 @@ def check_force_constants_solver(
     ):
         for order in problem.orders:
             _check_same_fc(solver.name, order, found[order], other[order], what)
+    if solver.prepare is not None:
+        unforced = dataclasses.replace(compact, forces=np.zeros_like(problem.forces))
+        (prepared,) = plugins.prepare(solver, unforced)(problem.forces[None])
+        for order in problem.orders:
+            what = "are others by prepare than by solve"
+            _check_same_fc(solver.name, order, found[order], prepared[order], what)
     whole = _solve(solver, full)
     for order in problem.orders:
         rows = whole[order][problem.primitive.p2s_map]

@@ -48,8 +48,8 @@ def finished(tmp_path_factory, nacl_params, run):
 def test_table_verdict_and_files(finished):
     folder, done = finished
     assert "Born charges from" in done.stdout
-    rows = [line.split() for line in done.stdout.splitlines() if " +- " in line]
-    assert [row[0] for row in rows] == ["10", "20", "40"]
+    lines = [line.split() for line in done.stdout.splitlines() if " +- " in line]
+    assert [words[0] for words in lines] == ["10", "20", "40", "Least"]
     assert "not converged with 40 supercells: change over the last 2" in done.stdout
     # A millionth is out of reach: no number is promised.
     assert "expected to be needed" not in done.stdout
@@ -84,6 +84,13 @@ def test_errors_fall_and_hold_the_value_of_more_supercells(finished):
         assert len(point["members"]) == 3
         assert len(point["alternatives"]) == 2
         assert 0 < point["fc2_error"] < point["fc3_error"] < 1
+        labels = [one["label"] for one in point["phonons"]]
+        assert labels == ["GAMMA", "X", "U", "K", "L", "W"]
+        gamma, x = point["phonons"][:2]
+        # Translations are free in every member; the other modes are not sure.
+        assert max(gamma["errors"][:3]) < 1e-4
+        assert 1e-4 < min(x["errors"]) < max(x["errors"]) < 0.2
+        assert x["frequencies"] == sorted(x["frequencies"])
 
 
 def test_finished_points_are_kept(finished, run, tmp_path):
@@ -207,6 +214,13 @@ def test_error_bars_of_a_run(run, nacl_params, tmp_path, finished):
     scatter = np.sqrt(np.mean(logs**2))
     assert found["bars"][0]["sampling"] == pytest.approx(scatter, rel=1e-3)
     assert 0 < error < 0.5 * value
+    for name in ("fc2_error", "fc3_error"):
+        assert content[name] == pytest.approx(point[name], rel=1e-6)
+    assert content["phonons"][1]["label"] == "X"
+    for one, other in zip(content["phonons"], point["phonons"], strict=True):
+        assert one["frequencies"] == pytest.approx(other["frequencies"], abs=1e-6)
+        assert one["errors"] == pytest.approx(other["errors"], abs=1e-6)
+    assert "least sure of the phonons: " in done.stdout
 
 
 @pytest.mark.parametrize(

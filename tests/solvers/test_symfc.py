@@ -7,7 +7,7 @@ import pytest
 
 from phono3py_mlp_plugin.errors import SolverError
 from phono3py_mlp_plugin.reference import nacl_dataset
-from phono3py_mlp_plugin.solvers.symfc import SymfcOptions, solve, solve_many
+from phono3py_mlp_plugin.solvers.symfc import SymfcOptions, prepare, solve
 from problems import force_constants_problem, load
 
 SI_RANDOM = "phono3py_params-Si111-rd.yaml.xz"
@@ -123,7 +123,7 @@ def test_many_sets_of_forces_are_solved_as_one_by_one(
     rng = np.random.default_rng(0)
     noise = rng.normal(scale=1e-3, size=problem.forces.shape)
     sets = np.array([problem.forces, problem.forces + noise])
-    for forces, found in zip(sets, solve_many(problem, sets), strict=True):
+    for forces, found in zip(sets, prepare(problem)(sets), strict=True):
         expected = solve(replace(problem, forces=forces))
         for order in orders:
             # The same normal equations summed in another order.
@@ -136,4 +136,4 @@ def test_singular_normal_equations_are_refused(host_source):
     """An fc3 of eight atoms of silicon has a part that gives no forces."""
     problem = of_symfc(load(host_source, SI_RANDOM))
     with pytest.raises(SolverError, match="do not determine the force constants"):
-        list(solve_many(problem, problem.forces[None]))
+        prepare(problem)

@@ -9,7 +9,9 @@ from phono3py_mlp_plugin.workflow import (
     band_path,
     harmonic_crystal,
     high_symmetry_points,
+    least_sure,
     phonon_frequencies,
+    phonons_with_errors,
 )
 
 LATTICE = 5.6
@@ -80,3 +82,18 @@ def test_frequencies_are_those_of_the_springs(rock_salt):
     assert gamma[3:] == pytest.approx(to_thz * np.sqrt(2 * SPRING / reduced))
     expected = to_thz * np.sqrt(2 * SPRING / masses)
     assert at_l == pytest.approx(np.repeat(np.sort(expected), 3))
+
+
+def test_errors_are_the_scatter_of_the_members(rock_salt):
+    """Springs harder and softer by 1 %: frequencies by 0.5 %, twice for two kinds."""
+    crystal, fc2 = rock_salt
+    members = [1.01 * fc2, 0.99 * fc2]
+    # Of 10,001 supercells: Student's distribution is the normal one.
+    points = phonons_with_errors(crystal, fc2, members, members, 10001)
+    optical = points[0].frequencies[-1]
+    expected = 0.9945 * np.sqrt(2) * 0.005 * optical
+    assert points[0].errors[-1] == pytest.approx(expected, rel=1e-3)
+    assert points[0].errors[0] == pytest.approx(0.0, abs=1e-5)
+    assert "THz at " in least_sure(points)
+    alone = phonons_with_errors(crystal, fc2, members, [], 10001)
+    assert alone[0].errors[-1] == pytest.approx(expected / np.sqrt(2), rel=1e-3)

@@ -26,6 +26,7 @@ def point(size, kappa, scatter=0.01, label="", order=0):
         n_features=100,
         fc2_error=0.001,
         fc3_error=0.01,
+        phonons=[],
     )
 
 

@@ -23,12 +23,14 @@ from phono3py_mlp_plugin.workflow import (
     TransportOptions,
     Variant,
     Verdict,
+    certainty,
     check_dataset,
     check_study,
     compare_models,
     converge,
     forecast,
     judge,
+    least_sure,
     read_dataset,
     request_calculator,
     request_solver,
@@ -211,15 +213,12 @@ def _converge(args: argparse.Namespace) -> int:
     for group, verdict in verdicts.items():
         _print_verdict(group, verdict, study)
     last = points[-1]
-    fc2 = (
-        f"{100 * last.fc2_error:.2g} % (fc2)"
-        if last.fc2_error
-        else "first principles (fc2)"
-    )
     print(
-        f"Force constants of {last.size} supercells are sure to {fc2} and "
-        f"{100 * last.fc3_error:.2g} % (fc3) of their norm."
+        f"Force constants of {last.size} supercells are sure to "
+        f"{certainty(last.fc2_error, last.fc3_error)} of their norm."
     )
+    if last.fc2_error:
+        print(f"Least sure of the phonons: {least_sure(last.phonons)}.")
     for note in compare_models(points):
         print(f"Note: {note}")
     write_convergence(
@@ -325,10 +324,8 @@ def _over(variant: Variant, args: argparse.Namespace) -> list[Variant]:
 
 def _known(records: Iterable[dict[str, Any]]) -> dict[str, Point]:
     """Return the points of an earlier run; those of other formats are left out."""
-    names = {item.name for item in dataclasses.fields(Point)}
-    return {
-        record["key"]: Point(**record) for record in records if set(record) == names
-    }
+    points = (Point.from_record(record) for record in records)
+    return {point.key: point for point in points if point is not None}
 
 
 def _verdicts(points: Sequence[Point], study: Study) -> dict[str, Verdict]:

@@ -49,6 +49,9 @@ def write_uncertainty(
     kappa: FloatArray,
     temperatures: FloatArray,
     bars: Sequence[Sequence[Any]],
+    fc2_error: float,
+    fc3_error: float,
+    phonons: Sequence[Any],
 ) -> None:
     """Write kappa with relative standard deviations by temperature.
 
@@ -61,6 +64,10 @@ def write_uncertainty(
         In K.
     bars : sequence
         For each temperature records for xx, yy and zz; none at 0 K.
+    fc2_error, fc3_error : float
+        Relative to the norm of the force constants.
+    phonons : sequence
+        Records of high-symmetry points.
     """
     content = {
         **_HEAD,
@@ -73,6 +80,9 @@ def write_uncertainty(
             }
             for t, temperature in enumerate(temperatures)
         ],
+        "fc2_error": fc2_error,
+        "fc3_error": fc3_error,
+        "phonons": [asdict(point) for point in phonons],
     }
     _write(path, content)
 

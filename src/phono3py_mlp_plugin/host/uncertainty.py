@@ -14,16 +14,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phono3py_mlp_plugin.contracts import Dataset, Ensemble, FloatArray, NestedFit
+from phono3py_mlp_plugin.contracts import (
+    Dataset,
+    Ensemble,
+    FloatArray,
+    ForceConstants,
+    NestedFit,
+)
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import write_uncertainty
 from phono3py_mlp_plugin.host.output import progress, show
-from phono3py_mlp_plugin.uncertainty import error_bar
+from phono3py_mlp_plugin.uncertainty import error_bar, norm_scatter
 from phono3py_mlp_plugin.workflow import (
     DisplacementOptions,
     ForceConstantsOf,
     Request,
     TransportOptions,
+    certainty,
+    least_sure,
+    phonons_with_errors,
     request_solver,
 )
 
@@ -160,12 +169,17 @@ class ErrorBars:
             _solver(self._settings),
             self._request.calculator.name,
         )
-        runs = []
+        runs, fc2, scatter = [], [], []
+        first: ForceConstants | None = None
         if self._transport is not None:
             ph3.mesh_numbers = self._transport.mesh_numbers
         with progress(log_level)("Kappa of the ensemble", len(potentials)) as advance:
             for fcs in machine.solve(potentials):
                 ph3.fc2, ph3.fc3 = fcs[2], fcs[3]
+                first = first or fcs
+                fc2.append(fcs[2])
+                # One at a time: fc3 of a large supercell takes much memory.
+                scatter.append(norm_scatter(first[3], [fcs[3]]))
                 self._set_up()
                 runs.append(self._kappa())
                 advance(1)
@@ -173,43 +187,40 @@ class ErrorBars:
         n_members = len(fit.members)
         reference, members = runs[0], np.array(runs[1 : 1 + n_members])
         alternatives = np.array(runs[1 + n_members :]).reshape(-1, *reference.shape)
-        self._show(
-            kappa, reference, members, alternatives, temperatures, fit.size, log_level
-        )
-
-    def _show(
-        self,
-        kappa: FloatArray,
-        reference: FloatArray,
-        members: FloatArray,
-        alternatives: FloatArray,
-        temperatures: FloatArray,
-        n: int,
-        log_level: int,
-    ) -> None:
         bars = [
             [
-                error_bar(reference[t, c], members[:, t, c], alternatives[:, t, c], n)
+                error_bar(
+                    reference[t, c], members[:, t, c], alternatives[:, t, c], fit.size
+                )
                 for c in range(3)
             ]
             if temperature > 0
             else []
             for t, temperature in enumerate(temperatures)
         ]
-        t = int(np.abs(temperatures - _ROOM_TEMPERATURE).argmin())
+        drawn, others = fc2[1 : 1 + n_members], fc2[1 + n_members :]
+        fc2_error = norm_scatter(fc2[0], drawn)
+        fc3_error = float(np.sqrt(np.mean(np.square(scatter[1 : 1 + n_members]))))
+        phonons = phonons_with_errors(ph3, fc2[0], drawn, others, fit.size)
         lines = [
-            f"From {len(members)} potentials drawn about that of {n} supercells "
+            f"From {n_members} potentials drawn about that of {fit.size} supercells "
             f"(jackknife) and {len(alternatives)} with other penalties; 68 % intervals "
             "of the choice of supercells and penalty, not of the model:"
         ]
+        t = int(np.abs(temperatures - _ROOM_TEMPERATURE).argmin())
         # There are none where 0 K is the only temperature.
         for direction, value, bar in zip(_DIRECTIONS, kappa[t], bars[t], strict=False):
             lines.append(
                 f"  kappa_{direction}({temperatures[t]:g} K) = {value:.3f} +- "
                 f"{bar.half_width(value):.3f} W/m-K"
             )
-        write_uncertainty(Path(_FILE), kappa, temperatures, bars)
-        lines.append(f'Error bars of all temperatures are in "{_FILE}".')
+        lines.append(f"  fc2 and fc3: {certainty(fc2_error, fc3_error)} of their norm")
+        if fc2_error:
+            lines.append(f"  least sure of the phonons: {least_sure(phonons)}")
+        write_uncertainty(
+            Path(_FILE), kappa, temperatures, bars, fc2_error, fc3_error, phonons
+        )
+        lines.append(f'Error bars of all temperatures and phonons are in "{_FILE}".')
         show(lines, log_level)
 
 

@@ -318,6 +318,7 @@ class Primal:
         self._diagonal = np.empty(0)
         self._moments = np.empty(0)
         self._norm = 0.0
+        self._factor_of: float | None = None
 
     def carry(self, features: NDArray[np.intp]) -> None:
         """Settle the columns that are carried, before any block is taken."""
@@ -358,6 +359,7 @@ class Primal:
     def prepare(self) -> None:
         """Settle scales and weights for the supercells taken so far."""
         self._rows.settle()
+        self._factor_of = None
 
     def solve(self, alpha: float) -> tuple[FloatArray, float] | None:
         """Return coefficients and weighted training error; None where it fails."""
@@ -384,38 +386,54 @@ class Primal:
         if not self._factorise(system, alpha):
             raise _singular(alpha)
         solution = self._solution(system)
-        inverse = self._inverse()
         n, size = self._rows.n, self._rows.targets.n_rows
         residuals = np.empty(n * size)
         reflection = self._rows.turned(np.eye(n))
         fitted_heavy = system.heavy_value - solution.heavy_error
-        moved = []
+        moved = np.empty((len(self._array), n if changes else 0), order="F")
+        along = np.empty(n)
         for some, block in blocks(design, n, size):
+            weights, values = self._rows.weighted(some)
+            part = self._scaled(block, weights)
+            shares = reflection[some.start : some.stop, 0]
+            others = reflection[some.start : some.stop, 1:]
+            part[:, ::size] = system.light @ others.T
+            g = solution.direction @ part
+            g[::size] -= shares
+            errors = values - solution.scaled @ part
+            errors[::size] -= shares * fitted_heavy
+            # In place, from the right: the rows of this are columns of L^-1 D^T.
+            turned = blas.dtrsm(
+                1.0, self._array, part.T, side=1, lower=1, trans_a=1, overwrite_b=1
+            )
             for k, s in enumerate(some):
-                w, y = self._rows.weighted(range(s, s + 1))
-                part = block[self._carried, k * size : (k + 1) * size]
-                part *= w * inverse[:, None]
-                share = reflection[s, 0]
-                part[:, 0] = system.light @ reflection[s, 1:]
-                turned, _ = lapack.dtrtrs(self._array, part, lower=1)
-                g = part.T @ solution.direction
-                g[0] -= share
-                matrix = np.eye(size) - turned.T @ turned
-                matrix += np.outer(g, g) / solution.length
-                matrix[0, 0] -= share**2
-                error = y - part.T @ solution.scaled
-                error[0] -= share * fitted_heavy
-                left_out = np.linalg.solve(matrix, error)
+                rows = slice(k * size, (k + 1) * size)
+                own = turned[rows]
+                matrix = np.eye(size) - own @ own.T
+                matrix += np.outer(g[rows], g[rows]) / solution.length
+                matrix[0, 0] -= shares[k] ** 2
+                left_out = np.linalg.solve(matrix, errors[rows])
                 residuals[s * size : (s + 1) * size] = left_out
                 if changes:
-                    step, _ = lapack.dtrtrs(
-                        self._array, turned @ left_out, lower=1, trans=1
-                    )
-                    step -= solution.direction * (g @ left_out / solution.length)
-                    moved.append(-self._carried_back(step))
-        return _left_out(
-            residuals, system.weights, self._rows, np.array(moved) if changes else None
-        )
+                    moved[:, s] = own.T @ left_out
+                    along[s] = g[rows] @ left_out
+        if not changes:
+            return _left_out(residuals, system.weights, self._rows, None)
+        steps, _ = lapack.dtrtrs(self._array, moved, lower=1, trans=1, overwrite_b=1)
+        steps -= np.outer(solution.direction, along / solution.length)
+        found = np.array([-self._carried_back(step) for step in steps.T])
+        return _left_out(residuals, system.weights, self._rows, found)
+
+    def _scaled(self, block: FloatArray, weights: FloatArray) -> FloatArray:
+        """Return the carried columns, scaled and weighted, in the room of X^T."""
+        assert self._carried is not None
+        inverse = self._inverse()
+        for low in range(0, len(self._carried), _TILE):
+            tile = slice(low, low + _TILE)
+            rows = block[self._carried[tile]]
+            rows *= inverse[tile, None]
+            np.multiply(rows, weights, out=block[low : low + len(rows)])
+        return block[: len(self._carried)]
 
     def samples(self, alpha: float, noise: float, size: int, seed: int) -> FloatArray:
         """Return coefficients drawn from their posterior distribution.
@@ -464,7 +482,9 @@ class Primal:
         return _Solution(without + direction * error, direction, length, error)
 
     def _factorise(self, system: _System, alpha: float) -> bool:
-        """Write the factor of B to the lower triangle."""
+        """Write the factor of B to the lower triangle, unless it is there."""
+        if self._factor_of == alpha:
+            return True
         inverse = self._inverse()
         n = len(inverse)
         for low in range(0, n, _MIRRORED):
@@ -482,6 +502,7 @@ class Primal:
             1.0, system.light, 1.0, self._array, trans=0, lower=1, overwrite_c=1
         )
         self._array, info = lapack.dpotrf(self._array, lower=1, clean=0, overwrite_a=1)
+        self._factor_of = alpha if info == 0 else None
         return bool(info == 0)
 
     def _set_diagonal(self, values: FloatArray) -> None:

@@ -250,10 +250,13 @@ def nested_paths(
     """
     primal = smaller_form(design.n_features, targets.n_rows)
     forms = _accumulate(design, targets, sizes, primal, advance)
+    missing = np.full(design.n_features, np.nan), np.nan
+    expected = alphas[-1]
     for n, form in zip(sizes, forms, strict=True):
-        solved = [form.solve(alpha) for alpha in alphas]
-        missing = np.full(design.n_features, np.nan), np.nan
-        coefficients, errors = zip(*(s or missing for s in solved), strict=True)
+        solved: dict[float, tuple[FloatArray, float] | None] = {}
+        for value in _farthest_first(alphas, expected):
+            solved[value] = form.solve(value)
+        coefficients, errors = zip(*(solved[a] or missing for a in alphas), strict=True)
         fitted = np.array(coefficients)
         lowest = targets.lowest_energy(n)
         (tested,) = _test_errors(
@@ -261,11 +264,11 @@ def nested_paths(
         )
         path = RidgePath(np.array(alphas), fitted, np.array(errors), tested)
         best = path.best
-        alpha = alphas[best]
+        expected = alpha = alphas[best]
         alternatives = []
-        for other in (alpha / 10, alpha * 10):
-            known = np.flatnonzero(np.isclose(alphas, other, rtol=1e-6))
-            found = solved[known[0]] if len(known) else form.solve(other)
+        for other in _neighbours(alpha):
+            known = [a for a in solved if np.isclose(a, other, rtol=1e-6)]
+            found = solved[known[0]] if known else form.solve(other)
             if found is not None:
                 alternatives.append(found[0])
         if isinstance(form, Primal):
@@ -275,6 +278,22 @@ def nested_paths(
         posterior = partial(form.samples, alpha, left_out.noise)
         draws = draw(fitted[best], left_out, posterior)
         yield NestedPath(n, path, best, left_out, np.array(alternatives), draws)
+
+
+def _neighbours(alpha: float) -> tuple[float, float]:
+    return alpha / 10, alpha * 10
+
+
+def _farthest_first(alphas: Sequence[float], expected: float) -> list[float]:
+    """Return penalties and neighbours of the one expected to be best, that one last.
+
+    Its factor is then at hand.
+    """
+    wanted = list(alphas)
+    for other in _neighbours(expected):
+        if not np.isclose(wanted, other, rtol=1e-6).any():
+            wanted.append(other)
+    return sorted(wanted, key=lambda alpha: -abs(np.log(alpha / expected)))
 
 
 def smaller_form(n_features: int, n_rows: int) -> Callable[[int], bool]:

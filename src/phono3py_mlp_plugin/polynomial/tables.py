@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 
 import numpy as np
@@ -129,6 +129,8 @@ class _Pattern:
         return sorted(set(self.slots))
 
 
+# Potentials of an ensemble share one definition.
+@lru_cache(maxsize=1)
 def centre_tables(definition: Definition) -> tuple[CentreTables, ...]:
     """Return the tables of every centre type."""
     expansions: dict[tuple[int, tuple[int, ...]], tuple[FloatArray, IntArray]] = {}

@@ -23,13 +23,8 @@ _BLOCK = 200e6
 _FACTOR = {2: -1.0, 3: -0.5}
 
 
-def normal_equations(
-    basis: Mapping[int, Any],
-    p2s_map: NDArray[np.int64],
-    displacements: FloatArray,
-    force_sets: FloatArray,
-) -> tuple[FloatArray, FloatArray]:
-    """Return ``X^T X`` and ``X^T F``, shapes ``(p, p)`` and ``(p, k)``.
+class NormalEquations:
+    """``X^T X`` and ``X^T F``, the latter without X.
 
     Parameters
     ----------
@@ -40,32 +35,73 @@ def normal_equations(
         of all atoms.
     displacements : ndarray
         Shape ``(n, N, 3)``.
-    force_sets : ndarray
-        Shape ``(k, n, N, 3)``.
     """
-    n_atoms = displacements.shape[1]
-    translations = next(iter(basis.values())).translation_permutations
-    moved = displacements[:, translations].reshape(-1, 3 * n_atoms)
-    forces = force_sets[:, :, translations][..., p2s_map, :]
-    forces = forces.reshape(len(force_sets), len(moved), -1)
-    size = sum(part.blocked_basis_set.shape[1] for part in basis.values())
-    matrix = np.zeros((size, size))
-    right = np.zeros((size, len(force_sets)))
-    operators = {order: _operators(part, order) for order, part in basis.items()}
-    for some in _batches(len(moved), n_atoms, basis):
-        products = {
-            order: _products(moved[some], order) * _FACTOR[order] for order in basis
+
+    def __init__(
+        self,
+        basis: Mapping[int, Any],
+        p2s_map: NDArray[np.int64],
+        displacements: FloatArray,
+    ) -> None:
+        self._basis = basis
+        self._p2s_map = p2s_map
+        self._translations = next(iter(basis.values())).translation_permutations
+        n_atoms = displacements.shape[1]
+        self._moved = displacements[:, self._translations].reshape(-1, 3 * n_atoms)
+        self._operators = {
+            order: _operators(part, order) for order, part in basis.items()
         }
-        for row in range(forces.shape[2]):
-            columns = [
-                # (sparse^T @ dense^T): scipy has no dense @ sparse without a copy.
-                part.blocked_basis_set.T @ (operators[order][row] @ products[order].T)
-                for order, part in basis.items()
+
+    def matrix(self) -> FloatArray:
+        """Return ``X^T X``, shape ``(p, p)``."""
+        size = sum(part.blocked_basis_set.shape[1] for part in self._basis.values())
+        matrix = np.zeros((size, size))
+        for _, products in self._batches():
+            for row in range(3 * len(self._p2s_map)):
+                columns = [
+                    # (sparse^T @ dense^T): scipy has no dense @ sparse without a copy.
+                    part.blocked_basis_set.T
+                    @ (self._operators[order][row] @ products[order].T)
+                    for order, part in self._basis.items()
+                ]
+                x = np.concatenate(columns)
+                matrix += x @ x.T
+        return matrix
+
+    def right(self, force_sets: FloatArray) -> FloatArray:
+        """Return ``X^T F`` of forces of shape ``(k, n, N, 3)``, shape ``(p, k)``."""
+        forces = force_sets[:, :, self._translations][..., self._p2s_map, :]
+        forces = forces.reshape(len(force_sets), len(self._moved), -1)
+        sums = dict.fromkeys(self._basis, 0.0)
+        for some, products in self._batches():
+            for order, operators in self._operators.items():
+                for row, operator in enumerate(operators):
+                    sums[order] += operator @ (
+                        products[order].T @ forces[:, some, row].T
+                    )
+        return np.concatenate(
+            [
+                part.blocked_basis_set.T @ sums[order]
+                for order, part in self._basis.items()
             ]
-            x = np.concatenate(columns)
-            matrix += x @ x.T
-            right += x @ forces[:, some, row].T
-    return matrix, right
+        )
+
+    def _batches(self) -> Iterator[tuple[slice, dict[int, FloatArray]]]:
+        """Yield products of displacements for each order, some rows at a time."""
+        widest = max(
+            part.compact_compression_matrix.shape[1] for part in self._basis.values()
+        )
+        width = max(self._moved.shape[1] ** (max(self._basis) - 1), widest)
+        step = max(1, int(_BLOCK / (8 * width)))
+        for begin in range(0, len(self._moved), step):
+            some = slice(begin, min(begin + step, len(self._moved)))
+            yield (
+                some,
+                {
+                    order: _products(self._moved[some], order) * _FACTOR[order]
+                    for order in self._basis
+                },
+            )
 
 
 def _operators(part: Any, order: int) -> list[sparse.csr_array]:
@@ -95,13 +131,3 @@ def _products(displacements: FloatArray, order: int) -> FloatArray:
         return displacements
     pairs = displacements[:, :, None] * displacements[:, None, :]
     return np.asarray(pairs.reshape(len(displacements), -1))
-
-
-def _batches(n: int, n_atoms: int, basis: Mapping[int, Any]) -> Iterator[slice]:
-    compressed = max(
-        part.compact_compression_matrix.shape[1] for part in basis.values()
-    )
-    width = max((3 * n_atoms) ** (max(basis) - 1), compressed)
-    step = max(1, int(_BLOCK / (8 * width)))
-    for begin in range(0, n, step):
-        yield slice(begin, min(begin + step, n))

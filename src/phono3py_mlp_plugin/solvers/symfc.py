@@ -13,10 +13,11 @@ from phono3py_mlp_plugin.contracts import (
     ForceConstants,
     ForceConstantsProblem,
     ForceConstantsSolver,
+    SolveMany,
 )
 from phono3py_mlp_plugin.errors import SolverError
 from phono3py_mlp_plugin.hookspecs import hookimpl
-from phono3py_mlp_plugin.solvers.normal_equations import normal_equations
+from phono3py_mlp_plugin.solvers.normal_equations import NormalEquations
 
 if TYPE_CHECKING:
     from phono3py_mlp_plugin.contracts import FloatArray
@@ -43,7 +44,7 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
     SolverError
         The forces do not determine the force constants.
     """
-    symfc = _prepare(problem)
+    symfc = _symfc(problem)
     orders = list(problem.orders)
     _compute_basis(symfc, problem)
     check_number_of_equations(symfc.basis_set, problem.forces, problem.orders)
@@ -60,32 +61,27 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
     return found
 
 
-def solve_many(
-    problem: ForceConstantsProblem, force_sets: FloatArray
-) -> Iterator[ForceConstants]:
-    """Yield force constants of many sets of forces at the same displacements.
+def prepare(problem: ForceConstantsProblem) -> SolveMany:
+    """Return what gives the force constants of many sets of forces.
 
-    What `solve` returns for each, by one normal matrix in symfc's basis.
+    Those of `solve`, by one normal matrix in symfc's basis.
 
     Parameters
     ----------
     problem : ForceConstantsProblem
         Its own forces are not used.
-    force_sets : ndarray
-        In eV/angstrom, shape ``(k, n, N, 3)``.
 
     Raises
     ------
     SolverError
         The displacements do not determine the force constants.
     """
-    symfc = _prepare(problem)
+    symfc = _symfc(problem)
     _compute_basis(symfc, problem)
     basis = {order: symfc.basis_set[order] for order in problem.orders}
-    check_number_of_equations(basis, force_sets[0], problem.orders)
-    matrix, right = normal_equations(
-        basis, symfc.p2s_map, problem.displacements, force_sets
-    )
+    check_number_of_equations(basis, problem.displacements, problem.orders)
+    equations = NormalEquations(basis, symfc.p2s_map, problem.displacements)
+    matrix = equations.matrix()
     # fc3 multiplies squares of small displacements: without scales its columns are
     # thousands of times smaller than those of fc2.
     scales = 1 / np.sqrt(np.diag(matrix))
@@ -96,23 +92,38 @@ def solve_many(
         raise _undetermined() from error
     if np.diag(factor[0]).min() < _LEAST_PIVOT:
         raise _undetermined()
-    coefficients = scales[:, None] * linalg.cho_solve(factor, scales[:, None] * right)
     is_compact = np.array_equal(symfc.p2s_map, problem.primitive.p2s_map)
-    for column in coefficients.T:
-        found, begin = {}, 0
-        for order, part in basis.items():
-            n = part.blocked_basis_set.shape[1]
-            reduced = part.blocked_basis_set @ column[begin : begin + n]
-            begin += n
-            if problem.is_compact_fc and is_compact:
-                values = part.compact_compression_matrix @ reduced
-            else:
-                values = part.compression_matrix @ reduced
-            fc = values.reshape(-1, *problem.shape(order)[1:])
-            if problem.is_compact_fc and not is_compact:
-                fc = fc[problem.primitive.p2s_map]
-            found[order] = np.ascontiguousarray(fc)
-        yield found
+
+    def solve_many(force_sets: FloatArray) -> Iterator[ForceConstants]:
+        right = scales[:, None] * equations.right(force_sets)
+        coefficients = scales[:, None] * linalg.cho_solve(factor, right)
+        for column in coefficients.T:
+            yield _expanded(column, basis, problem, is_compact)
+
+    return solve_many
+
+
+def _expanded(
+    coefficients: FloatArray,
+    basis: Mapping[int, Any],
+    problem: ForceConstantsProblem,
+    is_compact: bool,
+) -> ForceConstants:
+    """Return force constants of their coefficients in the basis."""
+    found, begin = {}, 0
+    for order, part in basis.items():
+        n = part.blocked_basis_set.shape[1]
+        reduced = part.blocked_basis_set @ coefficients[begin : begin + n]
+        begin += n
+        if problem.is_compact_fc and is_compact:
+            values = part.compact_compression_matrix @ reduced
+        else:
+            values = part.compression_matrix @ reduced
+        fc = values.reshape(-1, *problem.shape(order)[1:])
+        if problem.is_compact_fc and not is_compact:
+            fc = fc[problem.primitive.p2s_map]
+        found[order] = np.ascontiguousarray(fc)
+    return found
 
 
 @hookimpl
@@ -122,7 +133,7 @@ def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
         name="symfc",
         summary="least squares in symfc's symmetry-adapted basis",
         solve=solve,
-        solve_many=solve_many,
+        prepare=prepare,
         options=SymfcOptions,
         citation="A. Seko and A. Togo, Phys. Rev. B 110, 214302 (2024)",
     )
@@ -135,7 +146,7 @@ def _undetermined() -> SolverError:
     )
 
 
-def _prepare(problem: ForceConstantsProblem) -> Any:
+def _symfc(problem: ForceConstantsProblem) -> Any:
     from symfc import Symfc
     from symfc.utils.utils import SymfcAtoms
 

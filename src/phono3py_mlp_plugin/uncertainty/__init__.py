@@ -2,8 +2,10 @@
 
 from phono3py_mlp_plugin.uncertainty.intervals import (
     ErrorBar,
+    absolute_error,
     error_bar,
     interval,
+    norm_scatter,
     relative_scatter,
 )
 from phono3py_mlp_plugin.uncertainty.jackknife import multiplier_jackknife
@@ -12,8 +14,10 @@ from phono3py_mlp_plugin.uncertainty.learning_curve import LearningCurve
 __all__ = [
     "ErrorBar",
     "LearningCurve",
+    "absolute_error",
     "error_bar",
     "interval",
     "multiplier_jackknife",
+    "norm_scatter",
     "relative_scatter",
 ]

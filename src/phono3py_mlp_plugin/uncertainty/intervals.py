@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,45 @@ def relative_scatter(draws: FloatArray, reference: float) -> float:
     if not (np.isfinite(draws).all() and draws.min() > 0 and reference > 0):
         return float("inf")
     return float(np.sqrt(np.mean(np.log(draws / reference) ** 2)))
+
+
+def norm_scatter(reference: FloatArray, draws: Sequence[FloatArray]) -> float:
+    """Return the rms distance of draws over the norm of the reference.
+
+    Examples
+    --------
+    >>> norm_scatter(np.array([3.0, 4.0]), [np.array([3.0, 4.5])])
+    0.1
+    """
+    squares = [np.sum((draw - reference) ** 2) for draw in draws]
+    return float(np.sqrt(np.mean(squares) / np.sum(reference**2))) if squares else 0.0
+
+
+def absolute_error(
+    reference: FloatArray, draws: FloatArray, alternatives: FloatArray, n: int
+) -> FloatArray:
+    """Return half the length of the 68 % intervals of quantities that may be zero.
+
+    Parameters
+    ----------
+    reference : ndarray
+        Their values by the fit itself, any shape.
+    draws, alternatives : ndarray
+        By draws of the fit and by fits with other penalties, the first axis their
+        number.
+    n : int
+        Number of supercells.
+
+    Examples
+    --------
+    >>> absolute_error(np.zeros(1), np.array([[1.0], [-1.0]]), np.empty((0, 1)), 1000)
+    array([0.99...])
+    """
+    square = np.zeros_like(reference)
+    for some in (draws, alternatives):
+        if len(some):
+            square += np.mean((some - reference) ** 2, axis=0)
+    return np.asarray(reach(1.0, n, 0.68) * np.sqrt(square))
 
 
 def error_bar(

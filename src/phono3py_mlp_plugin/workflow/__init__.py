@@ -2,10 +2,14 @@
 
 from phono3py_mlp_plugin.workflow.bands import (
     PathSegment,
+    PhononsAt,
     band_path,
+    certainty,
     harmonic_crystal,
     high_symmetry_points,
+    least_sure,
     phonon_frequencies,
+    phonons_with_errors,
 )
 from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
 from phono3py_mlp_plugin.workflow.conductivity import (
@@ -65,6 +69,7 @@ __all__ = [
     "DisplacementOptions",
     "ForceConstantsOf",
     "PathSegment",
+    "PhononsAt",
     "Point",
     "Request",
     "SolverRequest",
@@ -75,6 +80,7 @@ __all__ = [
     "Variant",
     "Verdict",
     "band_path",
+    "certainty",
     "check_amplitude",
     "check_dataset",
     "check_drift",
@@ -95,7 +101,9 @@ __all__ = [
     "high_symmetry_points",
     "joined",
     "judge",
+    "least_sure",
     "phonon_frequencies",
+    "phonons_with_errors",
     "read_dataset",
     "relax_positions",
     "request_calculator",

@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.uncertainty import absolute_error
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
     from phonopy import Phonopy
     from phonopy.structure.cells import Primitive
+
+
+@dataclass(frozen=True)
+class PhononsAt:
+    """Phonons at a point of the Brillouin zone, with their error bars.
+
+    Attributes
+    ----------
+    label : str
+        "GAMMA", "X", ...
+    q : list of float
+        Fractional coordinates in the reciprocal basis of the primitive cell.
+    frequencies, errors : list of float
+        In THz: ascending frequencies, and half the lengths of their 68 % intervals.
+    """
+
+    label: str
+    q: list[float]
+    frequencies: list[float]
+    errors: list[float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,3 +130,55 @@ def phonon_frequencies(harmonic: Phonopy, qpoints: FloatArray) -> FloatArray:
     assert harmonic.qpoints is not None
     frequencies = np.array(harmonic.qpoints.frequencies, dtype="double")
     return np.sort(frequencies, axis=1)
+
+
+def phonons_with_errors(
+    crystal: Phono3py,
+    fc2: FloatArray,
+    members: Sequence[FloatArray],
+    alternatives: Sequence[FloatArray],
+    n: int,
+) -> list[PhononsAt]:
+    """Return phonons at the high-symmetry points with their error bars.
+
+    Parameters
+    ----------
+    crystal : Phono3py
+        Cells and Born charges.
+    fc2 : ndarray
+        Of the fit, in eV/angstrom^2, shape ``(N or N_p, N, 3, 3)``.
+    members, alternatives : sequence of ndarray
+        Those of an ensemble, and with other penalties.
+    n : int
+        Number of training supercells.
+    """
+    points = high_symmetry_points(crystal.primitive)
+    qpoints = np.array([q for _, q in points])
+    harmonic = harmonic_crystal(crystal, fc2)
+    found = []
+    for one in (fc2, *members, *alternatives):
+        harmonic.force_constants = one
+        found.append(phonon_frequencies(harmonic, qpoints))
+    own, others = found[0], np.array(found[1:]).reshape(-1, *found[0].shape)
+    errors = absolute_error(own, others[: len(members)], others[len(members) :], n)
+    return [
+        PhononsAt(label, q.tolist(), own[k].tolist(), errors[k].tolist())
+        for k, (label, q) in enumerate(points)
+    ]
+
+
+def least_sure(phonons: Sequence[PhononsAt]) -> str:
+    """Return the frequency with the largest error, as text."""
+    errors = [max(point.errors) for point in phonons]
+    point = phonons[int(np.argmax(errors))]
+    band = int(np.argmax(point.errors))
+    return (
+        f"{point.frequencies[band]:.3f} +- {point.errors[band]:.3f} THz at "
+        f"{point.label}, band {band + 1}"
+    )
+
+
+def certainty(fc2_error: float, fc3_error: float) -> str:
+    """Return the errors of force constants relative to their norms, as text."""
+    fc2 = f"{100 * fc2_error:.2g} % (fc2)" if fc2_error else "first principles (fc2)"
+    return f"{fc2} and {100 * fc3_error:.2g} % (fc3)"

@@ -14,6 +14,7 @@ from phono3py_mlp_plugin.contracts import (
     ForceConstants,
     ForceConstantsProblem,
     Potential,
+    SolveMany,
 )
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.workflow.dataset import read_dataset
@@ -126,7 +127,7 @@ class ForceConstantsOf:
         number = _displace(crystal, displacements)
         self._cells = _present(crystal.supercells_with_displacements)
         own_fc2 = crystal.phonon_supercell_matrix is not None
-        self._problem = self._make_problem(
+        self._solve_many = self._prepare(
             crystal.dataset["displacements"],
             crystal.supercell,
             crystal.primitive,
@@ -134,7 +135,7 @@ class ForceConstantsOf:
             (2, 3),
         )
         self._fc2: FloatArray | None = None
-        self._fc2_problem: ForceConstantsProblem | None = None
+        self._solve_many_fc2: SolveMany | None = None
         if not own_fc2:
             return
         data = read_dataset(crystal.phonon_dataset, crystal.phonon_supercell, "dim-fc2")
@@ -146,7 +147,7 @@ class ForceConstantsOf:
                 random_seed=displacements.seed,
             )
             self._fc2_cells = _present(crystal.phonon_supercells_with_displacements)
-        problem = self._make_problem(
+        solve_many = self._prepare(
             crystal.phonon_dataset["displacements"]
             if data is None
             else data.displacements,
@@ -156,11 +157,9 @@ class ForceConstantsOf:
             (2,),
         )
         if data is None:
-            self._fc2_problem = problem
+            self._solve_many_fc2 = solve_many
         else:
-            (found,) = plugins.solve_many(
-                solver.solver, problem, np.array([data.forces])
-            )
+            (found,) = solve_many(data.forces[None])
             self._fc2 = found[2]
 
     @property
@@ -170,35 +169,29 @@ class ForceConstantsOf:
 
     def solve(self, potentials: Sequence[Potential]) -> Iterator[ForceConstants]:
         """Yield fc2 and fc3 of each potential."""
-        found = self._solve(self._problem, self._cells, potentials)
-        if self._fc2_problem is None:
+        found = self._solve_many(self._forces(self._cells, potentials))
+        if self._solve_many_fc2 is None:
             for fcs in found:
                 yield fcs if self._fc2 is None else {**fcs, 2: self._fc2}
             return
-        own = self._solve(self._fc2_problem, self._fc2_cells, potentials)
+        own = self._solve_many_fc2(self._forces(self._fc2_cells, potentials))
         for fcs, fc2 in zip(found, own, strict=True):
             yield {**fcs, 2: fc2[2]}
 
-    def _solve(
-        self,
-        problem: ForceConstantsProblem,
-        cells: Sequence[PhonopyAtoms],
-        potentials: Sequence[Potential],
-    ) -> Iterator[ForceConstants]:
-        force_sets = np.array(
-            [evaluate(self._name, p, cells).forces for p in potentials]
-        )
-        return plugins.solve_many(self._solver.solver, problem, force_sets)
+    def _forces(
+        self, cells: Sequence[PhonopyAtoms], potentials: Sequence[Potential]
+    ) -> FloatArray:
+        return np.array([evaluate(self._name, p, cells).forces for p in potentials])
 
-    def _make_problem(
+    def _prepare(
         self,
         displacements: FloatArray,
         supercell: PhonopyAtoms,
         primitive: Any,
         symmetry: Any,
         orders: tuple[int, ...],
-    ) -> ForceConstantsProblem:
-        return ForceConstantsProblem(
+    ) -> SolveMany:
+        problem = ForceConstantsProblem(
             supercell=supercell,
             primitive=primitive,
             symmetry=symmetry,
@@ -208,6 +201,7 @@ class ForceConstantsOf:
             cutoff={k: v for k, v in self._solver.cutoff.items() if k in orders},
             options=self._solver.options,
         )
+        return plugins.prepare(self._solver.solver, problem)
 
 
 def _displace(crystal: Phono3py, options: DisplacementOptions) -> int:

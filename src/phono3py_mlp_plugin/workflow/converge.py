@@ -22,7 +22,13 @@ from phono3py_mlp_plugin.contracts import (
 )
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import fingerprint
-from phono3py_mlp_plugin.uncertainty import ErrorBar, LearningCurve, error_bar
+from phono3py_mlp_plugin.uncertainty import (
+    ErrorBar,
+    LearningCurve,
+    error_bar,
+    norm_scatter,
+)
+from phono3py_mlp_plugin.workflow.bands import PhononsAt, phonons_with_errors
 from phono3py_mlp_plugin.workflow.conductivity import (
     DisplacementOptions,
     ForceConstantsOf,
@@ -131,6 +137,8 @@ class Point:
     n_features : int
     fc2_error, fc3_error : float
         Scatter of force constants over the ensemble, relative to their norm.
+    phonons : list of PhononsAt
+        At high-symmetry points.
     """
 
     key: str
@@ -147,6 +155,16 @@ class Point:
     n_features: int
     fc2_error: float
     fc3_error: float
+    phonons: list[PhononsAt]
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Point | None:
+        """Return the point of ``dataclasses.asdict``; None where it is another's."""
+        try:
+            phonons = [PhononsAt(**one) for one in record["phonons"]]
+            return cls(**{**record, "phonons": phonons})
+        except (KeyError, TypeError):
+            return None
 
     def error_bar(self, temperature: int = 0, component: int = 0) -> ErrorBar:
         """Return the error bar of a component of kappa at a temperature."""
@@ -414,6 +432,7 @@ class _Run:
         )
         assert rmse["force"] is not None
         n_members = len(fit.members)
+        fc2 = [fcs[2] for fcs in others]
         return Point(
             key=key,
             label=variant.label,
@@ -427,8 +446,11 @@ class _Run:
             left_out=fit.left_out,
             alpha=fit.trained.alpha,
             n_features=fit.trained.n_features,
-            fc2_error=_scatter(own[2], [fcs[2] for fcs in others[:n_members]]),
-            fc3_error=_scatter(own[3], [fcs[3] for fcs in others[:n_members]]),
+            fc2_error=norm_scatter(own[2], fc2[:n_members]),
+            fc3_error=norm_scatter(own[3], [fcs[3] for fcs in others[:n_members]]),
+            phonons=phonons_with_errors(
+                self._crystal, own[2], fc2[:n_members], fc2[n_members:], fit.size
+            ),
         )
 
     def _force_constants(
@@ -496,12 +518,6 @@ def check_study(study: Study, n: int) -> None:
             f"sizes up to {max(study.sizes)} and {study.ntest} for testing; the "
             f"dataset has {n} supercells. Lower one of them."
         )
-
-
-def _scatter(own: FloatArray, drawn: Sequence[FloatArray]) -> float:
-    """Return the root mean square of the differences over the norm."""
-    squares = [np.sum((fc - own) ** 2) for fc in drawn]
-    return float(np.sqrt(np.mean(squares) / np.sum(own**2))) if squares else 0.0
 
 
 def _arrays(dataset: Dataset | None) -> list[FloatArray]:
