@@ -1,6 +1,6 @@
 """Coverage of the error bars of kappa: NaCl and MgO, many subsets of their supercells.
 
-    python benchmarks/calibration.py [--orders N] [--members N]
+    python benchmarks/calibration.py [--orders N] [--members N] [--ensemble NAME]
 
 Every order of the 100 first-principles supercells gives nested training sets of 5 to
 80 and a test set of 20. Each interval is compared with kappa of all data, by the same
@@ -37,7 +37,10 @@ from phono3py_mlp_plugin.workflow import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "calibration.json"
+RESULTS = {
+    "jackknife": ROOT / "benchmarks" / "results" / "calibration.json",
+    "posterior": ROOT / "benchmarks" / "results" / "calibration_posterior.json",
+}
 FILES = {
     "NaCl": ("example/NaCl-rd/phono3py_params_NaCl.yaml.xz", 0.1),
     "MgO": ("test/phono3py_params_MgO-222rd-444rd.yaml.xz", 0.2),
@@ -70,11 +73,11 @@ def crystal_of(source: Path, file: str) -> tuple[Phono3py, Any]:
 class Case:
     """One crystal: from potentials to kappa_xx at 300 K."""
 
-    def __init__(self, source: Path, name: str, members: int) -> None:
+    def __init__(self, source: Path, name: str, ensemble: Ensemble) -> None:
         file, sigma = FILES[name]
         self.crystal, self.dataset = crystal_of(source, file)
         self.request = request_calculator("pypolymlp", MODEL)
-        self.members = members
+        self.ensemble = ensemble
         self.transport = TransportOptions(mesh=(9.0, 9.0, 9.0), sigma=sigma)
         self.machine = ForceConstantsOf(
             self.crystal, DisplacementOptions(), request_solver("symfc"), "pypolymlp"
@@ -98,7 +101,7 @@ class Case:
             self.dataset.select(test),
             sizes,
             self.request.options,
-            Ensemble(self.members),
+            self.ensemble,
             no_progress,
         )
 
@@ -115,14 +118,15 @@ class Case:
         for fit in self.fits(rows[: max(SIZES)], rows[-TEST:], SIZES):
             potentials = [fit.trained.potential, *fit.members, *fit.alternatives]
             kappa = self.kappa(potentials)
-            own, members = kappa[0], kappa[1 : 1 + self.members]
+            own, drawn = kappa[0], kappa[1:]
+            n_members = len(fit.members)
             found.append(
                 {
                     "order": seed,
                     "size": fit.size,
                     "kappa": float(own),
-                    "sampling": relative_scatter(members, own),
-                    "penalty": relative_scatter(kappa[1 + self.members :], own),
+                    "sampling": relative_scatter(drawn[:n_members], own),
+                    "penalty": relative_scatter(drawn[n_members:], own),
                     "left_out": fit.left_out,
                     "alpha": float(fit.trained.alpha or 0.0),
                 }
@@ -138,7 +142,7 @@ def coverage(cases: list[dict[str, float]], reference: float) -> dict[str, Any]:
     intervals are compared as they are, and narrowed by that factor.
     """
     found: dict[str, Any] = {}
-    for name, with_penalty in (("jackknife", 0.0), ("jackknife and penalty", 1.0)):
+    for name, with_penalty in (("supercells", 0.0), ("supercells and penalty", 1.0)):
         for narrowed in (False, True):
             z, inside = [], dict.fromkeys(LEVELS, 0)
             for case in cases:
@@ -164,11 +168,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=6)
     parser.add_argument("--members", type=int, default=16)
+    parser.add_argument("--ensemble", choices=RESULTS, default="jackknife")
     args = parser.parse_args()
+    path = RESULTS[args.ensemble]
+    ensemble = Ensemble(args.members, args.ensemble)
     sys.path.insert(0, str(ROOT / "example" / "NaCl-pypolymlp"))
     from fetch_data import host_source
 
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results = json.loads(path.read_text()) if path.exists() else {}
     setting = {
         "model": MODEL,
         "members": args.members,
@@ -184,13 +191,13 @@ def main() -> None:
             if seed in {case["order"] for case in entry["cases"]}:
                 continue
             if name not in cases:
-                cases[name] = Case(host_source(), name, args.members)
+                cases[name] = Case(host_source(), name, ensemble)
             if "reference" not in entry:
                 entry["reference"] = cases[name].reference()
             begin = time.perf_counter()
             entry["cases"] += cases[name].order(seed)
             entry["coverage"] = coverage(entry["cases"], entry["reference"])
-            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            path.write_text(json.dumps(results, indent=1) + "\n")
             took = time.perf_counter() - begin
             print(name, seed, f"{took:.0f} s", entry["coverage"], flush=True)
     for entry in results["crystals"].values():
@@ -202,7 +209,7 @@ def main() -> None:
         for case in entry["cases"]
     ]
     results["coverage"] = coverage(relative, 1.0)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    path.write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results["coverage"], indent=1))
 
 

@@ -1,0 +1,118 @@
+"""A convergence study against plain runs of the host, one for each size.
+
+    python benchmarks/convergence.py [--native FOLDER]
+
+Real data: NaCl, default model, 20, 40, 60 and 80 training supercells tested on the last
+20, kappa on 11x11x11. Ours gives error bars too: 8 members and two other penalties
+for each size, on 9x9x9. It runs before and after those of the host; the median counts.
+Results go to ``benchmarks/results/convergence.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+from engine import NATIVE, PLAIN, ROOT, machine, nacl_params
+
+RESULTS = ROOT / "benchmarks" / "results" / "convergence.json"
+PARAMS = "phono3py_params.yaml"
+SIZES = (20, 40, 60, 80)
+TEST = 20
+MESH = ["--mesh", "11", "11", "11"]
+
+
+def run(words: list[Any], folder: Path, native: Path) -> dict[str, Any]:
+    """Run a command in a new folder with the dataset: seconds, peak memory, folder."""
+    place = Path(tempfile.mkdtemp(dir=folder))
+    shutil.copy(nacl_params(), place / PARAMS)
+    begin = time.perf_counter()
+    with (place / "log").open("w") as log:
+        process = subprocess.Popen(
+            words,
+            cwd=place,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "PYTHONPATH": str(native)},
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit((place / "log").read_text())
+    return {
+        "seconds": time.perf_counter() - begin,
+        "peak_gb": usage.ru_maxrss * 1024 / 1e9,
+        "folder": place,
+    }
+
+
+def ours(folder: Path, native: Path) -> dict[str, Any]:
+    """Run the whole study."""
+    command = Path(sys.executable).parent / "phono3py-mlp"
+    words = [command, "converge", PARAMS, *MESH, "--uncertainty-mesh", "9", "9", "9"]
+    words += ["--sizes", *map(str, SIZES), "--members", "8", "--tolerance", "1e-6"]
+    words += ["--mlp-params", f"ntest = {TEST}", "-q"]
+    found = run(words, folder, native)
+    content = json.loads(
+        (found["folder"] / "phono3py_mlp_convergence.json").read_text()
+    )
+    found["kappa"] = [point["kappa"][0][0] for point in content["points"]]
+    return found
+
+
+def host(n: int, folder: Path, native: Path) -> dict[str, Any]:
+    """Run the host without us, as its documentation says."""
+    words = [sys.executable, PLAIN, "phono3py-load", PARAMS, "--pypolymlp", "-d"]
+    words += ["--mlp-params", f"ntrain = {n}, ntest = {TEST}", *MESH, "--br"]
+    found = run([*words, "--ts", "300"], folder, native)
+    with h5py.File(found["folder"] / "kappa-m111111.hdf5") as file:
+        found["kappa"] = float(file["kappa"][0, 0])
+    return found
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--native", type=Path, default=NATIVE)
+    args = parser.parse_args()
+    if not (args.native / "pypolymlp").is_dir():
+        raise SystemExit(f"ERROR: no pypolymlp in {args.native}. Run 'make bench'.")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        studies = [ours(folder, args.native)]
+        print("ours", studies[0], flush=True)
+        plain = []
+        for n in SIZES:
+            plain.append(host(n, folder, args.native))
+            print("host", n, plain[-1], flush=True)
+        studies.append(ours(folder, args.native))
+        print("ours", studies[1], flush=True)
+    seconds = statistics.median(study["seconds"] for study in studies)
+    theirs = sum(one["seconds"] for one in plain)
+    result = {
+        "machine": machine(),
+        "ours_s": seconds,
+        "ours_runs_s": [study["seconds"] for study in studies],
+        "host_s": theirs,
+        "host_runs_s": [one["seconds"] for one in plain],
+        "ratio": theirs / seconds,
+        "ours_peak_gb": max(study["peak_gb"] for study in studies),
+        "host_peak_gb": max(one["peak_gb"] for one in plain),
+        "ours_kappa": studies[1]["kappa"],
+        "host_kappa": [one["kappa"] for one in plain],
+    }
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
