@@ -16,6 +16,7 @@ def point(size, kappa, scatter=0.01, label="", order=0):
         label=label,
         order=order,
         size=size,
+        temperatures=[300.0],
         kappa=tensor,
         members=members,
         alternatives=[],

@@ -11,6 +11,7 @@ from phono3py_mlp_plugin.cli.converge import add_converge
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
 from phono3py_mlp_plugin.cli.doctor import add_doctor
 from phono3py_mlp_plugin.cli.listing import add_plugins
+from phono3py_mlp_plugin.cli.report import add_report
 from phono3py_mlp_plugin.errors import message_for_user
 
 
@@ -22,7 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "phono3py.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for add in (add_converge, add_import, add_extend, add_plugins, add_doctor):
+    for add in (
+        add_converge,
+        add_report,
+        add_import,
+        add_extend,
+        add_plugins,
+        add_doctor,
+    ):
         add(commands)
     args = parser.parse_args(arguments)
     try:

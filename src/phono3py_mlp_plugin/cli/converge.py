@@ -174,7 +174,7 @@ def _converge(args: argparse.Namespace) -> int:
     from phono3py_mlp_plugin.host.command import work_in_folder
     from phono3py_mlp_plugin.host.output import progress
     from phono3py_mlp_plugin.host.reading import add_born, read_phono3py
-    from phono3py_mlp_plugin.report import draw_convergence
+    from phono3py_mlp_plugin.report import draw_convergence, save
 
     work_in_folder(Path())
     crystal = read_phono3py(args.filename)
@@ -227,7 +227,7 @@ def _converge(args: argparse.Namespace) -> int:
         {group or "kappa": dataclasses.asdict(v) for group, v in verdicts.items()},
     )
     with replacing(Path(_FIGURE)) as temporary:
-        draw_convergence(points, temporary, args.ts[0])
+        save(draw_convergence(points), temporary)
     print(f'Points are in "{path}", the figure is "{_FIGURE}".')
     return 0
 

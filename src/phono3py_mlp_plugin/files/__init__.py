@@ -11,13 +11,21 @@ from phono3py_mlp_plugin.files.atomic import (
 )
 from phono3py_mlp_plugin.files.convergence import (
     CONVERGENCE_FILE,
+    UNCERTAINTY_FILE,
     read_convergence,
+    read_uncertainty,
     write_convergence,
     write_uncertainty,
 )
 from phono3py_mlp_plugin.files.extxyz import Frame, read_extxyz
 from phono3py_mlp_plugin.files.fingerprint import fingerprint
 from phono3py_mlp_plugin.files.force_constants import STAMP, read_stamp
+from phono3py_mlp_plugin.files.kappa import (
+    KappaFile,
+    find_kappa,
+    read_force_constants,
+    read_kappa,
+)
 from phono3py_mlp_plugin.files.lock import FolderLock, remove_dead_lock
 from phono3py_mlp_plugin.files.partial import (
     PartialEvaluations,
@@ -33,12 +41,15 @@ from phono3py_mlp_plugin.files.potential import (
 __all__ = [
     "CONVERGENCE_FILE",
     "STAMP",
+    "UNCERTAINTY_FILE",
     "UNREADABLE",
     "FolderLock",
     "Frame",
+    "KappaFile",
     "PartialEvaluations",
     "Provenance",
     "back_up",
+    "find_kappa",
     "find_potential",
     "fingerprint",
     "forget_partial_evaluations",
@@ -46,8 +57,11 @@ __all__ = [
     "put_in_place",
     "read_convergence",
     "read_extxyz",
+    "read_force_constants",
+    "read_kappa",
     "read_provenance",
     "read_stamp",
+    "read_uncertainty",
     "remove_dead_lock",
     "replacing",
     "sweep",

@@ -12,6 +12,7 @@ from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.files.atomic import UNREADABLE, replacing
 
 CONVERGENCE_FILE = "phono3py_mlp_convergence.json"
+UNCERTAINTY_FILE = "phono3py_mlp_uncertainty.json"
 
 _FORMAT_VERSION = 1
 
@@ -85,6 +86,21 @@ def write_uncertainty(
         "phonons": [asdict(point) for point in phonons],
     }
     _write(path, content)
+
+
+def read_uncertainty(path: Path) -> list[dict[str, Any]]:
+    """Return records of temperatures with error bars; none where there is no such file.
+
+    Each has ``temperature`` (K), ``kappa`` (W/m-K, six components) and ``bars``, a
+    record of `ErrorBar` for each direction.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format_version"] != _FORMAT_VERSION:
+            return []
+        return [dict(one) for one in content["temperatures"] if "bars" in one]
+    except (*UNREADABLE, ValueError, KeyError, TypeError):
+        return []
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

@@ -12,12 +12,9 @@ from phono3py_mlp_plugin.host.mlp import PluginMLP
 from phono3py_mlp_plugin.workflow import (
     Check,
     Request,
-    check_amplitude,
     check_drift,
     check_phonons,
-    check_residual_forces,
-    check_training,
-    evaluate,
+    check_potential,
 )
 
 if TYPE_CHECKING:
@@ -68,15 +65,14 @@ def physics_checks(
     checks.append(check_drift(ph3.fc2, ph3.fc3))
     mlp = ph3.mlp
     if isinstance(mlp, PluginMLP) and mlp.potential is not None:
-        still = evaluate(mlp.calculator, mlp.potential, [ph3.supercell])
-        checks.append(check_residual_forces(still.forces[0]))
-        displacements = None if ph3.dataset is None else ph3.displacements
-        if dataset is not None and displacements is not None:
-            checks.append(check_amplitude(displacements, dataset.displacements))
-        provenance = mlp.provenance
-        if dataset is not None and provenance is not None:
-            error = provenance.rmse["test"]["force"]
-            if error is not None:
-                rows = request.divide(len(dataset)).training.tolist()
-                checks += check_training(error, dataset, rows, provenance.n_features)
+        rows = [] if dataset is None else request.divide(len(dataset)).training.tolist()
+        checks += check_potential(
+            mlp.calculator,
+            mlp.potential,
+            ph3.supercell,
+            None if ph3.dataset is None else ph3.displacements,
+            dataset,
+            rows,
+            mlp.provenance,
+        )
     return checks

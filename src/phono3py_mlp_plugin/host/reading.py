@@ -147,6 +147,23 @@ def read_phono3py(path: Path) -> Phono3py:
     return ph3
 
 
+def read_settings(path: Path) -> dict[str, str]:
+    """Return the options of the run that wrote a phono3py.yaml; none where it does not.
+
+    Raises
+    ------
+    DatasetError
+        It is not a phono3py.yaml.
+    """
+    try:
+        with open_text(path) as file:
+            content = yaml.load(file, Loader=_LOADER)  # noqa: S506
+        settings = content["phono3py"].get("configuration") or {}
+        return {str(name): str(value) for name, value in settings.items()}
+    except Exception as error:
+        raise unreadable_input(path, error) from error
+
+
 def read_unitcell(path: Path, dim: Sequence[int], primitive: str) -> Phono3py:
     """Return the crystal of a POSCAR with its supercell, without a dataset.
 

@@ -22,7 +22,7 @@ from phono3py_mlp_plugin.contracts import (
     NestedFit,
 )
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.files import write_uncertainty
+from phono3py_mlp_plugin.files import UNCERTAINTY_FILE, write_uncertainty
 from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.uncertainty import error_bar, norm_scatter
 from phono3py_mlp_plugin.workflow import (
@@ -38,8 +38,6 @@ from phono3py_mlp_plugin.workflow import (
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
-
-_FILE = "phono3py_mlp_uncertainty.json"
 
 _DIRECTIONS = ("xx", "yy", "zz")
 _ROOM_TEMPERATURE = 300.0
@@ -218,9 +216,17 @@ class ErrorBars:
         if fc2_error:
             lines.append(f"  least sure of the phonons: {least_sure(phonons)}")
         write_uncertainty(
-            Path(_FILE), kappa, temperatures, bars, fc2_error, fc3_error, phonons
+            Path(UNCERTAINTY_FILE),
+            kappa,
+            temperatures,
+            bars,
+            fc2_error,
+            fc3_error,
+            phonons,
         )
-        lines.append(f'Error bars of all temperatures and phonons are in "{_FILE}".')
+        lines.append(
+            f'Error bars of all temperatures and phonons are in "{UNCERTAINTY_FILE}".'
+        )
         show(lines, log_level)
 
 

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phono3py_mlp_plugin.report.figures import DIRECTIONS, new_figure
 from phono3py_mlp_plugin.workflow import Point
 
-_DIRECTIONS = ("xx", "yy", "zz")
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-def draw_convergence(
-    points: Sequence[Point], path: Path, temperature: float, index: int = 0
-) -> None:
-    """Write a figure of kappa and of force errors against the number of supercells.
+def draw_convergence(points: Sequence[Point], index: int = 0) -> Figure:
+    """Draw kappa and force errors against the number of supercells.
 
     Parameters
     ----------
     points : sequence of Point
-    path : Path
-        PNG, PDF or SVG by its suffix.
-    temperature : float
-        In K, for the label.
     index : int
         Of the temperature among those of the points.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 6.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(6.4)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     groups = dict.fromkeys((p.label, p.order) for p in points)
     anisotropic = len(_distinct(points, index)) > 1
@@ -46,7 +38,7 @@ def draw_convergence(
                 p.error_bar(index, c).half_width(v)
                 for p, v in zip(some, values, strict=True)
             ]
-            direction = _DIRECTIONS[c] if anisotropic else ""
+            direction = DIRECTIONS[c] if anisotropic else ""
             above.errorbar(
                 sizes * (1 + shift[k]),
                 values,
@@ -62,7 +54,7 @@ def draw_convergence(
         out = [1000 * p.left_out for p in some]
         below.plot(sizes, test, "s-", label="test set" if k == 0 else None, **style)
         below.plot(sizes, out, "^--", label="left out" if k == 0 else None, **style)
-    above.set_ylabel(f"kappa at {temperature:g} K (W/m-K)")
+    above.set_ylabel(f"kappa at {points[0].temperatures[index]:g} K (W/m-K)")
     if len(groups) > 1 or anisotropic:
         above.legend(fontsize="small", frameon=False)
     below.legend(fontsize="small", frameon=False)
@@ -72,7 +64,7 @@ def draw_convergence(
     ticks = sorted({p.size for p in points})
     below.set_xticks(ticks, [str(n) for n in ticks])
     below.minorticks_off()
-    figure.savefig(path, dpi=150)
+    return figure
 
 
 def _distinct(points: Sequence[Point], index: int) -> list[int]:

@@ -34,11 +34,9 @@ from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_err
 from phono3py_mlp_plugin.workflow.join import dataset_of_frames, joined
 from phono3py_mlp_plugin.workflow.physics import (
     Check,
-    check_amplitude,
     check_drift,
     check_phonons,
-    check_residual_forces,
-    check_training,
+    check_potential,
 )
 from phono3py_mlp_plugin.workflow.relax import relax_positions
 from phono3py_mlp_plugin.workflow.request import (
@@ -81,14 +79,12 @@ __all__ = [
     "Verdict",
     "band_path",
     "certainty",
-    "check_amplitude",
     "check_dataset",
     "check_drift",
     "check_phonons",
-    "check_residual_forces",
+    "check_potential",
     "check_split",
     "check_study",
-    "check_training",
     "compare_models",
     "converge",
     "dataset_of_frames",

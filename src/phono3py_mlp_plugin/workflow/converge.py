@@ -125,6 +125,8 @@ class Point:
     order : int
         0 is that of the dataset.
     size : int
+    temperatures : list of float
+        In K.
     kappa : list
         In W/m-K, ``[temperature][xx yy zz yz xz xy]``.
     members, alternatives : list
@@ -145,6 +147,7 @@ class Point:
     label: str
     order: int
     size: int
+    temperatures: list[float]
     kappa: list[list[float]]
     members: list[list[list[float]]]
     alternatives: list[list[list[float]]]
@@ -438,6 +441,7 @@ class _Run:
             label=variant.label,
             order=order,
             size=fit.size,
+            temperatures=list(variant.transport.temperatures),
             kappa=kappa.tolist(),
             members=runs[:n_members],
             alternatives=runs[n_members:],

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phono3py_mlp_plugin.contracts import Dataset, FloatArray
+from phono3py_mlp_plugin.contracts import Dataset, FloatArray, Potential
+from phono3py_mlp_plugin.files import Provenance
+from phono3py_mlp_plugin.workflow.evaluate import evaluate
+
+if TYPE_CHECKING:
+    from phonopy.structure.atoms import PhonopyAtoms
 
 # Frequency (THz) of acoustic modes at Gamma, and of imaginary modes elsewhere, that is
 # rounding and not physics.
@@ -113,6 +119,45 @@ def check_drift(fc2: FloatArray, fc3: FloatArray) -> Check:
         f"drift of fc2 and fc3: {worst:.1e} of their largest element",
         "Use symfc, which keeps the sum rules.",
     )
+
+
+def check_potential(
+    calculator: str,
+    potential: Potential,
+    supercell: PhonopyAtoms,
+    evaluated: FloatArray | None,
+    dataset: Dataset | None,
+    rows: Sequence[int],
+    provenance: Provenance | None,
+) -> list[Check]:
+    """Check a potential against what it was trained on and asked for.
+
+    Parameters
+    ----------
+    calculator : str
+        Its name, for messages.
+    potential : Potential
+    supercell : PhonopyAtoms
+        Without displacements.
+    evaluated : ndarray or None
+        Displacements (angstrom) that it was asked for, shape ``(n, N, 3)``.
+    dataset : Dataset or None
+        What it was trained on, where it is there.
+    rows : sequence of int
+        Snapshots that trained.
+    provenance : Provenance or None
+    """
+    still = evaluate(calculator, potential, [supercell])
+    checks = [check_residual_forces(still.forces[0])]
+    if dataset is None:
+        return checks
+    if evaluated is not None:
+        checks.append(check_amplitude(evaluated, dataset.displacements))
+    if provenance is not None:
+        error = provenance.rmse["test"]["force"]
+        if error is not None:
+            checks += check_training(error, dataset, rows, provenance.n_features)
+    return checks
 
 
 def check_training(

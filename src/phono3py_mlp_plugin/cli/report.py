@@ -1,0 +1,86 @@
+"""``phono3py-mlp report``: what a folder holds, on one page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from phono3py_mlp_plugin.errors import DatasetError
+from phono3py_mlp_plugin.workflow import request_calculator
+
+# In the order in which they say most.
+_INPUTS = ("phono3py_params.yaml", "phono3py.yaml")
+_SETTINGS = "phono3py.yaml"
+_EVALUATED = "phono3py_mlp_eval_dataset.yaml"
+
+
+def add_report(commands: Any) -> None:
+    """Add ``report`` to the commands."""
+    parser = commands.add_parser(
+        "report",
+        help="one page on the runs of a folder: errors, phonons, kappa, provenance",
+        description="Make phono3py_mlp_report.html of what the runs in this folder "
+        "left: errors of the potential, convergence, phonons, kappa with its error "
+        "bars, checks and provenance. The page is one file and needs no network; "
+        "figures are written as PNG too, numbers as JSON.",
+    )
+    parser.add_argument(
+        "filename",
+        metavar="phono3py_params.yaml",
+        type=Path,
+        nargs="?",
+        help=f"crystal and dataset (default: {' or '.join(_INPUTS)})",
+    )
+    parser.add_argument(
+        "--force-calculator", default="pypolymlp", metavar="NAME", help="default: it"
+    )
+    parser.add_argument(
+        "--force-calculator-options",
+        metavar='"key = value, ..."',
+        help="of calculators that need no file",
+    )
+    parser.set_defaults(run=_report)
+
+
+def _report(args: argparse.Namespace) -> int:
+    from phono3py_mlp_plugin.host.command import work_in_folder
+    from phono3py_mlp_plugin.host.reading import (
+        add_born,
+        read_phono3py,
+        read_settings,
+    )
+    from phono3py_mlp_plugin.report import gather, write_report
+
+    folder = Path()
+    work_in_folder(folder)
+    request = request_calculator(
+        args.force_calculator,
+        args.force_calculator_options,
+        "--force-calculator-options",
+    )
+    path = args.filename or _first_of(folder, _INPUTS)
+    crystal = read_phono3py(path)
+    add_born(crystal, path, folder)
+    evaluated = None
+    if (folder / _EVALUATED).is_file():
+        evaluated = read_phono3py(folder / _EVALUATED).displacements
+    settings = {}
+    if (folder / _SETTINGS).is_file():
+        settings = read_settings(folder / _SETTINGS)
+    contents = gather(crystal, folder, request, evaluated, settings)
+    written = write_report(contents, folder)
+    for check in contents.checks:
+        print(check)
+    print(f'"{written[0]}" holds the report, "{written[1]}" its numbers.')
+    print(f"Figures: {', '.join(path.name for path in written[2:])}.")
+    return 0
+
+
+def _first_of(folder: Path, names: tuple[str, ...]) -> Path:
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise DatasetError(
+        f"none of {', '.join(names)} is found. Give the file with crystal and dataset."
+    )

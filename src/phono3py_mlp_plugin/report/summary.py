@@ -1,0 +1,318 @@
+"""From what was found to page, pictures and JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import RidgePenalty
+from phono3py_mlp_plugin.files import replacing
+from phono3py_mlp_plugin.report import figures
+from phono3py_mlp_plugin.report.contents import Contents, Snapshots
+from phono3py_mlp_plugin.report.convergence import draw_convergence
+from phono3py_mlp_plugin.report.figures import DIRECTIONS
+from phono3py_mlp_plugin.report.page import Picture, Section, make_page
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_STEM = "phono3py_mlp_report"
+
+
+def write_report(contents: Contents, folder: Path) -> list[Path]:
+    """Write page, numbers and one picture for each figure; return what was written."""
+    sections, pngs = _Writing(contents).sections()
+    title = f"{contents.formula}: from supercells to thermal conductivity"
+    page = make_page(
+        title, _headlines(contents), contents.checks, sections, contents.facts
+    )
+    numbers = json.dumps(_numbers(contents), indent=1) + "\n"
+    files = {
+        f"{_STEM}.html": page,
+        f"{_STEM}.json": numbers.encode(),
+        **{f"{_STEM}_{name}.png": png for name, png in pngs.items()},
+    }
+    written = []
+    for name, content in files.items():
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(content)
+        written.append(folder / name)
+    return written
+
+
+def _headlines(contents: Contents) -> list[str]:
+    """Return kappa with its error bar, and whether there is something to look at."""
+    lines = []
+    if contents.kappa is not None:
+        t = contents.room_temperature()
+        temperature = float(contents.kappa.temperatures[t])
+        several = len(contents.directions()) > 1
+        parts = []
+        for c in contents.directions():
+            value = float(contents.kappa.kappa[t, c])
+            text = f"{value:.4g}"
+            if temperature in contents.bars:
+                bar = contents.bars[temperature][c]
+                text = with_error(value, bar.half_width(value))
+            parts.append(f"{text} ({DIRECTIONS[c]})" if several else text)
+        lines.append(f"Kappa at {temperature:g} K: {', '.join(parts)} W/m-K.")
+    failed = sum(not check.passed for check in contents.checks)
+    if contents.checks:
+        lines.append(
+            f"{failed} of {len(contents.checks)} checks ask for a look."
+            if failed
+            else f"All {len(contents.checks)} checks are passed."
+        )
+    return lines
+
+
+def with_error(value: float, error: float) -> str:
+    """Return a value and its error to two digits of the error.
+
+    Examples
+    --------
+    >>> with_error(26.2957, 0.1098), with_error(8.4813, 0.0)
+    ('26.30 +- 0.11', '8.481 +- 0')
+    """
+    if not (error > 0 and math.isfinite(error)):
+        return f"{value:.4g} +- {error:g}"
+    decimals = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{decimals}f} +- {error:.{decimals}f}"
+
+
+class _Writing:
+    """The sections of one report, with their pictures."""
+
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
+        self._pngs: dict[str, bytes] = {}
+
+    def sections(self) -> tuple[list[Section], dict[str, bytes]]:
+        """Return sections, and pictures by name."""
+        found = [
+            self._kappa(),
+            self._cumulative(),
+            self._convergence(),
+            self._parity(),
+            self._penalties(),
+            self._bands(),
+        ]
+        return found, self._pngs
+
+    def _picture(self, name: str, figure: Figure, alt: str, caption: str) -> Picture:
+        room = io.BytesIO()
+        figures.save(figure, room)
+        self._pngs[name] = room.getvalue()
+        return Picture(room.getvalue(), alt, caption)
+
+    def _empty(self, name: str, title: str, key: str) -> Section:
+        return Section(name, title, notes=[self._contents.missing.get(key, "None.")])
+
+    def _kappa(self) -> Section:
+        contents = self._contents
+        title = "Thermal conductivity"
+        if contents.kappa is None:
+            return self._empty("kappa", title, "kappa")
+        mesh = "x".join(map(str, contents.kappa.mesh))
+        directions = contents.directions()
+        caption = f"{contents.kappa.name}, mesh {mesh}."
+        if contents.bars:
+            caption += (
+                " Error bars: 68 % intervals of the choice of supercells and penalty, "
+                "not of the model."
+            )
+        picture = self._picture(
+            "kappa",
+            figures.draw_kappa(contents),
+            "Thermal conductivity against temperature",
+            caption,
+        )
+        head = ("T (K)", *(f"kappa_{DIRECTIONS[c]} (W/m-K)" for c in directions))
+        if len(directions) == 1:
+            head = ("T (K)", "kappa (W/m-K)")
+        rows = []
+        for t, temperature in enumerate(contents.kappa.temperatures.tolist()):
+            cells = []
+            for c in directions:
+                value = float(contents.kappa.kappa[t, c])
+                bar = (
+                    contents.bars[temperature][c]
+                    if temperature in contents.bars
+                    else None
+                )
+                cells.append(
+                    f"{value:.4g}"
+                    if bar is None
+                    else with_error(value, bar.half_width(value))
+                )
+            rows.append((f"{temperature:g}", *cells))
+        notes = [contents.missing["bars"]] if "bars" in contents.missing else []
+        return Section("kappa", title, [picture], notes, [head, *rows])
+
+    def _cumulative(self) -> Section:
+        contents = self._contents
+        title = "Cumulative conductivity"
+        if contents.kappa is None:
+            return self._empty("cumulative", title, "kappa")
+        if contents.kappa.mode_kappa is None:
+            return self._empty("cumulative", title, "cumulative")
+        t = contents.room_temperature()
+        temperature = contents.kappa.temperatures[t]
+        picture = self._picture(
+            "cumulative",
+            figures.draw_cumulative(contents.kappa, t, contents.directions()),
+            "Cumulative conductivity against frequency and mean free path",
+            f"Conductivity of the modes below a frequency, and a mean free path, at "
+            f"{temperature:g} K.",
+        )
+        return Section("cumulative", title, [picture])
+
+    def _convergence(self) -> Section:
+        points = self._contents.points
+        title = "Convergence"
+        if not points:
+            return self._empty("convergence", title, "convergence")
+        picture = self._picture(
+            "convergence",
+            draw_convergence(points),
+            "Kappa and force errors against the number of training supercells",
+            "Above: kappa with 68 % intervals, at the first temperature of the study. "
+            "Below: force errors on the test set, and on supercells left out.",
+        )
+        return Section("convergence", title, [picture])
+
+    def _parity(self) -> Section:
+        contents = self._contents
+        title = "Errors of the potential"
+        snapshots = contents.snapshots
+        if snapshots is None:
+            return self._empty("errors", title, "parity")
+        notes = [contents.missing["split"]] if "split" in contents.missing else []
+        outliers = [k + 1 for k in snapshots.outliers()]
+        if outliers:
+            notes.append(
+                f"Out of line: snapshots {', '.join(map(str, outliers))}. Were they "
+                "computed like the others?"
+            )
+        if snapshots.energies is None:
+            notes.append("The dataset has no energies.")
+        pictures = [
+            self._picture(
+                "parity",
+                figures.draw_parity(snapshots),
+                "Errors of forces and energies against first principles",
+                "Differences between potential and first principles. A slope is a "
+                "systematic error; training much below test is overfitting.",
+            ),
+            self._picture(
+                "snapshots",
+                figures.draw_snapshot_errors(snapshots),
+                "Force error of each snapshot",
+                "Root mean square force error of each snapshot; those out of line are "
+                "numbered.",
+            ),
+        ]
+        return Section("errors", title, pictures, notes)
+
+    def _penalties(self) -> Section:
+        provenance = self._contents.provenance
+        title = "Ridge path"
+        if provenance is None or not provenance.penalties:
+            return self._empty("penalties", title, "penalties")
+        penalties = [
+            RidgePenalty(float(p["alpha"] or 0.0), p["rmse_training"], p["rmse_test"])
+            for p in provenance.penalties
+        ]
+        picture = self._picture(
+            "penalties",
+            figures.draw_penalties(penalties, provenance.alpha),
+            "Errors of training and test set against the ridge penalty",
+            "The penalty with the smallest test error is chosen. At the edge of the "
+            "range, a wider range may be better.",
+        )
+        return Section("penalties", title, [picture])
+
+    def _bands(self) -> Section:
+        contents = self._contents
+        title = "Phonons"
+        if contents.bands is None:
+            return self._empty("phonons", title, "bands")
+        notes = []
+        if "direct" in contents.missing:
+            notes.append(f"Not compared: {contents.missing['direct']}")
+        picture = self._picture(
+            "bands",
+            figures.draw_bands(contents.bands),
+            "Phonon bands and density of states",
+            "Imaginary frequencies are drawn below zero. At finite displacements, fc2 "
+            "fitted to first-principles forces takes in higher orders: small "
+            "differences are not errors.",
+        )
+        return Section("phonons", title, [picture], notes)
+
+
+def _numbers(contents: Contents) -> dict[str, Any]:
+    """Return what the figures show, as JSON takes it."""
+    found: dict[str, Any] = {
+        "format_version": 1,
+        "formula": contents.formula,
+        "provenance": dict(contents.facts),
+        "missing": contents.missing,
+        "checks": [asdict(check) for check in contents.checks],
+    }
+    if contents.snapshots is not None:
+        found["errors"] = _errors(contents.snapshots)
+    if contents.provenance is not None:
+        found["penalties"] = contents.provenance.penalties
+    if contents.kappa is not None:
+        found["kappa"] = {
+            "file": contents.kappa.name,
+            "temperatures_K": contents.kappa.temperatures.tolist(),
+            "kappa_W_mK": contents.kappa.kappa.tolist(),
+            "error_bars_W_mK": {
+                f"{t:g}": [
+                    bar.half_width(float(value))
+                    for bar, value in zip(bars, row, strict=False)
+                ]
+                for t, bars in contents.bars.items()
+                for row in contents.kappa.kappa[contents.kappa.temperatures == t]
+            },
+        }
+    if contents.bands is not None:
+        found["bands"] = {
+            name: [
+                {
+                    "from": segment.start[0],
+                    "to": segment.end[0],
+                    "frequencies_THz": [part[0].tolist(), part[-1].tolist()],
+                }
+                for segment, part in zip(contents.bands.path, parts, strict=True)
+            ]
+            for name, parts in contents.bands.frequencies.items()
+        }
+    return found
+
+
+def _errors(snapshots: Snapshots) -> dict[str, Any]:
+    def rms(values: Any) -> float | None:
+        return float(np.sqrt(np.mean(values**2))) if len(values) else None
+
+    forces = snapshots.predicted_forces - snapshots.forces
+    sets: dict[str, Any] = {"training": snapshots.training, "test": snapshots.test}
+    found: dict[str, Any] = {
+        "force_eV_angstrom": {name: rms(forces[rows]) for name, rows in sets.items()},
+        "of_snapshots_eV_angstrom": snapshots.force_errors().tolist(),
+        "outliers": [k + 1 for k in snapshots.outliers()],
+    }
+    if snapshots.energies is not None and snapshots.predicted_energies is not None:
+        energies = snapshots.predicted_energies - snapshots.energies
+        found["energy_eV_atom"] = {
+            name: rms(energies[rows]) for name, rows in sets.items()
+        }
+    return found
