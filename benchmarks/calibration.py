@@ -25,7 +25,7 @@ from phono3py import Phono3py
 
 from phono3py_mlp_plugin.contracts import Ensemble, no_progress
 from phono3py_mlp_plugin.host.reading import read_phono3py
-from phono3py_mlp_plugin.uncertainty import ErrorBar, relative_scatter
+from phono3py_mlp_plugin.uncertainty import ErrorBar, fall_of_scatter, relative_scatter
 from phono3py_mlp_plugin.workflow import (
     DisplacementOptions,
     ForceConstantsOf,
@@ -134,24 +134,47 @@ class Case:
         return found
 
 
+def with_falls(cases: list[dict[str, float]], method: str) -> list[dict[str, float]]:
+    """Return cases with the fall of their scatter up to their size."""
+    found = []
+    for case in cases:
+        smaller = sorted(
+            (c["size"], c["sampling"])
+            for c in cases
+            if c["order"] == case["order"] and c["size"] <= case["size"]
+        )
+        fall = 0.5
+        if method == "jackknife":
+            fall = fall_of_scatter(*zip(*smaller, strict=True))
+        found.append({**case, "fall": fall})
+    return found
+
+
 def coverage(cases: list[dict[str, float]], reference: float) -> dict[str, Any]:
     """Return the part of intervals that hold the reference, and rms z, by method.
 
-    The training sets are parts of the reference's: of its N supercells, kappa of n
-    scatters about kappa of all by sqrt(1 - n / N) of what it does about the truth. So
-    intervals are compared as they are, and narrowed by that factor.
+    The training sets are parts of the reference's: where kappa of n supercells scatters
+    as n^-a about the truth, it does so about kappa of all N by sqrt(1 - (n / N)^2a) of
+    that. So intervals are compared as they are, and narrowed by that factor. The fall a
+    of the jackknife's scatter is taken from the sizes up to n, as in a study.
     """
     found: dict[str, Any] = {}
-    for name, with_penalty in (("supercells", 0.0), ("supercells and penalty", 1.0)):
+    for name, with_penalty, with_fall in (
+        ("supercells, fall not corrected", 0.0, False),
+        ("supercells", 0.0, True),
+        ("supercells and penalty", 1.0, True),
+    ):
         for narrowed in (False, True):
             z, inside = [], dict.fromkeys(LEVELS, 0)
             for case in cases:
                 n = int(case["size"])
-                factor = np.sqrt(1 - n / ALL) if narrowed else 1.0
+                fall = case["fall"] if with_fall else 0.5
+                factor = np.sqrt(1 - (n / ALL) ** (2 * fall)) if narrowed else 1.0
                 bar = ErrorBar(
                     factor * case["sampling"],
                     factor * with_penalty * case["penalty"],
                     n,
+                    fall,
                 )
                 z.append(np.log(case["kappa"] / reference) / bar.total)
                 for level in LEVELS:
@@ -196,11 +219,10 @@ def main() -> None:
                 entry["reference"] = cases[name].reference()
             begin = time.perf_counter()
             entry["cases"] += cases[name].order(seed)
-            entry["coverage"] = coverage(entry["cases"], entry["reference"])
             path.write_text(json.dumps(results, indent=1) + "\n")
-            took = time.perf_counter() - begin
-            print(name, seed, f"{took:.0f} s", entry["coverage"], flush=True)
+            print(name, seed, f"{time.perf_counter() - begin:.0f} s", flush=True)
     for entry in results["crystals"].values():
+        entry["cases"] = with_falls(entry["cases"], args.ensemble)
         entry["coverage"] = coverage(entry["cases"], entry["reference"])
     # In units of each crystal's reference, so that both can be counted together.
     relative = [

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from phono3py_mlp_plugin.uncertainty import (
+    ErrorBar,
     LearningCurve,
     error_bar,
+    fall_of_scatter,
     interval,
     multiplier_jackknife,
     relative_scatter,
@@ -75,3 +77,28 @@ def test_curve_promises_nothing_from_noise():
     assert rising.exponent == 0.25
     falling = LearningCurve.fit([10, 20], [0.1, 0.001])
     assert falling.exponent == 1.0
+
+
+def test_scatter_that_falls_fast_is_corrected():
+    """The mean of x_i x_j: its variance falls as n^-2, the jackknife's is twice it."""
+    rng = np.random.default_rng(3)
+    n, repeats = 40, 2000
+    x = rng.normal(size=(repeats, n))
+
+    def pairs(total, squares, m):
+        return (total**2 - squares) / (m * (m - 1))
+
+    total, squares = x.sum(axis=1, keepdims=True), (x**2).sum(axis=1, keepdims=True)
+    left_out = pairs(total - x, squares - x**2, n - 1)
+    deviations = left_out - left_out.mean(axis=1, keepdims=True)
+    jackknife = np.sqrt(((n - 1) / n * (deviations**2).sum(axis=1)).mean())
+    truth = np.sqrt(2 / (n * (n - 1)))
+    assert jackknife / truth == pytest.approx(np.sqrt(2), rel=0.1)
+    assert ErrorBar(jackknife, 0.0, n, fall=1.0).total == pytest.approx(truth, rel=0.1)
+
+
+def test_fall_is_kept_between_that_of_means_and_of_pairs():
+    sizes = [5, 10, 20]
+    assert fall_of_scatter(sizes, [1.0, 0.9, 0.8]) == 0.5
+    assert fall_of_scatter(sizes, [1.0, 0.1, 0.01]) == 1.0
+    assert fall_of_scatter(sizes, [0.0, float("inf"), 0.1]) == 0.5

@@ -9,13 +9,17 @@ from phono3py_mlp_plugin.uncertainty.intervals import (
     relative_scatter,
 )
 from phono3py_mlp_plugin.uncertainty.jackknife import multiplier_jackknife
-from phono3py_mlp_plugin.uncertainty.learning_curve import LearningCurve
+from phono3py_mlp_plugin.uncertainty.learning_curve import (
+    LearningCurve,
+    fall_of_scatter,
+)
 
 __all__ = [
     "ErrorBar",
     "LearningCurve",
     "absolute_error",
     "error_bar",
+    "fall_of_scatter",
     "interval",
     "multiplier_jackknife",
     "norm_scatter",

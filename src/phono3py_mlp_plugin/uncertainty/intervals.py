@@ -24,16 +24,27 @@ class ErrorBar:
         From the choice of the ridge penalty: scatter over neighbouring ones.
     n : int
         Number of supercells.
+    fall : float
+        Exponent a with which the scatter of draws falls, as n^-a.
+
+    Notes
+    -----
+    What depends on products of k snapshots is a part of the variance that falls as
+    n^-k, and the jackknife counts it k times (B. Efron and C. Stein, Ann. Stat. 9, 586
+    (1981)): where the standard deviation falls as n^-a, the variance of the draws is 2a
+    times too large. For means a = 1/2, and nothing is corrected.
     """
 
     sampling: float
     penalty: float
     n: int
+    fall: float = 0.5
 
     @property
     def total(self) -> float:
-        """Both in quadrature."""
-        return float(np.hypot(self.sampling, self.penalty))
+        """Both in quadrature, the scatter of draws corrected for its fall."""
+        corrected = self.sampling / np.sqrt(2 * self.fall)
+        return float(np.hypot(corrected, self.penalty))
 
     def relative(self, level: float = 0.68) -> float:
         """Return half the length of the interval of ln kappa."""
@@ -106,7 +117,11 @@ def absolute_error(
 
 
 def error_bar(
-    reference: float, draws: FloatArray, alternatives: FloatArray, n: int
+    reference: float,
+    draws: FloatArray,
+    alternatives: FloatArray,
+    n: int,
+    fall: float = 0.5,
 ) -> ErrorBar:
     """Return the error bar of a quantity.
 
@@ -120,11 +135,14 @@ def error_bar(
         By fits with other penalties, shape ``(m,)``.
     n : int
         Number of supercells.
+    fall : float
+        See `ErrorBar`.
     """
     return ErrorBar(
         relative_scatter(draws, reference),
         relative_scatter(alternatives, reference),
         n,
+        fall,
     )
 
 

@@ -7,8 +7,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Of the scatter of jackknife draws: that of means, and what a few points can tell.
+_FALLS = (0.5, 1.0)
+
 # Slowest and fastest fall that is believed: independent data give 1/2.
 _EXPONENTS = (0.25, 1.0)
+
+
+def fall_of_scatter(sizes: Sequence[int], scatters: Sequence[float]) -> float:
+    """Return the exponent a of ``scatter ~ n^-a``, kept between 1/2 and 1.
+
+    Examples
+    --------
+    >>> round(fall_of_scatter([5, 10, 20], [0.04, 0.02, 0.01]), 3)
+    1.0
+    >>> fall_of_scatter([5], [0.04])
+    0.5
+    """
+    curve = LearningCurve.fit(sizes, scatters)
+    return _FALLS[0] if curve is None else float(np.clip(curve.exponent, *_FALLS))
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from phono3py_mlp_plugin.uncertainty import (
     ErrorBar,
     LearningCurve,
     error_bar,
+    fall_of_scatter,
     norm_scatter,
 )
 from phono3py_mlp_plugin.workflow.bands import PhononsAt, phonons_with_errors
@@ -141,6 +142,8 @@ class Point:
         Scatter of force constants over the ensemble, relative to their norm.
     phonons : list of PhononsAt
         At high-symmetry points.
+    fall : float
+        Of the scatter of kappa over the ensemble, up to this size: see `ErrorBar`.
     """
 
     key: str
@@ -159,6 +162,7 @@ class Point:
     fc2_error: float
     fc3_error: float
     phonons: list[PhononsAt]
+    fall: float = 0.5
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Point | None:
@@ -178,8 +182,16 @@ class Point:
             for runs in (self.members, self.alternatives)
         )
         return error_bar(
-            self.reference[temperature][component], members, alternatives, self.size
+            self.reference[temperature][component],
+            members,
+            alternatives,
+            self.size,
+            self.fall,
         )
+
+    def scatter(self) -> float:
+        """Return the relative scatter of the draws' kappa, the mean of directions."""
+        return float(np.mean([self.error_bar(0, c).sampling for c in range(3)]))
 
     def diagonal(self, temperature: int = 0) -> FloatArray:
         """Return kappa in the three directions."""
@@ -366,10 +378,12 @@ class _Run:
             found: dict[Any, list[ForceConstants]] = {}
             for variant in variants:
                 key = keys[size, variant.label]
-                point = self._known.get(key)
+                known = point = self._known.get(key)
                 if point is None:
                     assert fit is not None
                     point = self._point(variant, fit, order, key, found)
+                point = self._with_fall(point, done[variant.label])
+                if point != known:
                     self._keep(point)
                 done[variant.label].append(point)
                 yield point
@@ -378,6 +392,15 @@ class _Run:
                 for points in done.values()
             ):
                 return
+
+    def _with_fall(self, point: Point, smaller: Sequence[Point]) -> Point:
+        if self._study.ensemble.method != "jackknife":
+            return point
+        points = [*smaller, point]
+        sizes = [p.size for p in points]
+        return replace(
+            point, fall=fall_of_scatter(sizes, [p.scatter() for p in points])
+        )
 
     def _fits(
         self, request: Request, rows: NDArray[np.intp], sizes: Sequence[int]
