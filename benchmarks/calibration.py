@@ -25,7 +25,12 @@ from phono3py import Phono3py
 
 from phono3py_mlp_plugin.contracts import Ensemble, no_progress
 from phono3py_mlp_plugin.host.reading import read_phono3py
-from phono3py_mlp_plugin.uncertainty import ErrorBar, fall_of_scatter, relative_scatter
+from phono3py_mlp_plugin.uncertainty import (
+    ErrorBar,
+    fall_of_scatter,
+    relative_scatter,
+    scatter_within,
+)
 from phono3py_mlp_plugin.workflow import (
     DisplacementOptions,
     ForceConstantsOf,
@@ -126,7 +131,7 @@ class Case:
                     "size": fit.size,
                     "kappa": float(own),
                     "sampling": relative_scatter(drawn[:n_members], own),
-                    "penalty": relative_scatter(drawn[n_members:], own),
+                    "penalty": scatter_within(drawn[n_members:], own),
                     "left_out": fit.left_out,
                     "alpha": float(fit.trained.alpha or 0.0),
                 }

@@ -36,6 +36,7 @@ def run(words: list[Any], folder: Path, native: Path) -> dict[str, Any]:
     """Run a command in a new folder with the dataset: seconds, peak memory, folder."""
     place = Path(tempfile.mkdtemp(dir=folder))
     shutil.copy(nacl_params(), place / PARAMS)
+    python_path = os.pathsep.join([str(native), os.environ.get("PYTHONPATH", "")])
     begin = time.perf_counter()
     with (place / "log").open("w") as log:
         process = subprocess.Popen(
@@ -43,7 +44,7 @@ def run(words: list[Any], folder: Path, native: Path) -> dict[str, Any]:
             cwd=place,
             stdout=log,
             stderr=log,
-            env={**os.environ, "PYTHONPATH": str(native)},
+            env={**os.environ, "PYTHONPATH": python_path},
         )
         _, status, usage = os.wait4(process.pid, 0)
     if status:

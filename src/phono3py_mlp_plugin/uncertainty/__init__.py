@@ -7,6 +7,7 @@ from phono3py_mlp_plugin.uncertainty.intervals import (
     interval,
     norm_scatter,
     relative_scatter,
+    scatter_within,
 )
 from phono3py_mlp_plugin.uncertainty.jackknife import multiplier_jackknife
 from phono3py_mlp_plugin.uncertainty.learning_curve import (
@@ -24,4 +25,5 @@ __all__ = [
     "multiplier_jackknife",
     "norm_scatter",
     "relative_scatter",
+    "scatter_within",
 ]
