@@ -1,6 +1,7 @@
 """Files are whole or not there; fingerprints know content from name."""
 
 import gzip
+import json
 import lzma
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from phono3py_mlp_plugin.files import (
     open_text,
     read_provenance,
     read_stamp,
+    read_uncertainty,
     replacing,
     write_potential,
 )
@@ -96,6 +98,47 @@ def test_no_provenance_is_none(tmp_path, text):
     path = tmp_path / "polymlp.yaml"
     path.write_text(text)
     assert read_provenance(path) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("  test:", "  tested:"),
+        ("force: 0.1", "force: small"),
+        ("n_training: 2", "n_training: many"),
+        ("penalties: []", "penalties:\n  - alpha: <b>"),
+        ("split: head-tail", "split: 3"),
+    ],
+)
+def test_damaged_provenance_is_none(tmp_path, old, new):
+    path = tmp_path / "polymlp.yaml"
+    write_potential(Text(), path, PROVENANCE)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    assert read_provenance(path) is None
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda record: record.pop("temperature"),
+        lambda record: record["bars"][0].pop("n"),
+        lambda record: record.update(kappa="<b>"),
+        lambda record: record.update(bars=[3]),
+    ],
+)
+def test_damaged_error_bars_are_none(tmp_path, spoil):
+    path = tmp_path / "uncertainty.json"
+    bars = [{"sampling": 0.01, "penalty": 0.0, "n": 20}] * 3
+    record = {"temperature": 300.0, "kappa": [8.0] * 6, "bars": bars}
+    content = {"format_version": 1, "temperatures": [record]}
+    path.write_text(json.dumps(content))
+    assert read_uncertainty(path) == [record]
+    content = json.loads(path.read_text())
+    spoil(content["temperatures"][0])
+    path.write_text(json.dumps(content))
+    assert read_uncertainty(path) == []
 
 
 def test_potentials_are_found_in_the_order_of_their_names(tmp_path):

@@ -98,9 +98,25 @@ def read_uncertainty(path: Path) -> list[dict[str, Any]]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format_version"] != _FORMAT_VERSION:
             return []
-        return [dict(one) for one in content["temperatures"] if "bars" in one]
-    except (*UNREADABLE, ValueError, KeyError, TypeError):
+        return [_bars_at(one) for one in content["temperatures"] if "bars" in one]
+    except (*UNREADABLE, ValueError, KeyError, TypeError, AttributeError):
         return []
+
+
+def _bars_at(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one temperature's record with numbers for numbers."""
+    return {
+        "temperature": float(record["temperature"]),
+        "kappa": [float(value) for value in record["kappa"]],
+        "bars": [
+            {
+                "sampling": float(bar["sampling"]),
+                "penalty": float(bar["penalty"]),
+                "n": int(bar["n"]),
+            }
+            for bar in record["bars"]
+        ],
+    }
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

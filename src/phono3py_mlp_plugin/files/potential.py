@@ -98,6 +98,27 @@ def read_provenance(path: Path) -> Provenance | None:
             for line in file:
                 if lines or line.startswith(f"{_KEY}:"):
                     lines.append(line)
-        return Provenance(**yaml.safe_load("".join(lines))[_KEY])
-    except (*UNREADABLE, yaml.YAMLError, TypeError, KeyError):
+        found = Provenance(**yaml.safe_load("".join(lines))[_KEY])
+        return found if _is_whole(found) else None
+    except (*UNREADABLE, yaml.YAMLError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _is_whole(found: Provenance) -> bool:
+    """Return whether its numbers are numbers, which YAML does not say."""
+    counts = (found.n_training, found.n_test, found.n_features)
+    rows = [found.rmse["test"], *found.rmse.values()]
+    numbers = [row[name] for row in rows for name in ("energy", "force")]
+    numbers += [
+        penalty[name]
+        for penalty in found.penalties
+        for name in ("alpha", "rmse_training", "rmse_test")
+    ]
+    return (
+        all(isinstance(n, int) for n in counts)
+        and all(x is None or isinstance(x, int | float) for x in numbers)
+        and (found.alpha is None or isinstance(found.alpha, int | float))
+        and isinstance(found.split, str)
+        and isinstance(found.parameters, dict)
+        and isinstance(found.versions, dict)
+    )
