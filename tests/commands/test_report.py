@@ -127,11 +127,14 @@ def test_damaged_files_leave_their_section_empty(copied, run):
     (copied / "fc2.hdf5").write_bytes(b"no HDF5")
     (copied / "kappa-m555-s0.3.hdf5").write_bytes(b"no HDF5")
     (copied / "phono3py_mlp_convergence.json").write_text("{")
+    (copied / "phono3py_mlp_uncertainty.json").write_text("{")
     done = run(REPORT, copied)
     assert done.returncode == 0, done.stderr
     missing = numbers(copied)["missing"]
     assert "not a force-constants file" in missing["bands"]
     assert set(missing) == {"bands", "kappa", "convergence"}
+    assert "No kappa in kappa-m555-s0.3.hdf5" in missing["kappa"]
+    assert "json is damaged" in missing["convergence"]
 
 
 def test_files_that_do_not_belong_together_are_told(copied, run):

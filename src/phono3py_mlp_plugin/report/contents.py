@@ -352,8 +352,11 @@ class _Gathering:
     def _kappa(self) -> KappaFile | None:
         paths = find_kappa(self._folder)
         if not paths:
+            damaged = sorted(p.name for p in self._folder.glob("kappa-*.hdf5"))
             self._missing["kappa"] = (
-                "No kappa file: phono3py-load --mesh N N N --br makes one."
+                f"No kappa in {', '.join(damaged)}: compute it anew."
+                if damaged
+                else "No kappa file: phono3py-load --mesh N N N --br makes one."
             )
             return None
         kappa = self._try("kappa", lambda: read_kappa(paths[0]))
@@ -371,10 +374,17 @@ class _Gathering:
         found.sort(key=lambda point: (point.label, point.order, point.size))
         if not found:
             self._missing["convergence"] = (
-                f"No {CONVERGENCE_FILE}: phono3py-mlp converge phono3py_params.yaml "
-                "--mesh N N N tells whether the supercells are enough."
+                f"{self._absent(CONVERGENCE_FILE)}: phono3py-mlp converge "
+                "phono3py_params.yaml --mesh N N N tells whether the supercells are "
+                "enough."
             )
         return found
+
+    def _absent(self, name: str) -> str:
+        """Return that a file is not there, or that nothing is to be had from it."""
+        if (self._folder / name).is_file():
+            return f"{name} is damaged, or of another version"
+        return f"No {name}"
 
     def _bars(self, kappa: KappaFile | None) -> dict[float, list[ErrorBar]]:
         """Return error bars by temperature, where they are of this kappa."""
@@ -394,7 +404,8 @@ class _Gathering:
             )
         elif not found:
             self._missing["bars"] = (
-                "No error bars: --uncertainty N of phono3py-load makes them."
+                f"{self._absent(UNCERTAINTY_FILE)}: --uncertainty N of phono3py-load "
+                "makes it."
             )
         return found
 
