@@ -64,7 +64,8 @@ def _report(args: argparse.Namespace) -> int:
     add_born(crystal, path, folder)
     evaluated = None
     if (folder / _EVALUATED).is_file():
-        evaluated = read_phono3py(folder / _EVALUATED).displacements
+        evaluated = read_phono3py(folder / _EVALUATED)
+        evaluated.nac_params = evaluated.nac_params or crystal.nac_params
     settings = {}
     if (folder / _SETTINGS).is_file():
         settings = read_settings(folder / _SETTINGS)

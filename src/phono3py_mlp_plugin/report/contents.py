@@ -176,7 +176,7 @@ def gather(
     crystal: Phono3py,
     folder: Path,
     request: Request,
-    evaluated: FloatArray | None,
+    evaluated: Phono3py | None,
     settings: Mapping[str, Any],
 ) -> Contents:
     """Return all that the files of a folder tell.
@@ -188,8 +188,9 @@ def gather(
     folder : Path
     request : Request
         Force calculator and its options.
-    evaluated : ndarray or None
-        Displacements (angstrom) that the potential was asked for, shape ``(n, N, 3)``.
+    evaluated : Phono3py or None
+        Crystal whose supercells the potential was asked for: its positions are relaxed
+        where the run relaxed them.
     settings : mapping
         Options of the run by name.
 
@@ -198,14 +199,23 @@ def gather(
     DatasetError
         There is neither a potential nor force constants nor kappa.
     """
-    return _Gathering(crystal, folder, request).contents(evaluated, settings)
+    return _Gathering(crystal, folder, request, evaluated).contents(settings)
 
 
 class _Gathering:
     """One folder; a section that cannot be made says why."""
 
-    def __init__(self, crystal: Phono3py, folder: Path, request: Request) -> None:
+    def __init__(
+        self,
+        crystal: Phono3py,
+        folder: Path,
+        request: Request,
+        evaluated: Phono3py | None,
+    ) -> None:
         self._crystal = crystal
+        self._evaluated = evaluated
+        # What fc2, fc3 and kappa of the run belong to.
+        self._run = evaluated or crystal
         self._folder = folder
         self._request = request
         self._missing: dict[str, str] = {}
@@ -213,9 +223,7 @@ class _Gathering:
             "parity", lambda: read_dataset(crystal.dataset, crystal.supercell)
         )
 
-    def contents(
-        self, evaluated: FloatArray | None, settings: Mapping[str, Any]
-    ) -> Contents:
+    def contents(self, settings: Mapping[str, Any]) -> Contents:
         """Return the whole."""
         path = find_potential(self._request.calculator.file_names, self._folder)
         provenance = None if path is None else read_provenance(path)
@@ -248,8 +256,8 @@ class _Gathering:
                 lambda: check_potential(
                     self._request.calculator.name,
                     potential,
-                    self._crystal.supercell,
-                    evaluated,
+                    self._run.supercell,
+                    self._evaluated and self._evaluated.displacements,
                     self._dataset,
                     training.tolist(),
                     provenance if len(training) else None,
@@ -337,9 +345,9 @@ class _Gathering:
 
     def _force_constants(self, order: int) -> FloatArray | None:
         path = self._folder / f"fc{order}.hdf5"
-        cell = self._crystal.supercell
-        if order == 2 and self._crystal.phonon_supercell_matrix is not None:
-            cell = self._crystal.phonon_supercell
+        cell = self._run.supercell
+        if order == 2 and self._run.phonon_supercell_matrix is not None:
+            cell = self._run.phonon_supercell
         n = len(cell)
         shape = (*(n,) * order, *(3,) * order)
         if not path.is_file():
@@ -412,7 +420,7 @@ class _Gathering:
     def _phonon_checks(
         self, fc2: FloatArray, mesh: tuple[int, ...] | None
     ) -> list[Check]:
-        harmonic = harmonic_crystal(self._crystal, fc2)
+        harmonic = harmonic_crystal(self._run, fc2)
         harmonic.run_mesh(
             _DOS_MESH if mesh is None or len(mesh) != 3 else mesh, is_gamma_center=True
         )
@@ -422,17 +430,17 @@ class _Gathering:
         return check_phonons(frequencies[~gamma], frequencies[gamma][0])
 
     def _bands(self, fc2: FloatArray) -> Bands:
-        sources = {"force constants": fc2}
+        sources = {"force constants": (self._run, fc2)}
         direct = self._try("direct", self._direct_fc2)
         if direct is not None:
-            sources["first principles"] = direct
-        path = band_path(self._crystal.primitive)
-        reciprocal = np.linalg.inv(self._crystal.primitive.cell)
+            sources["first principles"] = (self._crystal, direct)
+        path = band_path(self._run.primitive)
+        reciprocal = np.linalg.inv(self._run.primitive.cell)
         along = np.linspace(0, 1, _POINTS)
         lines = [s.start[1] + along[:, None] * (s.end[1] - s.start[1]) for s in path]
         frequencies, dos = {}, {}
-        for name, values in sources.items():
-            harmonic = harmonic_crystal(self._crystal, values)
+        for name, (crystal, values) in sources.items():
+            harmonic = harmonic_crystal(crystal, values)
             # Not point by point: at Gamma the direction of the path decides.
             harmonic.run_band_structure(lines)
             found: Any = harmonic.get_band_structure_dict()
