@@ -243,7 +243,10 @@ class _Writing:
         title = "Phonons"
         if contents.bands is None:
             return self._empty("phonons", title, "bands")
-        notes = []
+        notes = [contents.bands.remark] if contents.bands.remark else []
+        # fc3, whose drift is checked with fc2.
+        if "bands" in contents.missing:
+            notes.append(contents.missing["bands"])
         if "direct" in contents.missing:
             notes.append(f"Not compared: {contents.missing['direct']}")
         picture = self._picture(
