@@ -79,6 +79,10 @@ def test_numbers_are_those_of_the_files(finished):
     sampling = bars["temperatures"][1]["bars"][0]["sampling"]
     error = found["kappa"]["error_bars_W_mK"]["300"][0]
     assert error > sampling * kappa[1, 0]
+    for name in ("frequencies_THz", "mean_free_paths_nm"):
+        for c, direction in enumerate(("xx", "yy", "zz")):
+            sums = found["cumulative"][name]["kappa_W_mK"][direction]
+            assert sums[-1] == pytest.approx(kappa[1, c], rel=1e-9)
     assert found["missing"] == {}
     assert found["provenance"]["option random_seed"] == "1"
 
@@ -88,7 +92,8 @@ def test_phonons_are_those_of_the_error_bars(finished):
     folder, _ = finished
     ends = {}
     for segment in numbers(folder)["bands"]["force constants"]:
-        ends[segment["from"]], ends[segment["to"]] = segment["frequencies_THz"]
+        values = segment["frequencies_THz"]
+        ends[segment["from"]], ends[segment["to"]] = values[0], values[-1]
     uncertainty = json.loads((folder / "phono3py_mlp_uncertainty.json").read_text())
     for point in uncertainty["phonons"]:
         if point["label"] != "GAMMA":
@@ -132,6 +137,8 @@ def test_damaged_files_leave_their_section_empty(copied, run):
     assert done.returncode == 0, done.stderr
     missing = numbers(copied)["missing"]
     assert "not a force-constants file" in missing["bands"]
+    pictures = {p.stem.rpartition("_")[2] for p in copied.glob("*_report_*.png")}
+    assert pictures == {"parity", "penalties", "snapshots"}
     assert set(missing) == {"bands", "kappa", "convergence"}
     assert "No kappa in kappa-m555-s0.3.hdf5" in missing["kappa"]
     assert "json is damaged" in missing["convergence"]

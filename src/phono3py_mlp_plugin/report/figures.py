@@ -62,6 +62,7 @@ def draw_parity(snapshots: Snapshots) -> Figure:
             color=colour,
             label=f"{name}: {_rms(errors):.3g}",
             rasterized=True,
+            zorder=_under(name),
         )
     axes[0].set_xlabel("force of first principles (eV/angstrom)")
     axes[0].set_ylabel("error of the potential (meV/angstrom)")
@@ -289,6 +290,11 @@ def _sets(snapshots: Snapshots) -> list[tuple[str, Any, str, str]]:
         ("not used" if len(used) else "all", others, _GREY, "^"),
     ]
     return [one for one in sets if len(one[1])]
+
+
+def _under(name: str) -> int:
+    """Return how high points of a set lie: those that decide are seen."""
+    return {"test": 4, "training": 3}.get(name, 2)
 
 
 def _rms(values: FloatArray) -> float:

@@ -46,7 +46,7 @@ th { white-space: nowrap; font-weight: 600; }
   body { max-width: none; padding: 0; font-size: 11pt; }
   nav { display: none; }
   figure img { max-height: 10.5cm; width: auto; }
-  h2 { break-after: avoid; }
+  h2, section > p { break-after: avoid; }
   tr { break-inside: avoid; }
 }
 """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phono3py_mlp_plugin.contracts import RidgePenalty
+from phono3py_mlp_plugin.contracts import FloatArray, RidgePenalty
 from phono3py_mlp_plugin.files import replacing
 from phono3py_mlp_plugin.report import figures
 from phono3py_mlp_plugin.report.contents import Contents, Snapshots
@@ -23,6 +23,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _STEM = "phono3py_mlp_report"
+
+# Points of cumulative kappa that are written.
+_GRID = 201
+
+# Rows from which on a table is shortened.
+_MANY = 12
+
+_PICTURES = (
+    "bands",
+    "convergence",
+    "cumulative",
+    "kappa",
+    "parity",
+    "penalties",
+    "snapshots",
+)
 
 
 def write_report(contents: Contents, folder: Path) -> list[Path]:
@@ -43,6 +59,9 @@ def write_report(contents: Contents, folder: Path) -> list[Path]:
         with replacing(folder / name) as temporary:
             temporary.write_bytes(content)
         written.append(folder / name)
+    # Of an earlier report: they would contradict this one.
+    for name in set(_PICTURES) - set(pngs):
+        (folder / f"{_STEM}_{name}.png").unlink(missing_ok=True)
     return written
 
 
@@ -86,6 +105,23 @@ def with_error(value: float, error: float) -> str:
     return f"{value:.{decimals}f} +- {error:.{decimals}f}"
 
 
+def _some(temperatures: FloatArray) -> list[bool]:
+    """Return which of many temperatures (K) a table shows: the hundreds.
+
+    Examples
+    --------
+    >>> temperatures = np.arange(0.0, 1001.0, 10.0)
+    >>> temperatures[_some(temperatures)].tolist()[:3]
+    [100.0, 200.0, 300.0]
+    >>> _some(np.array([0.0, 77.0]))
+    [True, True]
+    """
+    hundreds = (temperatures > 0) & (temperatures % 100 == 0)
+    if len(temperatures) <= _MANY or not hundreds.any():
+        return [True] * len(temperatures)
+    return [bool(one) for one in hundreds]
+
+
 class _Writing:
     """The sections of one report, with their pictures."""
 
@@ -127,6 +163,9 @@ class _Writing:
                 " Error bars: 68 % intervals of the choice of supercells and penalty, "
                 "not of the model."
             )
+        shown = _some(contents.kappa.temperatures)
+        if not all(shown):
+            caption += f" All {len(shown)} temperatures are in {_STEM}.json."
         picture = self._picture(
             "kappa",
             figures.draw_kappa(contents),
@@ -138,6 +177,8 @@ class _Writing:
             head = ("T (K)", "kappa (W/m-K)")
         rows = []
         for t, temperature in enumerate(contents.kappa.temperatures.tolist()):
+            if not shown[t]:
+                continue
             cells = []
             for c in directions:
                 value = float(contents.kappa.kappa[t, c])
@@ -293,12 +334,45 @@ def _numbers(contents: Contents) -> dict[str, Any]:
                 {
                     "from": segment.start[0],
                     "to": segment.end[0],
-                    "frequencies_THz": [part[0].tolist(), part[-1].tolist()],
+                    "distances_1_angstrom": distances.tolist(),
+                    "frequencies_THz": part.tolist(),
                 }
-                for segment, part in zip(contents.bands.path, parts, strict=True)
+                for segment, distances, part in zip(
+                    contents.bands.path, contents.bands.distances, parts, strict=True
+                )
             ]
             for name, parts in contents.bands.frequencies.items()
         }
+        found["dos"] = {
+            name: {"frequencies_THz": x.tolist(), "dos_1_THz": y.tolist()}
+            for name, (x, y) in contents.bands.dos.items()
+        }
+    if contents.kappa is not None and contents.kappa.mode_kappa is not None:
+        found["cumulative"] = _cumulative(contents)
+    return found
+
+
+def _cumulative(contents: Contents) -> dict[str, Any]:
+    """Return cumulative kappa on a grid; a mode counts from its own value on."""
+    kappa = contents.kappa
+    assert kappa is not None and kappa.mode_kappa is not None
+    t = contents.room_temperature()
+    parts = kappa.mode_kappa[t] / kappa.weights.sum()
+    found: dict[str, Any] = {"temperature_K": float(kappa.temperatures[t])}
+    keys = {"frequencies_THz": kappa.frequencies}
+    if kappa.mean_free_paths is not None:
+        keys["mean_free_paths_nm"] = kappa.mean_free_paths[t]
+    for name, values in keys.items():
+        axis: FloatArray | None = None
+        curves = {}
+        for c in range(3):
+            x, sums = figures.cumulative(values, parts[..., c])
+            if axis is None:
+                axis = x[np.linspace(0, len(x) - 1, _GRID).astype(int)]
+            last = np.searchsorted(x, axis, side="right") - 1
+            curves[DIRECTIONS[c]] = sums[last].tolist()
+        assert axis is not None
+        found[name] = {"at": axis.tolist(), "kappa_W_mK": curves}
     return found
 
 
@@ -312,10 +386,15 @@ def _errors(snapshots: Snapshots) -> dict[str, Any]:
         "force_eV_angstrom": {name: rms(forces[rows]) for name, rows in sets.items()},
         "of_snapshots_eV_angstrom": snapshots.force_errors().tolist(),
         "outliers": [k + 1 for k in snapshots.outliers()],
+        "snapshots": {name: (rows + 1).tolist() for name, rows in sets.items()},
     }
     if snapshots.energies is not None and snapshots.predicted_energies is not None:
         energies = snapshots.predicted_energies - snapshots.energies
         found["energy_eV_atom"] = {
             name: rms(energies[rows]) for name, rows in sets.items()
+        }
+        found["energies_about_mean_eV_atom"] = {
+            "first principles": snapshots.energies.tolist(),
+            "potential": snapshots.predicted_energies.tolist(),
         }
     return found

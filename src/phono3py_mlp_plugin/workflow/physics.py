@@ -178,12 +178,13 @@ def check_training(
     typical = float(np.sqrt((dataset.forces**2).mean()))
     relative = test_error / typical
     expected = _KAPPA_OVER_FORCE * relative
+    percent = float(f"{100 * expected:.1g}")
     ratio = dataset.forces[np.asarray(rows)].size / n_features
     return [
         Check(
             expected < _KAPPA_ERROR,
             f"test error: {100 * relative:.2f} % of the rms force ({typical:.4f} "
-            f"eV/angstrom); of the order of {100 * expected:.1g} % of kappa",
+            f"eV/angstrom); of the order of {percent:g} % of kappa",
             "More supercells, or a better model; phono3py-mlp converge tells.",
         ),
         Check(
