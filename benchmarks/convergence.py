@@ -3,9 +3,9 @@
     python benchmarks/convergence.py [--native FOLDER]
 
 Real data: NaCl, default model, 20, 40, 60 and 80 training supercells tested on the last
-20, kappa on 11x11x11. Ours gives error bars too: 8 members and two other penalties
-for each size, on 9x9x9. It runs before, between and after those of the host; the median counts.
-Results go to ``benchmarks/results/convergence.json``.
+20, kappa on 11x11x11. Ours gives error bars too: 8 members and two other penalties for
+each size, on 9x9x9. It runs before, between and after those of the host; the median
+counts. Results go to ``benchmarks/results/convergence.json``.
 """
 
 from __future__ import annotations
