@@ -1,8 +1,10 @@
 """Verdicts on points, and models that differ."""
 
+from dataclasses import asdict, replace
+
 import pytest
 
-from phono3py_mlp_plugin.workflow import Point, compare_models, judge
+from phono3py_mlp_plugin.workflow import PhononsAt, Point, compare_models, judge
 
 
 def point(size, kappa, scatter=0.01, label="", order=0):
@@ -29,6 +31,34 @@ def point(size, kappa, scatter=0.01, label="", order=0):
         fc3_error=0.01,
         phonons=[],
     )
+
+
+def test_records_are_read_back():
+    whole = replace(
+        point(20, 8.0), phonons=[PhononsAt("X", [0.5, 0, 0.5], [2.0], [0.1])]
+    )
+    assert Point.from_record(asdict(whole)) == whole
+    failed = replace(whole, members=[[[float("nan")] * 6]])
+    assert Point.from_record(asdict(failed)).largest_error() == float("inf")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"size": "many"},
+        {"alpha": "small"},
+        {"kappa": [[8.0, 8.0]]},
+        {"kappa": None},
+        {"members": [[[8.0]]]},
+        {"reference": [[1.0] * 6] * 2},
+        {"temperatures": [float("nan")]},
+        {"phonons": [{"label": "X"}]},
+        {"phonons": [{"label": "X", "q": [], "frequencies": ["a"], "errors": []}]},
+        {"unknown": 1},
+    ],
+)
+def test_damaged_records_are_none(damage):
+    assert Point.from_record({**asdict(point(20, 8.0)), **damage}) is None
 
 
 def test_converged_where_sizes_agree_and_the_error_bar_is_inside():

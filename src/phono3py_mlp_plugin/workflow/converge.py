@@ -169,9 +169,26 @@ class Point:
         """Return the point of ``dataclasses.asdict``; None where it is another's."""
         try:
             phonons = [PhononsAt(**one) for one in record["phonons"]]
-            return cls(**{**record, "phonons": phonons})
-        except (KeyError, TypeError):
+            point = cls(**{**record, "phonons": phonons})
+            # Those of a potential whose kappa failed are infinite, and right.
+            point.largest_error()
+            return point if point._is_whole() else None
+        except (KeyError, TypeError, ValueError, IndexError):
             return None
+
+    def _is_whole(self) -> bool:
+        """Return whether its numbers are numbers, which JSON does not say."""
+        numbers = [self.order, self.size, self.rmse_test, self.left_out, self.fall]
+        numbers += [self.fc2_error, self.fc3_error, self.alpha or 0.0, self.n_features]
+        for phonon in self.phonons:
+            numbers += [*phonon.frequencies, *phonon.errors]
+        shape = np.array(self.kappa, dtype="double").shape
+        return (
+            shape == (len(self.temperatures), 6)
+            and np.array(self.reference, dtype="double").shape == shape
+            and bool(np.isfinite([*numbers, *self.temperatures]).all())
+            and isinstance(self.label, str)
+        )
 
     def error_bar(self, temperature: int = 0, component: int = 0) -> ErrorBar:
         """Return the error bar of a component of kappa at a temperature."""
