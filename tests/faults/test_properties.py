@@ -103,6 +103,9 @@ any_number = st.floats(allow_nan=True, allow_infinity=True, width=64)
         elements=any_number,
     ),
 )
+@example("displacements", np.full((N, 8, 3), 1e-264))
+@example("forces", np.full((N, 8, 3), 8.8e-264))
+@example("forces", np.where(np.arange(N)[:, None, None] == 1, 1e-150, NACL.forces))
 def test_any_array_is_taken_or_refused_in_one_line(which, array):
     content = {
         "displacements": NACL.displacements,

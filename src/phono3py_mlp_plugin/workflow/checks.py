@@ -94,7 +94,9 @@ def _check_displacements(dataset: Dataset) -> None:
 
 
 def _check_units(dataset: Dataset) -> None:
-    still = (dataset.forces == 0).all(axis=(1, 2))
+    # Numbers whose squares underflow are zero too.
+    forces, displacements = _rms(dataset.forces), _rms(dataset.displacements)
+    still = forces == 0
     wrong = np.flatnonzero(still & (dataset.displacements != 0).any(axis=(1, 2)))
     if len(wrong):
         raise DatasetError(
@@ -102,11 +104,12 @@ def _check_units(dataset: Dataset) -> None:
         )
     # Where few atoms are displaced, the force depends on which ones.
     many = (np.abs(dataset.displacements).max(axis=2) > 0).mean(axis=1) >= 0.5
+    many &= displacements > 0
     if many.sum() > 2:
         stiffness = np.full(len(dataset), np.nan)
-        stiffness[many] = (_rms(dataset.forces) / _rms(dataset.displacements))[many]
-        ratio = stiffness / np.nanmedian(stiffness)
-        with np.errstate(divide="ignore"):
+        stiffness[many] = forces[many] / displacements[many]
+        with np.errstate(divide="ignore", over="ignore"):
+            ratio = stiffness / np.nanmedian(stiffness)
             off = np.abs(np.log(ratio))
         worst = int(np.nanargmax(off))
         if off[worst] > np.log(_OTHER_UNITS):
