@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial import regression, rows
+from phono3py_mlp_plugin.polynomial import forms, regression, rows
 from phono3py_mlp_plugin.polynomial.regression import Regression, ridge_paths
 from phono3py_mlp_plugin.polynomial.rows import Targets, column_scales, targets_of
 from phono3py_mlp_plugin.reference import nacl_dataset
@@ -27,6 +27,14 @@ def one_thread():
     """BLAS threads cost more than they bring where matrices are this small."""
     with threadpool_limits(1, user_api="blas"):
         yield
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["alone", "shared"])
+def shared(request, monkeypatch):
+    """All hold where one factor serves several penalties, as with many unknowns."""
+    if request.param:
+        monkeypatch.setattr(forms, "_MANY", 0)
+    return request.param
 
 
 class Known:
@@ -187,6 +195,21 @@ def test_every_penalty_is_least_squares(shape, primal, energies):
         error = on_test.rmse(expected, reference.lowest)
         assert path.rmse_test[k] == pytest.approx(error, 1e-7)
     assert path.best == np.argmin(path.rmse_test)
+
+
+@FORMS
+def test_penalties_share_factors(monkeypatch, primal, shared):
+    """Four within three decades: two factors, one for each pair of neighbours."""
+    factorised = []
+    form = regression.Primal if primal else regression.Dual
+    factorise = form._factorised
+    monkeypatch.setattr(
+        form,
+        "_factorised",
+        lambda self, alpha: (factorised.append(alpha), factorise(self, alpha))[1],
+    )
+    Problem(**OVER).paths(primal=lambda _n: primal)
+    assert len(factorised) == (2 if shared else 4)
 
 
 def test_the_smaller_form_is_taken(monkeypatch):

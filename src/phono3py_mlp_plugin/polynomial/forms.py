@@ -17,7 +17,8 @@ NaCl.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,13 @@ from phono3py_mlp_plugin.polynomial.rows import (
     blocks,
     column_scales,
 )
+from phono3py_mlp_plugin.polynomial.shifts import DECADE, groups, shifted
+
+Fit = tuple[FloatArray, float]
+"""Coefficients and weighted training error."""
+
+# Unknowns from which on a factorisation costs more than the Krylov space of a decade.
+_MANY = 2500
 
 # Probability that a column is needed though it is left out after the first block.
 _LEFT_OUT_WRONGLY = 1e-6
@@ -140,7 +148,56 @@ def refuse_infinite(block: FloatArray, supercells: range, name: str) -> None:
         )
 
 
-class Dual:
+class _Form(ABC):
+    """A symmetric matrix A, and what solves ``A + alpha`` for many penalties alpha."""
+
+    def solve(
+        self, alphas: Sequence[float], last: float | None = None
+    ) -> dict[float, Fit | None]:
+        """Return the fit of each penalty; None where the factorisation fails.
+
+        Parameters
+        ----------
+        alphas : sequence of float
+        last : float, optional
+            The penalty whose factor is at hand afterwards.
+        """
+        fits: dict[float, Fit | None] = {}
+        reach = DECADE if self._n_unknowns >= _MANY else 1.0
+        for leader, *others in groups(alphas, last, reach):
+            start = self._factorised(leader)
+            fits[leader] = None if start is None else self._fit(leader, start)
+            moved: list[FloatArray | None] = [None] * len(others)
+            if start is not None:
+                moved = shifted(self._divided, start, [a - leader for a in others])
+            for alpha, solution in zip(others, moved, strict=True):
+                if solution is not None:
+                    fits[alpha] = self._fit(alpha, solution)
+            for alpha in others:
+                if alpha not in fits:
+                    start = self._factorised(alpha)
+                    fits[alpha] = None if start is None else self._fit(alpha, start)
+        return fits
+
+    @property
+    @abstractmethod
+    def _n_unknowns(self) -> int:
+        """Number of unknowns."""
+
+    @abstractmethod
+    def _factorised(self, alpha: float) -> FloatArray | None:
+        """Factorise ``A + alpha`` and return the solution; None where it fails."""
+
+    @abstractmethod
+    def _divided(self, vector: FloatArray) -> FloatArray:
+        """Return ``(A + alpha)^-1`` of a vector, for the penalty factorised last."""
+
+    @abstractmethod
+    def _fit(self, alpha: float, solution: FloatArray) -> Fit:
+        """Return what the solution for a penalty means."""
+
+
+class Dual(_Form):
     """Unknowns are multipliers of the rows; X is held, unscaled and unweighted.
 
     Parameters
@@ -153,7 +210,7 @@ class Dual:
     def __init__(self, matrix: FloatArray, targets: Targets) -> None:
         self._matrix = matrix
         self._rows = _Rows(len(matrix), targets)
-        self._gram = self._energies = np.empty((0, 0))
+        self._gram = self._energies = self._factor = np.empty((0, 0))
         self._weights = self._values = np.empty(0)
 
     def add(self, block: FloatArray, supercells: range) -> None:
@@ -175,21 +232,37 @@ class Dual:
                     1.0, part, 1.0, self._gram, trans=0, lower=1, overwrite_c=1
                 )
 
-    def solve(self, alpha: float) -> tuple[FloatArray, float] | None:
-        """Return coefficients and weighted training error; None where it fails."""
-        factor = self._factor(alpha)
-        if factor is None:
+    @property
+    def _n_unknowns(self) -> int:
+        return len(self._gram)
+
+    def _factorised(self, alpha: float) -> FloatArray | None:
+        # The one before is free again before there is another.
+        self._factor = np.empty((0, 0))
+        shifted = self._gram.copy(order="F")
+        shifted.flat[:: len(shifted) + 1] += alpha
+        factor, info = lapack.dpotrf(shifted, lower=1, clean=0, overwrite_a=1)
+        if info:
             return None
+        self._factor = factor
         multipliers, _ = lapack.dpotrs(factor, self._values, lower=1)
+        return np.asarray(multipliers)
+
+    def _divided(self, vector: FloatArray) -> FloatArray:
+        return _twice_solved(self._factor, vector)
+
+    def _fit(self, alpha: float, solution: FloatArray) -> Fit:
         # y - X c = alpha z, where (X X^T + alpha) z = y and c = X^T z.
-        error = alpha * np.linalg.norm(multipliers) / np.linalg.norm(self._weights)
-        return self._carried_back(multipliers), float(error)
+        error = alpha * np.linalg.norm(solution) / np.linalg.norm(self._weights)
+        return self._carried_back(solution), float(error)
 
     def leave_one_out(self, alpha: float, changes: bool = False) -> LeaveOneOut:
         """Return the errors on each supercell of the fit to all others."""
-        factor = self._factor_or_fail(alpha)
-        multipliers, _ = lapack.dpotrs(factor, self._values, lower=1)
-        inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
+        multipliers = self._factorised(alpha)
+        if multipliers is None:
+            raise _singular(alpha)
+        inverse, _ = lapack.dpotri(self._factor, lower=1, overwrite_c=1)
+        self._factor = np.empty((0, 0))
         inverse += np.tril(inverse, -1).T
         self._turn(multipliers)
         self._turn(inverse)
@@ -216,7 +289,8 @@ class Dual:
         With ``c_0 ~ N(0, s^2 / alpha)`` and ``e ~ N(0, s^2)``, ``c + c_0 - X^T (X X^T
         + alpha)^-1 (X c_0 + e)`` has the covariance ``s^2 (X^T X + alpha)^-1``.
         """
-        factor = self._factor_or_fail(alpha)
+        if self._factorised(alpha) is None:
+            raise _singular(alpha)
         random = np.random.default_rng(seed)
         features = len(self._matrix)
         prior = random.normal(scale=noise / np.sqrt(alpha), size=(size, features))
@@ -225,7 +299,7 @@ class Dual:
         for some in self._tiles():
             kept = self._rows.inverse[some] > 0
             seen += prior[:, some][:, kept] @ self._scaled(some)
-        multipliers, _ = lapack.dpotrs(factor, (self._values - seen).T, lower=1)
+        multipliers, _ = lapack.dpotrs(self._factor, (self._values - seen).T, lower=1)
         drawn = np.array([self._carried_back(z) for z in multipliers.T])
         return drawn + prior * self._rows.inverse
 
@@ -259,18 +333,6 @@ class Dual:
         inverse = self._rows.inverse
         return np.asarray((forces * inverse + energies) * inverse)
 
-    def _factor(self, alpha: float) -> FloatArray | None:
-        shifted = self._gram.copy(order="F")
-        shifted.flat[:: len(shifted) + 1] += alpha
-        factor, info = lapack.dpotrf(shifted, lower=1, clean=0, overwrite_a=1)
-        return None if info else factor
-
-    def _factor_or_fail(self, alpha: float) -> FloatArray:
-        factor = self._factor(alpha)
-        if factor is None:
-            raise _singular(alpha)
-        return factor
-
 
 @dataclass(frozen=True, eq=False)
 class _System:
@@ -291,13 +353,14 @@ class _System:
 class _Solution:
     """With the heavy row: A = B + h h^T, where B is of all others and the penalty."""
 
+    alpha: float
     scaled: FloatArray  # coefficients of scaled columns
     direction: FloatArray  # v = B^-1 h
     length: float  # k = 1 + h^T v
     heavy_error: float  # what the heavy row is fitted to, minus the fit
 
 
-class Primal:
+class Primal(_Form):
     """Unknowns are the coefficients; X^T X of the force rows is held, unscaled.
 
     It fills the upper triangle of one array, whose lower triangle takes the factor.
@@ -318,7 +381,8 @@ class Primal:
         self._diagonal = np.empty(0)
         self._moments = np.empty(0)
         self._norm = 0.0
-        self._factor_of: float | None = None
+        self._system: _System | None = None
+        self._at: _Solution | None = None
 
     def carry(self, features: NDArray[np.intp]) -> None:
         """Settle the columns that are carried, before any block is taken."""
@@ -359,19 +423,31 @@ class Primal:
     def prepare(self) -> None:
         """Settle scales and weights for the supercells taken so far."""
         self._rows.settle()
-        self._factor_of = None
+        self._system = self._at = None
 
-    def solve(self, alpha: float) -> tuple[FloatArray, float] | None:
-        """Return coefficients and weighted training error; None where it fails."""
-        system = self._system()
-        if not self._factorise(system, alpha):
-            return None
-        solution = self._solution(system)
-        scaled, heavy_error = solution.scaled, solution.heavy_error
-        squared = system.norm - scaled @ system.right - alpha * (scaled @ scaled)
-        squared += heavy_error * system.heavy_value
+    @property
+    def _n_unknowns(self) -> int:
+        return len(self._array)
+
+    def _factorised(self, alpha: float) -> FloatArray | None:
+        solution = self._solution(alpha)
+        return None if solution is None else solution.scaled
+
+    def _divided(self, vector: FloatArray) -> FloatArray:
+        assert self._at is not None
+        heavy, at = self._known().heavy, self._at
+        without = _twice_solved(self._array, vector)
+        return without - at.direction * (heavy @ without / at.length)
+
+    def _fit(self, alpha: float, solution: FloatArray) -> Fit:
+        assert self._at is not None
+        system, at = self._known(), self._at
+        # h^T A^-1 = v^T / k: the heavy row's error is no difference of large numbers.
+        change = (alpha - at.alpha) * float(at.direction @ solution) / at.length
+        squared = system.norm - solution @ system.right - alpha * (solution @ solution)
+        squared += (at.heavy_error + change) * system.heavy_value
         error = np.sqrt(max(float(squared), 0.0)) / np.linalg.norm(system.weights)
-        return self._carried_back(scaled), float(error)
+        return self._carried_back(solution), float(error)
 
     def leave_one_out(
         self, alpha: float, design: DesignMatrix, changes: bool = False
@@ -382,10 +458,9 @@ class Primal:
         are D, its energy row without the share b of the heavy row. With ``g = D v - b``
         (b in the energy row only), ``X A^-1 X^T = D B^-1 D^T + b^2 - g g^T / k``.
         """
-        system = self._system()
-        if not self._factorise(system, alpha):
+        system, solution = self._known(), self._solution(alpha)
+        if solution is None:
             raise _singular(alpha)
-        solution = self._solution(system)
         n, size = self._rows.n, self._rows.targets.n_rows
         residuals = np.empty(n * size)
         reflection = self._rows.turned(np.eye(n))
@@ -441,10 +516,9 @@ class Primal:
         With the factor L of B, and x and e from N(0, 1), ``u = L^-T x`` has the
         covariance ``B^-1``, and ``u - v (h^T u + e) / k`` has ``A^-1``.
         """
-        system = self._system()
-        if not self._factorise(system, alpha):
+        system, solution = self._known(), self._solution(alpha)
+        if solution is None:
             raise _singular(alpha)
-        solution = self._solution(system)
         random = np.random.default_rng(seed)
         normal = random.normal(size=(size, len(system.right)))
         drawn, _ = lapack.dtrtrs(self._array, normal.T, lower=1, trans=1)
@@ -457,13 +531,15 @@ class Primal:
     def _inverse(self) -> FloatArray:
         return self._rows.inverse[self._carried]
 
-    def _system(self) -> _System:
+    def _known(self) -> _System:
         """Return what belongs to all penalties, energy rows turned."""
+        if self._system is not None:
+            return self._system
         size = self._rows.targets.n_rows
         weights, values = self._rows.weighted(range(self._rows.n))
         energies = self._rows.turned_energies()[self._carried]
         values = self._rows.turned(values[::size])
-        return _System(
+        self._system = _System(
             heavy=energies[:, 0].copy(),
             heavy_value=float(values[0]),
             light=np.asfortranarray(energies[:, 1:]),
@@ -471,20 +547,27 @@ class Primal:
             norm=self._norm + float(values[1:] @ values[1:]),
             weights=weights,
         )
+        return self._system
 
-    def _solution(self, system: _System) -> _Solution:
-        """Add the heavy row to the solution without it, whose factor is at hand."""
+    def _solution(self, alpha: float) -> _Solution | None:
+        """Return the solution whose factor is at hand then; None where it fails."""
+        if self._at is not None and self._at.alpha == alpha:
+            return self._at
+        self._at = None
+        system = self._known()
+        if not self._factorise(system, alpha):
+            return None
         columns = np.column_stack([system.right, system.heavy])
         solved, _ = lapack.dpotrs(self._array, columns, lower=1)
         without, direction = solved.T
         length = 1 + system.heavy @ direction
         error = (system.heavy_value - system.heavy @ without) / length
-        return _Solution(without + direction * error, direction, length, error)
+        scaled = without + direction * error
+        self._at = _Solution(alpha, scaled, direction, length, error)
+        return self._at
 
     def _factorise(self, system: _System, alpha: float) -> bool:
-        """Write the factor of B to the lower triangle, unless it is there."""
-        if self._factor_of == alpha:
-            return True
+        """Write the factor of B to the lower triangle; return whether there is one."""
         inverse = self._inverse()
         n = len(inverse)
         for low in range(0, n, _MIRRORED):
@@ -502,7 +585,6 @@ class Primal:
             1.0, system.light, 1.0, self._array, trans=0, lower=1, overwrite_c=1
         )
         self._array, info = lapack.dpotrf(self._array, lower=1, clean=0, overwrite_a=1)
-        self._factor_of = alpha if info == 0 else None
         return bool(info == 0)
 
     def _set_diagonal(self, values: FloatArray) -> None:
@@ -534,6 +616,12 @@ def _left_out(
         noise=float(np.linalg.norm(residuals) / np.sqrt(np.count_nonzero(weights))),
         changes=changes,
     )
+
+
+def _twice_solved(factor: FloatArray, vector: FloatArray) -> FloatArray:
+    """Return ``L^-T L^-1`` times a vector, L in the lower triangle."""
+    half = blas.dtrsv(factor, vector, lower=1)
+    return np.asarray(blas.dtrsv(factor, half, lower=1, trans=1, overwrite_x=1))
 
 
 def _doubtful(n: int) -> float:

@@ -6,7 +6,7 @@ the training set that are asked for; `forms` solves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -168,14 +168,14 @@ def ridge_paths(
     sizes = sizes or (len(targets),)
     if primal is None:
         primal = smaller_form(design.n_features, targets.n_rows)
+    missing = np.full(design.n_features, np.nan), np.nan
     lowest: list[float | None] = []
     coefficients, errors = [], []
     for form in _accumulate(design, targets, sizes, primal, advance):
         lowest.append(targets.lowest_energy(sizes[len(lowest)]))
+        fits = form.solve(alphas)
         for alpha in alphas:
-            solved = form.solve(alpha)
-            failed = np.full(design.n_features, np.nan), np.nan
-            fitted, error = failed if solved is None else solved
+            fitted, error = fits[alpha] or missing
             coefficients.append(fitted)
             errors.append(error)
     # What the sums took is free again before the test set is evaluated.
@@ -253,10 +253,9 @@ def nested_paths(
     missing = np.full(design.n_features, np.nan), np.nan
     expected = alphas[-1]
     for n, form in zip(sizes, forms, strict=True):
-        solved: dict[float, tuple[FloatArray, float] | None] = {}
-        for value in _farthest_first(alphas, expected):
-            solved[value] = form.solve(value)
-        coefficients, errors = zip(*(solved[a] or missing for a in alphas), strict=True)
+        wanted = [*alphas, *_neighbours(expected, alphas)]
+        fits = form.solve(wanted, last=expected)
+        coefficients, errors = zip(*(fits[a] or missing for a in alphas), strict=True)
         fitted = np.array(coefficients)
         lowest = targets.lowest_energy(n)
         (tested,) = _test_errors(
@@ -264,36 +263,32 @@ def nested_paths(
         )
         path = RidgePath(np.array(alphas), fitted, np.array(errors), tested)
         best = path.best
-        expected = alpha = alphas[best]
-        alternatives = []
-        for other in _neighbours(alpha):
-            known = [a for a in solved if np.isclose(a, other, rtol=1e-6)]
-            found = solved[known[0]] if known else form.solve(other)
-            if found is not None:
-                alternatives.append(found[0])
+        alpha = alphas[best]
+        neighbours = _neighbours(alpha, fits)
+        if alpha != expected:
+            new = [a for a in neighbours if a not in fits]
+            fits |= form.solve([alpha, *new], last=alpha)
+            expected = alpha
+        known = [fit for a in neighbours if (fit := fits[a]) is not None]
+        alternatives = np.array([fitted for fitted, _ in known])
         if isinstance(form, Primal):
             left_out = form.leave_one_out(alpha, design, changes=True)
         else:
             left_out = form.leave_one_out(alpha, changes=True)
         posterior = partial(form.samples, alpha, left_out.noise)
         draws = draw(fitted[best], left_out, posterior)
-        yield NestedPath(n, path, best, left_out, np.array(alternatives), draws)
+        yield NestedPath(n, path, best, left_out, alternatives, draws)
 
 
-def _neighbours(alpha: float) -> tuple[float, float]:
-    return alpha / 10, alpha * 10
-
-
-def _farthest_first(alphas: Sequence[float], expected: float) -> list[float]:
-    """Return penalties and neighbours of the one expected to be best, that one last.
-
-    Its factor is then at hand.
-    """
-    wanted = list(alphas)
-    for other in _neighbours(expected):
-        if not np.isclose(wanted, other, rtol=1e-6).any():
-            wanted.append(other)
-    return sorted(wanted, key=lambda alpha: -abs(np.log(alpha / expected)))
+def _neighbours(alpha: float, known: Iterable[float]) -> list[float]:
+    """Return a tenth and ten times a penalty, as they are called among others."""
+    known = np.array(list(known))
+    return [
+        float(min(known, key=lambda a: abs(a - other)))
+        if np.isclose(known, other, rtol=1e-6).any()
+        else other
+        for other in (alpha / 10, alpha * 10)
+    ]
 
 
 def smaller_form(n_features: int, n_rows: int) -> Callable[[int], bool]:
