@@ -13,6 +13,7 @@ from phono3py_mlp_plugin.polynomial.simd import (
     splat,
     store,
     total,
+    transpose,
 )
 
 
@@ -36,6 +37,21 @@ def test_vectors_compute_what_numbers_do():
     # A fused product and sum rounds once instead of twice.
     np.testing.assert_allclose(out, expected, rtol=1e-14, atol=1e-15)
     np.testing.assert_allclose(sums, expected.sum(), rtol=1e-13)
+
+
+@kernel
+def _transposed(source, target):
+    transpose(source, LANES, target, 0)
+
+
+def test_transpose():
+    source = np.arange(LANES * (LANES + 1), dtype=float)
+    target = np.empty(LANES * LANES)
+    _transposed(source, target)
+    expected = source[LANES:].reshape(LANES, LANES).T
+    np.testing.assert_array_equal(target.reshape(LANES, LANES), expected)
+    _transposed(source, source)
+    np.testing.assert_array_equal(source[: LANES * LANES], target)
 
 
 def test_kernels_compile_where_no_cache_can_be_kept():

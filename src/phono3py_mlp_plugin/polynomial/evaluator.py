@@ -35,7 +35,6 @@ from phono3py_mlp_plugin.polynomial.structure import (
 )
 from phono3py_mlp_plugin.polynomial.tables import (
     CentreTables,
-    Monomials,
     centre_tables,
 )
 from phono3py_mlp_plugin.polynomial.threads import map_threads
@@ -87,8 +86,9 @@ class Evaluator:
         self._parameters = definition.parameters
         self._n_threads = n_threads
         self._constants = normalisation(self._parameters.max_l)
+        n_v = self._parameters.n_types * (self._parameters.max_l + 1) ** 2
         self._centres = [
-            _CentreEnergy(tables, coefficients, self._parameters.n_radial)
+            _CentreEnergy(tables, coefficients, self._parameters.n_radial, n_v)
             for tables in centre_tables(definition)
         ]
         energies = self._parameters.atomic_energies
@@ -182,10 +182,13 @@ class _CentreEnergy:
     """The energy of a centre of one type as a function of expansion coefficients."""
 
     def __init__(
-        self, tables: CentreTables, coefficients: FloatArray, n_radial: int
+        self,
+        tables: CentreTables,
+        coefficients: FloatArray,
+        n_radial: int,
+        n_v: int,
     ) -> None:
-        n_v = int(tables.block_rows.shape[0] * (tables.block_rows.shape[1] - 1) ** 2)
-        self._n_v, self._n_radial = n_v, n_radial
+        self._n_radial = n_radial
         self._folded = [
             (
                 folded.pair_start,
@@ -198,15 +201,15 @@ class _CentreEnergy:
             )
             for folded in fold(tables, coefficients, n_v)
         ]
-        self._tables = tables
-        special = tables.orders > FOLDED_ORDER
+        orders = tables.rows.orders
+        special = orders > FOLDED_ORDER
         special[tables.multiplied[:, 1]] = True
         self._special = np.flatnonzero(special)
-        self._rows = _rows_of(tables, self._special)
+        self._rows = tables.rows.of(self._special)
         linear = np.append(coefficients, 0.0)[tables.columns[:, self._special]]
-        linear[:, tables.orders[self._special] <= FOLDED_ORDER] = 0.0
+        linear[:, orders[self._special] <= FOLDED_ORDER] = 0.0
         self._linear = linear
-        place = np.full(len(tables.orders), -1)
+        place = np.full(len(orders), -1)
         place[self._special] = np.arange(len(self._special))
         self._multiplied = (
             tables.multiplied[:, 0],
@@ -233,16 +236,16 @@ class _CentreEnergy:
         self, a: FloatArray, gradient: FloatArray, energies: FloatArray
     ) -> None:
         """Add multiplied features, and those of high order, from their derivatives."""
-        variables, patterns, shares, terms = self._rows
-        n_special, n_rows = len(self._special), len(variables)
+        rows, terms = self._rows, self._rows.derivatives
+        n_special, n_rows = len(self._special), len(rows.variables)
         derivatives = aligned(self._n_radial, n_rows * CENTRES)
-        values = aligned(self._n_radial, n_special, CENTRES)
+        values = np.zeros((self._n_radial, n_special, CENTRES))
         by_radial = a.reshape(self._n_radial, -1)
         for n in range(self._n_radial):
             pattern_rows(
-                variables,
-                patterns,
-                shares,
+                rows.variables,
+                rows.patterns,
+                1.0 / rows.orders,
                 terms.start,
                 terms.coefficients,
                 terms.factors.reshape(-1),
@@ -266,7 +269,11 @@ class _CentreEnergy:
         moved = gradient.reshape(self._n_radial, -1)
         for n in range(self._n_radial):
             adjoint.add_weighted_rows(
-                variables, patterns, derivatives[n], weights[n].reshape(-1), moved[n]
+                rows.variables,
+                rows.patterns,
+                derivatives[n],
+                weights[n].reshape(-1),
+                moved[n],
             )
 
 
@@ -279,26 +286,3 @@ def _places(pairs: Pairs, n_types: int) -> tuple[IntArray, IntArray]:
     place = start[cell] + np.arange(len(cell)) - first[cell]
     cells = np.arange(len(pairs.centres))[:, None] * n_types + np.arange(n_types + 1)
     return start[cells], place
-
-
-def _rows_of(
-    tables: CentreTables, chosen: IntArray
-) -> tuple[IntArray, IntArray, FloatArray, Monomials]:
-    """Return variables, patterns, 1/order and derivatives of some patterns."""
-    place = np.full(len(tables.orders), -1)
-    place[chosen] = np.arange(len(chosen))
-    rows = np.flatnonzero(place[tables.patterns] >= 0)
-    terms = tables.derivatives
-    counts = np.diff(terms.start)[rows]
-    start = np.cumsum([0, *counts])
-    members = np.repeat(terms.start[rows] - start[:-1], counts) + np.arange(start[-1])
-    return (
-        tables.variables[rows],
-        place[tables.patterns[rows]],
-        1.0 / tables.orders[chosen],
-        Monomials(
-            start,
-            terms.coefficients[members],
-            np.ascontiguousarray(terms.factors[members]),
-        ),
-    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +14,14 @@ from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.polynomial import kernels
 from phono3py_mlp_plugin.polynomial.basis import (
     aligned,
-    expand,
     normalisation,
     pad,
     radial_functions,
 )
 from phono3py_mlp_plugin.polynomial.definition import Definition
-from phono3py_mlp_plugin.polynomial.kernels import HALF
-from phono3py_mlp_plugin.polynomial.slots import make_slots
+from phono3py_mlp_plugin.polynomial.kernels import BLOCK
+from phono3py_mlp_plugin.polynomial.simd import LANES
+from phono3py_mlp_plugin.polynomial.slots import Slots, make_slots
 from phono3py_mlp_plugin.polynomial.structure import (
     Pairs,
     Structure,
@@ -27,6 +29,7 @@ from phono3py_mlp_plugin.polynomial.structure import (
 )
 from phono3py_mlp_plugin.polynomial.tables import (
     CentreTables,
+    PatternRows,
     Products,
     centre_tables,
 )
@@ -37,15 +40,15 @@ IntArray = NDArray[np.int64]
 # Atoms handled by one task: small structures share blocks of centres.
 _ATOMS = 48
 
-# Centres of a block at most.
-_CENTRES = 2 * HALF
+# Products handled together.
+_PRODUCTS = 512
 
-# Radial functions handled together. In large cells the rows of the matrix that one of
-# them adds to fill the cache already.
-_TOGETHER = {True: 2, False: 1}
+# Numbers for a pair of groups of slots, in three directions.
+_VECTORS = 3 * 2 * LANES
 
-# Products handled in one matrix product.
-_PRODUCTS = 2048
+# Bytes for the forces of single features of the centres whose products are added up
+# together: the more centres, the fewer additions to the matrix.
+_SINGLE = 8e6
 
 
 class Features:
@@ -112,123 +115,186 @@ class Features:
         structures: Sequence[Structure],
     ) -> None:
         parameters = self.definition.parameters
-        rows = first[begin : begin + len(structures) + 1]
+        columns = first[begin : begin + len(structures) + 1]
+        target = _Target(
+            matrix.reshape(-1)[columns[0] :],
+            matrix.shape[1],
+            columns - columns[0],
+            np.cumsum([0, *(len(s) for s in structures)]),
+        )
         by_type = pairs_by_centre_type(
             structures, parameters.n_types, parameters.cutoff
         )
-        types = np.concatenate([s.types for s in structures])
-        atoms = np.cumsum([0, *(len(s) for s in structures)])
-        within = matrix.reshape(-1)[rows[0] :]
         room = self._rooms.pop() if self._rooms else _Room()
         for tables, pairs in zip(self._centres, by_type, strict=True):
-            for low in range(0, len(pairs.centres), _CENTRES):
-                block = _select(pairs, low, low + _CENTRES)
-                self._add_block(
-                    within,
-                    matrix.shape[1],
-                    tables,
-                    block,
-                    types,
-                    atoms,
-                    rows - rows[0],
-                    room,
-                )
+            if not len(pairs.centres):
+                continue
+            centres = self._centres_of(tables, pairs, target, room)
+            self._add_linear(tables, centres, target, room)
+            if tables.n_multiplied:
+                self._add_products(tables, centres, target, room)
         self._rooms.append(room)
 
-    def _add_block(
-        self,
-        matrix: FloatArray,
-        row_length: int,
-        tables: _KernelTables,
-        pairs: Pairs,
-        types: IntArray,
-        atoms: IntArray,
-        rows: IntArray,
-        room: _Room,
-    ) -> None:
-        """Add the features of a block of centres to the flat matrix of a chunk."""
+    def _centres_of(
+        self, tables: _KernelTables, pairs: Pairs, target: _Target, room: _Room
+    ) -> _Centres:
+        """Prepare what the kernels read of all centres of one type."""
         parameters = self.definition.parameters
-        n_radial = parameters.n_radial
-        lanes = -(-len(pairs.centres) // HALF) * HALF
-        slots = make_slots(pairs, types, atoms, parameters.n_types)
+        slots = make_slots(pairs, parameters.n_types)
         segments = slots.segments
-        together = _TOGETHER[slots.dense]
-        unit = segments.unit.reshape(-1)
         functions, slopes = radial_functions(
             segments.distances, parameters.pair_params, parameters.cutoff
         )
-        n_lm = (parameters.max_l + 1) ** 2
-        a = room.array("a", n_radial * (parameters.n_types * n_lm + 1) * lanes)
-        expand(
-            segments.start,
-            unit,
-            functions.reshape(-1),
-            n_radial,
-            self._constants,
-            0,
-            lanes,
-            a,
-        )
-        n_patterns = len(tables.plain.orders)
-        energies = room.array("energies", n_radial * n_patterns * lanes).reshape(
-            n_radial, n_patterns, lanes
-        )
-        product_rows = int(rows[-1])
-        n_multiplied = len(tables.plain.multiplied)
-        products = np.zeros((n_multiplied, lanes, product_rows))
-        centre_structures = pairs.structures
-        kernels.block_features(
-            *tables.arguments,
-            lanes,
-            a,
-            slots.dense,
-            together,
-            slots.counts,
-            slots.start,
-            slots.atoms,
-            slots.group_first,
-            slots.group_start,
-            pairs.centres - atoms[centre_structures],
-            rows[centre_structures] + 1,
-            np.diff(atoms)[centre_structures],
-            functions.reshape(-1),
-            slopes.reshape(-1),
-            unit,
-            1.0 / segments.distances,
-            self._constants,
-            room.array("derivatives", together * len(tables.plain.variables) * lanes),
-            room.array(
-                "columns",
-                together
-                * n_lm
-                * (lanes if slots.dense else 1)
-                * 3
-                * pad(slots.counts.max()),
+        n_rows = -(-len(pairs.centres) // BLOCK) * parameters.n_radial
+        width = (parameters.n_types * (parameters.max_l + 1) ** 2 + 1) * BLOCK
+        values = np.zeros((tables.n_multiplied + 1, len(pairs.centres)))
+        values[-1] = 1.0
+        return _Centres(
+            pairs.centres,
+            slots,
+            -(-slots.counts // (2 * LANES)),
+            (
+                slots.counts,
+                slots.start,
+                slots.atoms,
+                slots.group_first,
+                slots.group_start,
+                segments.unit.reshape(-1),
+                1.0 / segments.distances,
+                functions.reshape(-1),
+                slopes.reshape(-1),
             ),
-            room.array("moved", n_patterns * 3 * pad(slots.counts.max())),
-            matrix,
-            row_length,
-            energies.reshape(-1),
-            products.reshape(-1),
-            product_rows,
+            room.array("a", n_rows * width).reshape(n_rows, width),
+            values,
+            target.columns[pairs.structures],
         )
-        shares = np.zeros((lanes, len(rows) - 1))
-        shares[np.arange(len(pairs.centres)), centre_structures] = 1.0
-        exist = tables.plain.columns >= 0
-        _add_energies(
-            matrix,
-            row_length,
-            tables.plain.columns[exist],
-            energies[exist] @ shares,
-            rows,
+
+    def _add_linear(
+        self, tables: _KernelTables, centres: _Centres, target: _Target, room: _Room
+    ) -> None:
+        n_atoms = int(target.atoms[-1])
+        arguments = (
+            *tables.all,
+            tables.columns,
+            tables.multiplied,
+            centres.slots.segments.start,
+            centres.atoms,
+            *centres.neighbours,
+            self._constants,
+            centres.energy_columns,
+            target.force_columns(np.arange(n_atoms)),
+            centres.coefficients,
+            room.array("derivatives", _most_rows(tables.all) * BLOCK),
+            room.array("columns", centres.most_pairs * self._constants.size * _VECTORS),
+            room.array("forces", n_atoms * 3 * pad(tables.columns.shape[1])),
+            centres.values,
+            target.matrix,
+            target.row_length,
         )
-        if n_multiplied:
-            n, pattern = tables.plain.multiplied.T
-            factors = energies[n, pattern]
-            for polynomial in (tables.plain.quadratic, tables.plain.cubic):
-                _add_products(
-                    matrix, row_length, polynomial, factors, products, shares, rows
+        kernels.linear_features(*arguments)
+
+    def _add_products(
+        self, tables: _KernelTables, centres: _Centres, target: _Target, room: _Room
+    ) -> None:
+        size = int(centres.n_pairs.sum(axis=1).max()) * tables.n_multiplied * _VECTORS
+        step = max(1, int(_SINGLE / (8 * BLOCK * size))) * BLOCK
+        width = tables.multiplied_l + 1
+        constants = np.ascontiguousarray(self._constants[:width, :width])
+        for low in range(0, len(centres.atoms), step):
+            high = min(low + step, len(centres.atoms))
+            single = room.array("single", (high - low) * size)
+            arguments = (
+                *tables.some,
+                tables.multiplied,
+                tables.chosen,
+                tables.n_multiplied,
+                low,
+                high,
+                *centres.neighbours,
+                constants,
+                centres.coefficients,
+                room.array("derivatives", _most_rows(tables.some) * BLOCK),
+                room.array("columns", centres.most_pairs * constants.size * _VECTORS),
+                single,
+            )
+            kernels.single_forces(*arguments)
+            some = centres.slots.of_centres(low, high, centres.atoms)
+            force_columns = target.force_columns(some.atoms)
+            values = np.ascontiguousarray(centres.values[:, low:high])
+            for products in tables.products:
+                n_padded = products[0].shape[1] - 1
+                arguments = (
+                    *products,
+                    tables.n_multiplied,
+                    some.counts,
+                    some.members,
+                    some.centres,
+                    centres.energy_columns[low:high],
+                    force_columns,
+                    values,
+                    single,
+                    room.array("forces", len(some.atoms) * 3 * n_padded),
+                    target.matrix,
+                    target.row_length,
                 )
+                kernels.product_features(*arguments)
+
+
+@dataclass(frozen=True, eq=False)
+class _Centres:
+    """All centres of one type in some structures.
+
+    Attributes
+    ----------
+    atoms : ndarray
+        That the centres are.
+    slots : Slots
+    n_pairs : ndarray
+        Pairs of groups of slots of a centre and partner type.
+    neighbours : tuple
+        Slots and what is known of them, as all kernels take them.
+    coefficients, values : ndarray
+        Expansion coefficients and multiplied features, which `linear_features` writes.
+    energy_columns : ndarray
+        Column of the matrix for the energy of each.
+    """
+
+    atoms: IntArray
+    slots: Slots
+    n_pairs: IntArray
+    neighbours: tuple[Any, ...]
+    coefficients: FloatArray
+    values: FloatArray
+    energy_columns: IntArray
+
+    @property
+    def most_pairs(self) -> int:
+        return int(self.n_pairs.max())
+
+
+@dataclass(frozen=True, eq=False)
+class _Target:
+    """The design matrix of some structures.
+
+    Attributes
+    ----------
+    matrix : ndarray
+        Flat X^T, rows ``row_length`` apart.
+    columns, atoms : ndarray
+        First column and first atom of each structure, and what follows the last.
+    """
+
+    matrix: FloatArray
+    row_length: int
+    columns: IntArray
+    atoms: IntArray
+
+    def force_columns(self, atoms: IntArray) -> IntArray:
+        """Return the columns of forces on atoms: all x, all y, all z."""
+        structure = np.searchsorted(self.atoms, atoms, side="right") - 1
+        first = self.columns[structure] + 1 + atoms - self.atoms[structure]
+        stride = np.diff(self.atoms)[structure]
+        return np.concatenate([first + k * stride for k in range(3)])
 
 
 class _Room:
@@ -246,93 +312,62 @@ class _Room:
 
 
 class _KernelTables:
-    """Tables of a centre type in the form and order that the kernel takes them."""
+    """Tables of a centre type in the form that the kernels take them."""
 
     def __init__(self, tables: CentreTables, n_lm: int) -> None:
-        self.plain = tables
-        multiplied = np.full(tables.columns.shape, -1, dtype=np.int64)
-        multiplied[tuple(tables.multiplied.T)] = np.arange(len(tables.multiplied))
-        factors = tables.derivatives.factors
-        partner_type = tables.variables // n_lm
-        n_types = tables.block_rows.shape[0]
-        by_pattern = np.lexsort((tables.variables, tables.patterns))
-        key = (tables.patterns * n_types + partner_type)[by_pattern]
-        cells = np.arange(len(tables.orders))[:, None] * n_types
-        self.arguments = (
-            tables.variables,
-            tables.patterns,
-            1.0 / tables.orders,
-            tables.derivatives.start,
-            tables.derivatives.coefficients,
-            factors.reshape(-1),
-            factors.shape[1],
-            tables.block_rows,
-            by_pattern,
-            (tables.variables % n_lm)[by_pattern],
-            np.searchsorted(key, cells + np.arange(n_types + 1)),
-            tables.columns,
-            multiplied,
-        )
+        self.columns = tables.columns
+        self.all = _arguments(tables.rows, n_lm)
+        self.n_multiplied = len(tables.multiplied)
+        self.multiplied = np.full(tables.columns.shape, -1, dtype=np.int64)
+        self.multiplied[tuple(tables.multiplied.T)] = np.arange(self.n_multiplied)
+        self.chosen = np.unique(tables.multiplied[:, 1])
+        some = tables.rows.of(self.chosen)
+        self.some = _arguments(some, n_lm)
+        self.multiplied_l = math.isqrt(max(some.variables % n_lm, default=0))
+        self.products = [
+            _product_arguments(polynomial, low, self.n_multiplied)
+            for polynomial in (tables.quadratic, tables.cubic)
+            for low in range(0, len(polynomial.columns), _PRODUCTS)
+        ]
 
 
-def _add_energies(
-    matrix: FloatArray,
-    row_length: int,
-    features: IntArray,
-    values: FloatArray,
-    rows: IntArray,
-) -> None:
-    """Add values of features, ``(n, n_structures)``, to the energy columns."""
-    matrix[features[:, None] * row_length + rows[:-1]] += values
+def _most_rows(arguments: tuple[Any, ...]) -> int:
+    """Return the number of rows of the partner type that has most."""
+    type_rows = arguments[-1]
+    return int(pad((type_rows[:, -1] - type_rows[:, 0]).max()))
 
 
-def _add_products(
-    matrix: FloatArray,
-    row_length: int,
-    polynomial: Products,
-    factors: FloatArray,
-    forces: FloatArray,
-    shares: FloatArray,
-    rows: IntArray,
-) -> None:
-    """Add products of features by the product rule.
-
-    Parameters
-    ----------
-    factors : ndarray
-        Values of the multiplied features, ``(n_multiplied, lanes)``.
-    forces : ndarray
-        Their forces by centre, ``(n_multiplied, lanes, product_rows)``.
-    shares : ndarray
-        1 where a centre is of a structure, ``(lanes, n_structures)``.
-    """
-    for low in range(0, len(polynomial.columns), _PRODUCTS):
-        some = slice(low, low + _PRODUCTS)
-        values = factors[polynomial.factors[some]].prod(axis=1)
-        _add_energies(
-            matrix, row_length, polynomial.columns[some], values @ shares, rows
-        )
-    one, others, features = polynomial.by_factor
-    first = np.searchsorted(one, np.arange(len(factors) + 1))
-    for factor, (begin, end) in enumerate(pairwise(first)):
-        for low in range(begin, end, _PRODUCTS):
-            some = slice(low, min(low + _PRODUCTS, end))
-            weights = factors[others[some]].prod(axis=1)
-            moved = weights @ forces[factor]
-            kernels.add_rows(moved, features[some], matrix, row_length)
-
-
-def _select(pairs: Pairs, low: int, high: int) -> Pairs:
-    """Return the centres ``low`` to ``high`` with their neighbours."""
-    first, last = np.searchsorted(pairs.centre, (low, high))
-    return Pairs(
-        pairs.centres[low:high],
-        pairs.structures[low:high],
-        pairs.centre[first:last] - low,
-        pairs.partner[first:last],
-        pairs.partner_type[first:last],
-        pairs.vectors[first:last],
+def _arguments(rows: PatternRows, n_lm: int) -> tuple[Any, ...]:
+    n_patterns = len(rows.orders)
+    padding = ((0, 0), (0, pad(n_patterns) - n_patterns))
+    type_rows = np.pad(rows.type_rows, padding, mode="edge")
+    factors = rows.derivatives.factors
+    return (
+        rows.variables,
+        rows.patterns,
+        1.0 / rows.orders,
+        rows.derivatives.start,
+        rows.derivatives.coefficients,
+        factors.reshape(-1),
+        factors.shape[1],
+        rows.variables % n_lm,
+        type_rows,
     )
+
+
+def _product_arguments(
+    polynomial: Products, low: int, one: int
+) -> tuple[IntArray, ...]:
+    """Return some products as the kernel takes them; number ``one`` is 1."""
+    factors = polynomial.factors[low : low + _PRODUCTS]
+    n, order = factors.shape
+    others = np.full((n, order, 2), one)
+    for slot in range(order):
+        others[:, slot, : order - 1] = np.delete(factors, slot, axis=1)
+    padding = (0, pad(n) - n)
+    rows = np.pad(np.arange(n + 1) * order, padding, mode="edge")
+    columns = polynomial.columns[low : low + _PRODUCTS]
+    return rows[None], factors.reshape(-1), others.reshape(-1), columns
 
 
 class SupercellFeatures:

@@ -58,15 +58,15 @@ def fold(
     """
     # Index -1 of a feature that does not exist finds the zero at the end.
     by_pattern = np.append(coefficients, 0.0)[tables.columns]
-    terms = tables.derivatives
-    row = np.repeat(np.arange(len(tables.variables)), np.diff(terms.start))
-    order = tables.orders[tables.patterns[row]]
+    rows, terms = tables.rows, tables.rows.derivatives
+    row = np.repeat(np.arange(len(rows.variables)), np.diff(terms.start))
+    order = rows.orders[rows.patterns[row]]
     folded = []
     for p in range(1, FOLDED_ORDER + 1):
         chosen = np.flatnonzero(order == p)
         if not len(chosen):
             continue
-        v = tables.variables[row[chosen]]
+        v = rows.variables[row[chosen]]
         # The larger factor first: the one, where there is one, makes a single pair.
         w, x = terms.factors[chosen, 1], terms.factors[chosen, 0]
         sort = np.lexsort((x, w, v))
@@ -74,7 +74,7 @@ def fold(
         new_pair = np.append(True, (np.diff(v) != 0) | (np.diff(w) != 0))
         new_term = new_pair | np.append(True, np.diff(x) != 0)
         first = np.flatnonzero(new_term)
-        weights = by_pattern[:, tables.patterns[row[chosen]]]
+        weights = by_pattern[:, rows.patterns[row[chosen]]]
         weights *= terms.coefficients[chosen]
         pairs = np.flatnonzero(new_pair)
         folded.append(

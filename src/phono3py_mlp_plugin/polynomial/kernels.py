@@ -1,7 +1,7 @@
 """The compiled loops of the design matrix: derivatives of patterns, and what they move.
 
-Blocks of centres of one type are handled together, one per lane. Arrays are
-flat; what they hold is told where they are written.
+Centres of one type are handled in blocks, one centre per lane. Arrays are flat; what
+they hold is told where they are written.
 """
 
 from __future__ import annotations
@@ -10,19 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from phono3py_mlp_plugin.polynomial.basis import harmonics_and_gradients
+from phono3py_mlp_plugin.polynomial.basis import expand, harmonics_and_gradients
 from phono3py_mlp_plugin.polynomial.simd import (
     LANES,
     item,
     kernel,
     load,
+    prefetch,
     splat,
     store,
-    total,
+    transpose,
 )
 
-HALF = 2 * LANES
-"""Centres are handled in halves of a block, two vectors each."""
+BLOCK = 2 * LANES
+"""Centres of a block: two vectors of them keep the arithmetic units busy."""
+
+# Rows of derivatives at a time: they stay in the innermost cache.
+_ROWS = 16 * LANES
 
 
 @kernel
@@ -39,7 +43,7 @@ def pattern_rows(
     derivatives: Any,
     values: Any,
 ) -> None:
-    """Compute the derivatives of all patterns of one n, and the patterns.
+    """Compute derivatives of patterns of one n, and add up the patterns.
 
     Parameters
     ----------
@@ -51,21 +55,20 @@ def pattern_rows(
     start, terms, factors, n_factors
         The rows as `Monomials`.
     lanes : int
-        Places for centres, a multiple of `HALF`.
+        Places for centres, a multiple of `BLOCK`.
     a : ndarray
         Expansion coefficients, ``(n_v + 1, lanes)``.
     derivatives : ndarray
         Written: ``(n_rows, lanes)``.
     values : ndarray
-        Written: ``(n_patterns, lanes)``.
+        Added to: ``(n_patterns, lanes)``.
     """
-    values[:] = 0.0
     for row in range(variables.shape[0]):
         pattern = item(patterns, row)
         share = splat(item(shares, pattern))
         first = item(start, row)
         last = item(start, row + 1)
-        for half in range(0, lanes, HALF):
+        for half in range(0, lanes, BLOCK):
             s0 = splat(0.0)
             s1 = splat(0.0)
             for k in range(first, last):
@@ -91,6 +94,61 @@ def pattern_rows(
 
 
 @kernel
+def rows_by_centre(
+    variables: Any,
+    patterns: Any,
+    shares: Any,
+    start: Any,
+    terms: Any,
+    factors: Any,
+    n_factors: int,
+    a: Any,
+    scratch: Any,
+    derivatives: Any,
+    values: Any,
+) -> None:
+    """Compute what `pattern_rows` does for a block of centres, one after the other.
+
+    Parameters
+    ----------
+    scratch : ndarray
+        Room for some rows.
+    derivatives : ndarray
+        Written: ``(BLOCK, n)``, n the number of rows, padded to `LANES`.
+    values : ndarray
+        Added to: ``(n_patterns, BLOCK)``.
+    """
+    n_rows = variables.shape[0]
+    padded = derivatives.shape[0] // BLOCK
+    for low in range(0, n_rows, _ROWS):
+        high = min(low + _ROWS, n_rows)
+        pattern_rows(
+            variables[low:high],
+            patterns[low:high],
+            shares,
+            start[low : high + 1],
+            terms,
+            factors,
+            n_factors,
+            BLOCK,
+            a,
+            scratch,
+            values,
+        )
+        for row in range(low, high, LANES):
+            # The vectors of one half of the block lie BLOCK apart: bring them together.
+            for half in range(0, BLOCK, LANES):
+                at = _ROWS * BLOCK
+                for k in range(LANES):
+                    source = (row - low + k) * BLOCK + half
+                    store(scratch, at + k * LANES, load(scratch, source))
+                transpose(scratch, at, scratch, at)
+                for k in range(LANES):
+                    to = (half + k) * padded + row
+                    store(derivatives, to, load(scratch, at + k * LANES))
+
+
+@kernel
 def force_columns(
     group_start: Any,
     first: int,
@@ -99,15 +157,11 @@ def force_columns(
     inverse_distances: Any,
     functions: Any,
     slopes: Any,
-    n_radial: int,
     constants: Any,
     scratch: Any,
     columns: Any,
-    n_stride: int,
-    lm_stride: int,
-    own: Any,
 ) -> None:
-    """Write minus the derivatives of one centre's coefficients by positions.
+    """Write minus the derivatives of a centre's coefficients by neighbours' positions.
 
     Parameters
     ----------
@@ -117,18 +171,14 @@ def force_columns(
     first, n_groups : int
         The groups of this centre and partner type.
     functions, slopes : ndarray
-        ``f_n`` and its derivative at all neighbours, ``(n_radial, n)``.
+        One ``f_n`` and its derivative at all neighbours.
     scratch : ndarray
         Room for the harmonics of a vector.
     columns : ndarray
-        Written, by the neighbours' positions: all x, all y, all z; the next harmonic
-        is ``lm_stride`` further, the next n ``n_stride``.
-    own : ndarray
-        Written, by the position of the centre: ``(n_radial, n_lm, 3)``.
+        Written: ``(n_pairs, n_lm, 3, 2, LANES)`` for pairs of groups.
     """
     n = inverse_distances.shape[0]
     n_lm = constants.shape[0] ** 2
-    width = n_groups * LANES
     values = scratch[: n_lm * LANES]
     gradients = scratch[n_lm * LANES : 4 * n_lm * LANES]
     polynomials = scratch[4 * n_lm * LANES :]
@@ -136,166 +186,169 @@ def force_columns(
     for group in range(n_groups):
         low = group_start[first + group]
         high = group_start[first + group + 1]
-        # A group without neighbours is written too, with zeros.
-        for p in range(low, max(high, low + 1), LANES):
-            if high > low:
-                harmonics_and_gradients(
-                    unit,
-                    inverse_distances,
-                    p,
-                    constants,
-                    polynomials,
-                    values,
-                    gradients,
-                )
-                x = load(unit, p)
-                y = load(unit, n + p)
-                z = load(unit, 2 * n + p)
+        to = (group // 2 * n_lm * 6 + group % 2) * LANES
+        for p in range(low, high, LANES):
+            harmonics_and_gradients(
+                unit, inverse_distances, p, constants, polynomials, values, gradients
+            )
+            x = load(unit, p)
+            y = load(unit, n + p)
+            z = load(unit, 2 * n + p)
+            f = nothing - load(functions, p)
+            slope = nothing - load(slopes, p)
             for lm in range(n_lm):
-                if high == low:
-                    for k in range(n_radial):
-                        at = k * n_stride + lm * lm_stride + group * LANES
-                        store(columns, at, nothing)
-                        store(columns, at + width, nothing)
-                        store(columns, at + 2 * width, nothing)
-                    continue
-                value = load(values, lm * LANES)
-                gx = load(gradients, 3 * lm * LANES)
-                gy = load(gradients, 3 * lm * LANES + LANES)
-                gz = load(gradients, 3 * lm * LANES + 2 * LANES)
-                for k in range(n_radial):
-                    f = load(functions, k * n + p)
-                    slope = load(slopes, k * n + p) * value
-                    at = k * n_stride + lm * lm_stride + group * LANES
-                    if p == low:
-                        store(columns, at, nothing - slope * x - f * gx)
-                        at += width
-                        store(columns, at, nothing - slope * y - f * gy)
-                        at += width
-                        store(columns, at, nothing - slope * z - f * gz)
-                    else:
-                        store(columns, at, load(columns, at) - slope * x - f * gx)
-                        at += width
-                        store(columns, at, load(columns, at) - slope * y - f * gy)
-                        at += width
-                        store(columns, at, load(columns, at) - slope * z - f * gz)
-    for k in range(n_radial):
-        for lm in range(n_lm):
-            for direction in range(3):
-                at = k * n_stride + lm * lm_stride + direction * width
-                s = splat(0.0)
-                for lane in range(at, at + width, LANES):
-                    s = s + load(columns, lane)
-                own[(k * n_lm + lm) * 3 + direction] = -total(s)
-
-
-@kernel
-def own_forces(
-    derivatives: Any,
-    variables: Any,
-    patterns: Any,
-    lanes: int,
-    own: Any,
-    forces: Any,
-) -> None:
-    """Write the forces of the patterns of one n on the centres themselves.
-
-    ``own`` is ``(n_v, 3, lanes)``, ``forces`` is ``(n_patterns, 3, lanes)``.
-    """
-    forces[:] = 0.0
-    for row in range(variables.shape[0]):
-        v = 3 * lanes * item(variables, row)
-        at = 3 * lanes * item(patterns, row)
-        for lane in range(0, lanes, LANES):
-            d = load(derivatives, row * lanes + lane)
-            for direction in range(lane, 3 * lanes, lanes):
-                moved = load(forces, at + direction) + d * load(own, v + direction)
-                store(forces, at + direction, moved)
-
-
-@kernel
-def sparse_pattern(
-    begin: int,
-    end: int,
-    lm: Any,
-    derivatives: Any,
-    columns: Any,
-    at: int,
-    lm_stride: int,
-    width: int,
-    two: bool,
-    out: Any,
-) -> None:
-    """Write the forces of one pattern of one centre on one or two groups of slots.
-
-    Parameters
-    ----------
-    begin, end : int
-        Rows of the pattern in ``derivatives``.
-    lm : ndarray
-        Harmonic of each row.
-    columns : ndarray
-        From `force_columns`, the groups from ``at``.
-    out : ndarray
-        Written: ``(3, 2, LANES)``.
-    """
-    x0 = splat(0.0)
-    x1 = splat(0.0)
-    y0 = splat(0.0)
-    y1 = splat(0.0)
-    z0 = splat(0.0)
-    z1 = splat(0.0)
-    if two:
-        for row in range(begin, end):
-            d = splat(item(derivatives, row))
-            c = at + item(lm, row) * lm_stride
-            x0 = x0 + d * load(columns, c)
-            x1 = x1 + d * load(columns, c + LANES)
-            c += width
-            y0 = y0 + d * load(columns, c)
-            y1 = y1 + d * load(columns, c + LANES)
-            c += width
-            z0 = z0 + d * load(columns, c)
-            z1 = z1 + d * load(columns, c + LANES)
-    else:
-        for row in range(begin, end):
-            d = splat(item(derivatives, row))
-            c = at + item(lm, row) * lm_stride
-            x0 = x0 + d * load(columns, c)
-            y0 = y0 + d * load(columns, c + width)
-            z0 = z0 + d * load(columns, c + 2 * width)
-    store(out, 0, x0)
-    store(out, LANES, x1)
-    store(out, 2 * LANES, y0)
-    store(out, 3 * LANES, y1)
-    store(out, 4 * LANES, z0)
-    store(out, 5 * LANES, z1)
+                value = slope * load(values, lm * LANES)
+                gradient = 3 * lm * LANES
+                cx = value * x + f * load(gradients, gradient)
+                cy = value * y + f * load(gradients, gradient + LANES)
+                cz = value * z + f * load(gradients, gradient + 2 * LANES)
+                at = to + lm * 6 * LANES
+                if p > low:
+                    cx = cx + load(columns, at)
+                    cy = cy + load(columns, at + 2 * LANES)
+                    cz = cz + load(columns, at + 4 * LANES)
+                store(columns, at, cx)
+                store(columns, at + 2 * LANES, cy)
+                store(columns, at + 4 * LANES, cz)
 
 
 @kernel
 def add_to_atoms(
-    out: Any, n: int, atoms: Any, first: int, matrix: Any, to: int, stride: int
+    t: int,
+    type_rows: Any,
+    lm: Any,
+    derivatives: Any,
+    columns: Any,
+    pair_stride: int,
+    slot_atoms: Any,
+    first: int,
+    n_slots: int,
+    centre: int,
+    out: Any,
+    forces: Any,
+    n_padded: int,
 ) -> None:
-    """Add the forces of `sparse_pattern` on n atoms to a row of the matrix."""
-    for slot in range(n):
-        place = to + item(atoms, first + slot)
-        matrix[place] += out[slot]
-        matrix[place + stride] += out[2 * LANES + slot]
-        matrix[place + 2 * stride] += out[4 * LANES + slot]
+    """Add the forces of all patterns of one centre on its neighbours of type t.
+
+    Parameters
+    ----------
+    type_rows : ndarray
+        Rows of partner type t and pattern k start at ``type_rows[t, k]``; patterns are
+        padded to `LANES` by some without rows.
+    derivatives : ndarray
+        Of this centre, by row from ``type_rows[t, 0]`` on.
+    columns, pair_stride
+        From `force_columns`, the next pair of groups ``pair_stride`` further.
+    slot_atoms : ndarray
+        The atoms in the slots, from ``first``.
+    centre : int
+        The atom that the centre is.
+    out : ndarray
+        Room for ``6 LANES^2`` numbers.
+    forces : ndarray
+        Added to: ``(n_atoms, 3, n_padded)``.
+    """
+    step = LANES * LANES
+    begin = type_rows[t, 0]
+    for slot in range(0, n_slots, 2 * LANES):
+        two = n_slots - slot > LANES
+        pair = slot // (2 * LANES) * pair_stride
+        for low in range(0, n_padded, LANES):
+            if type_rows[t, low] == type_rows[t, low + LANES]:
+                continue
+            # What will be added to is far away, and here by the time it is needed.
+            for s in range(slot, min(slot + 2 * LANES, n_slots)):
+                to = item(slot_atoms, first + s) * 3 * n_padded + low
+                prefetch(forces, to)
+                prefetch(forces, to + n_padded)
+                prefetch(forces, to + 2 * n_padded)
+            # Written out: a call would cost as much as a pattern.
+            for k in range(low, low + LANES):
+                x0 = splat(0.0)
+                x1 = splat(0.0)
+                y0 = splat(0.0)
+                y1 = splat(0.0)
+                z0 = splat(0.0)
+                z1 = splat(0.0)
+                if two:
+                    for row in range(type_rows[t, k], type_rows[t, k + 1]):
+                        d = splat(item(derivatives, row - begin))
+                        c = pair + item(lm, row) * (6 * LANES)
+                        x0 = x0 + d * load(columns, c)
+                        x1 = x1 + d * load(columns, c + LANES)
+                        y0 = y0 + d * load(columns, c + 2 * LANES)
+                        y1 = y1 + d * load(columns, c + 3 * LANES)
+                        z0 = z0 + d * load(columns, c + 4 * LANES)
+                        z1 = z1 + d * load(columns, c + 5 * LANES)
+                else:
+                    for row in range(type_rows[t, k], type_rows[t, k + 1]):
+                        d = splat(item(derivatives, row - begin))
+                        c = pair + item(lm, row) * (6 * LANES)
+                        x0 = x0 + d * load(columns, c)
+                        y0 = y0 + d * load(columns, c + 2 * LANES)
+                        z0 = z0 + d * load(columns, c + 4 * LANES)
+                to = (k - low) * LANES
+                store(out, to, x0)
+                store(out, to + step, x1)
+                store(out, to + 2 * step, y0)
+                store(out, to + 3 * step, y1)
+                store(out, to + 4 * step, z0)
+                store(out, to + 5 * step, z1)
+            for direction in range(3):
+                own = centre * 3 * n_padded + direction * n_padded + low
+                moved = splat(0.0)
+                for half in range(2 if two else 1):
+                    at = (2 * direction + half) * step
+                    # Now patterns are in the lanes, and slots follow each other.
+                    transpose(out, at, out, at)
+                    here = slot + half * LANES
+                    for s in range(here, min(here + LANES, n_slots)):
+                        force = load(out, at + (s - here) * LANES)
+                        to = item(slot_atoms, first + s) * 3 * n_padded
+                        to += direction * n_padded + low
+                        store(forces, to, load(forces, to) + force)
+                        moved = moved + force
+                store(forces, own, load(forces, own) - moved)
 
 
 @kernel
-def add_run(source: Any, at: int, n: int, matrix: Any, to: int) -> None:
-    """Add n numbers of ``source[at:]`` to ``matrix[to:]``."""
-    whole = n - n % LANES
-    for k in range(0, whole, LANES):
-        store(matrix, to + k, load(matrix, to + k) + load(source, at + k))
-    for k in range(whole, n):
-        matrix[to + k] += source[at + k]
+def add_to_features(
+    features: Any,
+    forces: Any,
+    n_padded: int,
+    columns: Any,
+    matrix: Any,
+    row_length: int,
+) -> None:
+    """Add forces of patterns or products to the design matrix.
+
+    Parameters
+    ----------
+    features : ndarray
+        Row of the matrix of each of them, -1 where there is none.
+    forces : ndarray
+        ``(n_atoms, 3, n_padded)``.
+    columns : ndarray
+        Of the forces on the atoms: all x, all y, all z.
+    matrix : ndarray
+        Flat X^T, rows ``row_length`` apart.
+    """
+    n_atoms = columns.shape[0] // 3
+    for low in range(0, features.shape[0], LANES):
+        high = min(low + LANES, features.shape[0])
+        for direction in range(3):
+            for atom in range(n_atoms):
+                column = columns[direction * n_atoms + atom]
+                at = (3 * atom + direction) * n_padded
+                for k in range(low, high):
+                    feature = features[k]
+                    if feature >= 0:
+                        place = feature * row_length + column
+                        matrix[place] += item(forces, at + k)
 
 
 @kernel
-def block_features(
+def linear_features(
     variables: Any,
     patterns: Any,
     shares: Any,
@@ -303,382 +356,374 @@ def block_features(
     terms: Any,
     factors: Any,
     n_factors: int,
-    block_rows: Any,
-    sparse_rows: Any,
-    sparse_lm: Any,
+    lm: Any,
     type_rows: Any,
     features: Any,
     multiplied: Any,
-    lanes: int,
-    a: Any,
-    dense: bool,
-    together: int,
+    start: Any,
+    centres: Any,
     slots: Any,
     slot_start: Any,
     slot_atoms: Any,
     group_first: Any,
     group_start: Any,
-    centre_atoms: Any,
-    centre_rows: Any,
-    centre_strides: Any,
-    functions: Any,
-    slopes: Any,
     unit: Any,
     inverse_distances: Any,
+    functions: Any,
+    slopes: Any,
     constants: Any,
+    energy_columns: Any,
+    force_places: Any,
+    a: Any,
     derivatives: Any,
     columns: Any,
-    moved: Any,
+    forces: Any,
+    values: Any,
     matrix: Any,
     row_length: int,
-    energies: Any,
-    products: Any,
-    product_rows: int,
 ) -> None:
-    """Add the linear features of a block of centres to the design matrix.
+    """Add the linear features of all centres of one type to the design matrix.
 
     Parameters
     ----------
-    block_rows : ndarray
-        First row of each (partner type, l), ``(n_types, max_l + 2)``.
-    sparse_rows, sparse_lm, type_rows : ndarray
-        Rows and their harmonics sorted by pattern; those of pattern k and partner type
-        t start at ``type_rows[k, t]``.
+    type_rows : ndarray
+        As in `add_to_atoms`.
     features : ndarray
         Row of the matrix of each (n, pattern), -1 where there is none.
     multiplied : ndarray
-        Place among the multiplied features of each (n, pattern), or -1.
-    dense : bool
-        All centres have the same slots: those of one structure.
-    together : int
-        Radial functions handled together: harmonics are computed once for them.
+        Place among the multiplied features of each (n, pattern), -1 where it is none.
+    start : ndarray
+        Of `Segments`.
     slots, slot_start, slot_atoms : ndarray
         Slots of each centre and type, where they start, and the atoms in them.
     group_first, group_start : ndarray
         First group of `LANES` slots of each centre and type, and the neighbours in it.
-    centre_atoms, centre_rows, centre_strides : ndarray
-        Atom of each centre, first force row of its supercell, and its number of atoms.
-    derivatives, columns, moved : ndarray
-        Room to work; ``columns`` must be finite where a lane has no centre.
+    centres : ndarray
+        The atoms that the centres are.
+    energy_columns : ndarray
+        Column of the matrix for the energy of each centre.
+    force_places : ndarray
+        Columns for the forces, as in `add_to_features`.
+    a : ndarray
+        Written: expansion coefficients, ``(n_blocks n_radial, (n_v + 1) BLOCK)``.
+    derivatives, columns, forces : ndarray
+        Room to work.
+    values : ndarray
+        Added to: multiplied features of every centre, ``(n_multiplied, n_centres)``.
     matrix : ndarray
         Flat X^T, rows ``row_length`` apart.
-    energies : ndarray
-        Written: features of every centre, ``(n_radial, n_patterns, lanes)``.
-    products : ndarray
-        Added to: forces of the multiplied features of every centre, flat of
-        ``(n_multiplied, lanes, product_rows)``.
     """
     n_radial, n_patterns = features.shape
     n_centres, n_types = slots.shape
-    n_rows = variables.shape[0]
     n = inverse_distances.shape[0]
     max_l = constants.shape[0] - 1
     n_lm = (max_l + 1) ** 2
-    n_v = n_types * n_lm
-    coefficients = (n_v + 1) * lanes
-    by_pattern = np.empty(n_rows)
-    sharing = lanes if dense else 1
-    scratch = np.empty((4 * n_lm + (max_l + 1) * (max_l + 2)) * LANES)
-    totals = np.empty(together * n_lm * 3)
-    own = np.zeros(together * n_v * 3 * lanes)
-    forces = np.empty(n_patterns * 3 * lanes)
-    out = np.empty(6 * LANES)
-    for low in range(0, n_radial, together):
-        high = min(low + together, n_radial)
-        for k in range(low, high):
-            pattern_rows(
-                variables,
-                patterns,
-                shares,
-                term_start,
-                terms,
-                factors,
-                n_factors,
-                lanes,
-                a[k * coefficients : (k + 1) * coefficients],
-                derivatives[(k - low) * n_rows * lanes :],
-                energies[k * n_patterns * lanes : (k + 1) * n_patterns * lanes],
-            )
+    n_padded = type_rows.shape[1] - 1
+    n_rows = derivatives.shape[0] // BLOCK
+    energies = np.empty(n_patterns * BLOCK)
+    scratch = np.empty((_ROWS * BLOCK) + LANES * LANES)
+    harmonics = np.empty((4 * n_lm + (max_l + 1) * (max_l + 2)) * LANES)
+    out = np.empty(6 * LANES * LANES)
+    for block in range(0, n_centres, BLOCK):
+        here = a[block // BLOCK * n_radial :].reshape(-1)
+        expand(start, unit, functions, n_radial, constants, block, BLOCK, here)
+    for k in range(n_radial):
+        forces[:] = 0.0
+        # By partner type: fewer atoms are added to at a time, and stay in the cache.
         for t in range(n_types):
-            for i in range(n_centres):
-                if slots[i, t] == 0:
-                    continue
-                n_groups = -(-slots[i, t] // LANES)
-                width = n_groups * LANES
-                lm_stride = sharing * 3 * width
-                n_stride = n_lm * lm_stride
-                force_columns(
-                    group_start,
-                    group_first[i, t],
-                    n_groups,
-                    unit,
-                    inverse_distances,
-                    functions[low * n :],
-                    slopes[low * n :],
-                    high - low,
-                    constants,
+            low = type_rows[t, 0]
+            high = type_rows[t, n_padded]
+            for block in range(0, n_centres, BLOCK):
+                last = min(block + BLOCK, n_centres)
+                energies[:] = 0.0
+                rows_by_centre(
+                    variables[low:high],
+                    patterns[low:high],
+                    shares,
+                    term_start[low : high + 1],
+                    terms,
+                    factors,
+                    n_factors,
+                    a[block // BLOCK * n_radial + k],
                     scratch,
-                    columns[(i * 3 * width if dense else 0) :],
-                    n_stride,
-                    lm_stride,
-                    totals,
+                    derivatives,
+                    energies,
                 )
-                for k in range(high - low):
-                    for lm in range(n_lm):
-                        for direction in range(3):
-                            at = (k * n_v + t * n_lm + lm) * 3 + direction
-                            own[at * lanes + i] = totals[
-                                (k * n_lm + lm) * 3 + direction
-                            ]
-                for k in range(low, high):
-                    here = derivatives[(k - low) * n_rows * lanes :]
-                    if dense:
-                        _multiplied_forces(
-                            k,
-                            i,
-                            t,
-                            features,
-                            multiplied,
-                            type_rows,
-                            sparse_rows,
-                            sparse_lm,
-                            lanes,
-                            here,
-                            columns[(k - low) * n_stride + i * 3 * width :],
-                            lm_stride,
-                            width,
-                            by_pattern,
-                            out,
-                            slot_atoms,
-                            slot_start[i, t],
-                            slots[i, t],
-                            products,
-                            product_rows,
-                            centre_rows[i],
-                            centre_strides[i],
-                        )
-                    else:
-                        _sparse_forces(
-                            k,
-                            i,
-                            t,
-                            features,
-                            multiplied,
-                            type_rows,
-                            sparse_rows,
-                            sparse_lm,
-                            lanes,
-                            here,
-                            columns[(k - low) * n_stride :],
-                            lm_stride,
-                            width,
-                            by_pattern,
-                            out,
-                            slot_atoms,
-                            slot_start[i, t],
-                            slots[i, t],
-                            matrix,
-                            row_length,
-                            products,
-                            product_rows,
-                            centre_rows[i],
-                            centre_strides[i],
-                        )
-            if dense and slots[0, t] > 0:
-                width = -(-slots[0, t] // LANES) * LANES
-                for k in range(low, high):
-                    for l in range(max_l + 1):
-                        first = block_rows[t, l]
-                        depth = (2 * l + 1) * lanes
-                        count = (block_rows[t, l + 1] - first) // (2 * l + 1)
-                        if count == 0:
-                            continue
-                        at = ((k - low) * n_rows + first) * lanes
-                        left = derivatives[at : at + count * depth]
-                        at = ((k - low) * n_lm + l * l) * lanes * 3 * width
-                        right = columns[at : at + depth * 3 * width]
-                        result = moved[: count * 3 * width]
-                        np.dot(
-                            left.reshape(count, depth),
-                            right.reshape(depth, 3 * width),
-                            result.reshape(count, 3 * width),
-                        )
-                        for r in range(count):
-                            feature = features[k, patterns[first + r * (2 * l + 1)]]
-                            if feature < 0:
-                                continue
-                            to = feature * row_length + centre_rows[0]
-                            to += slot_atoms[slot_start[0, t]]
-                            for direction in range(3):
-                                add_run(
-                                    result,
-                                    (3 * r + direction) * width,
-                                    slots[0, t],
-                                    matrix,
-                                    to + direction * centre_strides[0],
-                                )
-        for k in range(low, high):
-            own_forces(
-                derivatives[(k - low) * n_rows * lanes :],
-                variables,
-                patterns,
-                lanes,
-                own[(k - low) * n_v * 3 * lanes :],
-                forces,
-            )
-            for pattern in range(n_patterns):
-                feature = features[k, pattern]
-                if feature < 0:
-                    continue
-                place = multiplied[k, pattern]
-                for i in range(n_centres):
-                    for direction in range(3):
-                        force = forces[(3 * pattern + direction) * lanes + i]
-                        to = centre_rows[i] + direction * centre_strides[i]
-                        to += centre_atoms[i]
-                        matrix[feature * row_length + to] += force
-                        if place >= 0:
-                            to += (place * lanes + i) * product_rows
-                            products[to] += force
+                for pattern in range(n_patterns):
+                    if features[k, pattern] < 0:
+                        continue
+                    to = features[k, pattern] * row_length
+                    for i in range(block, last):
+                        energy = energies[pattern * BLOCK + i - block]
+                        matrix[to + energy_columns[i]] += energy
+                        if multiplied[k, pattern] >= 0:
+                            values[multiplied[k, pattern], i] += energy
+                for i in range(block, last):
+                    if slots[i, t] == 0:
+                        continue
+                    force_columns(
+                        group_start,
+                        group_first[i, t],
+                        -(-slots[i, t] // LANES),
+                        unit,
+                        inverse_distances,
+                        functions[k * n : (k + 1) * n],
+                        slopes[k * n : (k + 1) * n],
+                        constants,
+                        harmonics,
+                        columns,
+                    )
+                    add_to_atoms(
+                        t,
+                        type_rows,
+                        lm,
+                        derivatives[(i - block) * n_rows : (i - block + 1) * n_rows],
+                        columns,
+                        n_lm * 6 * LANES,
+                        slot_atoms,
+                        slot_start[i, t],
+                        slots[i, t],
+                        centres[i],
+                        out,
+                        forces,
+                        n_padded,
+                    )
+        add_to_features(features[k], forces, n_padded, force_places, matrix, row_length)
 
 
 @kernel
-def _multiplied_forces(
-    k: int,
-    i: int,
+def pattern_forces(
     t: int,
-    features: Any,
-    multiplied: Any,
     type_rows: Any,
-    sparse_rows: Any,
-    sparse_lm: Any,
-    lanes: int,
+    lm: Any,
     derivatives: Any,
     columns: Any,
-    lm_stride: int,
-    width: int,
-    by_pattern: Any,
-    out: Any,
-    slot_atoms: Any,
-    slot_start: int,
-    n_slots: int,
-    products: Any,
-    product_rows: int,
-    centre_row: int,
-    stride: int,
+    pair_stride: int,
+    n_pairs: int,
+    multiplied: Any,
+    n_multiplied: int,
+    forces: Any,
 ) -> None:
-    """Add the forces of the multiplied features of one centre and partner type."""
-    for pattern in range(features.shape[1]):
-        place = multiplied[k, pattern]
-        begin = type_rows[pattern, t]
-        end = type_rows[pattern, t + 1]
-        if place < 0 or begin == end:
-            continue
-        for row in range(begin, end):
-            by_pattern[row] = derivatives[sparse_rows[row] * lanes + i]
-        to = (place * lanes + i) * product_rows + centre_row
-        for slot in range(0, n_slots, 2 * LANES):
-            two = width - slot > LANES
-            sparse_pattern(
-                begin,
-                end,
-                sparse_lm,
-                by_pattern,
-                columns,
-                slot,
-                lm_stride,
-                width,
-                two,
-                out,
-            )
-            add_to_atoms(
-                out,
-                min(n_slots - slot, 2 * LANES),
-                slot_atoms,
-                slot_start + slot,
-                products,
-                to,
-                stride,
-            )
+    """Write the forces of the multiplied features of one centre and n, one by one.
+
+    Parameters
+    ----------
+    multiplied : ndarray
+        Place of each pattern among the multiplied features, -1 where it is none.
+    forces : ndarray
+        Written: ``(n_pairs, n_multiplied, 3, 2, LANES)``, as `force_columns` does.
+
+    Others as in `add_to_atoms`.
+    """
+    begin = type_rows[t, 0]
+    for pair in range(n_pairs):
+        for k in range(multiplied.shape[0]):
+            if multiplied[k] < 0:
+                continue
+            to = (pair * n_multiplied + multiplied[k]) * 6 * LANES
+            for vector in range(0, 6 * LANES, LANES):
+                s = splat(0.0)
+                for row in range(type_rows[t, k], type_rows[t, k + 1]):
+                    at = pair * pair_stride + item(lm, row) * (6 * LANES) + vector
+                    s = s + splat(item(derivatives, row - begin)) * load(columns, at)
+                store(forces, to + vector, s)
 
 
 @kernel
-def _sparse_forces(
-    k: int,
-    i: int,
-    t: int,
-    features: Any,
-    multiplied: Any,
+def single_forces(
+    variables: Any,
+    patterns: Any,
+    shares: Any,
+    term_start: Any,
+    terms: Any,
+    factors: Any,
+    n_factors: int,
+    lm: Any,
     type_rows: Any,
-    sparse_rows: Any,
-    sparse_lm: Any,
-    lanes: int,
+    multiplied: Any,
+    chosen: Any,
+    n_multiplied: int,
+    first: int,
+    last: int,
+    slots: Any,
+    slot_start: Any,
+    slot_atoms: Any,
+    group_first: Any,
+    group_start: Any,
+    unit: Any,
+    inverse_distances: Any,
+    functions: Any,
+    slopes: Any,
+    constants: Any,
+    a: Any,
     derivatives: Any,
     columns: Any,
-    lm_stride: int,
-    width: int,
-    by_pattern: Any,
-    out: Any,
+    forces: Any,
+) -> None:
+    """Write the forces of the multiplied features of some centres, one by one.
+
+    Parameters
+    ----------
+    multiplied, chosen : ndarray
+        Place among the ``n_multiplied`` of each (n, pattern), -1 where it is none; the
+        patterns that the rows are of.
+    first, last : int
+        The centres; the first begins a block.
+    constants : ndarray
+        Up to the highest l of the patterns.
+    a : ndarray
+        From `linear_features`.
+    derivatives, columns : ndarray
+        Room to work.
+    forces : ndarray
+        Written: as `pattern_forces` does, one centre and partner type after the other.
+
+    Others as in `linear_features`.
+    """
+    n_radial = multiplied.shape[0]
+    n_types = slots.shape[1]
+    n_patterns = chosen.shape[0]
+    n = inverse_distances.shape[0]
+    max_l = constants.shape[0] - 1
+    n_lm = (max_l + 1) ** 2
+    n_rows = derivatives.shape[0] // BLOCK
+    scratch = np.empty((_ROWS * BLOCK) + LANES * LANES)
+    harmonics = np.empty((4 * n_lm + (max_l + 1) * (max_l + 2)) * LANES)
+    unused = np.zeros(n_patterns * BLOCK)
+    # Pairs of groups of slots, counted through the centres.
+    pairs = np.zeros((last - first) * n_types + 1, dtype=np.int64)
+    for i in range(first, last):
+        for t in range(n_types):
+            cell = (i - first) * n_types + t
+            pairs[cell + 1] = pairs[cell] - (-slots[i, t] // (2 * LANES))
+    for k in range(n_radial):
+        for t in range(n_types):
+            low = type_rows[t, 0]
+            high = type_rows[t, n_patterns]
+            for block in range(first, last, BLOCK):
+                rows_by_centre(
+                    variables[low:high],
+                    patterns[low:high],
+                    shares,
+                    term_start[low : high + 1],
+                    terms,
+                    factors,
+                    n_factors,
+                    a[block // BLOCK * n_radial + k],
+                    scratch,
+                    derivatives,
+                    unused,
+                )
+                for i in range(block, min(block + BLOCK, last)):
+                    cell = (i - first) * n_types + t
+                    force_columns(
+                        group_start,
+                        group_first[i, t],
+                        -(-slots[i, t] // LANES),
+                        unit,
+                        inverse_distances,
+                        functions[k * n : (k + 1) * n],
+                        slopes[k * n : (k + 1) * n],
+                        constants,
+                        harmonics,
+                        columns,
+                    )
+                    pattern_forces(
+                        t,
+                        type_rows,
+                        lm,
+                        derivatives[(i - block) * n_rows : (i - block + 1) * n_rows],
+                        columns,
+                        n_lm * 6 * LANES,
+                        pairs[cell + 1] - pairs[cell],
+                        multiplied[k, chosen],
+                        n_multiplied,
+                        forces[pairs[cell] * n_multiplied * 6 * LANES :],
+                    )
+
+
+@kernel
+def product_features(
+    rows: Any,
+    one: Any,
+    others: Any,
+    features: Any,
+    n_multiplied: int,
+    slots: Any,
     slot_atoms: Any,
-    slot_start: int,
-    n_slots: int,
+    centres: Any,
+    energy_columns: Any,
+    force_places: Any,
+    values: Any,
+    single: Any,
+    forces: Any,
     matrix: Any,
     row_length: int,
-    products: Any,
-    product_rows: int,
-    centre_row: int,
-    stride: int,
 ) -> None:
-    """Add the forces of all features of one centre and partner type."""
-    for row in range(sparse_rows.shape[0]):
-        by_pattern[row] = item(derivatives, item(sparse_rows, row) * lanes + i)
-    for slot in range(0, n_slots, 2 * LANES):
-        two = width - slot > LANES
-        filled = min(n_slots - slot, 2 * LANES)
-        for pattern in range(features.shape[1]):
-            feature = features[k, pattern]
-            begin = type_rows[pattern, t]
-            end = type_rows[pattern, t + 1]
-            if feature < 0 or begin == end:
-                continue
-            sparse_pattern(
-                begin,
-                end,
-                sparse_lm,
-                by_pattern,
-                columns,
-                slot,
-                lm_stride,
-                width,
-                two,
-                out,
-            )
+    """Add products of features of some centres to the design matrix.
+
+    The derivative of a product is a sum over its factors, as that of a pattern is one
+    over harmonics: what `add_to_atoms` takes for rows, derivatives and columns are
+    here factors, the products of the others, and the forces of single features.
+
+    Parameters
+    ----------
+    rows : ndarray
+        Where the factors of each product start in ``one`` and ``others``, ``(1, n)``;
+        products are padded to `LANES` by some without factors.
+    one, others : ndarray
+        Each factor of the products, and the two others; ``n_multiplied`` stands for 1.
+    features : ndarray
+        Row of the matrix of each product.
+    slots : ndarray
+        Slots of each centre and type.
+    slot_atoms, centres : ndarray
+        Atoms in the slots, and those that the centres are.
+    energy_columns : ndarray
+        Column of the matrix for the energy of each centre.
+    force_places : ndarray
+        Columns for the forces on the atoms, as in `add_to_features`.
+    values : ndarray
+        The multiplied features and 1, ``(n_multiplied + 1, n_centres)``.
+    single : ndarray
+        From `single_forces`.
+    forces : ndarray
+        Room to work.
+    matrix : ndarray
+        Flat X^T, rows ``row_length`` apart.
+    """
+    n_centres, n_types = slots.shape
+    n_padded = rows.shape[1] - 1
+    stride = n_multiplied * 6 * LANES
+    weights = np.empty(rows[0, n_padded])
+    out = np.empty(6 * LANES * LANES)
+    forces[:] = 0.0
+    first = 0
+    pair = 0
+    for i in range(n_centres):
+        for row in range(weights.shape[0]):
+            first_other = values[item(others, 2 * row), i]
+            weights[row] = first_other * values[item(others, 2 * row + 1), i]
+        for k in range(features.shape[0]):
+            row = rows[0, k]
+            place = features[k] * row_length + energy_columns[i]
+            matrix[place] += weights[row] * values[item(one, row), i]
+        for t in range(n_types):
             add_to_atoms(
-                out,
-                filled,
-                slot_atoms,
-                slot_start + slot,
-                matrix,
-                feature * row_length + centre_row,
+                0,
+                rows,
+                one,
+                weights,
+                single[pair * stride :],
                 stride,
+                slot_atoms,
+                first,
+                slots[i, t],
+                centres[i],
+                out,
+                forces,
+                n_padded,
             )
-            place = multiplied[k, pattern]
-            if place >= 0:
-                add_to_atoms(
-                    out,
-                    filled,
-                    slot_atoms,
-                    slot_start + slot,
-                    products,
-                    (place * lanes + i) * product_rows + centre_row,
-                    stride,
-                )
-
-
-@kernel
-def add_rows(rows: Any, features: Any, matrix: Any, row_length: int) -> None:
-    """Add rows of forces, ``(n, product_rows)``, to rows of the matrix."""
-    for k in range(rows.shape[0]):
-        to = features[k] * row_length
-        for column in range(rows.shape[1]):
-            matrix[to + column] += rows[k, column]
+            first += slots[i, t]
+            pair += -(-slots[i, t] // (2 * LANES))
+    add_to_features(features, forces, n_padded, force_places, matrix, row_length)

@@ -16,7 +16,7 @@ import numpy as np
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 from phono3py_mlp_plugin.errors import PotentialError
 
-BLOCK = 100e6
+BLOCK = 110e6
 """Bytes of the part of the design matrix that is held at a time in the primal."""
 
 # A column whose energies scatter less than this (eV) is dropped.
@@ -161,8 +161,13 @@ def column_scales(energies: FloatArray) -> FloatArray:
 
 
 def block_size(design: DesignMatrix, n_rows: int) -> int:
-    """Return the number of supercells of a block."""
-    return max(1, int(BLOCK / (8 * design.n_features * n_rows)))
+    """Return the number of supercells of a block.
+
+    A power of two, which most numbers of threads share evenly; none of them may decide,
+    or sums would depend on it.
+    """
+    n = max(1, int(BLOCK / (8 * design.n_features * n_rows)))
+    return 1 << (n.bit_length() - 1)
 
 
 def blocks(

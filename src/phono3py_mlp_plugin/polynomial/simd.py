@@ -127,6 +127,65 @@ def total(typingctx: Any, vector: Any) -> tuple[Any, Callable[..., Any]]:
     return types.float64(vector_type), codegen
 
 
+@_intrinsic
+def prefetch(typingctx: Any, array: Any, at: Any) -> tuple[Any, Callable[..., Any]]:
+    """Ask for the cache line of ``array[at]``, which will be written soon."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        declared = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], declared)
+        address = builder.bitcast(_address(context, builder, sig.args[0], *args), byte)
+        write, near, data = (ir.Constant(number, value) for value in (1, 3, 1))
+        builder.call(function, [address, write, near, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
+
+
+@_intrinsic
+def transpose(
+    typingctx: Any, source: Any, at: Any, target: Any, to: Any
+) -> tuple[Any, Callable[..., Any]]:
+    """Write the transpose of `LANES` vectors at ``source[at:]`` to ``target[to:]``."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        source, at, target, to = args
+        read = _address(context, builder, sig.args[0], source, at)
+        write = _address(context, builder, sig.args[2], target, to)
+
+        def vector(start: Any, number: int) -> Any:
+            offset = ir.Constant(ir.IntType(64), number * LANES)
+            address = builder.gep(start, [offset])
+            return builder.bitcast(address, _LLVM.as_pointer())
+
+        rows = []
+        for number in range(LANES):
+            row = builder.load(vector(read, number))
+            row.align = 8
+            rows.append(row)
+        # Blocks of a growing size change places across the diagonal.
+        size = 1
+        while size < LANES:
+            for low in range(LANES):
+                if low & size:
+                    continue
+                pair = rows[low], rows[low + size]
+                for number, odd in ((low, 0), (low + size, size)):
+                    lanes = [
+                        (lane - size + LANES if lane & size else lane) + odd
+                        for lane in range(LANES)
+                    ]
+                    mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), lanes)
+                    rows[number] = builder.shuffle_vector(*pair, mask)
+            size *= 2
+        for number in range(LANES):
+            builder.store(rows[number], vector(write, number)).align = 8
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, target, types.intp), codegen
+
+
 def _lanes(builder: Any, vector: Any, start: int, width: int) -> Any:
     mask = ir.Constant(
         ir.VectorType(ir.IntType(32), width), list(range(start, start + width))

@@ -1,4 +1,4 @@
-"""Where the neighbours of a centre stand in the columns of the design matrix."""
+"""Which atoms the neighbours of a centre are, in vectors of them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ from phono3py_mlp_plugin.polynomial.simd import LANES
 from phono3py_mlp_plugin.polynomial.structure import Pairs
 
 IntArray = NDArray[np.int64]
-
-# A slot for every atom of a type, also for those that are no neighbours, is worth it
-# from this fraction of neighbours on: a row of the matrix is then added to in one go.
-_DENSE = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +28,11 @@ class Slots:
     start : ndarray
         Where they start in ``atoms``, shape ``(n_centres, n_types)``.
     atoms : ndarray
-        The atom of each slot, counted in its own structure, ascending within a
-        centre and type.
+        The atom of each slot, ascending within a centre and type.
     group_first : ndarray
         First group of a centre and a partner type, shape ``(n_centres, n_types)``.
     group_start : ndarray
         Where the neighbours of each group start, and their number at the end.
-    dense : bool
-        All centres have the same slots: every atom of their structure.
     """
 
     segments: Segments
@@ -48,21 +41,40 @@ class Slots:
     atoms: IntArray
     group_first: IntArray
     group_start: IntArray
-    dense: bool
+
+    def of_centres(self, low: int, high: int, centres: IntArray) -> SomeSlots:
+        """Return the slots of some centres, which are these atoms."""
+        counts = self.counts[low:high]
+        first = self.start[low, 0]
+        members = self.atoms[first : first + counts.sum()]
+        atoms, places = np.unique(
+            np.concatenate((members, centres[low:high])), return_inverse=True
+        )
+        return SomeSlots(counts, atoms, places[: len(members)], places[len(members) :])
 
 
-def make_slots(pairs: Pairs, types: IntArray, atoms: IntArray, n_types: int) -> Slots:
-    """Give every neighbouring atom of a centre a slot.
+@dataclass(frozen=True, eq=False)
+class SomeSlots:
+    """Slots of some centres, and all atoms that they move.
 
-    Parameters
+    Attributes
     ----------
-    pairs : Pairs
-    types : ndarray
-        Of the atoms of all structures.
+    counts : ndarray
+        Slots of a centre and a partner type, shape ``(n_centres, n_types)``.
     atoms : ndarray
-        First atom of each structure, and their number at the end.
-    n_types : int
+        In the slots or centres, shape ``(n_atoms,)``.
+    members, centres : ndarray
+        Places in ``atoms`` of what is in the slots, and of the centres.
     """
+
+    counts: IntArray
+    atoms: IntArray
+    members: IntArray
+    centres: IntArray
+
+
+def make_slots(pairs: Pairs, n_types: int) -> Slots:
+    """Give every neighbouring atom of a centre a slot."""
     n_cells = len(pairs.centres) * n_types
     # A cell is a centre with a partner type.
     cell = pairs.centre * n_types + pairs.partner_type
@@ -73,20 +85,8 @@ def make_slots(pairs: Pairs, types: IntArray, atoms: IntArray, n_types: int) -> 
     image = np.arange(len(cell)) - leaders[neighbour]
     owner = cell[leaders]
     bounds = np.searchsorted(owner, np.arange(n_cells + 1))
-    local = (pairs.partner - atoms[pairs.structures[pairs.centre]])[leaders]
-
-    first, number = _runs(types, atoms, n_types)
-    first, number = (x[pairs.structures].reshape(-1) for x in (first, number))
     counts = np.diff(bounds)
-    dense = (number > 0) & (counts >= _DENSE * number)
-    alike = (pairs.structures == pairs.structures[0]).all()
-    slot = np.where(
-        dense[owner], local - first[owner], np.arange(len(owner)) - bounds[owner]
-    )
-    counts = np.where(dense, number, counts)
-    start = np.cumsum([0, *counts])
-    members = np.arange(start[-1]) - np.repeat(start[:-1] - first, counts)
-    members[start[owner] + slot] = local
+    slot = np.arange(len(owner)) - bounds[owner]
 
     # A group of slots has as many vectors as its atom with the most images.
     groups = np.cumsum([0, *(pad(counts) // LANES)])
@@ -100,24 +100,8 @@ def make_slots(pairs: Pairs, types: IntArray, atoms: IntArray, n_types: int) -> 
     return Slots(
         make_segments(group_start[groups][cells], place, pairs.vectors),
         counts.reshape(shape),
-        start[:-1].reshape(shape),
-        members,
+        bounds[:-1].reshape(shape),
+        pairs.partner[leaders],
         groups[:-1].reshape(shape),
         group_start,
-        bool(alike and dense.all()),
     )
-
-
-def _runs(types: IntArray, atoms: IntArray, n_types: int) -> tuple[IntArray, IntArray]:
-    """Return first atom and number of the atoms of each type, by structure.
-
-    The number is zero where the atoms of a type do not follow each other.
-    """
-    shape = (len(atoms) - 1, n_types)
-    first, number = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    for k in range(shape[0]):
-        for t in range(n_types):
-            found = np.flatnonzero(types[atoms[k] : atoms[k + 1]] == t)
-            if len(found) and found[-1] - found[0] + 1 == len(found):
-                first[k, t], number[k, t] = found[0], len(found)
-    return first, number

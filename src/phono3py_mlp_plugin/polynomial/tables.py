@@ -82,6 +82,54 @@ class Products:
 
 
 @dataclass(frozen=True, eq=False)
+class PatternRows:
+    """The derivatives of some patterns by the expansion coefficients.
+
+    Attributes
+    ----------
+    variables, patterns : ndarray
+        A row is the derivative of a pattern by one coefficient: these two of each row,
+        shape ``(n_rows,)``. Rows are sorted by partner type, pattern, coefficient.
+    type_rows : ndarray
+        First row of each partner type and pattern, and the end of the type's, shape
+        ``(n_types, n_patterns + 1)``.
+    orders : ndarray
+        Order of each pattern.
+    derivatives : Monomials
+        What the rows are.
+    """
+
+    variables: IntArray
+    patterns: IntArray
+    type_rows: IntArray
+    orders: IntArray
+    derivatives: Monomials
+
+    def of(self, chosen: IntArray) -> PatternRows:
+        """Return the rows of some patterns, given by ascending numbers."""
+        place = np.full(len(self.orders), -1)
+        place[chosen] = np.arange(len(chosen))
+        rows = np.flatnonzero(place[self.patterns] >= 0)
+        terms = self.derivatives
+        counts = np.diff(terms.start)[rows]
+        start = np.cumsum([0, *counts])
+        members = np.arange(start[-1]) + np.repeat(
+            terms.start[rows] - start[:-1], counts
+        )
+        return PatternRows(
+            self.variables[rows],
+            place[self.patterns[rows]],
+            np.searchsorted(rows, self.type_rows[:, [*chosen, -1]]),
+            self.orders[chosen],
+            Monomials(
+                start,
+                terms.coefficients[members],
+                np.ascontiguousarray(terms.factors[members]),
+            ),
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class CentreTables:
     """Tables of one centre type.
 
@@ -90,15 +138,8 @@ class CentreTables:
     columns : ndarray
         Linear feature of a radial function and a pattern, -1 where there is none,
         shape ``(n_radial, n_patterns)``.
-    orders : ndarray
-        Order of each pattern.
-    variables, patterns : ndarray
-        A row is the derivative of a pattern by one expansion coefficient: these two of
-        each row, shape ``(n_rows,)``. Rows are sorted by partner type, l, pattern, mu.
-    block_rows : ndarray
-        First row of each partner type and l, shape ``(n_types, max_l + 2)``.
-    derivatives : Monomials
-        What the rows are.
+    rows : PatternRows
+        Of all patterns.
     multiplied : ndarray
         (n, pattern) of the linear features that polynomials are made of, shape
         ``(n_multiplied, 2)``.
@@ -106,11 +147,7 @@ class CentreTables:
     """
 
     columns: IntArray
-    orders: IntArray
-    variables: IntArray
-    patterns: IntArray
-    block_rows: IntArray
-    derivatives: Monomials
+    rows: PatternRows
     multiplied: IntArray
     quadratic: Products
     cubic: Products
@@ -187,7 +224,7 @@ def _tables(
     n_lm = (parameters.max_l + 1) ** 2
     one = parameters.n_types * n_lm
     width = max(max(len(p.slots) for p in patterns) - 1, 2)
-    place, block_rows, variables, owners = _number_rows(
+    place, type_rows, variables, owners = _number_rows(
         patterns, parameters.n_types, parameters.max_l
     )
     terms: dict[int, list[tuple[FloatArray, IntArray, IntArray]]] = {}
@@ -207,11 +244,13 @@ def _tables(
     multiplied, quadratic, cubic = _products(definition, features)
     return CentreTables(
         columns=columns,
-        orders=np.array([len(p.slots) for p in patterns]),
-        variables=variables,
-        patterns=owners,
-        block_rows=block_rows,
-        derivatives=_derivatives(terms, len(variables), one, width),
+        rows=PatternRows(
+            variables,
+            owners,
+            type_rows,
+            np.array([len(p.slots) for p in patterns]),
+            _derivatives(terms, len(variables), one, width),
+        ),
         multiplied=np.column_stack(
             (definition.radial[features[multiplied]], of_feature[multiplied])
         ),
@@ -223,31 +262,25 @@ def _tables(
 def _number_rows(
     patterns: Sequence[_Pattern], n_types: int, max_l: int
 ) -> tuple[dict[tuple[int, tuple[int, int]], int], IntArray, IntArray, IntArray]:
-    """Number the rows: those of one partner type and l together, for matrix products.
+    """Number the rows: those of one partner type together, by pattern.
 
-    Returns the first row of each (pattern, (type, l)), the first row of each block, and
-    coefficient and pattern of each row.
+    Returns the first row of each (pattern, (type, l)), that of each type and pattern,
+    and coefficient and pattern of each row.
     """
-    members: dict[tuple[int, int], list[int]] = {}
-    for number, pattern in enumerate(patterns):
-        for block in pattern.blocks:
-            members.setdefault(block, []).append(number)
     place = {}
-    block_rows = np.zeros((n_types, max_l + 2), dtype=np.int64)
-    variables, owners = [], []
-    first = 0
+    type_rows = np.zeros((n_types, len(patterns) + 1), dtype=np.int64)
+    variables: list[int] = []
+    owners: list[int] = []
     for t in range(n_types):
-        for l in range(max_l + 1):
-            block_rows[t, l] = first
-            here = members.get((t, l), [])
-            for number in here:
-                place[number, (t, l)] = first
-                first += 2 * l + 1
-            v = t * (max_l + 1) ** 2 + l * l + np.arange(2 * l + 1)
-            variables.append(np.tile(v, len(here)))
-            owners.append(np.repeat(np.array(here, dtype=np.int64), 2 * l + 1))
-        block_rows[t, max_l + 1] = first
-    return place, block_rows, np.concatenate(variables), np.concatenate(owners)
+        for number, pattern in enumerate(patterns):
+            type_rows[t, number] = len(variables)
+            for l in (l for partner, l in pattern.blocks if partner == t):
+                place[number, (t, l)] = len(variables)
+                first = t * (max_l + 1) ** 2 + l * l
+                variables.extend(range(first, first + 2 * l + 1))
+                owners.extend([number] * (2 * l + 1))
+        type_rows[t, -1] = len(variables)
+    return place, type_rows, np.array(variables), np.array(owners)
 
 
 def _real_monomials(
