@@ -344,6 +344,8 @@ def scaling() -> dict[str, Any]:
     rows: dict[str, list[dict[str, float]]] = {"atoms": [], "supercells": []}
     base = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
     random = np.random.default_rng(2)
+    calls: dict[str, Callable[[], Any]] = {}
+    atoms = []
     for side in (2, 3, 4, 5):
         corners = np.indices((side,) * 3).reshape(3, -1).T
         first = (base[:, None] + corners).reshape(-1, 3) * 5.65
@@ -358,14 +360,23 @@ def scaling() -> dict[str, Any]:
             )
             for _ in range(2)
         ]
-        calls = {
-            "design_matrix": lambda some=some: features.design_matrix(some),
-            "evaluation": lambda some=some: evaluator.evaluate(some),
-        }
-        times = alternate(calls, 3)
+        atoms.append(len(positions))
+        whole = np.zeros((definition.n_features, 2 * (1 + 3 * len(positions))))
+
+        def fill(whole: Any = whole, some: Any = some) -> None:
+            whole[:] = 0.0
+            features.fill(whole, 0, some)
+
+        calls[f"design_matrix {side}"] = fill
+        calls[f"evaluation {side}"] = lambda some=some: evaluator.evaluate(some)
+    # All sizes take turns, so that the machine's moods hit them alike.
+    times = alternate(calls, 9)
+    medians = [statistics.median(t) / 2 for t in times.values()]
+    for n, matrix_time, evaluation_time in zip(
+        atoms, medians[::2], medians[1::2], strict=True
+    ):
         rows["atoms"].append(
-            {"n": len(positions)}
-            | {name: statistics.median(t) / 2 for name, t in times.items()}
+            {"n": n, "design_matrix": matrix_time, "evaluation": evaluation_time}
         )
     for n in (10, 50, 100, 200):
         many = (structures * 2)[:n]
