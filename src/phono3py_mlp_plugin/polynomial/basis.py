@@ -282,7 +282,7 @@ def expand(
     n_lm = (max_l + 1) ** 2
     n_types = start.shape[1] - 1
     n = unit.shape[0] // 3
-    longest = 0
+    longest: Any = np.int64(0)
     for i in range(start.shape[0]):
         for t in range(n_types):
             longest = max(longest, start[i, t + 1] - start[i, t])

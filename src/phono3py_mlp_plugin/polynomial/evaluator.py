@@ -243,6 +243,8 @@ class _CentreEnergy:
         by_radial = a.reshape(self._n_radial, -1)
         for n in range(self._n_radial):
             pattern_rows(
+                0,
+                n_rows,
                 rows.variables,
                 rows.patterns,
                 1.0 / rows.orders,

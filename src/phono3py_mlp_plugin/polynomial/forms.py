@@ -48,6 +48,9 @@ _LEFT_OUT_WRONGLY = 1e-6
 # Rows of X^T that are scaled at a time.
 _TILE = 1024
 
+# Columns of a factor that are solved with at a time.
+_COLUMNS = 192
+
 # Edge of the tiles in which a triangle is mirrored: two fit into the cache of a core.
 _MIRRORED = 128
 
@@ -619,9 +622,25 @@ def _left_out(
 
 
 def _twice_solved(factor: FloatArray, vector: FloatArray) -> FloatArray:
-    """Return ``L^-T L^-1`` times a vector, L in the lower triangle."""
-    half = blas.dtrsv(factor, vector, lower=1)
-    return np.asarray(blas.dtrsv(factor, half, lower=1, trans=1, overwrite_x=1))
+    """Return ``L^-T L^-1`` times a vector, L in the lower triangle.
+
+    By blocks of columns: all threads work on what is below the diagonal.
+    """
+    solved = vector.copy()
+    starts = range(0, len(factor), _COLUMNS)
+    for low in starts:
+        block = slice(low, low + _COLUMNS)
+        below = slice(low + _COLUMNS, None)
+        diagonal = np.asfortranarray(factor[block, block])
+        solved[block] = blas.dtrsv(diagonal, solved[block], lower=1)
+        solved[below] -= factor[below, block] @ solved[block]
+    for low in reversed(starts):
+        block = slice(low, low + _COLUMNS)
+        below = slice(low + _COLUMNS, None)
+        diagonal = np.asfortranarray(factor[block, block])
+        solved[block] -= factor[below, block].T @ solved[below]
+        solved[block] = blas.dtrsv(diagonal, solved[block], lower=1, trans=1)
+    return solved
 
 
 def _doubtful(n: int) -> float:

@@ -31,6 +31,8 @@ _ROWS = 16 * LANES
 
 @kernel
 def pattern_rows(
+    first_row: int,
+    last_row: int,
     variables: Any,
     patterns: Any,
     shares: Any,
@@ -47,6 +49,8 @@ def pattern_rows(
 
     Parameters
     ----------
+    first_row, last_row : int
+        The rows.
     variables, patterns : ndarray
         Coefficient that each row derives by, and its pattern.
     shares : ndarray
@@ -59,11 +63,11 @@ def pattern_rows(
     a : ndarray
         Expansion coefficients, ``(n_v + 1, lanes)``.
     derivatives : ndarray
-        Written: ``(n_rows, lanes)``.
+        Written: ``(last_row - first_row, lanes)``.
     values : ndarray
         Added to: ``(n_patterns, lanes)``.
     """
-    for row in range(variables.shape[0]):
+    for row in range(first_row, last_row):
         pattern = item(patterns, row)
         share = splat(item(shares, pattern))
         first = item(start, row)
@@ -83,7 +87,7 @@ def pattern_rows(
                 v = item(factors, k * n_factors + 1) * lanes + half
                 s0 = s0 + x0 * load(a, v)
                 s1 = s1 + x1 * load(a, v + LANES)
-            at = row * lanes + half
+            at = (row - first_row) * lanes + half
             store(derivatives, at, s0)
             store(derivatives, at + LANES, s1)
             v = item(variables, row) * lanes + half
@@ -95,6 +99,8 @@ def pattern_rows(
 
 @kernel
 def rows_by_centre(
+    first_row: int,
+    last_row: int,
     variables: Any,
     patterns: Any,
     shares: Any,
@@ -118,19 +124,21 @@ def rows_by_centre(
     values : ndarray
         Added to: ``(n_patterns, BLOCK)``.
     """
-    n_rows = variables.shape[0]
     padded = derivatives.shape[0] // BLOCK
-    for low in range(0, n_rows, _ROWS):
-        high = min(low + _ROWS, n_rows)
+    lanes: Any = np.int64(BLOCK)
+    for low in range(first_row, last_row, _ROWS):
+        high = min(low + _ROWS, last_row)
         pattern_rows(
-            variables[low:high],
-            patterns[low:high],
+            low,
+            high,
+            variables,
+            patterns,
             shares,
-            start[low : high + 1],
+            start,
             terms,
             factors,
             n_factors,
-            BLOCK,
+            lanes,
             a,
             scratch,
             values,
@@ -144,7 +152,7 @@ def rows_by_centre(
                     store(scratch, at + k * LANES, load(scratch, source))
                 transpose(scratch, at, scratch, at)
                 for k in range(LANES):
-                    to = (half + k) * padded + row
+                    to = (half + k) * padded + row - first_row
                     store(derivatives, to, load(scratch, at + k * LANES))
 
 
@@ -157,6 +165,7 @@ def force_columns(
     inverse_distances: Any,
     functions: Any,
     slopes: Any,
+    k: int,
     constants: Any,
     scratch: Any,
     columns: Any,
@@ -170,8 +179,8 @@ def force_columns(
         every image.
     first, n_groups : int
         The groups of this centre and partner type.
-    functions, slopes : ndarray
-        One ``f_n`` and its derivative at all neighbours.
+    functions, slopes, k
+        ``f_n`` and its derivatives at all neighbours, and the n that is wanted.
     scratch : ndarray
         Room for the harmonics of a vector.
     columns : ndarray
@@ -194,8 +203,8 @@ def force_columns(
             x = load(unit, p)
             y = load(unit, n + p)
             z = load(unit, 2 * n + p)
-            f = nothing - load(functions, p)
-            slope = nothing - load(slopes, p)
+            f = nothing - load(functions, k * n + p)
+            slope = nothing - load(slopes, k * n + p)
             for lm in range(n_lm):
                 value = slope * load(values, lm * LANES)
                 gradient = 3 * lm * LANES
@@ -218,7 +227,9 @@ def add_to_atoms(
     type_rows: Any,
     lm: Any,
     derivatives: Any,
+    first_row: int,
     columns: Any,
+    first_column: int,
     pair_stride: int,
     slot_atoms: Any,
     first: int,
@@ -235,10 +246,11 @@ def add_to_atoms(
     type_rows : ndarray
         Rows of partner type t and pattern k start at ``type_rows[t, k]``; patterns are
         padded to `LANES` by some without rows.
-    derivatives : ndarray
-        Of this centre, by row from ``type_rows[t, 0]`` on.
-    columns, pair_stride
-        From `force_columns`, the next pair of groups ``pair_stride`` further.
+    derivatives, first_row
+        Of this centre: from ``first_row`` on.
+    columns, first_column, pair_stride
+        From `force_columns`: from ``first_column`` on, the next pair of groups
+        ``pair_stride`` further.
     slot_atoms : ndarray
         The atoms in the slots, from ``first``.
     centre : int
@@ -249,10 +261,10 @@ def add_to_atoms(
         Added to: ``(n_atoms, 3, n_padded)``.
     """
     step = LANES * LANES
-    begin = type_rows[t, 0]
+    shift = first_row - type_rows[t, 0]
     for slot in range(0, n_slots, 2 * LANES):
         two = n_slots - slot > LANES
-        pair = slot // (2 * LANES) * pair_stride
+        pair = first_column + slot // (2 * LANES) * pair_stride
         for low in range(0, n_padded, LANES):
             if type_rows[t, low] == type_rows[t, low + LANES]:
                 continue
@@ -272,7 +284,7 @@ def add_to_atoms(
                 z1 = splat(0.0)
                 if two:
                     for row in range(type_rows[t, k], type_rows[t, k + 1]):
-                        d = splat(item(derivatives, row - begin))
+                        d = splat(item(derivatives, row + shift))
                         c = pair + item(lm, row) * (6 * LANES)
                         x0 = x0 + d * load(columns, c)
                         x1 = x1 + d * load(columns, c + LANES)
@@ -282,7 +294,7 @@ def add_to_atoms(
                         z1 = z1 + d * load(columns, c + 5 * LANES)
                 else:
                     for row in range(type_rows[t, k], type_rows[t, k + 1]):
-                        d = splat(item(derivatives, row - begin))
+                        d = splat(item(derivatives, row + shift))
                         c = pair + item(lm, row) * (6 * LANES)
                         x0 = x0 + d * load(columns, c)
                         y0 = y0 + d * load(columns, c + 2 * LANES)
@@ -415,7 +427,6 @@ def linear_features(
     """
     n_radial, n_patterns = features.shape
     n_centres, n_types = slots.shape
-    n = inverse_distances.shape[0]
     max_l = constants.shape[0] - 1
     n_lm = (max_l + 1) ** 2
     n_padded = type_rows.shape[1] - 1
@@ -424,23 +435,26 @@ def linear_features(
     scratch = np.empty((_ROWS * BLOCK) + LANES * LANES)
     harmonics = np.empty((4 * n_lm + (max_l + 1) * (max_l + 2)) * LANES)
     out = np.empty(6 * LANES * LANES)
+    # A number that numba knows would make it compile once more.
+    none: Any = np.int64(0)
+    lanes: Any = np.int64(BLOCK)
     for block in range(0, n_centres, BLOCK):
         here = a[block // BLOCK * n_radial :].reshape(-1)
-        expand(start, unit, functions, n_radial, constants, block, BLOCK, here)
+        expand(start, unit, functions, n_radial, constants, block, lanes, here)
     for k in range(n_radial):
         forces[:] = 0.0
         # By partner type: fewer atoms are added to at a time, and stay in the cache.
         for t in range(n_types):
-            low = type_rows[t, 0]
-            high = type_rows[t, n_padded]
             for block in range(0, n_centres, BLOCK):
                 last = min(block + BLOCK, n_centres)
                 energies[:] = 0.0
                 rows_by_centre(
-                    variables[low:high],
-                    patterns[low:high],
+                    type_rows[t, 0],
+                    type_rows[t, n_patterns],
+                    variables,
+                    patterns,
                     shares,
-                    term_start[low : high + 1],
+                    term_start,
                     terms,
                     factors,
                     n_factors,
@@ -467,8 +481,9 @@ def linear_features(
                         -(-slots[i, t] // LANES),
                         unit,
                         inverse_distances,
-                        functions[k * n : (k + 1) * n],
-                        slopes[k * n : (k + 1) * n],
+                        functions,
+                        slopes,
+                        k,
                         constants,
                         harmonics,
                         columns,
@@ -477,8 +492,10 @@ def linear_features(
                         t,
                         type_rows,
                         lm,
-                        derivatives[(i - block) * n_rows : (i - block + 1) * n_rows],
+                        derivatives,
+                        (i - block) * n_rows,
                         columns,
+                        none,
                         n_lm * 6 * LANES,
                         slot_atoms,
                         slot_start[i, t],
@@ -497,10 +514,14 @@ def pattern_forces(
     type_rows: Any,
     lm: Any,
     derivatives: Any,
+    first_row: int,
     columns: Any,
     pair_stride: int,
+    first_pair: int,
     n_pairs: int,
     multiplied: Any,
+    chosen: Any,
+    k: int,
     n_multiplied: int,
     forces: Any,
 ) -> None:
@@ -508,24 +529,25 @@ def pattern_forces(
 
     Parameters
     ----------
-    multiplied : ndarray
-        Place of each pattern among the multiplied features, -1 where it is none.
-    forces : ndarray
-        Written: ``(n_pairs, n_multiplied, 3, 2, LANES)``, as `force_columns` does.
+    multiplied, chosen, k
+        As in `single_forces`, and the n.
+    forces, first_pair
+        Written, from ``first_pair`` on: ``(n_pairs, n_multiplied, 3, 2, LANES)``.
 
     Others as in `add_to_atoms`.
     """
-    begin = type_rows[t, 0]
+    shift = first_row - type_rows[t, 0]
     for pair in range(n_pairs):
-        for k in range(multiplied.shape[0]):
-            if multiplied[k] < 0:
+        for pattern in range(chosen.shape[0]):
+            place = multiplied[k, chosen[pattern]]
+            if place < 0:
                 continue
-            to = (pair * n_multiplied + multiplied[k]) * 6 * LANES
+            to = ((first_pair + pair) * n_multiplied + place) * 6 * LANES
             for vector in range(0, 6 * LANES, LANES):
                 s = splat(0.0)
-                for row in range(type_rows[t, k], type_rows[t, k + 1]):
+                for row in range(type_rows[t, pattern], type_rows[t, pattern + 1]):
                     at = pair * pair_stride + item(lm, row) * (6 * LANES) + vector
-                    s = s + splat(item(derivatives, row - begin)) * load(columns, at)
+                    s = s + splat(item(derivatives, row + shift)) * load(columns, at)
                 store(forces, to + vector, s)
 
 
@@ -583,7 +605,6 @@ def single_forces(
     n_radial = multiplied.shape[0]
     n_types = slots.shape[1]
     n_patterns = chosen.shape[0]
-    n = inverse_distances.shape[0]
     max_l = constants.shape[0] - 1
     n_lm = (max_l + 1) ** 2
     n_rows = derivatives.shape[0] // BLOCK
@@ -598,14 +619,14 @@ def single_forces(
             pairs[cell + 1] = pairs[cell] - (-slots[i, t] // (2 * LANES))
     for k in range(n_radial):
         for t in range(n_types):
-            low = type_rows[t, 0]
-            high = type_rows[t, n_patterns]
             for block in range(first, last, BLOCK):
                 rows_by_centre(
-                    variables[low:high],
-                    patterns[low:high],
+                    type_rows[t, 0],
+                    type_rows[t, n_patterns],
+                    variables,
+                    patterns,
                     shares,
-                    term_start[low : high + 1],
+                    term_start,
                     terms,
                     factors,
                     n_factors,
@@ -622,8 +643,9 @@ def single_forces(
                         -(-slots[i, t] // LANES),
                         unit,
                         inverse_distances,
-                        functions[k * n : (k + 1) * n],
-                        slopes[k * n : (k + 1) * n],
+                        functions,
+                        slopes,
+                        k,
                         constants,
                         harmonics,
                         columns,
@@ -632,13 +654,17 @@ def single_forces(
                         t,
                         type_rows,
                         lm,
-                        derivatives[(i - block) * n_rows : (i - block + 1) * n_rows],
+                        derivatives,
+                        (i - block) * n_rows,
                         columns,
                         n_lm * 6 * LANES,
+                        pairs[cell],
                         pairs[cell + 1] - pairs[cell],
-                        multiplied[k, chosen],
+                        multiplied,
+                        chosen,
+                        k,
                         n_multiplied,
-                        forces[pairs[cell] * n_multiplied * 6 * LANES :],
+                        forces,
                     )
 
 
@@ -698,8 +724,9 @@ def product_features(
     weights = np.empty(rows[0, n_padded])
     out = np.empty(6 * LANES * LANES)
     forces[:] = 0.0
-    first = 0
-    pair = 0
+    none: Any = np.int64(0)
+    first = none
+    pair = none
     for i in range(n_centres):
         for row in range(weights.shape[0]):
             first_other = values[item(others, 2 * row), i]
@@ -710,11 +737,13 @@ def product_features(
             matrix[place] += weights[row] * values[item(one, row), i]
         for t in range(n_types):
             add_to_atoms(
-                0,
+                none,
                 rows,
                 one,
                 weights,
-                single[pair * stride :],
+                none,
+                single,
+                pair * stride,
                 stride,
                 slot_atoms,
                 first,

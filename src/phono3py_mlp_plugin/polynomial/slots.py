@@ -28,7 +28,7 @@ class Slots:
     start : ndarray
         Where they start in ``atoms``, shape ``(n_centres, n_types)``.
     atoms : ndarray
-        The atom of each slot, ascending within a centre and type.
+        The atom of each slot, those with most images first.
     group_first : ndarray
         First group of a centre and a partner type, shape ``(n_centres, n_types)``.
     group_start : ndarray
@@ -86,9 +86,12 @@ def make_slots(pairs: Pairs, n_types: int) -> Slots:
     owner = cell[leaders]
     bounds = np.searchsorted(owner, np.arange(n_cells + 1))
     counts = np.diff(bounds)
-    slot = np.arange(len(owner)) - bounds[owner]
-
-    # A group of slots has as many vectors as its atom with the most images.
+    # A group of slots has as many vectors as its atom with the most images: atoms with
+    # as many images share groups.
+    n_images = np.diff(leaders, append=len(cell))
+    order = np.lexsort((-n_images, owner))
+    slot = np.empty(len(owner), dtype=np.int64)
+    slot[order] = np.arange(len(owner)) - bounds[owner]
     groups = np.cumsum([0, *(pad(counts) // LANES)])
     group = groups[owner] + slot // LANES
     images = np.zeros(groups[-1], dtype=np.int64)
@@ -101,7 +104,7 @@ def make_slots(pairs: Pairs, n_types: int) -> Slots:
         make_segments(group_start[groups][cells], place, pairs.vectors),
         counts.reshape(shape),
         bounds[:-1].reshape(shape),
-        pairs.partner[leaders],
+        pairs.partner[leaders][order],
         groups[:-1].reshape(shape),
         group_start,
     )
