@@ -467,7 +467,8 @@ WORKERS: dict[str, Callable[[], dict[str, Any]]] = {
 
 def measured(name: str, native: Path) -> dict[str, Any]:
     """Run a worker in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(native)}
+    paths = [str(native), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run(
         [sys.executable, __file__, "--worker", name],
         env=environment,

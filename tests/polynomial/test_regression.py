@@ -199,7 +199,7 @@ def test_every_penalty_is_least_squares(shape, primal, energies):
 
 @FORMS
 def test_penalties_share_factors(monkeypatch, primal, shared):
-    """Four within three decades: two factors, one for each pair of neighbours."""
+    """Four within three decades: one in the middle serves all."""
     factorised = []
     form = regression.Primal if primal else regression.Dual
     factorise = form._factorised
@@ -209,7 +209,7 @@ def test_penalties_share_factors(monkeypatch, primal, shared):
         lambda self, alpha: (factorised.append(alpha), factorise(self, alpha))[1],
     )
     Problem(**OVER).paths(primal=lambda _n: primal)
-    assert len(factorised) == (2 if shared else 4)
+    assert len(factorised) == (1 if shared else 4)
 
 
 def test_the_smaller_form_is_taken(monkeypatch):

@@ -18,7 +18,7 @@ NaCl.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,13 +34,15 @@ from phono3py_mlp_plugin.polynomial.rows import (
     blocks,
     column_scales,
 )
-from phono3py_mlp_plugin.polynomial.shifts import DECADE, groups, shifted
+from phono3py_mlp_plugin.polynomial.shifts import REACH, groups, shifted
+
+_LinearMap = Callable[[FloatArray], FloatArray]
 
 Fit = tuple[FloatArray, float]
 """Coefficients and weighted training error."""
 
-# Unknowns from which on a factorisation costs more than the Krylov space of a decade.
-_MANY = 2500
+# Unknowns from which on factorisations cost more than the Krylov space of one.
+_MANY = 3000
 
 # Probability that a column is needed though it is left out after the first block.
 _LEFT_OUT_WRONGLY = 1e-6
@@ -166,13 +168,13 @@ class _Form(ABC):
             The penalty whose factor is at hand afterwards.
         """
         fits: dict[float, Fit | None] = {}
-        reach = DECADE if self._n_unknowns >= _MANY else 1.0
+        reach = REACH if self._n_unknowns >= _MANY else 1.0
         for leader, *others in groups(alphas, last, reach):
             start = self._factorised(leader)
             fits[leader] = None if start is None else self._fit(leader, start)
             moved: list[FloatArray | None] = [None] * len(others)
-            if start is not None:
-                moved = shifted(self._divided, start, [a - leader for a in others])
+            if start is not None and others:
+                moved = shifted(self._division(), start, [a - leader for a in others])
             for alpha, solution in zip(others, moved, strict=True):
                 if solution is not None:
                     fits[alpha] = self._fit(alpha, solution)
@@ -192,8 +194,8 @@ class _Form(ABC):
         """Factorise ``A + alpha`` and return the solution; None where it fails."""
 
     @abstractmethod
-    def _divided(self, vector: FloatArray) -> FloatArray:
-        """Return ``(A + alpha)^-1`` of a vector, for the penalty factorised last."""
+    def _division(self) -> _LinearMap:
+        """Return ``(A + alpha)^-1`` for the penalty factorised last."""
 
     @abstractmethod
     def _fit(self, alpha: float, solution: FloatArray) -> Fit:
@@ -251,8 +253,8 @@ class Dual(_Form):
         multipliers, _ = lapack.dpotrs(factor, self._values, lower=1)
         return np.asarray(multipliers)
 
-    def _divided(self, vector: FloatArray) -> FloatArray:
-        return _twice_solved(self._factor, vector)
+    def _division(self) -> _LinearMap:
+        return _solution_with(self._factor)
 
     def _fit(self, alpha: float, solution: FloatArray) -> Fit:
         # y - X c = alpha z, where (X X^T + alpha) z = y and c = X^T z.
@@ -436,11 +438,16 @@ class Primal(_Form):
         solution = self._solution(alpha)
         return None if solution is None else solution.scaled
 
-    def _divided(self, vector: FloatArray) -> FloatArray:
+    def _division(self) -> _LinearMap:
         assert self._at is not None
         heavy, at = self._known().heavy, self._at
-        without = _twice_solved(self._array, vector)
-        return without - at.direction * (heavy @ without / at.length)
+        solve = _solution_with(self._array)
+
+        def divided(vector: FloatArray) -> FloatArray:
+            without = solve(vector)
+            return without - at.direction * (heavy @ without / at.length)
+
+        return divided
 
     def _fit(self, alpha: float, solution: FloatArray) -> Fit:
         assert self._at is not None
@@ -621,26 +628,29 @@ def _left_out(
     )
 
 
-def _twice_solved(factor: FloatArray, vector: FloatArray) -> FloatArray:
-    """Return ``L^-T L^-1`` times a vector, L in the lower triangle.
+def _solution_with(factor: FloatArray) -> _LinearMap:
+    """Return ``L^-T L^-1``, L in the lower triangle.
 
     By blocks of columns: all threads work on what is below the diagonal.
     """
-    solved = vector.copy()
-    starts = range(0, len(factor), _COLUMNS)
-    for low in starts:
+    parts = []
+    for low in range(0, len(factor), _COLUMNS):
         block = slice(low, low + _COLUMNS)
         below = slice(low + _COLUMNS, None)
         diagonal = np.asfortranarray(factor[block, block])
-        solved[block] = blas.dtrsv(diagonal, solved[block], lower=1)
-        solved[below] -= factor[below, block] @ solved[block]
-    for low in reversed(starts):
-        block = slice(low, low + _COLUMNS)
-        below = slice(low + _COLUMNS, None)
-        diagonal = np.asfortranarray(factor[block, block])
-        solved[block] -= factor[below, block].T @ solved[below]
-        solved[block] = blas.dtrsv(diagonal, solved[block], lower=1, trans=1)
-    return solved
+        parts.append((block, below, diagonal, factor[below, block]))
+
+    def solve(vector: FloatArray) -> FloatArray:
+        solved = vector.copy()
+        for block, below, diagonal, rest in parts:
+            solved[block] = blas.dtrsv(diagonal, solved[block], lower=1)
+            solved[below] -= rest @ solved[block]
+        for block, below, diagonal, rest in reversed(parts):
+            solved[block] -= rest.T @ solved[below]
+            solved[block] = blas.dtrsv(diagonal, solved[block], lower=1, trans=1)
+        return solved
+
+    return solve
 
 
 def _doubtful(n: int) -> float:

@@ -5,7 +5,7 @@ Of two penalties a and b, the solution for one follows from the factor for the o
 ``(1 + d M)^-1 x`` lie nearly in one Krylov space, that of M and x, which the Lanczos
 process spans (shift-and-invert; T. Ericsson and A. Ruhe, Math. Comput. **35**, 1251
 (1980)). Its steps, two triangular solves each, number about ``sqrt(k) ln(1 / accuracy)
-/ 2`` with the ratio k of the penalties: forty for a decade.
+/ 2`` with the ratio k of the penalties: forty for ten, 130 for a hundred.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray
 
-DECADE = 10.0
+REACH = 100.0
 """Ratio of penalties within which one factor may serve both."""
 
-# Residual that is left, as a part of the right side. The error is ten times that at
+# Residual that is left, as a part of the right side. The error is `REACH` times that at
 # most, and below what rounding of A makes of it for penalties in use.
 _ACCURACY = 1e-11
 
-# More steps than a decade takes: what has not converged then is not positive definite.
-_STEPS = 80
+# More steps than the reach takes: what has not converged then is not positive definite.
+_STEPS = 160
 
 # Steps after which convergence is looked at.
 _LOOK = 4
