@@ -5,6 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from phono3py_mlp_plugin.errors import PotentialError
+from phono3py_mlp_plugin.polynomial import features
 from phono3py_mlp_plugin.polynomial.definition import define
 from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
 from phono3py_mlp_plugin.polynomial.features import Features
@@ -43,6 +44,17 @@ def test_evaluation_is_the_design_matrix_times_the_coefficients(model):
         np.testing.assert_allclose(
             forces, expected, atol=1e-12 * np.abs(expected).max()
         )
+
+
+def test_how_much_is_done_together_does_not_matter(model, monkeypatch):
+    """Products and centres in many parts, of cells with blocks that are not full."""
+    structures, evaluator, matrix, _ = model
+    monkeypatch.setattr(features, "_PRODUCTS", 8)
+    monkeypatch.setattr(features, "_SINGLE", 0.0)
+    monkeypatch.setattr(features, "_ATOMS", 1)
+    found = Features(evaluator.definition).design_matrix(structures)
+    scale = np.abs(matrix).max(axis=1, keepdims=True)
+    assert (np.abs(found - matrix) <= 1e-13 * scale).all()
 
 
 def test_forces_are_minus_the_gradient_of_the_energy(model):

@@ -155,8 +155,6 @@ class Features:
             -(-slots.counts // (2 * LANES)),
             (
                 slots.counts,
-                slots.start,
-                slots.atoms,
                 slots.group_first,
                 slots.group_start,
                 segments.unit.reshape(-1),
@@ -179,6 +177,8 @@ class Features:
             tables.multiplied,
             centres.slots.segments.start,
             centres.atoms,
+            centres.slots.start,
+            centres.slots.atoms,
             *centres.neighbours,
             self._constants,
             centres.energy_columns,
@@ -252,7 +252,7 @@ class _Centres:
     n_pairs : ndarray
         Pairs of groups of slots of a centre and partner type.
     neighbours : tuple
-        Slots and what is known of them, as all kernels take them.
+        Slots and what is known of those in them, as kernels take them.
     coefficients, values : ndarray
         Expansion coefficients and multiplied features, which `linear_features` writes.
     energy_columns : ndarray

@@ -374,9 +374,9 @@ def linear_features(
     multiplied: Any,
     start: Any,
     centres: Any,
-    slots: Any,
     slot_start: Any,
     slot_atoms: Any,
+    slots: Any,
     group_first: Any,
     group_start: Any,
     unit: Any,
@@ -406,12 +406,13 @@ def linear_features(
         Place among the multiplied features of each (n, pattern), -1 where it is none.
     start : ndarray
         Of `Segments`.
-    slots, slot_start, slot_atoms : ndarray
-        Slots of each centre and type, where they start, and the atoms in them.
-    group_first, group_start : ndarray
-        First group of `LANES` slots of each centre and type, and the neighbours in it.
     centres : ndarray
         The atoms that the centres are.
+    slot_start, slot_atoms, slots : ndarray
+        Where the slots of each centre and type start, the atoms in them, and how many
+        there are.
+    group_first, group_start : ndarray
+        First group of `LANES` slots of each centre and type, and the neighbours in it.
     energy_columns : ndarray
         Column of the matrix for the energy of each centre.
     force_places : ndarray
@@ -568,8 +569,6 @@ def single_forces(
     first: int,
     last: int,
     slots: Any,
-    slot_start: Any,
-    slot_atoms: Any,
     group_first: Any,
     group_start: Any,
     unit: Any,
