@@ -132,7 +132,6 @@ def test_killed_study_goes_on_to_the_same_numbers(finished, nacl_params, run, tm
     assert done.stdout.count("(kept)") == kept
     for one, other in zip(points(tmp_path), points(finished[0]), strict=True):
         assert one["key"] == other["key"]
-        # Sums over supercells are split at the sizes that are still to do.
         for key in ("kappa", "members", "alternatives"):
             np.testing.assert_allclose(one[key], other[key], rtol=1e-6, atol=1e-9)
 

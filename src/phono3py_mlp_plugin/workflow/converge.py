@@ -383,21 +383,20 @@ class _Run:
             for size in study.sizes
             for variant in variants
         }
-        missing = [
-            size
-            for size in study.sizes
-            if any(keys[size, variant.label] not in self._known for variant in variants)
-        ]
-        fits = self._fits(variants[0].request, rows, missing)
+        # Of all sizes, even where some are known: sums over supercells are split at
+        # them, and other rounding would show.
+        fits = self._fits(variants[0].request, rows)
         done: dict[str, list[Point]] = {variant.label: [] for variant in variants}
         for size in study.sizes:
-            fit = next(fits) if size in missing else None
+            if any(
+                keys[size, variant.label] not in self._known for variant in variants
+            ):
+                fit = next(fit for fit in fits if fit.size == size)
             found: dict[Any, list[ForceConstants]] = {}
             for variant in variants:
                 key = keys[size, variant.label]
                 known = point = self._known.get(key)
                 if point is None:
-                    assert fit is not None
                     point = self._point(variant, fit, order, key, found)
                 point = self._with_fall(point, done[variant.label])
                 if point != known:
@@ -419,21 +418,17 @@ class _Run:
             point, fall=fall_of_scatter(sizes, [p.scatter() for p in points])
         )
 
-    def _fits(
-        self, request: Request, rows: NDArray[np.intp], sizes: Sequence[int]
-    ) -> Iterator[NestedFit]:
+    def _fits(self, request: Request, rows: NDArray[np.intp]) -> Iterator[NestedFit]:
         calculator = request.calculator
         if calculator.train_nested is None:
             raise ParameterError(
                 f"force calculator {calculator.name!r} gives no error bars: it has no "
                 "nested training. Use pypolymlp."
             )
-        if not sizes:
-            return iter(())
         return calculator.train_nested(
-            self._dataset.select(rows[: max(sizes)]),
+            self._dataset.select(rows[: max(self._study.sizes)]),
             self._dataset.select(self._test),
-            sizes,
+            self._study.sizes,
             request.options,
             self._study.ensemble,
             self._progress,
