@@ -15,7 +15,13 @@ from typing import Any, TypeVar, cast
 import numba
 from llvmlite import ir
 from numba.core import types
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import (
+    intrinsic,
+    lower_builtin,
+    models,
+    register_model,
+    type_callable,
+)
 
 LANES = 8
 """Numbers in a vector."""
@@ -27,7 +33,13 @@ _intrinsic = cast("Callable[[Callable[..., object]], Any]", intrinsic)
 
 def kernel(function: _Function) -> _Function:
     """Compile a function: it releases the interpreter lock and is kept on disk."""
-    options = {"nopython": True, "nogil": True, "error_model": "numpy"}
+    options = {
+        "nopython": True,
+        "nogil": True,
+        "error_model": "numpy",
+        # Nothing calls them from C: less to compile.
+        "no_cfunc_wrapper": True,
+    }
     try:
         compiled = numba.jit(cache=True, **options)(function)  # type: ignore[call-overload]
     except RuntimeError:
@@ -103,11 +115,7 @@ def splat(typingctx: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
     """Return a vector of one number."""
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        undefined = ir.Constant(_LLVM, ir.Undefined)
-        index = ir.IntType(32)
-        first = builder.insert_element(undefined, args[0], ir.Constant(index, 0))
-        mask = ir.Constant(ir.VectorType(index, LANES), [0] * LANES)
-        return builder.shuffle_vector(first, undefined, mask)
+        return _spread(builder, args[0])
 
     return vector_type(types.float64), codegen
 
@@ -194,24 +202,35 @@ def _lanes(builder: Any, vector: Any, start: int, width: int) -> Any:
     return builder.shuffle_vector(vector, undefined, mask)
 
 
+def _spread(builder: Any, number: Any) -> Any:
+    undefined = ir.Constant(_LLVM, ir.Undefined)
+    index = ir.IntType(32)
+    first = builder.insert_element(undefined, number, ir.Constant(index, 0))
+    mask = ir.Constant(ir.VectorType(index, LANES), [0] * LANES)
+    return builder.shuffle_vector(first, undefined, mask)
+
+
 def _arithmetic(operation: Any, instruction: str) -> None:
-    @_intrinsic
-    def compute(typingctx: Any, a: Any, b: Any) -> tuple[Any, Callable[..., Any]]:
-        def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return getattr(builder, instruction)(*args, flags=_FUSE)
+    # Each becomes an instruction: an overload would be a call for LLVM to clear away.
+    allowed = [
+        (vector_type, vector_type),
+        (vector_type, types.float64),
+        (types.float64, vector_type),
+    ]
 
-        return vector_type(vector_type, vector_type), codegen
+    @type_callable(operation)
+    def on_vectors(context: Any) -> Callable[[Any, Any], Any]:
+        return lambda a, b: vector_type if (a, b) in allowed else None
 
-    # numba wants the signature of what is returned: without annotations.
-    @overload(operation)
-    def on_vectors(a, b):  # type: ignore[no-untyped-def]
-        if isinstance(a, _VectorType) and isinstance(b, _VectorType):
-            return lambda a, b: compute(a, b)
-        if isinstance(a, _VectorType) and isinstance(b, types.Float):
-            return lambda a, b: compute(a, splat(b))
-        if isinstance(a, types.Float) and isinstance(b, _VectorType):
-            return lambda a, b: compute(splat(a), b)
-        return None
+    def compute(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vectors = [
+            value if kind == vector_type else _spread(builder, value)
+            for kind, value in zip(sig.args, args, strict=True)
+        ]
+        return getattr(builder, instruction)(*vectors, flags=_FUSE)
+
+    for pair in allowed:
+        lower_builtin(operation, *pair)(compute)  # type: ignore[no-untyped-call]
 
 
 _arithmetic(operator.add, "fadd")
