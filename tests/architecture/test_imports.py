@@ -33,6 +33,12 @@ def test_plugins_are_listed_without_their_libraries():
         assert name not in loaded
 
 
+def test_commands_do_not_wait_for_what_they_do_not_use():
+    loaded = modules_after("import phono3py_mlp_plugin.host.command")
+    for name in ("scipy.stats", "scipy.optimize", "matplotlib"):
+        assert name not in loaded
+
+
 def test_every_public_name_is_there():
     import phono3py_mlp_plugin as package
 

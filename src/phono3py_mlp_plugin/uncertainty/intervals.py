@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 FloatArray = NDArray[np.float64]
 
@@ -191,4 +191,4 @@ def interval(
 
 def reach(scatter: float, n: int, level: float) -> float:
     """Return a standard deviation of n snapshots times Student's quantile."""
-    return float(student.ppf((1 + level) / 2, max(n - 1, 1)) * scatter)
+    return float(stdtrit(max(n - 1, 1), (1 + level) / 2) * scatter)

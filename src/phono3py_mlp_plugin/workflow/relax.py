@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import spglib
-from scipy.optimize import minimize
 
 from phono3py_mlp_plugin.contracts import FloatArray, Potential
 from phono3py_mlp_plugin.errors import PotentialError
@@ -43,6 +42,9 @@ def relax_positions(
     PotentialError
         Forces did not vanish, or the cell is none.
     """
+    # Most runs relax nothing and need not wait for it.
+    from scipy.optimize import minimize
+
     free = _free_displacements(cell, symprec)
     if not len(free):
         return None
