@@ -18,7 +18,7 @@ from phono3py_mlp_plugin.contracts import (
     no_progress,
 )
 from phono3py_mlp_plugin.errors import DatasetError, PotentialError
-from phono3py_mlp_plugin.files import find_potential
+from phono3py_mlp_plugin.files import find_potential, potential_files
 from phono3py_mlp_plugin.workflow import Training
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ def load_potential(
     ----------
     path : str or Path, optional
         Where it is not given, the calculator's usual names are looked for in the
-        current folder.
+        current folder. ``polymlp.yaml`` where there are ``polymlp.yaml.1``,
+        ``polymlp.yaml.2``, ... alone: the hybrid model of all of them.
     calculator : str
     options : str or mapping, optional
 
@@ -131,7 +132,7 @@ def load_potential(
     request = workflow.request_calculator(calculator, options)
     names = request.calculator.file_names
     found = find_potential(names, Path()) if path is None else Path(path)
-    if found is not None and not found.is_file():
+    if found is not None and not potential_files(found):
         raise PotentialError(f'"{found}" is not found.')
     return plugins.load(request.calculator, found, request.options)
 

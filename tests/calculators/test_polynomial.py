@@ -114,16 +114,73 @@ def test_memory_by_the_command_is_the_parameter():
         with_memory(ase, 1.0)
 
 
-def test_memory_of_a_queue_counts(tmp_path, monkeypatch):
-    limit, used = tmp_path / "max", tmp_path / "current"
-    limit.write_text("3000000\n")
-    used.write_text("1000000\n")
-    monkeypatch.setattr(resources, "_CONTROL_GROUPS", ((limit, used),))
-    assert resources.available_memory() == 2_000_000
-    limit.write_text("max\n")
-    assert resources.available_memory() > 2_000_000
-    monkeypatch.setattr(resources, "_MEMINFO", tmp_path / "none")
-    assert resources.available_memory() > 2_000_000
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A machine with 8 GB free and control groups: ``machine({file: content})``."""
+
+    def make(files):
+        for name, content in {"meminfo": "MemAvailable: 8000000 kB\n", **files}.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(content)
+
+    monkeypatch.setattr(resources, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(resources, "_OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(resources, "_GROUPS", tmp_path / "groups")
+    return make
+
+
+def v2(group, limit, used, cache=0):
+    return {
+        f"groups/{group}/memory.max": f"{limit}\n",
+        f"groups/{group}/memory.current": f"{used}\n",
+        f"groups/{group}/memory.stat": f"anon 5\ninactive_file {cache}\nfile 7\n",
+    }
+
+
+def test_memory_of_the_group_of_a_job_counts(machine):
+    machine({"own": "0::/slurm/job_1/step_0\n", **v2("slurm/job_1", 3000, 1000)})
+    assert resources.available_memory() == 2000
+    # A step below the job has a limit of its own, the root has none.
+    machine(v2("slurm/job_1/step_0", 1500, 1000) | v2("", "max", 5000))
+    assert resources.available_memory() == 500
+
+
+def test_memory_of_the_tightest_group_counts(machine):
+    machine({"own": "0::/user/job\n", **v2("user/job", "max", 1000)})
+    assert resources.available_memory() == 8_192_000_000
+    machine(v2("user", 9000, 4000) | v2("", 7000, 6000))
+    assert resources.available_memory() == 1000
+
+
+def test_files_kept_in_memory_are_free(machine):
+    machine({"own": "0::/job\n", **v2("job", 3000, 2900, cache=1500)})
+    assert resources.available_memory() == 1600
+
+
+def test_a_job_beyond_its_limit_has_no_memory(machine):
+    machine({"own": "0::/job\n", **v2("job", 3000, 3500)})
+    assert resources.available_memory() == 0
+
+
+def test_memory_of_older_control_groups_counts(machine):
+    files = {
+        "own": "9:cpu,cpuacct:/other\n4:memory,hugetlb:/slurm/job:1\n0::/\n",
+        "groups/memory/slurm/job:1/memory.limit_in_bytes": "3000\n",
+        "groups/memory/slurm/job:1/memory.usage_in_bytes": "2500\n",
+        "groups/memory/slurm/job:1/memory.stat": "inactive_file 1\n"
+        "total_inactive_file 700\n",
+        "groups/memory/memory.limit_in_bytes": "9223372036854771712\n",
+        "groups/memory/memory.usage_in_bytes": "9000\n",
+    }
+    machine(files)
+    assert resources.available_memory() == 1200
+
+
+def test_without_groups_the_memory_of_the_machine_counts(machine, tmp_path):
+    machine({})
+    assert resources.available_memory() == 8_192_000_000
+    (tmp_path / "meminfo").unlink()
+    assert resources.available_memory() > 0
 
 
 def test_an_ensemble_scatters_as_the_potential_errs(data):

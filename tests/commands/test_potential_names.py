@@ -73,6 +73,37 @@ def test_any_name_by_mlp_file(run, folder, training_run):
     assert not (folder / "polymlp.yaml").exists()
 
 
+def test_a_hybrid_of_two_halves_is_the_whole(run, trained, tmp_path_factory):
+    other = tmp_path_factory.mktemp("hybrid")
+    shutil.copy(trained / "phono3py.yaml", other)
+    model = yaml.safe_load((trained / "polymlp.yaml").read_text())
+    model["coeffs"] = [c / 2 for c in model["coeffs"]]
+    del model["phono3py_mlp"]
+    for n in (1, 2):
+        (other / f"mine.yaml.{n}").write_text(yaml.safe_dump(model))
+    command = [*COMMAND, "phono3py.yaml", "--fc-calc-opt", "cutoff=4", "--mlp-file"]
+    whole = run([*command, "polymlp.yaml"], trained)
+    hybrid = run([*command, "mine.yaml"], other)
+    for done in (whole, hybrid):
+        assert done.returncode == 0, done.stderr
+    assert 'read from "mine.yaml.1" + "mine.yaml.2", the parts of a' in hybrid.stdout
+    for name, array in force_constants(other).items():
+        # The same coefficients but for rounding.
+        np.testing.assert_allclose(array, force_constants(trained)[name], atol=1e-8)
+
+    again = run([*command, "mine.yaml"], other)
+    assert "were computed from the same: used again" in again.stdout
+    alone = run([*command, "mine.yaml.1"], other)
+    assert "Note: mine.yaml.2 beside it: not used." in alone.stdout
+    assert "give --mlp-file mine.yaml to use all" in alone.stdout
+    assert "were computed from something else" in alone.stdout
+    (other / "mine.yaml.2").rename(other / "mine.yaml.3")
+    gap = run([*command, "mine.yaml"], other)
+    assert gap.returncode == 1
+    (line,) = gap.stderr.strip().splitlines()
+    assert line.startswith("ERROR: mine.yaml: mine.yaml.2 is missing")
+
+
 @pytest.mark.parametrize("content", ["", "a: 1\n", "elements: [Na, Cl"])
 def test_what_is_no_potential_is_refused_by_name(run, trained, content):
     (trained / "polymlp.yaml").write_text(content)

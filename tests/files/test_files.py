@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.files import (
     STAMP,
     Provenance,
@@ -17,6 +18,8 @@ from phono3py_mlp_plugin.files import (
     find_potential,
     fingerprint,
     open_text,
+    other_parts,
+    potential_files,
     read_provenance,
     read_stamp,
     read_uncertainty,
@@ -154,6 +157,45 @@ def test_potentials_are_found_in_the_order_of_their_names(tmp_path):
 def test_potential_of_any_suffix_is_found_by_its_name(tmp_path):
     (tmp_path / "model.pt").touch()
     assert find_potential(("model.pt",), tmp_path).name == "model.pt"
+
+
+def make(folder, *names):
+    for name in names:
+        (folder / name).touch()
+
+
+def names_of(files):
+    return [file.name for file in files]
+
+
+def test_the_parts_of_a_hybrid_are_read_by_their_numbers(tmp_path):
+    path = tmp_path / "polymlp.yaml"
+    assert potential_files(path) == ()
+    make(tmp_path, *(f"polymlp.yaml.{n}" for n in range(1, 11)))
+    make(tmp_path, "polymlp.yaml.v01", "polymlp.yaml.bak", "other.yaml.1")
+    numbers = [int(file.suffix[1:]) for file in potential_files(path)]
+    assert numbers == list(range(1, 11))
+
+
+def test_a_file_that_is_named_is_read_alone(tmp_path):
+    make(tmp_path, "polymlp.yaml.1", "polymlp.yaml.2")
+    part = tmp_path / "polymlp.yaml.2"
+    assert potential_files(part) == (part,)
+    assert names_of(other_parts(part)) == ["polymlp.yaml.1"]
+    make(tmp_path, "polymlp.yaml")
+    whole = tmp_path / "polymlp.yaml"
+    assert potential_files(whole) == (whole,)
+    # Its name no longer means the parts: there is nothing to point at.
+    assert other_parts(part) == other_parts(whole) == ()
+
+
+@pytest.mark.parametrize(("there", "missing"), [((1, 3), 2), ((2,), 1), ((1, 2, 9), 3)])
+def test_a_gap_in_the_parts_is_refused(tmp_path, there, missing):
+    make(tmp_path, *(f"a.yaml.{n}" for n in there))
+    with pytest.raises(PotentialError) as error:
+        potential_files(tmp_path / "a.yaml")
+    assert f"a.yaml.{missing} is missing" in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("content", [b"\x00\xff\xfe", b"\xfd7zXZ\x00broken"])

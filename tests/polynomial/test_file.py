@@ -411,11 +411,11 @@ def test_other_kinds_are_left_to_pypolymlp(old, new):
     assert message.endswith("Models of this kind need pypolymlp.")
 
 
-def test_several_models_are_left_to_pypolymlp():
+def test_several_models_in_one_file_are_told_to_be_several_files():
     text, _ = small()
-    assert "2 models; expected a single one." in refusal(
-        f"{text}---\n{text}", error=NotCovered
-    )
+    message = refusal(f"{text}---\n{text}")
+    assert "2 YAML documents; expected one." in message
+    assert "split it into NAME.1, NAME.2" in message
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,8 @@ from phono3py_mlp_plugin.files.partial import (
 from phono3py_mlp_plugin.files.potential import (
     Provenance,
     find_potential,
+    other_parts,
+    potential_files,
     read_provenance,
     write_potential,
 )
@@ -54,6 +56,8 @@ __all__ = [
     "fingerprint",
     "forget_partial_evaluations",
     "open_text",
+    "other_parts",
+    "potential_files",
     "put_in_place",
     "read_convergence",
     "read_extxyz",

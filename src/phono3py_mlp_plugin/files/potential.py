@@ -6,6 +6,8 @@ follows under a top-level key of its own, which pypolymlp's reader ignores.
 
 from __future__ import annotations
 
+import glob
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,10 +16,14 @@ from typing import Any
 import yaml
 
 from phono3py_mlp_plugin.contracts import Potential
+from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.files.atomic import UNREADABLE, open_text, replacing
 
 _KEY = "phono3py_mlp"
 _SUFFIXES = (".yaml", ".pmlp", ".xz", ".gz", ".bz2", ".lzma")
+
+# A part of a hybrid model, as pypolymlp numbers them.
+_PART = re.compile(r"(.+)\.([1-9]\d*)")
 
 FORMAT_VERSION = 1
 
@@ -78,6 +84,64 @@ def find_potential(file_names: Sequence[str], folder: Path) -> Path | None:
             if path.name == name or path.suffix in _SUFFIXES:
                 return path
     return None
+
+
+def potential_files(path: Path) -> tuple[Path, ...]:
+    """Return the files of the potential that a path names; none where there is none.
+
+    The file itself; where it is not there, the numbered parts of a hybrid model.
+
+    Raises
+    ------
+    PotentialError
+        A number is missing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for n in (1, 2, 10): (folder / f"polymlp.yaml.{n}").touch()
+    >>> potential_files(folder / "polymlp.yaml.2") == (folder / "polymlp.yaml.2",)
+    True
+    >>> potential_files(folder / "polymlp.yaml")
+    Traceback (most recent call last):
+    ...
+    phono3py_mlp_plugin.errors.PotentialError: ...polymlp.yaml.3 is missing...
+    """
+    if path.is_file():
+        return (path,)
+    parts = _parts(path)
+    for number, part in enumerate(parts, start=1):
+        expected = path.with_name(f"{path.name}.{number}")
+        if part != expected:
+            raise PotentialError(
+                f"{path}: {expected} is missing; the parts of a hybrid model go up to "
+                f"{parts[-1].name}. Put it there, or name one part to use it alone."
+            )
+    return parts
+
+
+def other_parts(path: Path) -> tuple[Path, ...]:
+    """Return what would make a hybrid model with the file that a path names.
+
+    Nothing where the name without the number is a potential itself.
+    """
+    match = _PART.fullmatch(path.name)
+    if match is None or path.with_name(match.group(1)).is_file():
+        return ()
+    return tuple(
+        part for part in _parts(path.with_name(match.group(1))) if part != path
+    )
+
+
+def _parts(path: Path) -> tuple[Path, ...]:
+    """Return the files that are named as a path with a number, by number."""
+    found = {}
+    for part in path.parent.glob(f"{glob.escape(path.name)}.*"):
+        match = _PART.fullmatch(part.name)
+        if match and match.group(1) == path.name and part.is_file():
+            found[int(match.group(2))] = part
+    return tuple(found[number] for number in sorted(found))
 
 
 def write_potential(potential: Potential, path: Path, provenance: Provenance) -> None:

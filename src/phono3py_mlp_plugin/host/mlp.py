@@ -21,6 +21,8 @@ from phono3py_mlp_plugin.files import (
     find_potential,
     fingerprint,
     open_text,
+    other_parts,
+    potential_files,
     read_provenance,
     write_potential,
 )
@@ -113,7 +115,7 @@ class PluginMLP(PhonopyMLP):
 
     def read(self, request: Request, path: Path | None) -> PluginMLP:
         """Read a potential from a file, or make one that needs none."""
-        if path is not None and not path.is_file():
+        if path is not None and not potential_files(path):
             raise PotentialError(
                 f'"{path}" is not found. Train a potential or name one.'
             )
@@ -315,8 +317,7 @@ def _read(
         )
     mlp.read(request, found)
     if found is not None:
-        obsolete = " (this format is obsolete)" if ".pmlp" in found.name else ""
-        show([f'The potential was read from "{found}"{obsolete}.'], log_level)
+        show(_reading_lines(found), log_level)
     unused = unused_parameters(request)
     if unused:
         show(
@@ -339,6 +340,22 @@ def _read(
         )
 
 
+def _reading_lines(path: Path) -> list[str]:
+    """Return which files were read, and what the user may have meant besides."""
+    parts = " + ".join(f'"{part}"' for part in potential_files(path))
+    remark = " (this format is obsolete)" if ".pmlp" in path.name else ""
+    if not path.is_file():
+        remark += ", the parts of a hybrid model"
+    lines = [f"The potential was read from {parts}{remark}."]
+    others = ", ".join(part.name for part in other_parts(path))
+    if others:
+        lines.append(
+            f"Note: {others} beside it: not used. If they are parts of one hybrid "
+            f"model, give --mlp-file {path.with_suffix('')} to use all."
+        )
+    return lines
+
+
 def _show_provenance(mlp: PluginMLP, log_level: int) -> None:
     assert mlp.potential is not None
     engine = engine_of(mlp.potential)
@@ -352,8 +369,11 @@ def _origin(request: Request, path: Path | None) -> str:
     """Return the fingerprint of what decides the forces of a potential."""
     content: dict[str, Any] = {"calculator": request.calculator.name}
     if path is not None:
-        with open_text(path) as file:
-            content["file"] = file.read()
+        texts = []
+        for part in potential_files(path):
+            with open_text(part) as file:
+                texts.append(file.read())
+        content["file"] = "".join(texts)
     if path is None or request.calculator.train is None:
         content["options"] = request.options
     return fingerprint(content)

@@ -16,6 +16,7 @@ from phono3py_mlp_plugin.files import (
     STAMP,
     fingerprint,
     forget_partial_evaluations,
+    potential_files,
     read_stamp,
 )
 from phono3py_mlp_plugin.host.arguments import CommandOptions, option_of, positive
@@ -290,7 +291,7 @@ class Run:
         self._request = with_memory(
             request_calculator(name, text, where), options.memory
         )
-        if options.mlp_file and not Path(options.mlp_file).is_file():
+        if options.mlp_file and not potential_files(Path(options.mlp_file)):
             raise PotentialError(f'--mlp-file: "{options.mlp_file}" is not found.')
         _check_displacements(settings)
         positive("--amplitude", settings.displacement_distance)

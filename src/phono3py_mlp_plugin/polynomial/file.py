@@ -378,8 +378,10 @@ def _yaml(text: str, where: str) -> dict[str, Any]:
             f"{where}: not a polynomial potential ({one_line(error)[:80]}). {_REMEDY}"
         ) from error
     if len(documents) > 1:
-        raise NotCovered(
-            f"{where}: {len(documents)} models; expected a single one. {_ELSEWHERE}"
+        raise PotentialError(
+            f"{where}: {len(documents)} YAML documents; expected one. A hybrid model "
+            "is a file for each: split it into NAME.1, NAME.2, ... and give --mlp-file "
+            "NAME."
         )
     if not documents or not isinstance(documents[0], dict):
         raise PotentialError(

@@ -91,6 +91,11 @@ class PolynomialPotential:
         """Chemical symbols of the model, in its own order."""
         return self.parameters.elements
 
+    @property
+    def atomic_energies(self) -> dict[str, float]:
+        """Energies of isolated atoms in eV, by element; empty where not known."""
+        return dict(zip(self.elements, self.parameters.atomic_energies, strict=False))
+
     @cached_property
     def _evaluator(self) -> Evaluator:
         return Evaluator(self.definition, self.coefficients)

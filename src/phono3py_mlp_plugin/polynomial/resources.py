@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 _MEMINFO = Path("/proc/meminfo")
+_OWN_GROUPS = Path("/proc/self/cgroup")
+_GROUPS = Path("/sys/fs/cgroup")
 
-# Limit and use of the control group that a queue or a container puts a job into.
-_CONTROL_GROUPS = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    (
-        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ),
-)
+# Limit, use, and the part of it in memory.stat that the system gives back when asked:
+# files that were read or written and are kept in memory.
+_V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+_V2 = ("memory.max", "memory.current", "inactive_file")
 
 
 def available_memory() -> int:
     """Return the bytes that may still be taken without swapping or being killed.
 
-    The least of what the machine has free, what the control group of the job leaves,
+    The least of what the machine has free, what the control groups of the job leave,
     and the limit of the address space.
     """
-    limits = [_free_on_machine()]
-    for limit, used in _CONTROL_GROUPS:
-        try:
-            limits.append(int(limit.read_text()) - int(used.read_text()))
-        except (OSError, ValueError):
-            continue
+    limits = [_free_on_machine(), *_free_in_groups()]
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
         limits.append(soft)
@@ -37,10 +31,44 @@ def available_memory() -> int:
 
 
 def _free_on_machine() -> int:
-    try:
-        for line in _MEMINFO.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024 * int(line.split()[1])
-    except OSError:
-        pass
+    for line in _lines(_MEMINFO):
+        if line.startswith("MemAvailable:"):
+            return 1024 * int(line.split()[1])
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _free_in_groups() -> Iterator[int]:
+    """Yield what each control group leaves, from that of this process up to the root.
+
+    Queues and containers put a job into groups within groups, each with its limit.
+    """
+    for line in _lines(_OWN_GROUPS):
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root, names = _GROUPS, _V2
+        elif "memory" in controllers.split(","):
+            root, names = _GROUPS / "memory", _V1
+        else:
+            continue
+        below = Path(path.strip("/"))
+        for group in (below, *below.parents):
+            yield from _free_in_group(root / group, *names)
+
+
+def _free_in_group(group: Path, limit: str, used: str, cache: str) -> Iterator[int]:
+    try:
+        free = int((group / limit).read_text()) - int((group / used).read_text())
+    except (OSError, ValueError):
+        return  # There is no limit, or it is "max".
+    for line in _lines(group / "memory.stat"):
+        if line.startswith(f"{cache} "):
+            free += int(line.split()[1])
+    yield free
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the lines of a file, none where the system does not have it."""
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []

@@ -7,7 +7,7 @@ cover and for comparison.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from phono3py_mlp_plugin.calculators.pypolymlp.options import PypolymlpOptions
@@ -26,7 +26,7 @@ from phono3py_mlp_plugin.errors import (
     PotentialError,
     one_line,
 )
-from phono3py_mlp_plugin.files import UNREADABLE, open_text
+from phono3py_mlp_plugin.files import UNREADABLE, open_text, potential_files
 from phono3py_mlp_plugin.hookspecs import hookimpl
 
 __all__ = ["PypolymlpOptions"]
@@ -95,35 +95,45 @@ def train_nested(
 
 
 def load(path: Path | None, options: PypolymlpOptions) -> Potential:
-    """Read a potential file, compressed or not.
+    """Read a potential file, compressed or not, or the files of a hybrid model.
 
     Raises
     ------
     PotentialError
-        There is no file, or it is not a polynomial potential.
+        There is no file, it is not a polynomial potential, or files do not make one
+        hybrid model.
     """
     from phono3py_mlp_plugin.calculators.pypolymlp import library, native
+    from phono3py_mlp_plugin.calculators.pypolymlp.hybrid import Part, joined
 
     if path is None:
         raise PotentialError(
             "pypolymlp: a potential file is needed; train one or give --mlp-file."
         )
+    texts = {str(file): _text(file) for file in potential_files(path) or (path,)}
+
+    def read(engine: Callable[[str, str], Part]) -> Potential:
+        return joined({name: engine(text, name) for name, text in texts.items()})
+
+    if options.engine == "pypolymlp":
+        return read(library.load)
+    try:
+        return read(native.load)
+    except NotCovered:
+        if options.engine == "native":
+            raise
+        return read(library.load)
+
+
+def _text(path: Path) -> str:
     try:
         with open_text(path) as file:
-            text = file.read()
+            return file.read()
     except UNREADABLE as error:
         raise PotentialError(
             f"{path}: not a polynomial potential ({one_line(error)}). Remove it or "
             "name another one by --mlp-file."
         ) from error
-    if options.engine == "pypolymlp":
-        return library.load(text, str(path))
-    try:
-        return native.load(text, str(path))
-    except NotCovered:
-        if options.engine == "native":
-            raise
-        return library.load(text, str(path))
 
 
 @hookimpl

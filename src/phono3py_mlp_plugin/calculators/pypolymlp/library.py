@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from phono3py_mlp_plugin.calculators.pypolymlp.hybrid import isolated_energies
 from phono3py_mlp_plugin.calculators.pypolymlp.options import PypolymlpOptions
 from phono3py_mlp_plugin.contracts import (
     Dataset,
@@ -69,6 +70,12 @@ class LibraryPotential:
         return tuple(self.polymlp.parameters.elements)
 
     @property
+    def atomic_energies(self) -> dict[str, float]:
+        """Energies of isolated atoms in eV, by element; empty where not known."""
+        energies = self.polymlp.parameters.atomic_energy
+        return dict(zip(self.elements, energies or (), strict=False))
+
+    @property
     def n_features(self) -> int:
         """Number of coefficients."""
         return len(np.ravel(self.polymlp.coeffs))
@@ -87,19 +94,11 @@ class LibraryPotential:
         )
         volumes = np.array([cell.volume for cell in supercells])
         return Evaluation(
-            np.array(energies, dtype="double") + self._atomic_energies(supercells),
+            # pypolymlp leaves out the energies of the isolated atoms.
+            np.array(energies, dtype="double")
+            + isolated_energies(self.atomic_energies, supercells),
             np.array(np.transpose(forces, (0, 2, 1)), dtype="double", order="C"),
             _stresses(np.asarray(virials), volumes),
-        )
-
-    def _atomic_energies(self, supercells: Sequence[PhonopyAtoms]) -> Any:
-        """Return what pypolymlp leaves out: the energies of the isolated atoms."""
-        energies = self.polymlp.parameters.atomic_energy
-        if energies is None:
-            return np.zeros(len(supercells))
-        by_element = dict(zip(self.elements, energies, strict=True))
-        return np.array(
-            [sum(by_element[symbol] for symbol in c.symbols) for c in supercells]
         )
 
     def save(self, path: Path) -> None:
@@ -180,7 +179,7 @@ def load(text: str, where: str) -> LibraryPotential:
             f"{where}: not a polynomial potential ({type(error).__name__}: "
             f"{one_line(error)}). Remove it or name another one by --mlp-file."
         ) from error
-    coefficients = np.concatenate([np.ravel(c) for c in _as_list(polymlp.coeffs)])
+    coefficients = np.ravel(polymlp.coeffs)
     if not len(coefficients) or not np.isfinite(coefficients).all():
         raise PotentialError(
             f"{where}: its coefficients are missing or not finite. Train it again."
@@ -213,11 +212,6 @@ def require(what: str) -> None:
             f"{what} needs pypolymlp, which is not installed. Install it by "
             "'conda install -c conda-forge pypolymlp' or as the README says."
         )
-
-
-def _as_list(coefficients: Any) -> list[Any]:
-    """Return the coefficients of each model of a hybrid, or of the one model."""
-    return coefficients if isinstance(coefficients, list) else [coefficients]
 
 
 def _arrays(dataset: Dataset) -> tuple[Any, Any, Any]:

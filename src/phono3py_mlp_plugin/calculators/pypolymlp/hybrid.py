@@ -1,0 +1,132 @@
+"""Hybrid models: the sum of several polynomial potentials, of either engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from phonopy.structure.atoms import PhonopyAtoms
+
+from phono3py_mlp_plugin.contracts import Evaluation, FloatArray, Potential
+from phono3py_mlp_plugin.errors import PotentialError
+
+
+class Part(Potential, Protocol):
+    """One of the potentials that a hybrid model is the sum of."""
+
+    @property
+    def engine(self) -> str:
+        """What computes it."""
+
+    @property
+    def atomic_energies(self) -> dict[str, float]:
+        """Energies of isolated atoms in eV, by element."""
+
+
+class HybridPotential:
+    """The sum of several polynomial potentials.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        A part that lacks elements is a function of the other atoms alone. Energies of
+        isolated atoms are common to all: those of the first part that has most
+        elements count, as in pypolymlp.
+    """
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = parts
+        self._fullest = max(parts, key=lambda part: len(part.elements))
+
+    @property
+    def engine(self) -> str:
+        """What computes it."""
+        return self.parts[0].engine
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols of the model."""
+        return self._fullest.elements
+
+    def evaluate(self, supercells: Sequence[PhonopyAtoms]) -> Evaluation:
+        """Return energies (eV), forces (eV/angstrom) and stresses (eV/angstrom^3)."""
+        n, n_atoms = len(supercells), len(supercells[0])
+        energies = isolated_energies(self._fullest.atomic_energies, supercells)
+        forces, stresses = np.zeros((n, n_atoms, 3)), np.zeros((n, 3, 3))
+        for part in self.parts:
+            # An element that no part knows is left in, so that it is refused.
+            lacking = set(self.elements) - set(part.elements)
+            seen = np.array(
+                [[s not in lacking for s in cell.symbols] for cell in supercells]
+            )
+            counts = seen.sum(axis=1)
+            # A potential is asked for supercells of one size.
+            for count in set(counts.tolist()) - {0}:
+                rows = np.flatnonzero(counts == count)
+                cells = [_only(supercells[row], seen[row]) for row in rows.tolist()]
+                found = part.evaluate(cells)
+                assert found.stresses is not None
+                isolated = isolated_energies(part.atomic_energies, cells)
+                energies[rows] += found.energies - isolated
+                stresses[rows] += found.stresses
+                atoms = seen & (counts == count)[:, None]
+                forces[atoms] += found.forces.reshape(-1, 3)
+        return Evaluation(energies, forces, stresses)
+
+    def save(self, path: Path) -> None:
+        """Write ``polymlp.yaml.1``, ``polymlp.yaml.2`` and so on, as pypolymlp does."""
+        for number, part in enumerate(self.parts, start=1):
+            part.save(path.with_name(f"{path.name}.{number}"))
+
+
+def joined(parts: Mapping[str, Part]) -> Potential:
+    """Return the potential of one file, or the hybrid model of several.
+
+    Parameters
+    ----------
+    parts : mapping
+        The potential in each file, by the name of the file.
+
+    Raises
+    ------
+    PotentialError
+        They are for different crystals.
+    """
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    where, fullest = max(parts.items(), key=lambda item: len(item[1].elements))
+    for name, part in parts.items():
+        if not set(part.elements) <= set(fullest.elements):
+            raise PotentialError(
+                f"{name}: elements = {', '.join(part.elements)}; expected "
+                f"{', '.join(fullest.elements)}, as in {where}, or some of them. They "
+                "are not parts of one hybrid model: name the one to use by --mlp-file."
+            )
+    return HybridPotential(tuple(parts.values()))
+
+
+def _only(cell: PhonopyAtoms, chosen: NDArray[np.bool_]) -> PhonopyAtoms:
+    """Return a cell with some of its atoms."""
+    if chosen.all():
+        return cell
+    symbols = [
+        symbol for symbol, here in zip(cell.symbols, chosen, strict=True) if here
+    ]
+    return PhonopyAtoms(
+        cell=cell.cell, symbols=symbols, positions=cell.positions[chosen]
+    )
+
+
+def isolated_energies(
+    by_element: Mapping[str, float], supercells: Sequence[PhonopyAtoms]
+) -> FloatArray:
+    """Return the sum over the isolated atoms of each supercell in eV, shape ``(n,)``.
+
+    Elements that are not listed count as zero.
+    """
+    return np.array(
+        [sum(by_element.get(s, 0.0) for s in cell.symbols) for cell in supercells]
+    )
