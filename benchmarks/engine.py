@@ -1,13 +1,13 @@
 """The polynomial engine against pypolymlp, compiled for this machine.
 
-    python benchmarks/engine.py [--only NAME ...] [--native FOLDER]
+    python benchmarks/engine.py [--only NAME ...] [--native FOLDER] [--results FILE]
 
 Real data: NaCl, 64-atom supercells of phono3py's example NaCl-rd, default model (8,283
 features). The two alternate in one run with the same number of threads; ratios are
 those of medians. Whole trainings run in processes of their own, whose peak memory is
 quoted: ours before and after each of pypolymlp's. Results go to
 ``benchmarks/results/engine.json``, one section after the other, so that a section can
-be measured again.
+be measured again; those of another machine belong in a file of its own.
 """
 
 from __future__ import annotations
@@ -483,15 +483,23 @@ def measured(name: str, native: Path) -> dict[str, Any]:
     return result
 
 
-def in_turns(native: Path, ours: str, theirs: Sequence[str]) -> dict[str, float]:
-    """Compare workers: ours, before and after each of theirs, with all of theirs."""
+def in_turns(
+    native: Path,
+    ours: str,
+    theirs: Sequence[str],
+    whole: Callable[[Sequence[Seconds]], Seconds],
+) -> dict[str, float]:
+    """Compare workers: the median of ours, before and after each of theirs.
+
+    ``whole`` says what the times of theirs come to.
+    """
     our_runs = [measured(ours, native)]
     their_runs = []
     for name in theirs:
         their_runs.append(measured(name, native))
         our_runs.append(measured(ours, native))
     our_seconds = statistics.median(run["seconds"] for run in our_runs)
-    their_seconds = sum(run["seconds"] for run in their_runs)
+    their_seconds = whole([run["seconds"] for run in their_runs])
     our_peak = max(run["peak_gb"] for run in our_runs)
     their_peak = max(run["peak_gb"] for run in their_runs)
     return {
@@ -505,14 +513,15 @@ def in_turns(native: Path, ours: str, theirs: Sequence[str]) -> dict[str, float]
 
 
 def training(native: Path) -> dict[str, float]:
-    """A whole training of 90 + 10 supercells."""
-    return in_turns(native, "train native 90 10", ["train pypolymlp 90 10"])
+    """A whole training of 90 + 10 supercells: medians of three and four."""
+    theirs = ["train pypolymlp 90 10"] * 3
+    return in_turns(native, "train native 90 10", theirs, statistics.median)
 
 
 def four_trainings(native: Path) -> dict[str, float]:
     """The documented learning curve: one pass against four trainings."""
     theirs = [f"train pypolymlp {n} 20" for n in (20, 40, 60, 80)]
-    return in_turns(native, "learning_curve", theirs)
+    return in_turns(native, "learning_curve", theirs, sum)
 
 
 SECTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -536,17 +545,19 @@ SECTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
 
 def machine() -> dict[str, Any]:
     """Return what the figures belong to."""
-    processor = platform.processor()
+    processor, flags = platform.processor(), ""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text().splitlines():
             if line.startswith("model name"):
                 processor = line.partition(":")[2].strip()
-                break
+            elif line.startswith("flags"):
+                flags = line
     names = ("phono3py-mlp-plugin", "phono3py", "pypolymlp", "numba", "numpy", "scipy")
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "processor": processor,
+        "vectors": next((v for v in ("avx512f", "avx2") if v in flags), "unknown"),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in names},
@@ -568,6 +579,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--native", type=Path, default=NATIVE)
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--worker", choices=WORKERS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
@@ -575,13 +587,14 @@ def main() -> None:
         return
     if not (args.native / "pypolymlp").is_dir():
         raise SystemExit(f"ERROR: no pypolymlp in {args.native}. Run 'make bench'.")
-    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    path = args.results
+    results = json.loads(path.read_text()) if path.is_file() else {}
     for name in args.only:
         results[name] = {**SECTIONS[name](args.native), "machine": machine()}
         shown = {k: v for k, v in results[name].items() if k != "machine"}
         show(name, shown)
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":
