@@ -18,22 +18,18 @@ def of_symfc(host, **changes):
     return force_constants_problem(host, options=SymfcOptions(), **changes)
 
 
-@pytest.mark.parametrize(
-    ("name", "cutoff", "host_options", "is_compact_fc"),
-    [
-        (SI_RANDOM, {}, None, True),
-        (SI_RANDOM, {}, None, False),
-        (NACL, {3: 4.5}, "cutoff = 4.5", True),
-    ],
-)
-def test_gives_the_bits_of_the_host(
-    host_source, name, cutoff, host_options, is_compact_fc
-):
-    host = load(host_source, name)
-    found = solve(of_symfc(host, cutoff=cutoff, is_compact_fc=is_compact_fc))
+# Within it the supercells of NaCl determine fc3. Those of eight atoms of silicon do
+# not, and whether LAPACK notices is a matter of rounding, which processors do not share.
+CUTOFF = {3: 4.5}
+
+
+@pytest.mark.parametrize("is_compact_fc", [True, False])
+def test_gives_the_bits_of_the_host(host_source, is_compact_fc):
+    host = load(host_source, NACL)
+    found = solve(of_symfc(host, cutoff=CUTOFF, is_compact_fc=is_compact_fc))
     host.produce_fc3(
         fc_calculator="symfc",
-        fc_calculator_options=host_options,
+        fc_calculator_options="cutoff = 4.5",
         is_compact_fc=is_compact_fc,
     )
     assert np.array_equal(found[2], host.fc2)
@@ -52,10 +48,10 @@ def test_compact_rows_are_those_of_the_chosen_primitive_cell(host_source):
     # symfc finds the primitive cell of two atoms; the tetragonal one has four, and the
     # host then stores full force constants.
     tetragonal = [[0.5, 0.5, 0], [-0.5, 0.5, 0], [0, 0, 1]]
-    host = load(host_source, SI_RANDOM, primitive_matrix=tetragonal)
-    assert (len(host.primitive), len(host.supercell)) == (4, 8)
-    found = solve(of_symfc(host))
-    host.produce_fc3(fc_calculator="symfc")
+    host = load(host_source, NACL, primitive_matrix=tetragonal)
+    assert (len(host.primitive), len(host.supercell)) == (4, 64)
+    found = solve(of_symfc(host, cutoff=CUTOFF))
+    host.produce_fc3(fc_calculator="symfc", fc_calculator_options="cutoff = 4.5")
     assert np.array_equal(found[2], host.fc2[host.primitive.p2s_map])
     assert np.array_equal(found[3], host.fc3[host.primitive.p2s_map])
 
@@ -70,15 +66,17 @@ def test_says_how_many_supercells_are_needed(host_source):
         solve(few)
 
 
-def test_refuses_what_singular_equations_leave(host_source):
-    # Three supercells give more force components than the 17 unknowns, but an fc3 of
-    # the cubic cell gives no force: LAPACK fails, and symfc returns its input.
-    problem = of_symfc(load(host_source, SI_RANDOM))
-    few = replace(
-        problem, displacements=problem.displacements[:3], forces=problem.forces[:3]
+def test_refuses_what_singular_equations_leave(host_source, monkeypatch):
+    # LAPACK fails, and symfc returns the right side that it was given.
+    def unsolved(matrix, right_side, **_options):
+        return matrix, right_side, 1
+
+    monkeypatch.setattr(
+        "symfc.utils.solver_funcs.get_lapack_funcs", lambda *_: (unsolved,)
     )
+    problem = of_symfc(load(host_source, NACL), cutoff=CUTOFF)
     with pytest.raises(SolverError, match="do not determine"):
-        solve(few)
+        solve(problem)
 
 
 def test_says_where_symmetry_leaves_nothing(host_source):
@@ -89,7 +87,7 @@ def test_says_where_symmetry_leaves_nothing(host_source):
 
 
 def test_is_silent(host_source, capsys):
-    solve(of_symfc(load(host_source, SI_RANDOM), log_level=0))
+    solve(of_symfc(load(host_source, NACL), cutoff=CUTOFF, log_level=0))
     assert capsys.readouterr() == ("", "")
 
 
