@@ -19,7 +19,7 @@ def of_symfc(host, **changes):
 
 
 # Within it the supercells of NaCl determine fc3. Those of eight atoms of silicon do
-# not, and whether LAPACK notices is a matter of rounding, which processors do not share.
+# not, and whether LAPACK notices is a matter of rounding, which differs by processor.
 CUTOFF = {3: 4.5}
 
 
