@@ -27,6 +27,7 @@ from scipy.linalg import blas, lapack
 
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import PotentialError
+from phono3py_mlp_plugin.polynomial.gram import add_gram
 from phono3py_mlp_plugin.polynomial.rows import (
     ZERO_SCALE,
     DesignMatrix,
@@ -231,11 +232,8 @@ class Dual(_Form):
         n = len(self._weights)
         self._gram = np.zeros((n, n), order="F")
         for features in self._tiles():
-            part = self._scaled(features).T
-            if part.size:
-                self._gram = blas.dsyrk(
-                    1.0, part, 1.0, self._gram, trans=0, lower=1, overwrite_c=1
-                )
+            part = self._scaled(features)
+            add_gram(self._gram, part.T, np.arange(n), np.ones(len(part)))
 
     @property
     def _n_unknowns(self) -> int:
@@ -246,15 +244,15 @@ class Dual(_Form):
         self._factor = np.empty((0, 0))
         shifted = self._gram.copy(order="F")
         shifted.flat[:: len(shifted) + 1] += alpha
-        factor, info = lapack.dpotrf(shifted, lower=1, clean=0, overwrite_a=1)
+        factor, info = lapack.dpotrf(shifted, lower=0, clean=0, overwrite_a=1)
         if info:
             return None
         self._factor = factor
-        multipliers, _ = lapack.dpotrs(factor, self._values, lower=1)
+        multipliers, _ = lapack.dpotrs(factor, self._values, lower=0)
         return np.asarray(multipliers)
 
     def _division(self) -> _LinearMap:
-        return _solution_with(self._factor)
+        return _solution_with(self._factor.T)
 
     def _fit(self, alpha: float, solution: FloatArray) -> Fit:
         # y - X c = alpha z, where (X X^T + alpha) z = y and c = X^T z.
@@ -266,9 +264,9 @@ class Dual(_Form):
         multipliers = self._factorised(alpha)
         if multipliers is None:
             raise _singular(alpha)
-        inverse, _ = lapack.dpotri(self._factor, lower=1, overwrite_c=1)
+        inverse, _ = lapack.dpotri(self._factor, lower=0, overwrite_c=1)
         self._factor = np.empty((0, 0))
-        inverse += np.tril(inverse, -1).T
+        inverse += np.triu(inverse, 1).T
         self._turn(multipliers)
         self._turn(inverse)
         # Its columns are as the rows were; its rows are turned, and so are multipliers
@@ -304,7 +302,7 @@ class Dual(_Form):
         for some in self._tiles():
             kept = self._rows.inverse[some] > 0
             seen += prior[:, some][:, kept] @ self._scaled(some)
-        multipliers, _ = lapack.dpotrs(self._factor, (self._values - seen).T, lower=1)
+        multipliers, _ = lapack.dpotrs(self._factor, (self._values - seen).T, lower=0)
         drawn = np.array([self._carried_back(z) for z in multipliers.T])
         return drawn + prior * self._rows.inverse
 
@@ -398,7 +396,7 @@ class Primal(_Form):
         self._moments = np.zeros(n)
 
     def add(self, block: FloatArray, supercells: range) -> None:
-        """Take X^T of further supercells; the block is used up."""
+        """Take X^T of further supercells."""
         self._rows.take(block, supercells)
         if self._carried is None:
             scatter = block[:, :: self._rows.targets.n_rows].std(axis=1)
@@ -406,16 +404,10 @@ class Primal(_Form):
         assert self._carried is not None
         weights, values = self._rows.targets.weighted(supercells, None)
         weights, values = weights.reshape(-1), values.reshape(-1)
-        for low in range(0, len(self._carried), _TILE):
-            some = self._carried[low : low + _TILE]
-            np.multiply(block[some], weights, out=block[low : low + len(some)])
-        part = block[: len(self._carried)]
-        self._moments += part @ values
+        self._moments += (block @ (weights * values))[self._carried]
         self._norm += float(values @ values)
         self._set_diagonal(self._diagonal)
-        self._array = blas.dsyrk(
-            1.0, part.T, 1.0, self._array, trans=1, lower=0, overwrite_c=1
-        )
+        add_gram(self._array, block, self._carried, weights)
         self._diagonal = self._array.diagonal().copy()
 
     def missing(self) -> bool:

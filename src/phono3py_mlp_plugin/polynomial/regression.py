@@ -97,15 +97,13 @@ def _accumulate(
                 design.fill(held, done * size, some)
                 block = held[:, done * size : some.stop * size]
                 dual.add(block, some)
+            else:
+                block = room[: design.n_features * len(some) * size]
+                block = block.reshape(design.n_features, -1)
+                block[:] = 0.0
+                design.fill(block, 0, some)
             if any(primal(m) for m in sizes):
-                part = room[: design.n_features * len(some) * size]
-                part = part.reshape(design.n_features, -1)
-                if done < n_dual:
-                    part[:] = block
-                else:
-                    part[:] = 0.0
-                    design.fill(part, 0, some)
-                whole.add(part, some)
+                whole.add(block, some)
             done = some.stop
             advance(len(some))
         if not primal(n):

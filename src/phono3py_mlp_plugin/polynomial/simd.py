@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba.core import types
 from numba.extending import (
     intrinsic,
@@ -25,6 +25,15 @@ from numba.extending import (
 
 LANES = 8
 """Numbers in a vector."""
+
+# A tile's sums fill the registers: 24 of 32 with 512 bits, 12 of 16 with 256.
+_WIDE = bool(binding.get_host_cpu_features().get("avx512f"))
+
+TILE_VECTORS = 3 if _WIDE else 1
+"""Vectors in a column of a tile of `add_products`."""
+
+TILE_COLUMNS = 8 if _WIDE else 6
+"""Columns of a tile of `add_products`."""
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -192,6 +201,85 @@ def transpose(
         return context.get_dummy_value()
 
     return types.void(source, types.intp, target, types.intp), codegen
+
+
+@_intrinsic
+def add_products(
+    typingctx: Any,
+    panels: Any,
+    depth: Any,
+    row: Any,
+    column: Any,
+    target: Any,
+    at: Any,
+    leading: Any,
+) -> tuple[Any, Callable[..., Any]]:
+    """Add a tile of P P^T: ``sum_k P[row + r, k] P[column + c, k]``.
+
+    P lies in panels of `LANES` rows: ``P[r, k]`` is ``panels[(r // LANES * depth + k) *
+    LANES + r % LANES]``. The tile has ``TILE_VECTORS * LANES`` rows, the first a
+    multiple of `LANES`, and `TILE_COLUMNS` columns; it is added to ``target[at + r +
+    leading * c]``. The depth is positive.
+    """
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        panels, depth, row, column, target, at, leading = args
+        integer = depth.type
+
+        def number(value: int) -> Any:
+            return ir.Constant(integer, value)
+
+        def start(r: Any) -> Any:
+            panel = builder.mul(builder.udiv(r, number(LANES)), depth)
+            offset = builder.mul(panel, number(LANES))
+            offset = builder.add(offset, builder.urem(r, number(LANES)))
+            return _address(context, builder, sig.args[0], panels, offset)
+
+        def vector(address: Any) -> Any:
+            return builder.bitcast(address, _LLVM.as_pointer())
+
+        def loaded(address: Any) -> Any:
+            found = builder.load(vector(address))
+            found.align = 8
+            return found
+
+        tile = [(v, c) for c in range(TILE_COLUMNS) for v in range(TILE_VECTORS)]
+        left = [start(builder.add(row, number(v * LANES))) for v in range(TILE_VECTORS)]
+        right = [start(builder.add(column, number(c))) for c in range(TILE_COLUMNS)]
+        before = builder.block
+        loop, after = (builder.append_basic_block(n) for n in ("products", "sums"))
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        k = builder.phi(integer)
+        sums = {place: builder.phi(_LLVM) for place in tile}
+        along = builder.mul(k, number(LANES))
+        vectors = [loaded(builder.gep(address, [along])) for address in left]
+        spread = [
+            _spread(builder, builder.load(builder.gep(address, [along])))
+            for address in right
+        ]
+        following = builder.add(k, number(1))
+        k.add_incoming(number(0), before)
+        k.add_incoming(following, loop)
+        for (v, c), held in sums.items():
+            product = builder.fmul(vectors[v], spread[c], flags=_FUSE)
+            added = builder.fadd(product, held, flags=_FUSE)
+            held.add_incoming(ir.Constant(_LLVM, [0.0] * LANES), before)
+            held.add_incoming(added, loop)
+            sums[v, c] = added
+        builder.cbranch(builder.icmp_signed("<", following, depth), loop, after)
+        builder.position_at_end(after)
+        for (v, c), found in sums.items():
+            offset = builder.add(at, builder.mul(leading, number(c)))
+            offset = builder.add(offset, number(v * LANES))
+            address = _address(context, builder, sig.args[4], target, offset)
+            found = builder.fadd(loaded(address), found)
+            builder.store(found, vector(address)).align = 8
+        return context.get_dummy_value()
+
+    number = types.intp
+    arguments = (panels, number, number, number, target, number, number)
+    return types.void(*arguments), codegen
 
 
 def _lanes(builder: Any, vector: Any, start: int, width: int) -> Any:

@@ -1,0 +1,27 @@
+"""Kernels get the threads that BLAS has been given."""
+
+import threading
+
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from phono3py_mlp_plugin.polynomial.threads import map_threads
+
+
+def blas_threads():
+    return {
+        pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"
+    }
+
+
+def test_as_many_threads_as_blas_and_none_of_blas_below():
+    # Each waits for the other: one thread alone would never get there.
+    together = threading.Barrier(2, timeout=30)
+
+    def work(number):
+        together.wait()
+        return number, blas_threads()
+
+    # An OpenMP library, where one is loaded, has no say.
+    with threadpool_limits({"blas": 2, "openmp": 1}):
+        assert map_threads(work, range(2), None) == [(0, {1}), (1, {1})]
+        assert blas_threads() == {2}
