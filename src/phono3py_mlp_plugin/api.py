@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from phono3py_mlp_plugin import plugins, workflow
 from phono3py_mlp_plugin.contracts import (
     ForceConstants,
-    ForceConstantsProblem,
     Potential,
     Progress,
     no_progress,
@@ -170,21 +168,12 @@ def evaluate(
     >>> ph3.forces.shape
     (4, 64, 3)
     """
-    if ph3.dataset is None:
-        raise DatasetError(
-            "there are no displacements; generate_displacements() first."
-        )
     name = type(potential).__name__
-    result = workflow.evaluate(
-        name, potential, ph3.supercells_with_displacements, progress
-    )
-    ph3.forces = result.forces
-    ph3.supercell_energies = result.energies
-    if ph3.phonon_supercell_matrix is not None and ph3.phonon_dataset is not None:
-        cells = ph3.phonon_supercells_with_displacements
-        phonon = workflow.evaluate(name, potential, cells, progress)
-        ph3.phonon_forces = phonon.forces
-        ph3.phonon_supercell_energies = phonon.energies
+    first, *others = workflow.supercells_of(ph3)
+    for part in (first, *(part for part in others if part.dataset is not None)):
+        part.set_evaluation(
+            workflow.evaluate(name, potential, part.displaced(), progress)
+        )
 
 
 def solve_force_constants(
@@ -235,55 +224,11 @@ def solve_force_constants(
     >>> ph3.fc3.shape
     (2, 64, 64, 3, 3, 3)
     """
-    request = workflow.request_solver(solver, options, where="options")
-    own_fc2 = ph3.phonon_supercell_matrix is not None
-    problem = _problem(
-        request,
-        ph3.dataset,
-        ph3.supercell,
-        ph3.primitive,
-        ph3.symmetry,
-        (2, 3),
-        is_compact_fc,
-    )
-    result = plugins.solve(request.solver, problem)
-    ph3.fc3 = result[3]
-    if own_fc2:
-        problem = _problem(
-            request,
-            ph3.phonon_dataset,
-            ph3.phonon_supercell,
-            ph3.phonon_primitive,
-            ph3.phonon_supercell_symmetry,
-            (2,),
-            is_compact_fc,
-        )
-        result = {2: plugins.solve(request.solver, problem)[2], 3: result[3]}
-    ph3.fc2 = result[2]
-    return result
-
-
-def _problem(
-    request: workflow.SolverRequest,
-    dataset: Any,
-    supercell: Any,
-    primitive: Any,
-    symmetry: Any,
-    orders: tuple[int, ...],
-    is_compact_fc: bool,
-) -> ForceConstantsProblem:
-    data = workflow.read_dataset(dataset, supercell)
-    if data is None:
-        raise DatasetError("there are no forces; evaluate() or set them first.")
-    return ForceConstantsProblem(
-        supercell=supercell,
-        primitive=primitive,
-        symmetry=symmetry,
-        displacements=np.ascontiguousarray(data.displacements),
-        forces=np.ascontiguousarray(data.forces),
-        orders=orders,
+    request = dataclasses.replace(
+        workflow.request_force_constants(solver, options, where="options"),
         is_compact_fc=is_compact_fc,
-        cutoff=request.cutoff,
-        dataset=dataset,
-        options=request.options,
+        symmetrize=False,
     )
+    result = workflow.solve_force_constants(ph3, request)
+    ph3.fc2, ph3.fc3 = result[2], result[3]
+    return result

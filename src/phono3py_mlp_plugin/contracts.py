@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -323,6 +323,34 @@ class ForceConstantsProblem:
         n_atoms = len(self.supercell)
         first = len(self.primitive) if self.is_compact_fc else n_atoms
         return (first, *(n_atoms,) * (order - 1), *(3,) * order)
+
+    def with_forces(self, forces: FloatArray) -> ForceConstantsProblem:
+        """Return the problem with other forces, those in the dataset included.
+
+        Parameters
+        ----------
+        forces : ndarray
+            In eV/angstrom, in the order of the displacements, shape ``(n, N, 3)``.
+        """
+        first_atoms = self.dataset.get("first_atoms")
+        if first_atoms is None:
+            dataset = {**self.dataset, "forces": forces}
+            return replace(self, forces=forces, dataset=dataset)
+        # Single displacements come first, then the pairs that are included.
+        singles = iter(forces[: len(first_atoms)])
+        pairs = iter(forces[len(first_atoms) :])
+        atoms = []
+        for atom in first_atoms:
+            seconds = [
+                {**pair, "forces": next(pairs)} if pair.get("included", True) else pair
+                for pair in atom.get("second_atoms", ())
+            ]
+            atoms.append({**atom, "forces": next(singles)})
+            if "second_atoms" in atom:
+                atoms[-1]["second_atoms"] = seconds
+        return replace(
+            self, forces=forces, dataset={**self.dataset, "first_atoms": atoms}
+        )
 
 
 SolveMany: TypeAlias = Callable[[FloatArray], Iterator[ForceConstants]]

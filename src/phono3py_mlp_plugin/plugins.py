@@ -12,7 +12,7 @@ import functools
 import importlib
 import importlib.metadata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -269,7 +269,7 @@ def prepare(solver: ForceConstantsSolver, problem: ForceConstantsProblem) -> Sol
         As `solve`.
     """
     if solver.prepare is None:
-        return lambda sets: (solve(solver, replace(problem, forces=f)) for f in sets)
+        return lambda sets: (solve(solver, problem.with_forces(f)) for f in sets)
     _check_orders(solver, problem)
     where = f"force-constants solver {solver.name!r} failed"
     with blame(where):

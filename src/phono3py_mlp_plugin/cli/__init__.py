@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from phono3py_mlp_plugin.cli.converge import add_converge
+from phono3py_mlp_plugin.cli.converge import add_converge, run_converge
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
 from phono3py_mlp_plugin.cli.doctor import add_doctor
 from phono3py_mlp_plugin.cli.listing import add_plugins
@@ -32,8 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_doctor,
     ):
         add(commands)
-    args = parser.parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if given[:1] == ["converge"]:
+            # Its options are those of phono3py-load, which has a parser of its own.
+            return run_converge(given[1:])
+        args = parser.parse_args(given)
         return int(args.run(args))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

@@ -6,10 +6,10 @@ import argparse
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phono3py_mlp_plugin.contracts import Ensemble
-from phono3py_mlp_plugin.errors import DatasetError, ParameterError
+from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import (
     CONVERGENCE_FILE,
     read_convergence,
@@ -17,27 +17,24 @@ from phono3py_mlp_plugin.files import (
     write_convergence,
 )
 from phono3py_mlp_plugin.workflow import (
-    DisplacementOptions,
     Point,
     Study,
-    TransportOptions,
     Variant,
     Verdict,
     certainty,
-    check_dataset,
-    check_study,
     compare_models,
     converge,
-    forecast,
     judge,
     least_sure,
-    read_dataset,
     request_calculator,
-    request_solver,
-    split_dataset,
     with_memory,
     with_value,
 )
+
+if TYPE_CHECKING:
+    from phono3py_mlp_plugin.host.force_constants import ForceConstantsPlan
+    from phono3py_mlp_plugin.host.settings import RunRequest
+    from phono3py_mlp_plugin.host.study import StudyTask
 
 _FIGURE = "phono3py_mlp_convergence.png"
 
@@ -47,153 +44,212 @@ _LARGEST_TEST = 20
 
 _SMALLEST_SIZE = 5
 
+_DESCRIPTION = (
+    "Train on growing parts of the dataset with a fixed test set, and tell whether "
+    "kappa is converged, its error bar, and how many more supercells it takes. "
+    "Finished points are kept and used again. All options of phono3py-load have their "
+    "effect; by default kappa is computed in the relaxation-time approximation (--br) "
+    "at 300 K from random displacements (--rd auto) of seed 0."
+)
+
 
 def add_converge(commands: Any) -> None:
-    """Add ``converge`` to the commands."""
-    parser = commands.add_parser(
+    """Add ``converge`` to the commands; its options are those of phono3py-load too."""
+    commands.add_parser(
         "converge",
         help="kappa against the number of supercells, with error bars",
-        description="Train on growing parts of the dataset with a fixed test set, and "
-        "tell whether kappa is converged, its error bar, and how many more supercells "
-        "it takes. Finished points are kept and used again.",
+        add_help=False,
+        prefix_chars=" ",
+    ).add_argument("arguments", nargs="*")
+
+
+def run_converge(arguments: Sequence[str]) -> int:
+    """Run ``phono3py-mlp converge`` with the arguments that follow it."""
+    from phono3py_mlp_plugin.host.command import (
+        run_study,
+        study_parser,
+        work_in_folder,
     )
-    parser.add_argument("filename", metavar="phono3py_params.yaml", type=Path)
-    what = parser.add_argument_group("what is varied")
-    what.add_argument(
+    from phono3py_mlp_plugin.host.output import progress
+    from phono3py_mlp_plugin.host.study import StudyRun
+
+    parser = study_parser("phono3py-mlp converge", _DESCRIPTION)
+    _add_study(parser)
+    args = parser.parse_args(list(arguments))
+    work_in_folder(Path())
+    options = _StudyOptions.taken_from(args)
+    log_level = 0 if args.quiet else 1
+
+    def carry_out(task: StudyTask) -> None:
+        _carry_out(task, progress(log_level))
+
+    # Verdict and table are the result, shown however quiet the command is.
+    study = StudyRun(options.study, carry_out, 1)
+    return run_study(parser, args, study)
+
+
+def _add_study(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a study; ``--tolerance`` is that of kappa here."""
+    group = parser.add_argument_group(
+        "study of convergence", conflict_handler="resolve"
+    )
+    group.add_argument(
         "--sizes",
         nargs="+",
-        type=int,
         metavar="N",
         help="numbers of training supercells (default: 5, 10, 20, ... up to all)",
     )
-    what.add_argument(
+    group.add_argument(
         "--orders",
         type=int,
         default=1,
         metavar="N",
         help="orders of the supercells: that of the file, then random ones (default 1)",
     )
-    what.add_argument(
+    group.add_argument(
         "--over",
         metavar="NAME=A,B,...",
         help="vary mesh, amplitude, cutoff-fc3 or a parameter of the potential too",
     )
-    _add_potential(parser)
-    _add_force_constants(parser)
-    _add_transport(parser)
-    errors = parser.add_argument_group("error bars and verdict")
-    errors.add_argument(
+    group.add_argument(
         "--members",
         type=int,
         default=Ensemble.members,
         metavar="N",
         help="potentials drawn about each fit (default %(default)s)",
     )
-    errors.add_argument(
+    group.add_argument(
         "--ensemble",
         choices=["jackknife", "posterior"],
         default=Ensemble.method,
         help="how they are drawn (default %(default)s)",
     )
-    errors.add_argument(
-        "--uncertainty-mesh",
-        nargs="+",
-        type=float,
-        metavar="N",
-        help="mesh that they are run on (default: --mesh)",
-    )
-    errors.add_argument(
+    group.add_argument(
         "--tolerance",
         type=float,
         default=Study.tolerance,
         help="relative change of kappa that is accepted (default %(default)s)",
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
-    parser.set_defaults(run=_converge)
-
-
-def _add_potential(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("potential")
     group.add_argument(
-        "--force-calculator", default="pypolymlp", metavar="NAME", help="default: it"
-    )
-    group.add_argument(
-        "--mlp-params", metavar='"key = value, ..."', help="its parameters; ntest too"
-    )
-    group.add_argument("--memory", type=float, metavar="GB", help="as in phono3py-load")
-
-
-def _add_force_constants(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("force constants")
-    group.add_argument(
-        "--rd",
-        type=int,
-        metavar="N",
-        help="pairs of supercells with random displacements (default: twice as many "
-        "equations as force constants, at least 8)",
-    )
-    group.add_argument(
-        "--amplitude",
+        "--symmetry-tolerance",
+        dest="symmetry_tolerance",
         type=float,
-        default=DisplacementOptions.amplitude,
-        help="length of displacements (angstrom, default %(default)s)",
-    )
-    group.add_argument(
-        "--random-seed", type=int, default=0, help="of displacements and ensemble"
-    )
-    group.add_argument(
-        "--fc-calculator", default="symfc", metavar="NAME", help="default %(default)s"
-    )
-    group.add_argument(
-        "--fc-calculator-options",
-        "--fc-calc-opt",
-        metavar='"key = value, ..."',
-        help="e.g. cutoff = 5",
+        help="symmetry tolerance of the crystal: --tolerance of phono3py-load",
     )
 
 
-def _add_transport(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("thermal conductivity")
-    group.add_argument(
-        "--mesh", nargs="+", type=float, required=True, metavar="N", help="as the host"
-    )
-    group.add_argument(
-        "--ts", nargs="+", type=float, default=[300.0], metavar="T", help="default 300"
-    )
-    method = group.add_mutually_exclusive_group()
-    method.add_argument("--br", action="store_true", help="relaxation times (default)")
-    method.add_argument("--lbte", action="store_true", help="direct solution")
-    group.add_argument("--sigma", type=float, help="Gaussian smearing (THz)")
-    group.add_argument("--isotope", action="store_true", help="isotope scattering")
-    group.add_argument(
-        "--bmfp", type=float, metavar="L", help="boundary mean free path (micrometre)"
-    )
+@dataclasses.dataclass(frozen=True)
+class _StudyOptions:
+    """The options of the command that are not those of phono3py-load."""
+
+    sizes: list[str] | None
+    orders: int
+    over: str | None
+    members: int
+    ensemble: Any
+    tolerance: float
+    uncertainty_mesh: list[float] | None
+    seed: int
+    memory: float | None
+    parameters: str | None
+
+    @classmethod
+    def taken_from(cls, args: argparse.Namespace) -> _StudyOptions:
+        """Take them out of what was parsed; the host has no use for them."""
+        names = ("sizes", "orders", "over", "members", "ensemble", "tolerance")
+        own = {name: args.__dict__.pop(name) for name in names}
+        mesh, args.uncertainty_mesh = args.uncertainty_mesh, None
+        if own["members"] < 2 or own["orders"] < 1:
+            raise ParameterError("--members: at least 2; --orders: at least 1.")
+        if not 0 < own["tolerance"] < float("inf"):
+            raise ParameterError(
+                f"--tolerance = {own['tolerance']}; expected a positive number."
+            )
+        sizes = own["sizes"]
+        if sizes and len(sizes) > 1 and not args.filename and Path(sizes[-1]).is_file():
+            args.filename = [sizes.pop()]
+        return cls(
+            **own,
+            uncertainty_mesh=mesh,
+            seed=args.random_seed or 0,
+            memory=args.memory,
+            parameters=args.mlp_params or args.force_calculator_options,
+        )
+
+    def study(
+        self, request: RunRequest, plan: ForceConstantsPlan, n_supercells: int
+    ) -> Study:
+        """Return what is asked for, checked before any work."""
+        from phono3py_mlp_plugin.host.settings import mesh_of
+
+        split = request.calculator.split
+        if split.ntrain is not None or split.split != "head-tail":
+            raise ParameterError(
+                "--mlp-params: ntrain and split are what converge varies. Use --sizes "
+                "and --orders."
+            )
+        ntest = split.ntest or max(1, min(_LARGEST_TEST, n_supercells // _TEST))
+        variants = [Variant("", request.calculator, plan.displacements, plan.request)]
+        sizes = self._sizes(n_supercells - ntest)
+        if self.over:
+            variants = self._variants(variants[0])
+            if not self.sizes:
+                sizes = sizes[-1:]
+        mesh = self.uncertainty_mesh
+        return Study(
+            variants=tuple(variants),
+            sizes=sizes,
+            ntest=ntest,
+            orders=self.orders,
+            ensemble=Ensemble(self.members, self.ensemble, self.seed),
+            tolerance=self.tolerance,
+            ensemble_mesh=None if mesh is None else mesh_of(mesh, "--uncertainty-mesh"),
+        )
+
+    def _sizes(self, largest: int) -> tuple[int, ...]:
+        if not self.sizes:
+            return tuple(_default_sizes(largest))
+        try:
+            return tuple(int(size) for size in self.sizes)
+        except ValueError:
+            raise ParameterError(
+                f"--sizes {' '.join(self.sizes)}: expected ascending numbers of "
+                "training supercells."
+            ) from None
+
+    def _variants(self, variant: Variant) -> list[Variant]:
+        """Return the variants of ``--over name=a,b``."""
+        assert self.over is not None
+        name, equals, values = self.over.partition("=")
+        name = name.strip()
+        texts = [text.strip() for text in values.split(",") if text.strip()]
+        if not (equals and name and len(texts) > 1):
+            raise ParameterError(
+                f"--over {self.over}: expected name=a,b with at least two values."
+            )
+        options = type(variant.request.options)
+        if name not in {item.name for item in dataclasses.fields(options)}:
+            return [with_value(variant, name, text) for text in texts]
+        given = f"{self.parameters}, " if self.parameters else ""
+        calculator = variant.request.calculator.name
+        return [
+            dataclasses.replace(
+                variant,
+                label=f"{name} = {text}",
+                request=with_memory(
+                    request_calculator(calculator, f"{given}{name} = {text}", "--over"),
+                    self.memory,
+                ),
+            )
+            for text in texts
+        ]
 
 
-def _converge(args: argparse.Namespace) -> int:
-    from phono3py_mlp_plugin.host.command import work_in_folder
-    from phono3py_mlp_plugin.host.output import progress
-    from phono3py_mlp_plugin.host.reading import add_born, read_phono3py
+def _carry_out(task: StudyTask, progress: Any) -> None:
+    """Run the study; print its table and verdicts, write its files."""
     from phono3py_mlp_plugin.report import draw_convergence, save
 
-    work_in_folder(Path())
-    crystal = read_phono3py(args.filename)
-    source = add_born(crystal, args.filename, Path())
-    dataset = read_dataset(crystal.dataset, crystal.supercell, str(args.filename))
-    if dataset is None:
-        raise DatasetError(f"{args.filename}: there are no forces in it.")
-    study = _study(args, len(dataset))
-    check_study(study, len(dataset))
-    notes = [*check_dataset(dataset)]
-    if source is None:
-        notes.append("no Born charges: nothing corrects for long-range forces.")
-    for note in notes:
-        print(f"Note: {note}")
-    if source is not None:
-        print(f'Born charges from "{source}".')
-    split = split_dataset(len(dataset), max(study.sizes), study.ntest)
-    for line in forecast(study.variants[0].request, dataset, split):
-        print(line)
+    study = task.study
     path = Path(CONVERGENCE_FILE)
     earlier = {record["key"]: record for record in read_convergence(path)}
     known = _known(earlier.values())
@@ -203,9 +259,9 @@ def _converge(args: argparse.Namespace) -> int:
         earlier[point.key] = dataclasses.asdict(point)
         write_convergence(path, list(earlier.values()), {})
 
-    table = _Table(study)
+    table = _Table(study, float(task.transport.temperatures[0]))
     for point in converge(
-        crystal, dataset, study, known, keep, progress(0 if args.quiet else 1)
+        task.crystal, task.dataset, study, task.transport, known, keep, progress
     ):
         points.append(point)
         table.show(point, reused=point.key in known)
@@ -229,60 +285,6 @@ def _converge(args: argparse.Namespace) -> int:
     with replacing(Path(_FIGURE)) as temporary:
         save(draw_convergence(points), temporary)
     print(f'Points are in "{path}", the figure is "{_FIGURE}".')
-    return 0
-
-
-def _study(args: argparse.Namespace, n: int) -> Study:
-    """Return what is asked for, checked before any work."""
-    name = args.force_calculator
-    request = with_memory(
-        request_calculator(name, args.mlp_params, "--mlp-params"), args.memory
-    )
-    if request.split.ntrain is not None or request.split.split != "head-tail":
-        raise ParameterError(
-            "--mlp-params: ntrain and split are what converge varies. Use --sizes and "
-            "--orders."
-        )
-    for option in ("rd", "amplitude", "sigma", "bmfp", "tolerance"):
-        value = getattr(args, option)
-        if value is not None and not 0 < value < float("inf"):
-            raise ParameterError(f"--{option} = {value}; expected a positive number.")
-    if args.members < 2 or args.orders < 1:
-        raise ParameterError("--members: at least 2; --orders: at least 1.")
-    ntest = request.split.ntest or max(1, min(_LARGEST_TEST, n // _TEST))
-    transport = TransportOptions(
-        mesh=tuple(args.mesh),
-        temperatures=tuple(args.ts),
-        method="LBTE" if args.lbte else "RTA",
-        sigma=args.sigma,
-        isotope=args.isotope,
-        boundary_mfp=args.bmfp,
-    )
-    own_mesh = args.uncertainty_mesh
-    variant = Variant(
-        label="",
-        request=request,
-        displacements=DisplacementOptions(args.rd, args.amplitude, args.random_seed),
-        solver=request_solver(args.fc_calculator, args.fc_calculator_options),
-        transport=transport,
-        ensemble_transport=transport
-        if own_mesh is None
-        else dataclasses.replace(transport, mesh=tuple(own_mesh)),
-    )
-    variants: Sequence[Variant] = (variant,)
-    sizes = tuple(args.sizes or _default_sizes(n - ntest))
-    if args.over:
-        variants = _over(variant, args)
-        if not args.sizes:
-            sizes = sizes[-1:]
-    return Study(
-        variants=tuple(variants),
-        sizes=sizes,
-        ntest=ntest,
-        orders=args.orders,
-        ensemble=Ensemble(args.members, args.ensemble, args.random_seed),
-        tolerance=args.tolerance,
-    )
 
 
 def _default_sizes(largest: int) -> list[int]:
@@ -292,34 +294,6 @@ def _default_sizes(largest: int) -> list[int]:
         sizes.append(size)
         size *= 2
     return [*sizes, largest]
-
-
-def _over(variant: Variant, args: argparse.Namespace) -> list[Variant]:
-    """Return the variants of ``--over name=a,b``."""
-    name, equals, values = args.over.partition("=")
-    name = name.strip()
-    texts = [text.strip() for text in values.split(",") if text.strip()]
-    if not (equals and name and len(texts) > 1):
-        raise ParameterError(
-            f"--over {args.over}: expected name=a,b with at least two values."
-        )
-    options = type(variant.request.options)
-    if name in {item.name for item in dataclasses.fields(options)}:
-        given = f"{args.mlp_params}, " if args.mlp_params else ""
-        return [
-            dataclasses.replace(
-                variant,
-                label=f"{name} = {text}",
-                request=with_memory(
-                    request_calculator(
-                        args.force_calculator, f"{given}{name} = {text}", "--over"
-                    ),
-                    args.memory,
-                ),
-            )
-            for text in texts
-        ]
-    return [with_value(variant, name, text) for text in texts]
 
 
 def _known(records: Iterable[dict[str, Any]]) -> dict[str, Point]:
@@ -368,9 +342,7 @@ def _print_verdict(group: str, verdict: Verdict, study: Study) -> None:
 class _Table:
     """One line for each point, as it comes."""
 
-    def __init__(self, study: Study) -> None:
-        variant = study.variants[0]
-        temperature = variant.transport.temperatures[0]
+    def __init__(self, study: Study, temperature: float) -> None:
         print(
             f"Kappa at {temperature:g} K in W/m-K with its 68 % interval; errors of "
             "forces in meV/angstrom."

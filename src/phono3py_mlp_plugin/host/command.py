@@ -18,6 +18,7 @@ from phono3py_mlp_plugin.host.arguments import (
 )
 from phono3py_mlp_plugin.host.bindings import original
 from phono3py_mlp_plugin.host.run import Run
+from phono3py_mlp_plugin.host.study import StudyRun
 from phono3py_mlp_plugin.supervision import supervise
 
 
@@ -53,13 +54,66 @@ def _parse(
 
     from phono3py.cui import phono3py_script
 
-    names = CommandOptions.__dataclass_fields__
-    options = CommandOptions(**{name: args.__dict__.pop(name) for name in names})
+    options = _options_of(args)
     if args.use_pypolymlp or options.force_calculator or args.conf_filename:
         # Before the host starts threads that a forked process would lack.
         work_in_folder(Path())
     Run(phono3py_script, options).install()
     return args
+
+
+def study_parser(command: str, description: str) -> argparse.ArgumentParser:
+    """Return the parser of phono3py-load with our options, for a command of ours."""
+    parser: argparse.ArgumentParser
+    parser, _ = original("phono3py.cui.phono3py_argparse:get_run_parser")()
+    add_options(parser)
+    parser.prog, parser.description = command, description
+    return parser
+
+
+def run_study(
+    parser: argparse.ArgumentParser, args: argparse.Namespace, study: StudyRun
+) -> int:
+    """Run phono3py-load with a study in the place of kappa; return the exit code.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+        Of `study_parser`, with further options.
+    args : argparse.Namespace
+        What it has parsed.
+    study : StudyRun
+
+    Raises
+    ------
+    ParameterError
+        An operation of phono3py-init is asked for.
+    """
+    from phono3py.cui import phono3py_script
+
+    operation = getattr(args, "setup_operation", None)
+    if operation is not None:
+        raise ParameterError(
+            f"'{operation}' is a setup operation of phono3py-init, not of "
+            f"{parser.prog}."
+        )
+    give_file_back(parser, args)
+    options = _options_of(args)
+    if options.force_calculator is None:
+        args.use_pypolymlp = True
+    args.log_level = 0
+    Run(phono3py_script, options, study).install()
+    try:
+        phono3py_script.main(load_phono3py_yaml=True, mode="run", args=args)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+def _options_of(args: argparse.Namespace) -> CommandOptions:
+    """Return our options, taken out of the host's."""
+    names = CommandOptions.__dataclass_fields__
+    return CommandOptions(**{name: args.__dict__.pop(name) for name in names})
 
 
 def work_in_folder(folder: Path) -> None:

@@ -11,44 +11,41 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from phonopy.interface.mlp import PhonopyMLP
 
-from phono3py_mlp_plugin import plugins
-from phono3py_mlp_plugin.contracts import Dataset, Potential
+from phono3py_mlp_plugin.contracts import Potential
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError, PotentialError
 from phono3py_mlp_plugin.files import (
     PartialEvaluations,
     Provenance,
-    back_up,
-    find_potential,
     fingerprint,
-    open_text,
-    other_parts,
-    potential_files,
-    read_provenance,
     write_potential,
 )
 from phono3py_mlp_plugin.host.bindings import original
-from phono3py_mlp_plugin.host.output import error_table, progress, ridge_lines, show
+from phono3py_mlp_plugin.host.output import (
+    plan_lines,
+    potential_lines,
+    progress,
+    show,
+)
 from phono3py_mlp_plugin.workflow import (
+    ObtainedPotential,
     Request,
-    Split,
     check_dataset,
     check_split,
-    decide_potential,
-    engine_of,
     evaluate,
     forecast,
+    obtain_potential,
+    plan_potential,
     read_dataset,
+    read_potential,
     request_calculator,
-    root_mean_square_errors,
     train,
-    training_fingerprint,
-    training_parameters,
-    unused_parameters,
 )
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
     from phonopy.structure.atoms import PhonopyAtoms
+
+    from phono3py_mlp_plugin.contracts import Dataset
 
 DEFAULT_CALCULATOR = "pypolymlp"
 DEFAULT_FILE = "polymlp.yaml"
@@ -84,6 +81,14 @@ class PluginMLP(PhonopyMLP):
             return self._mlp
         return getattr(self.potential, "polymlp", self.potential)
 
+    def take(self, calculator: str, obtained: ObtainedPotential) -> PluginMLP:
+        """Take a potential that was trained or read."""
+        self.calculator = calculator
+        self.potential = obtained.potential
+        self.provenance = obtained.provenance
+        self.origin = obtained.origin
+        return self
+
     def develop(
         self,
         mlp_dataset: Any,
@@ -97,33 +102,23 @@ class PluginMLP(PhonopyMLP):
             raise DatasetError("mlp_dataset: forces are missing; training needs them.")
         request = request_calculator(self.calculator, _by_name(params), "mlp_params")
         split = request.divide(len(dataset), test_size)
-        show(dataset_notes(dataset, split), self._log_level)
-        self.train(request, dataset, split)
-
-    def train(self, request: Request, dataset: Dataset, split: Split) -> None:
-        """Train as requested."""
+        notes = [*check_dataset(dataset), *check_split(dataset, split)]
+        show([f"Note: {note}" for note in notes], self._log_level)
         training = train(request, dataset, split, progress(self._log_level))
-        self.calculator = request.calculator.name
-        self.potential = training.potential
-        self.provenance = training.provenance
-        self.origin = training.provenance.fingerprint
+        self.take(
+            self.calculator,
+            ObtainedPotential(
+                training.potential,
+                training.provenance,
+                training.provenance.fingerprint,
+            ),
+        )
 
     def load(self, filename: str | os.PathLike[str] | None = None) -> PluginMLP:
         """Read a potential of the default calculator."""
         path = Path(DEFAULT_FILE if filename is None else filename)
-        return self.read(request_calculator(self.calculator), path)
-
-    def read(self, request: Request, path: Path | None) -> PluginMLP:
-        """Read a potential from a file, or make one that needs none."""
-        if path is not None and not potential_files(path):
-            raise PotentialError(
-                f'"{path}" is not found. Train a potential or name one.'
-            )
-        self.calculator = request.calculator.name
-        self.potential = plugins.load(request.calculator, path, request.options)
-        self.provenance = None if path is None else read_provenance(path)
-        self.origin = _origin(request, path)
-        return self
+        request = request_calculator(self.calculator)
+        return self.take(self.calculator, read_potential(request, path))
 
     def save(
         self, filename: str | os.PathLike[str] | None = None, optimal: bool = True
@@ -202,17 +197,17 @@ def develop_or_load(
     request = request_calculator(DEFAULT_CALCULATOR, _by_name(mlp_params), "mlp_params")
     dataset = read_dataset(phonon.mlp_dataset, phonon.supercell, "mlp_dataset")
     path = None if mlp_filename is None else Path(mlp_filename)
-    obtain_potential(phonon, request, dataset, path, log_level)
+    give_potential(phonon, request, dataset, path, log_level)
 
 
-def obtain_potential(
+def give_potential(
     ph3: Phono3py,
     request: Request,
     dataset: Dataset | None,
-    path: Path | None,
+    named: Path | None,
     log_level: int,
 ) -> None:
-    """Give ``ph3`` the potential asked for: read, used again, or trained and saved.
+    """Give ``ph3`` the potential asked for, and show what is done.
 
     Parameters
     ----------
@@ -220,7 +215,7 @@ def obtain_potential(
     request : Request
     dataset : Dataset or None
         What there is to train on.
-    path : Path or None
+    named : Path or None
         The potential file that the user named: it is used as it is.
     log_level : int
     """
@@ -233,150 +228,15 @@ def obtain_potential(
         ],
         log_level,
     )
-    mlp = PluginMLP(log_level=log_level)
-    if path is None and calculator.train is not None and dataset is not None:
-        _reuse_or_train(mlp, request, dataset, log_level)
-    else:
-        _read(mlp, request, path, dataset, log_level)
-    ph3.mlp = mlp
+    plan = plan_potential(request, dataset, named, Path())
+    show(plan_lines(plan, request, dataset), log_level)
+    if plan.split is not None:
+        assert dataset is not None
+        show(list(forecast(request, dataset, plan.split)), log_level)
+    obtained = obtain_potential(plan, request, dataset, progress(log_level))
+    show(potential_lines(plan, obtained, dataset), log_level)
+    ph3.mlp = PluginMLP(log_level=log_level).take(calculator.name, obtained)
     show([f" {calculator.name} end ".center(76, "-")], log_level)
-
-
-def _reuse_or_train(
-    mlp: PluginMLP, request: Request, dataset: Dataset, log_level: int
-) -> None:
-    """Use the potential in the folder where it is the one asked for, else train it."""
-    names = request.calculator.file_names
-    found = find_potential(names, Path())
-    split = request.divide(len(dataset))
-    notes = dataset_notes(dataset, split)
-    if found is not None:
-        decision = decide_potential(
-            found,
-            read_provenance(found),
-            training_fingerprint(request, dataset, split),
-            training_parameters(request, split),
-        )
-        show([decision.reason], log_level)
-        if decision.reuse:
-            mlp.read(request, found)
-            _show_provenance(mlp, log_level)
-            return
-    show(
-        [
-            "Parameters:",
-            *(f"  {k}: {v}" for k, v in dataclasses.asdict(request.options).items()),
-            *notes,
-            _split_line(dataset, split),
-            *forecast(request, dataset, split),
-        ],
-        log_level,
-    )
-    mlp.train(request, dataset, split)
-    target = Path(names[0] if names else f"{request.calculator.name}.potential")
-    if target.is_file():
-        show([f'The old potential is kept as "{back_up(target)}".'], log_level)
-    mlp.save(target)
-    mlp.origin = _origin(request, target)
-    _show_provenance(mlp, log_level)
-    show([f'The potential was written into "{target}".'], log_level)
-
-
-def dataset_notes(dataset: Dataset, split: Split) -> list[str]:
-    """Return lines on what looks suspicious; what cannot be used is an error."""
-    notes = [*check_dataset(dataset), *check_split(dataset, split)]
-    if dataset.energies is None:
-        notes.append("the dataset has no energies: trained on forces alone.")
-    return [f"Note: {note}" for note in notes]
-
-
-def _split_line(dataset: Dataset, split: Split) -> str:
-    training, test = (
-        (f"{split}", "the rest") if split.shuffled else ("the first", "the last")
-    )
-    return (
-        f"Training on {len(split.training)} supercells ({training}), testing on "
-        f"{len(split.test)} ({test}) of {len(dataset)}..."
-    )
-
-
-def _read(
-    mlp: PluginMLP,
-    request: Request,
-    path: Path | None,
-    dataset: Dataset | None,
-    log_level: int,
-) -> None:
-    """Read the potential named or found, and compare it with the dataset."""
-    names = request.calculator.file_names
-    found = path or find_potential(names, Path())
-    if found is None and names:
-        raise DatasetError(
-            f"there is neither a dataset with forces to train on nor a potential "
-            f"({', '.join(names)}). Give phono3py_params.yaml, or --mlp-file FILE."
-        )
-    mlp.read(request, found)
-    if found is not None:
-        show(_reading_lines(found), log_level)
-    unused = unused_parameters(request)
-    if unused:
-        show(
-            [f"Nothing is trained: {', '.join(unused)} given, and not used."], log_level
-        )
-    _show_provenance(mlp, log_level)
-    if dataset is not None:
-        assert mlp.potential is not None
-        result = evaluate(
-            mlp.calculator, mlp.potential, dataset.supercells(), progress(log_level)
-        )
-        rmse = root_mean_square_errors(dataset, result)
-        show(
-            [
-                "Nothing is trained in this run. Forces differ from those of the "
-                f"dataset ({len(dataset)} supercells) by {rmse['force']:.6f} "
-                "eV/angstrom (rms)."
-            ],
-            log_level,
-        )
-
-
-def _reading_lines(path: Path) -> list[str]:
-    """Return which files were read, and what the user may have meant besides."""
-    parts = " + ".join(f'"{part}"' for part in potential_files(path))
-    remark = " (this format is obsolete)" if ".pmlp" in path.name else ""
-    if not path.is_file():
-        remark += ", the parts of a hybrid model"
-    lines = [f"The potential was read from {parts}{remark}."]
-    others = ", ".join(part.name for part in other_parts(path))
-    if others:
-        lines.append(
-            f"Note: {others} beside it: not used. If they are parts of one hybrid "
-            f"model, give --mlp-file {path.with_suffix('')} to use all."
-        )
-    return lines
-
-
-def _show_provenance(mlp: PluginMLP, log_level: int) -> None:
-    assert mlp.potential is not None
-    engine = engine_of(mlp.potential)
-    if engine:
-        show([f"Engine: {engine}."], log_level)
-    if mlp.provenance is not None:
-        show([*ridge_lines(mlp.provenance), *error_table(mlp.provenance)], log_level)
-
-
-def _origin(request: Request, path: Path | None) -> str:
-    """Return the fingerprint of what decides the forces of a potential."""
-    content: dict[str, Any] = {"calculator": request.calculator.name}
-    if path is not None:
-        texts = []
-        for part in potential_files(path):
-            with open_text(part) as file:
-                texts.append(file.read())
-        content["file"] = "".join(texts)
-    if path is None or request.calculator.train is None:
-        content["options"] = request.options
-    return fingerprint(content)
 
 
 def _by_name(params: Any) -> str | Mapping[str, Any] | None:

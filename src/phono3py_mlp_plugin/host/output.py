@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
-from phono3py_mlp_plugin.contracts import Progress, no_progress
-from phono3py_mlp_plugin.files import Provenance
+from phono3py_mlp_plugin.contracts import Dataset, Progress, no_progress
+from phono3py_mlp_plugin.files import Provenance, other_parts, potential_files
+from phono3py_mlp_plugin.workflow import (
+    ObtainedPotential,
+    PotentialPlan,
+    Request,
+    Split,
+    engine_of,
+    unused_parameters,
+)
 
 # Plain lines of progress come no more often than this (seconds).
 _INTERVAL = 5.0
@@ -64,6 +74,8 @@ def _lines(task: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
     # A plugin's training may redirect sys.stdout meanwhile; the log is the first one.
     _stdout = sys.stdout
+    if total is None:
+        print(f"  {task}...", file=_stdout, flush=True)
     yield advance
 
 
@@ -96,7 +108,85 @@ def ridge_lines(provenance: Provenance) -> list[str]:
     return lines
 
 
+def plan_lines(
+    plan: PotentialPlan, request: Request, dataset: Dataset | None
+) -> list[str]:
+    """Return what is told before a potential is trained or read."""
+    lines = [f"Note: {note}" for note in plan.notes]
+    if plan.reason:
+        lines.append(plan.reason)
+    if plan.split is None:
+        unused = [] if plan.reason else unused_parameters(request)
+        if unused:
+            lines.append(
+                f"Nothing is trained: {', '.join(unused)} given, and not used."
+            )
+        return lines
+    assert dataset is not None
+    if dataset.energies is None:
+        lines.append("Note: the dataset has no energies: trained on forces alone.")
+    parameters = dataclasses.asdict(request.options)
+    return [
+        *lines,
+        "Parameters:",
+        *(f"  {name}: {value}" for name, value in parameters.items()),
+        _split_line(dataset, plan.split),
+    ]
+
+
+def potential_lines(
+    plan: PotentialPlan, obtained: ObtainedPotential, dataset: Dataset | None
+) -> list[str]:
+    """Return what is told when a potential has been trained or read."""
+    lines = []
+    if not plan.trains and plan.path is not None and not plan.reason:
+        lines += _reading_lines(plan.path)
+    if obtained.backup is not None:
+        lines.append(f'The old potential is kept as "{obtained.backup}".')
+    engine = engine_of(obtained.potential)
+    if engine:
+        lines.append(f"Engine: {engine}.")
+    if obtained.provenance is not None:
+        lines += ridge_lines(obtained.provenance) + error_table(obtained.provenance)
+    if obtained.difference is not None:
+        assert dataset is not None
+        lines.append(
+            "Nothing is trained in this run. Forces differ from those of the dataset "
+            f"({len(dataset)} supercells) by {obtained.difference:.6f} eV/angstrom "
+            "(rms)."
+        )
+    if plan.trains:
+        lines.append(f'The potential was written into "{plan.path}".')
+    return lines
+
+
+def _split_line(dataset: Dataset, split: Split) -> str:
+    training, test = (
+        (f"{split}", "the rest") if split.shuffled else ("the first", "the last")
+    )
+    return (
+        f"Training on {len(split.training)} supercells ({training}), testing on "
+        f"{len(split.test)} ({test}) of {len(dataset)}..."
+    )
+
+
+def _reading_lines(path: Path) -> list[str]:
+    """Return which files were read, and what the user may have meant besides."""
+    parts = " + ".join(f'"{part}"' for part in potential_files(path))
+    remark = " (this format is obsolete)" if ".pmlp" in path.name else ""
+    if not path.is_file():
+        remark += ", the parts of a hybrid model"
+    lines = [f"The potential was read from {parts}{remark}."]
+    others = ", ".join(part.name for part in other_parts(path))
+    if others:
+        lines.append(
+            f"Note: {others} beside it: not used. If they are parts of one hybrid "
+            f"model, give --mlp-file {path.with_suffix('')} to use all."
+        )
+    return lines
+
+
 def show(lines: list[str], log_level: int) -> None:
     """Print lines unless the run is quiet."""
-    if log_level:
+    if log_level and lines:
         print("\n".join(lines), flush=True)

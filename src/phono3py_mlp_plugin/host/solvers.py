@@ -6,19 +6,21 @@ bit-identical; every other name is a plugin's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from phonopy.interface.fc_calculator import FCSolver, fc_calculator_names
 
 from phono3py_mlp_plugin import plugins
 from phono3py_mlp_plugin.contracts import ForceConstants, ForceConstantsProblem
-from phono3py_mlp_plugin.errors import ParameterError, PluginNotFound, SolverError
+from phono3py_mlp_plugin.errors import PluginNotFound, SolverError
 from phono3py_mlp_plugin.host.bindings import original
-from phono3py_mlp_plugin.options import parse_options, split_items
 from phono3py_mlp_plugin.solvers.symfc import check_number_of_equations
-from phono3py_mlp_plugin.workflow import request_solver
+from phono3py_mlp_plugin.workflow import (
+    CrystalSupercell,
+    SolverRequest,
+    force_constants_problem,
+    request_solver,
+)
 
 _MODULE = "phono3py.interface.fc_calculator"
 
@@ -56,25 +58,30 @@ def set_fc_solver(self: FCSolver, fc_calculator_name: str) -> Any:
     )
 
 
-def _problem(self: FCSolver, request: Any, orders: tuple[int, ...]) -> Any:
+def _problem(
+    self: FCSolver, request: SolverRequest, orders: tuple[int, ...]
+) -> ForceConstantsProblem:
     if self._dataset is None or self._primitive is None or self._symmetry is None:
         raise SolverError(
             f"{request.solver.name}: dataset, primitive cell and symmetry are needed."
         )
-    displacements, forces = self._get_displacements_and_forces()
-    if forces is None:
+    part = CrystalSupercell(
+        "fc3" if 3 in orders else "dim-fc2",
+        orders,
+        self._supercell,
+        self._primitive,
+        self._symmetry,
+        self._dataset,
+    )
+    data = part.read_dataset()
+    if data is None:
         raise SolverError(f"{request.solver.name}: the dataset has no forces.")
-    return ForceConstantsProblem(
-        supercell=self._supercell,
-        primitive=self._primitive,
-        symmetry=self._symmetry,
-        displacements=displacements,
-        forces=forces,
-        orders=orders,
+    return force_constants_problem(
+        part,
+        request,
+        orders,
         is_compact_fc=self._is_compact_fc,
-        cutoff=request.cutoff,
-        dataset=self._dataset if isinstance(self._dataset, Mapping) else {},
-        options=request.options,
+        forces=data.forces,
         log_level=self._log_level,
     )
 
@@ -116,43 +123,6 @@ def check_names(fc_calculator: str | None) -> list[str]:
     """
     parts = [] if fc_calculator is None else fc_calculator.split("|")
     return [_known(part.strip()) for part in parts if part.strip()]
-
-
-@dataclass(frozen=True)
-class _SymfcOptions:
-    """What the host's own symfc takes."""
-
-    cutoff: float | None = None
-    memsize: float | None = None
-    use_mkl: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("cutoff", "memsize"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ParameterError(f"{name} = {value}; expected a positive number.")
-
-
-def check_options(fc_calculator: str | None, fc_calculator_options: str | None) -> None:
-    """Refuse options that the solver of fc2 or of fc3 would not know.
-
-    Raises
-    ------
-    ParameterError
-        An option is unknown, malformed or out of range.
-    """
-    if fc_calculator_options is None:
-        return
-    texts = fc_calculator_options.split("|")
-    for order in (2, 3):
-        text = texts[order - 2 if len(texts) > 1 else 0]
-        name = extract_fc2_fc3_calculators(fc_calculator, order)
-        where = "--fc-calculator-options"
-        if name in (None, "traditional", "symfc"):
-            # Without a solver the host reads the cutoff of fc3 as that of symfc.
-            parse_options(split_items(text, where), _SymfcOptions, where)
-        elif name != "alm":
-            request_solver(name, text, order)
 
 
 def _known(name: str) -> str:

@@ -1,39 +1,33 @@
-"""``--uncertainty``: the error bar of the kappa of a run.
-
-Potentials drawn about that of the run go through the run's own settings: the arguments
-with which the host sets up the interaction and computes kappa are recorded and used
-again.
-"""
+"""``--uncertainty``: the error bar of the kappa of a run."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from phonopy.structure.symmetry import NosymDataset
 
-from phono3py_mlp_plugin.contracts import (
-    Dataset,
-    Ensemble,
-    FloatArray,
-    ForceConstants,
-    NestedFit,
-)
+from phono3py_mlp_plugin.contracts import Dataset, Ensemble, FloatArray, NestedFit
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import UNCERTAINTY_FILE, write_uncertainty
+from phono3py_mlp_plugin.host.force_constants import ForceConstantsPlan
 from phono3py_mlp_plugin.host.output import progress, show
-from phono3py_mlp_plugin.uncertainty import error_bar, norm_scatter
+from phono3py_mlp_plugin.host.settings import RunRequest
+from phono3py_mlp_plugin.host.transport import (
+    RunTransport,
+    kappa_of,
+    when_kappa_is_computed,
+)
+from phono3py_mlp_plugin.uncertainty import ErrorBar
 from phono3py_mlp_plugin.workflow import (
-    DisplacementOptions,
+    EnsembleResult,
     ForceConstantsOf,
-    Request,
-    TransportOptions,
     certainty,
+    displace,
     least_sure,
-    phonons_with_errors,
-    request_solver,
+    run_ensemble,
 )
 
 if TYPE_CHECKING:
@@ -43,66 +37,27 @@ _DIRECTIONS = ("xx", "yy", "zz")
 _ROOM_TEMPERATURE = 300.0
 
 
-def check_uncertainty(members: int, request: Request, settings: Any) -> None:
-    """Refuse what gives no error bar, before any work.
-
-    Raises
-    ------
-    ParameterError
-    """
-    if members < 2:
-        raise ParameterError(f"--uncertainty = {members}; expected 2 or more.")
-    if not (settings.is_bterta or settings.is_lbte):
-        raise ParameterError(
-            "--uncertainty: is for runs that compute kappa. Give --br or --lbte."
-        )
-    if request.calculator.train_nested is None:
-        raise ParameterError(
-            f"--uncertainty: force calculator {request.calculator.name!r} gives no "
-            "error bars; pypolymlp does."
-        )
-    for option, given in (
-        ("--read-gamma", settings.read_gamma),
-        ("--read-pp", settings.read_pp),
-        ("--read-collision", settings.read_collision),
-        ("--read-phonon", settings.read_phonon),
-        ("--gp", settings.grid_points),
-        ("--ga", settings.grid_addresses),
-    ):
-        if given is not None and given is not False:
-            raise ParameterError(f"--uncertainty and {option}: leave one out.")
-
-
 class ErrorBars:
     """The error bars of one run.
 
     Parameters
     ----------
-    members : int
-    mesh : sequence of float or None
-        What the ensemble is run on; None: the run's own.
-    request : Request
+    request : RunRequest
     settings
         The host's.
+    log_level : int
     """
 
-    def __init__(
-        self,
-        members: int,
-        mesh: Sequence[float] | None,
-        request: Request,
-        settings: Any,
-    ) -> None:
-        self._ensemble = Ensemble(members)
-        self._transport = None if mesh is None else TransportOptions(mesh=tuple(mesh))
+    def __init__(self, request: RunRequest, settings: Any, log_level: int) -> None:
+        assert request.uncertainty is not None
         self._request = request
         self._settings = settings
-        self._set_up: Callable[[], None] | None = None
-        self._kappa: Callable[[], FloatArray] | None = None
-        self._fits: Iterator[NestedFit] | None = None
+        self._log_level = log_level
+        self._fits: Iterator[NestedFit] = iter(())
+        self._transport: RunTransport | None = None
 
-    def take_dataset(self, dataset: Dataset | None, log_level: int) -> None:
-        """Take what the potential is trained on; nothing is computed yet.
+    def take_dataset(self, dataset: Dataset | None) -> None:
+        """Prepare the training of the ensemble; nothing is computed yet.
 
         Raises
         ------
@@ -114,130 +69,103 @@ class ErrorBars:
                 "--uncertainty: there is no dataset with forces to draw from. Give "
                 "phono3py_params.yaml."
             )
-        split = self._request.divide(len(dataset))
-        train = self._request.calculator.train_nested
-        assert train is not None
+        request = self._request.calculator
+        split = request.divide(len(dataset))
+        train = request.calculator.train_nested
+        assert train is not None and self._request.uncertainty is not None
         self._fits = train(
             dataset.select(split.training),
             dataset.select(split.test),
             [len(split.training)],
-            self._request.options,
-            self._ensemble,
-            progress(log_level),
+            request.options,
+            Ensemble(self._request.uncertainty),
+            progress(self._log_level),
         )
 
     def record(self, ph3: Phono3py, set_up: Callable[[], None]) -> None:
         """Record how the interaction is set up and kappa computed."""
-        self._set_up = set_up
-        host = ph3.run_thermal_conductivity
 
-        @functools.wraps(host)
-        def run(*args: Any, **options: Any) -> None:
-            host(*args, **options)
-            # What is read is refused beforehand (check_uncertainty).
-            quiet = {
-                name: False if name.startswith("write_") else value
-                for name, value in options.items()
-            }
+        def act(host: Callable[..., None], arguments: Mapping[str, Any]) -> None:
+            host(**arguments)
+            self._transport = RunTransport(ph3, set_up, host, arguments, self._settings)
 
-            def again() -> FloatArray:
-                host(*args, **{**quiet, "log_level": 0})
-                return _kappa(ph3)
+        when_kappa_is_computed(ph3, act)
 
-            self._kappa = again
-
-        ph3.run_thermal_conductivity = run
-
-    def report(self, ph3: Phono3py, log_level: int) -> None:
+    def report(self, ph3: Phono3py, plan: ForceConstantsPlan) -> None:
         """Run the ensemble, print the error bars and write them."""
-        if self._kappa is None or self._set_up is None or self._fits is None:
+        transport, fit = self._transport, next(self._fits, None)
+        if transport is None or fit is None:
             return
-        own = ph3.fc2, ph3.fc3, ph3.mesh_numbers
-        kappa = _kappa(ph3)
-        temperatures = np.array(ph3.thermal_conductivity.temperatures)
-        show([" error bars of kappa ".center(76, "-")], log_level)
-        (fit,) = self._fits
-        potentials = [fit.trained.potential, *fit.members, *fit.alternatives]
-        machine = ForceConstantsOf(
-            _copy(ph3),
-            DisplacementOptions(
-                amplitude=self._settings.displacement_distance
-                or DisplacementOptions.amplitude
-            ),
-            _solver(self._settings),
-            self._request.calculator.name,
+        kappa = kappa_of(ph3)
+        show([" error bars of kappa ".center(76, "-")], self._log_level)
+        report = progress(self._log_level)
+        crystal = crystal_of(ph3)
+        if ph3.dataset is None:
+            displace(crystal, plan.displacements, keep_fc2=plan.keep_fc2)
+        with report("Preparing the force-constants solver", None):
+            force_constants = ForceConstantsOf(
+                crystal,
+                plan.request,
+                self._request.calculator.calculator.name,
+                keep_fc2=plan.keep_fc2,
+            )
+        mesh = self._request.uncertainty_mesh
+        (result,) = run_ensemble(
+            ph3,
+            fit,
+            force_constants,
+            [lambda _place, fcs: transport.kappa(fcs, mesh)],
+            report,
+            "Kappa of the ensemble",
         )
-        runs, fc2, scatter = [], [], []
-        first: ForceConstants | None = None
-        if self._transport is not None:
-            ph3.mesh_numbers = self._transport.mesh_numbers
-        with progress(log_level)("Kappa of the ensemble", len(potentials)) as advance:
-            for fcs in machine.solve(potentials):
-                ph3.fc2, ph3.fc3 = fcs[2], fcs[3]
-                first = first or fcs
-                fc2.append(fcs[2])
-                # One at a time: fc3 of a large supercell takes much memory.
-                scatter.append(norm_scatter(first[3], [fcs[3]]))
-                self._set_up()
-                runs.append(self._kappa())
-                advance(1)
-        ph3.fc2, ph3.fc3, ph3.mesh_numbers = own
-        n_members = len(fit.members)
-        reference, members = runs[0], np.array(runs[1 : 1 + n_members])
-        alternatives = np.array(runs[1 + n_members :]).reshape(-1, *reference.shape)
+        temperatures = transport.temperatures
         bars = [
-            [
-                error_bar(
-                    reference[t, c], members[:, t, c], alternatives[:, t, c], fit.size
-                )
-                for c in range(3)
-            ]
-            if temperature > 0
-            else []
+            [result.error_bar(t, c) for c in range(3)] if temperature > 0 else []
             for t, temperature in enumerate(temperatures)
         ]
-        drawn, others = fc2[1 : 1 + n_members], fc2[1 + n_members :]
-        fc2_error = norm_scatter(fc2[0], drawn)
-        fc3_error = float(np.sqrt(np.mean(np.square(scatter[1 : 1 + n_members]))))
-        phonons = phonons_with_errors(ph3, fc2[0], drawn, others, fit.size)
-        lines = [
-            f"From {n_members} potentials drawn about that of {fit.size} supercells "
-            f"(jackknife) and {len(alternatives)} with other penalties; 68 % intervals "
-            "of the choice of supercells and penalty, not of the model:"
-        ]
-        t = int(np.abs(temperatures - _ROOM_TEMPERATURE).argmin())
-        # There are none where 0 K is the only temperature.
-        for direction, value, bar in zip(_DIRECTIONS, kappa[t], bars[t], strict=False):
-            lines.append(
-                f"  kappa_{direction}({temperatures[t]:g} K) = {value:.3f} +- "
-                f"{bar.half_width(value):.3f} W/m-K"
-            )
-        lines.append(f"  fc2 and fc3: {certainty(fc2_error, fc3_error)} of their norm")
-        if fc2_error:
-            lines.append(f"  least sure of the phonons: {least_sure(phonons)}")
         write_uncertainty(
             Path(UNCERTAINTY_FILE),
             kappa,
             temperatures,
             bars,
-            fc2_error,
-            fc3_error,
-            phonons,
+            result.fc2_error,
+            result.fc3_error,
+            result.phonons,
         )
+        show(_lines(result, kappa, temperatures, bars), self._log_level)
+
+
+def _lines(
+    result: EnsembleResult,
+    kappa: FloatArray,
+    temperatures: FloatArray,
+    bars: list[list[ErrorBar]],
+) -> list[str]:
+    """Return what is told of the error bars, those at room temperature in numbers."""
+    lines = [
+        f"From {len(result.members)} potentials drawn about that of {result.size} "
+        f"supercells (jackknife) and {len(result.alternatives)} with other penalties; "
+        "68 % intervals of the choice of supercells and penalty, not of the model:"
+    ]
+    t = int(np.abs(temperatures - _ROOM_TEMPERATURE).argmin())
+    # There are none where 0 K is the only temperature.
+    for direction, value, bar in zip(_DIRECTIONS, kappa[t], bars[t], strict=False):
         lines.append(
-            f'Error bars of all temperatures and phonons are in "{UNCERTAINTY_FILE}".'
+            f"  kappa_{direction}({temperatures[t]:g} K) = {value:.3f} +- "
+            f"{bar.half_width(value):.3f} W/m-K"
         )
-        show(lines, log_level)
+    errors = certainty(result.fc2_error, result.fc3_error)
+    lines.append(f"  fc2 and fc3: {errors} of their norm")
+    if result.fc2_error:
+        lines.append(f"  least sure of the phonons: {least_sure(result.phonons)}")
+    lines.append(
+        f'Error bars of all temperatures and phonons are in "{UNCERTAINTY_FILE}".'
+    )
+    return lines
 
 
-def _kappa(ph3: Phono3py) -> FloatArray:
-    """Return kappa of the first smearing width, shape ``(n_temperatures, 6)``."""
-    kappa = np.array(ph3.thermal_conductivity.kappa, dtype="double")
-    return np.asarray(kappa.reshape(-1, *kappa.shape[-2:])[0])
-
-
-def _copy(ph3: Phono3py) -> Phono3py:
-    """Return a crystal like this one whose displacements may be replaced."""
+def crystal_of(ph3: Phono3py) -> Phono3py:
+    """Return a crystal like this one whose displacements may be replaced, quietly."""
     from phono3py import Phono3py
 
     copy = Phono3py(
@@ -245,17 +173,10 @@ def _copy(ph3: Phono3py) -> Phono3py:
         supercell_matrix=ph3.supercell_matrix,
         primitive_matrix=ph3.primitive_matrix,
         phonon_supercell_matrix=ph3.phonon_supercell_matrix,
+        is_symmetry=not isinstance(ph3.symmetry.dataset, NosymDataset),
         symprec=ph3.symmetry.tolerance,
     )
-    if ph3.phonon_supercell_matrix is not None and ph3.phonon_dataset is not None:
+    copy.dataset = ph3.dataset
+    if ph3.phonon_supercell_matrix is not None:
         copy.phonon_dataset = ph3.phonon_dataset
     return copy
-
-
-def _solver(settings: Any) -> Any:
-    """Return symfc with the cutoff of fc3 of the run, where it has one."""
-    text = settings.fc_calculator_options
-    options = None
-    if text and "=" in text and "|" not in text and text.strip().startswith("cutoff"):
-        options = text
-    return request_solver("symfc", options)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phono3py_mlp_plugin import plugins
-from phono3py_mlp_plugin.contracts import FloatArray, ForceConstantsProblem
+from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import DatasetError, MLPError, one_line
 from phono3py_mlp_plugin.files import (
     CONVERGENCE_FILE,
@@ -40,10 +40,12 @@ from phono3py_mlp_plugin.workflow import (
     check_phonons,
     check_potential,
     evaluate,
+    force_constants_problem,
     harmonic_crystal,
     read_dataset,
     request_solver,
     split_dataset,
+    supercells_of,
 )
 
 if TYPE_CHECKING:
@@ -473,29 +475,15 @@ class _Gathering:
 
     def _direct_fc2(self) -> tuple[Phono3py, FloatArray]:
         """Return fc2 of the first-principles forces themselves, and its crystal."""
-        crystal, data = self._crystal, self._own_fc2
-        if data is None:
-            crystal, data = _without_own_fc2(crystal), self._dataset
-            cells = crystal.supercell, crystal.primitive, crystal.symmetry
-        else:
-            cells = (
-                crystal.phonon_supercell,
-                crystal.phonon_primitive,
-                crystal.phonon_supercell_symmetry,
-            )
+        own = self._own_fc2 is not None
+        crystal = self._crystal if own else _without_own_fc2(self._crystal)
+        part = supercells_of(crystal)[-1]
+        data = part.read_dataset()
         if data is None:
             raise DatasetError("No first-principles forces to compare with.")
         request = request_solver("symfc")
-        supercell, primitive, symmetry = cells
-        problem = ForceConstantsProblem(
-            supercell=supercell,
-            primitive=primitive,
-            symmetry=symmetry,
-            displacements=data.displacements,
-            forces=data.forces,
-            orders=(2,) if len(data) >= _MANY or self._own_fc2 else (2, 3),
-            options=request.options,
-        )
+        orders = (2,) if own or len(data) >= _MANY else (2, 3)
+        problem = force_constants_problem(part, request, orders, forces=data.forces)
         return crystal, np.asarray(plugins.solve(request.solver, problem)[2])
 
     def _remark(self) -> str:
@@ -562,6 +550,8 @@ def _without_own_fc2(crystal: Phono3py) -> Phono3py:
         symprec=crystal.symmetry.tolerance,
     )
     plain.nac_params = crystal.nac_params
+    if crystal.dataset is not None:
+        plain.dataset = crystal.dataset
     return plain
 
 

@@ -6,7 +6,9 @@ symmetries of the crystal hold, sum rules and exchange of indices do not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,31 @@ from phono3py_mlp_plugin.contracts import (
     ForceConstantsProblem,
     ForceConstantsSolver,
 )
-from phono3py_mlp_plugin.errors import SolverError
+from phono3py_mlp_plugin.errors import ParameterError, SolverError
 from phono3py_mlp_plugin.hookspecs import hookimpl
+
+
+@dataclass(frozen=True)
+class FiniteDifferenceOptions:
+    """What a run does before and after: pairs are limited, the result symmetrised."""
+
+    memsize: float | None = field(
+        default=None,
+        metadata={"help": "memory (GB) of symfc that sets the cutoff of pairs"},
+    )
+    level: int = field(
+        default=3,
+        metadata={"help": "times that sum rules and exchange are applied in turn"},
+    )
+    use_mkl: bool = field(
+        default=False, metadata={"help": "use MKL in symfc's projector"}
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("memsize", "level"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ParameterError(f"{name} = {value}; expected a positive number.")
 
 
 def solve(problem: ForceConstantsProblem) -> ForceConstants:
@@ -41,6 +66,7 @@ def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
         name="traditional",
         summary="finite differences of systematic displacements",
         solve=solve,
+        options=FiniteDifferenceOptions,
         citation="L. Chaput, A. Togo, I. Tanaka and G. Hug, "
         "Phys. Rev. B 84, 094302 (2011)",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from phono3py_mlp_plugin.contracts import (
     ForceConstantsSolver,
     SolveMany,
 )
-from phono3py_mlp_plugin.errors import SolverError
+from phono3py_mlp_plugin.errors import ParameterError, SolverError
 from phono3py_mlp_plugin.hookspecs import hookimpl
 from phono3py_mlp_plugin.solvers.normal_equations import NormalEquations
 
@@ -29,11 +30,23 @@ _LEAST_PIVOT = 1e-7
 
 @dataclass(frozen=True)
 class SymfcOptions:
-    """How symfc multiplies sparse matrices."""
+    """How symfc multiplies sparse matrices, and the memory that it may take."""
 
     use_mkl: bool = field(
         default=False, metadata={"help": "use MKL, where sparse_dot_mkl is installed"}
     )
+    memsize: float | None = field(
+        default=None,
+        metadata={
+            "help": "memory (GB) that sets the cutoff of fc3, where none is given"
+        },
+    )
+
+    def __post_init__(self) -> None:
+        if self.memsize is not None and not 0 < self.memsize < math.inf:
+            raise ParameterError(
+                f"memsize = {self.memsize}; expected a positive number."
+            )
 
 
 def solve(problem: ForceConstantsProblem) -> ForceConstants:
@@ -160,13 +173,31 @@ def _symfc(problem: ForceConstantsProblem) -> Any:
         ),
         spacegroup_operations=problem.symmetry.symmetry_operations,
         symprec=problem.symmetry.tolerance,
-        cutoff=dict(problem.cutoff),
+        cutoff=_cutoff(problem),
         use_mkl=problem.options.use_mkl,
         log_level=max(problem.log_level - 1, 0),
     )
     symfc.displacements = problem.displacements
     symfc.forces = problem.forces
     return symfc
+
+
+def _cutoff(problem: ForceConstantsProblem) -> dict[int, float]:
+    """Return the cutoffs, that of fc3 from the memory where only this is given."""
+    from phonopy.interface.symfc import estimate_symfc_cutoff_from_memsize
+
+    cutoff, memory = dict(problem.cutoff), problem.options.memsize
+    if memory is not None and 3 in problem.orders and 3 not in cutoff:
+        estimated = estimate_symfc_cutoff_from_memsize(
+            problem.supercell,
+            problem.primitive,
+            problem.symmetry,
+            3,
+            max_memsize=memory,
+        )
+        if estimated is not None:
+            cutoff[3] = estimated
+    return cutoff
 
 
 def _compute_basis(symfc: Any, problem: ForceConstantsProblem) -> None:

@@ -12,12 +12,6 @@ from phono3py_mlp_plugin.workflow.bands import (
     phonons_with_errors,
 )
 from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
-from phono3py_mlp_plugin.workflow.conductivity import (
-    DisplacementOptions,
-    ForceConstantsOf,
-    TransportOptions,
-    thermal_conductivity,
-)
 from phono3py_mlp_plugin.workflow.converge import (
     Point,
     Study,
@@ -30,8 +24,26 @@ from phono3py_mlp_plugin.workflow.converge import (
     with_value,
 )
 from phono3py_mlp_plugin.workflow.dataset import Split, read_dataset, split_dataset
+from phono3py_mlp_plugin.workflow.ensemble import (
+    EnsembleResult,
+    Kappa,
+    Transport,
+    run_ensemble,
+)
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
+from phono3py_mlp_plugin.workflow.force_constants import (
+    ForceConstantsOf,
+    force_constants_problem,
+    solve_force_constants,
+)
 from phono3py_mlp_plugin.workflow.join import dataset_of_frames, joined
+from phono3py_mlp_plugin.workflow.obtain import (
+    ObtainedPotential,
+    PotentialPlan,
+    obtain_potential,
+    plan_potential,
+    read_potential,
+)
 from phono3py_mlp_plugin.workflow.physics import (
     Check,
     check_drift,
@@ -40,9 +52,13 @@ from phono3py_mlp_plugin.workflow.physics import (
 )
 from phono3py_mlp_plugin.workflow.relax import relax_positions
 from phono3py_mlp_plugin.workflow.request import (
+    FINITE_DIFFERENCES,
+    ForceConstantsRequest,
     Request,
     SolverRequest,
+    describe_force_constants,
     request_calculator,
+    request_force_constants,
     request_solver,
     with_memory,
 )
@@ -50,6 +66,15 @@ from phono3py_mlp_plugin.workflow.reuse import (
     Decision,
     decide_force_constants,
     decide_potential,
+)
+from phono3py_mlp_plugin.workflow.supercells import (
+    EQUATIONS,
+    LEAST_PAIRS,
+    CrystalSupercell,
+    DisplacementOptions,
+    displace,
+    fc2_dataset,
+    supercells_of,
 )
 from phono3py_mlp_plugin.workflow.train import (
     Training,
@@ -62,19 +87,28 @@ from phono3py_mlp_plugin.workflow.train import (
 )
 
 __all__ = [
+    "EQUATIONS",
+    "FINITE_DIFFERENCES",
+    "LEAST_PAIRS",
     "Check",
+    "CrystalSupercell",
     "Decision",
     "DisplacementOptions",
+    "EnsembleResult",
     "ForceConstantsOf",
+    "ForceConstantsRequest",
+    "Kappa",
+    "ObtainedPotential",
     "PathSegment",
     "PhononsAt",
     "Point",
+    "PotentialPlan",
     "Request",
     "SolverRequest",
     "Split",
     "Study",
     "Training",
-    "TransportOptions",
+    "Transport",
     "Variant",
     "Verdict",
     "band_path",
@@ -90,23 +124,33 @@ __all__ = [
     "dataset_of_frames",
     "decide_force_constants",
     "decide_potential",
+    "describe_force_constants",
+    "displace",
     "engine_of",
     "evaluate",
+    "fc2_dataset",
+    "force_constants_problem",
     "forecast",
     "harmonic_crystal",
     "high_symmetry_points",
     "joined",
     "judge",
     "least_sure",
+    "obtain_potential",
     "phonon_frequencies",
     "phonons_with_errors",
+    "plan_potential",
     "read_dataset",
+    "read_potential",
     "relax_positions",
     "request_calculator",
+    "request_force_constants",
     "request_solver",
     "root_mean_square_errors",
+    "run_ensemble",
+    "solve_force_constants",
     "split_dataset",
-    "thermal_conductivity",
+    "supercells_of",
     "train",
     "training_fingerprint",
     "training_parameters",

@@ -16,7 +16,6 @@ from phono3py_mlp_plugin.contracts import (
     FloatArray,
     ForceConstants,
     NestedFit,
-    Potential,
     Progress,
     no_progress,
 )
@@ -27,18 +26,21 @@ from phono3py_mlp_plugin.uncertainty import (
     LearningCurve,
     error_bar,
     fall_of_scatter,
-    norm_scatter,
 )
-from phono3py_mlp_plugin.workflow.bands import PhononsAt, phonons_with_errors
-from phono3py_mlp_plugin.workflow.conductivity import (
-    DisplacementOptions,
-    ForceConstantsOf,
-    TransportOptions,
-    thermal_conductivity,
-)
-from phono3py_mlp_plugin.workflow.dataset import read_dataset
+from phono3py_mlp_plugin.workflow.bands import PhononsAt
+from phono3py_mlp_plugin.workflow.ensemble import Transport, run_ensemble
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
-from phono3py_mlp_plugin.workflow.request import Request, SolverRequest
+from phono3py_mlp_plugin.workflow.force_constants import ForceConstantsOf
+from phono3py_mlp_plugin.workflow.request import (
+    ForceConstantsRequest,
+    Request,
+    describe_force_constants,
+)
+from phono3py_mlp_plugin.workflow.supercells import (
+    DisplacementOptions,
+    displace,
+    fc2_dataset,
+)
 from phono3py_mlp_plugin.workflow.train import deciding_options
 
 if TYPE_CHECKING:
@@ -63,18 +65,16 @@ class Variant:
     request : Request
         Force calculator and its parameters.
     displacements : DisplacementOptions
-    solver : SolverRequest
-    transport : TransportOptions
-    ensemble_transport : TransportOptions
-        What potentials of the ensemble are run with.
+    force_constants : ForceConstantsRequest
+    mesh : tuple of float or None
+        Three numbers, or one length; None: that of the run.
     """
 
     label: str
     request: Request
     displacements: DisplacementOptions
-    solver: SolverRequest
-    transport: TransportOptions
-    ensemble_transport: TransportOptions
+    force_constants: ForceConstantsRequest
+    mesh: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,8 @@ class Study:
         Relative change of kappa that is accepted.
     agree : int
         Number of sizes in a row that must agree.
+    ensemble_mesh : tuple of float or None
+        What potentials of the ensemble are run on; None: the mesh of the run.
     """
 
     variants: tuple[Variant, ...]
@@ -105,6 +107,7 @@ class Study:
     ensemble: Ensemble = field(default_factory=Ensemble)
     tolerance: float = 0.02
     agree: int = 2
+    ensemble_mesh: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] < 2:
@@ -310,6 +313,7 @@ def converge(
     crystal: Phono3py,
     dataset: Dataset,
     study: Study,
+    transport: Transport,
     known: Mapping[str, Point],
     keep: Callable[[Point], None],
     progress: Progress = no_progress,
@@ -320,8 +324,12 @@ def converge(
     ----------
     crystal : Phono3py
         Cells, symmetry and Born charges; its dataset and force constants are replaced.
+        With a supercell of its own for fc2, the forces in its ``phonon_dataset`` are
+        used where there are any.
     dataset : Dataset
     study : Study
+    transport : Transport
+        Computes kappa.
     known : mapping
         Points of an earlier run by key.
     keep : callable
@@ -334,7 +342,7 @@ def converge(
         The calculator gives no error bars, or there are too few supercells.
     """
     check_study(study, len(dataset))
-    run = _Run(crystal, dataset, study, known, keep, progress)
+    run = _Run(crystal, dataset, study, transport, known, keep, progress)
     pool = np.arange(len(dataset) - study.ntest)
     for variants in _by_training(study.variants):
         for order in range(study.orders):
@@ -360,6 +368,7 @@ class _Run:
         crystal: Phono3py,
         dataset: Dataset,
         study: Study,
+        transport: Transport,
         known: Mapping[str, Point],
         keep: Callable[[Point], None],
         progress: Progress,
@@ -367,37 +376,34 @@ class _Run:
         self._crystal = crystal
         self._dataset = dataset
         self._study = study
+        self._transport = transport
         self._known = known
         self._keep = keep
         self._progress = progress
         self._test = np.arange(len(dataset) - study.ntest, len(dataset))
-        self._solvers: dict[Any, ForceConstantsOf] = {}
+        # First-principles forces of dim-fc2, before displacements replace them.
+        self._data_fc2 = fc2_dataset(crystal)
+        self._solvers: dict[str, ForceConstantsOf] = {}
 
     def order(
         self, variants: Sequence[Variant], order: int, rows: NDArray[np.intp]
     ) -> Iterator[Point]:
         """Yield the points of one order, size by size, until they agree."""
         study = self._study
-        keys = {
-            (size, variant.label): self._key(variant, rows[:size])
-            for size in study.sizes
-            for variant in variants
-        }
         # Of all sizes, even where some are known: sums over supercells are split at
         # them, and other rounding would show.
         fits = self._fits(variants[0].request, rows)
         done: dict[str, list[Point]] = {variant.label: [] for variant in variants}
         for size in study.sizes:
-            if any(
-                keys[size, variant.label] not in self._known for variant in variants
-            ):
+            keys = {v.label: self._key(v, rows[:size]) for v in variants}
+            missing = [v for v in variants if keys[v.label] not in self._known]
+            new: dict[str, Point] = {}
+            if missing:
                 fit = next(fit for fit in fits if fit.size == size)
-            found: dict[Any, list[ForceConstants]] = {}
+                new = self._points(missing, fit, order, keys)
             for variant in variants:
-                key = keys[size, variant.label]
-                known = point = self._known.get(key)
-                if point is None:
-                    point = self._point(variant, fit, order, key, found)
+                known = self._known.get(keys[variant.label])
+                point = new[variant.label] if known is None else known
                 point = self._with_fall(point, done[variant.label])
                 if point != known:
                     self._keep(point)
@@ -434,115 +440,133 @@ class _Run:
             self._progress,
         )
 
-    def _point(
+    def _points(
         self,
-        variant: Variant,
+        variants: Sequence[Variant],
         fit: NestedFit,
         order: int,
-        key: str,
-        found: dict[Any, list[ForceConstants]],
-    ) -> Point:
-        potential = fit.trained.potential
-        potentials = [potential, *fit.members, *fit.alternatives]
-        own, *others = self._force_constants(variant, potentials, found)
-        task = f"Kappa of {fit.size} supercells"
-        if variant.label:
-            task += f", {variant.label}"
-        with self._progress(task, len(potentials)) as advance:
-            kappa = thermal_conductivity(self._crystal, own, variant.transport)
-            advance(1)
-            reference = kappa
-            if variant.ensemble_transport != variant.transport and others:
-                reference = thermal_conductivity(
-                    self._crystal, own, variant.ensemble_transport
-                )
-            runs = []
-            for fcs in others:
-                run = thermal_conductivity(
-                    self._crystal, fcs, variant.ensemble_transport
-                )
-                runs.append(run.tolist())
-                advance(1)
-        name = variant.request.calculator.name
-        test = self._dataset.select(self._test)
-        rmse = root_mean_square_errors(
-            test, evaluate(name, potential, test.supercells())
-        )
-        assert rmse["force"] is not None
-        n_members = len(fit.members)
-        fc2 = [fcs[2] for fcs in others]
-        return Point(
-            key=key,
-            label=variant.label,
-            order=order,
-            size=fit.size,
-            temperatures=list(variant.transport.temperatures),
-            kappa=kappa.tolist(),
-            members=runs[:n_members],
-            alternatives=runs[n_members:],
-            reference=reference.tolist(),
-            rmse_test=rmse["force"],
-            left_out=fit.left_out,
-            alpha=fit.trained.alpha,
-            n_features=fit.trained.n_features,
-            fc2_error=norm_scatter(own[2], fc2[:n_members]),
-            fc3_error=norm_scatter(own[3], [fcs[3] for fcs in others[:n_members]]),
-            phonons=phonons_with_errors(
-                self._crystal, own[2], fc2[:n_members], fc2[n_members:], fit.size
-            ),
-        )
-
-    def _force_constants(
-        self,
-        variant: Variant,
-        potentials: Sequence[Potential],
-        found: dict[Any, list[ForceConstants]],
-    ) -> list[ForceConstants]:
-        """Return force constants, those that another variant has had from ``found``."""
-        solver = variant.solver
-        key = (variant.displacements, solver.solver.name, tuple(solver.cutoff.items()))
-        if key not in self._solvers:
-            self._solvers[key] = ForceConstantsOf(
+        keys: Mapping[str, str],
+    ) -> dict[str, Point]:
+        """Return the point of each variant by its label."""
+        rmse = self._test_error(variants[0].request, fit)
+        points = {}
+        for group in _by_force_constants(variants):
+            kappas = [_VariantKappa(v, self._transport, self._study) for v in group]
+            results = run_ensemble(
                 self._crystal,
-                variant.displacements,
-                solver,
-                variant.request.calculator.name,
+                fit,
+                self._force_constants(group[0]),
+                kappas,
+                self._progress,
+                f"Kappa of {fit.size} supercells",
             )
-        if key not in found:
-            found[key] = list(self._solvers[key].solve(potentials))
-        return found[key]
+            for variant, kappa, result in zip(group, kappas, results, strict=True):
+                points[variant.label] = Point(
+                    key=keys[variant.label],
+                    label=variant.label,
+                    order=order,
+                    size=fit.size,
+                    temperatures=self._transport.temperatures.tolist(),
+                    kappa=kappa.own.tolist(),
+                    members=result.members.tolist(),
+                    alternatives=result.alternatives.tolist(),
+                    reference=result.reference.tolist(),
+                    rmse_test=rmse,
+                    left_out=fit.left_out,
+                    alpha=fit.trained.alpha,
+                    n_features=fit.trained.n_features,
+                    fc2_error=result.fc2_error,
+                    fc3_error=result.fc3_error,
+                    phonons=result.phonons,
+                )
+        return points
+
+    def _test_error(self, request: Request, fit: NestedFit) -> float:
+        """Return the root mean square error of forces on the test set."""
+        test = self._dataset.select(self._test)
+        evaluation = evaluate(
+            request.calculator.name, fit.trained.potential, test.supercells()
+        )
+        error = root_mean_square_errors(test, evaluation)["force"]
+        assert error is not None
+        return error
+
+    def _force_constants(self, variant: Variant) -> ForceConstantsOf:
+        """Return what gives force constants, made once for the same displacements."""
+        key = _force_constants_key(variant)
+        if key not in self._solvers:
+            keep_fc2 = self._data_fc2 is not None
+            displace(self._crystal, variant.displacements, keep_fc2=keep_fc2)
+            with self._progress("Preparing the force-constants solver", None):
+                self._solvers[key] = ForceConstantsOf(
+                    self._crystal,
+                    variant.force_constants,
+                    variant.request.calculator.name,
+                    keep_fc2=keep_fc2,
+                )
+        return self._solvers[key]
 
     def _key(self, variant: Variant, training: NDArray[np.intp]) -> str:
         """Return the fingerprint of all that decides a point."""
         crystal, dataset = self._crystal, self._dataset
         nac = crystal.nac_params
-        own_fc2 = crystal.phonon_supercell_matrix
         return fingerprint(
             {
                 "calculator": variant.request.calculator.name,
                 "options": deciding_options(variant.request),
-                "displacements": variant.displacements,
-                "solver": [variant.solver.solver.name, variant.solver.options],
-                "cutoff": dict(variant.solver.cutoff),
-                "transport": [variant.transport, variant.ensemble_transport],
+                "force_constants": _force_constants_key(variant),
+                "mesh": [variant.mesh, self._study.ensemble_mesh],
+                "transport": self._transport.settings,
+                "temperatures": self._transport.temperatures,
                 "ensemble": self._study.ensemble,
                 "lattice": dataset.supercell.cell,
                 "positions": dataset.supercell.scaled_positions,
                 "symbols": list(dataset.supercell.symbols),
+                "masses": dataset.supercell.masses,
                 "primitive": crystal.primitive_matrix,
-                "born": None if nac is None else [nac["born"], nac["dielectric"]],
-                "phonon_supercell": own_fc2,
-                "phonon_forces": None
-                if own_fc2 is None
-                else _arrays(
-                    read_dataset(crystal.phonon_dataset, crystal.phonon_supercell)
-                ),
+                "nac": None if nac is None else dict(nac),
+                "phonon_supercell": crystal.phonon_supercell_matrix,
+                "phonon_forces": _arrays(self._data_fc2),
                 "host": importlib.metadata.version("phono3py"),
                 "training": [*_arrays(dataset.select(training))],
                 "energies": dataset.select(training).energies,
                 "test": [*_arrays(dataset.select(self._test))],
             }
         )
+
+
+class _VariantKappa:
+    """Kappa of a variant: that of the fit on its own mesh is kept in ``own``."""
+
+    def __init__(self, variant: Variant, transport: Transport, study: Study) -> None:
+        self._mesh = variant.mesh
+        self._ensemble_mesh = study.ensemble_mesh
+        self._transport = transport
+        self.own: FloatArray = np.zeros(0)
+
+    def __call__(self, place: int, force_constants: ForceConstants) -> FloatArray:
+        if place == 0:
+            self.own = self._transport.kappa(force_constants, self._mesh)
+            if self._mesh == self._ensemble_mesh:
+                return self.own
+        return self._transport.kappa(force_constants, self._ensemble_mesh)
+
+
+def _by_force_constants(variants: Sequence[Variant]) -> list[list[Variant]]:
+    """Return variants that share force constants together."""
+    groups: dict[str, list[Variant]] = {}
+    for variant in variants:
+        groups.setdefault(_force_constants_key(variant), []).append(variant)
+    return list(groups.values())
+
+
+def _force_constants_key(variant: Variant) -> str:
+    return fingerprint(
+        {
+            "displacements": variant.displacements,
+            "request": describe_force_constants(variant.force_constants),
+        }
+    )
 
 
 def check_study(study: Study, n: int) -> None:
@@ -574,17 +598,14 @@ def with_value(variant: Variant, name: str, text: str) -> Variant:
     label = f"{name} = {text}"
     number = _number(text, label)
     if name == "mesh":
-        mesh = (number,) * 3
-        transport = replace(variant.transport, mesh=mesh)
-        return replace(variant, label=label, transport=transport)
+        return replace(variant, label=label, mesh=(number,) * 3)
     if name == "amplitude":
         displacements = replace(variant.displacements, amplitude=number)
         return replace(variant, label=label, displacements=displacements)
     if name == "cutoff-fc3":
-        cutoff = {**variant.solver.cutoff, 3: number}
-        return replace(
-            variant, label=label, solver=replace(variant.solver, cutoff=cutoff)
-        )
+        given = variant.force_constants
+        fc3 = replace(given.fc3, cutoff={**given.fc3.cutoff, 3: number})
+        return replace(variant, label=label, force_constants=replace(given, fc3=fc3))
     raise ParameterError(
         f"--over {label}: expected mesh, amplitude, cutoff-fc3 or a parameter of the "
         "potential."

@@ -158,10 +158,29 @@ def _positive(name: str, value: int | None, n: int) -> int:
     return value
 
 
-def _from_first_atoms(first_atoms: Any, n_atoms: int) -> tuple[Any, Any, Any]:
-    """Return arrays of a type-1 dataset, skipping pairs beyond the cutoff.
+def displacements_of(
+    dataset: Mapping[str, Any] | None, supercell: PhonopyAtoms
+) -> FloatArray | None:
+    """Return the displacements (angstrom) of the host's dataset, shape ``(n, N, 3)``.
 
-    Single displacements come first, as the host orders supercells.
+    Pairs beyond a cutoff are left out. None where there are no displacements.
+    """
+    if dataset is None:
+        return None
+    if "first_atoms" not in dataset:
+        found = dataset.get("displacements")
+        return None if found is None else np.array(found, dtype="double", order="C")
+    entries = _entries(dataset["first_atoms"], len(supercell))
+    return np.array([displacement for displacement, _ in entries])
+
+
+def _entries(
+    first_atoms: Any, n_atoms: int
+) -> list[tuple[FloatArray, Mapping[str, Any]]]:
+    """Return displacements and records of a type-1 dataset.
+
+    Single displacements come first, as the host orders supercells; pairs beyond the
+    cutoff are left out.
     """
     singles, pairs = [], []
     for first in first_atoms:
@@ -173,7 +192,12 @@ def _from_first_atoms(first_atoms: Any, n_atoms: int) -> tuple[Any, Any, Any]:
                 two = one.copy()
                 two[second["number"]] += second["displacement"]
                 pairs.append((two, second))
-    entries = singles + pairs
+    return singles + pairs
+
+
+def _from_first_atoms(first_atoms: Any, n_atoms: int) -> tuple[Any, Any, Any]:
+    """Return displacements, forces and energies of a type-1 dataset."""
+    entries = _entries(first_atoms, n_atoms)
     if not all("forces" in entry for _, entry in entries):
         return None, None, None
     energies = [entry.get("supercell_energy") for _, entry in entries]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
@@ -11,6 +12,9 @@ from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.options import parse_options, split_items
 from phono3py_mlp_plugin.plugins import registry
 from phono3py_mlp_plugin.workflow.dataset import Split, split_dataset
+
+FINITE_DIFFERENCES = "traditional"
+"""Name of the solver of systematic displacements, the host's default."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,60 @@ class SolverRequest:
     solver: ForceConstantsSolver
     options: Any
     cutoff: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ForceConstantsRequest:
+    """How forces become fc2 and fc3.
+
+    Attributes
+    ----------
+    fc2, fc3 : SolverRequest
+        That of fc2 is used where fc2 has a supercell of its own (dim-fc2), or where it
+        is another solver than that of fc3.
+    is_compact_fc : bool
+        The first atom runs over the primitive cell only.
+    symmetrize : bool
+        Finite differences are symmetrised afterwards, as the host does.
+    use_symfc_projector : bool
+        By the projector of symfc.
+    cutoff_fc3 : float or None
+        Distance (angstrom) beyond which elements of fc3 are set to zero.
+    """
+
+    fc2: SolverRequest
+    fc3: SolverRequest
+    is_compact_fc: bool = True
+    symmetrize: bool = True
+    use_symfc_projector: bool = False
+    cutoff_fc3: float | None = None
+
+    def of(self, order: int) -> SolverRequest:
+        """Return the solver of an order."""
+        return self.fc3 if order == 3 else self.fc2
+
+    @property
+    def separate_fc2(self) -> bool:
+        """Whether fc2 comes from a solver of its own."""
+        return self.fc2.solver.name != self.fc3.solver.name
+
+
+def describe_force_constants(request: ForceConstantsRequest) -> dict[str, Any]:
+    """Return all that decides the force constants of given forces, for fingerprints."""
+    solvers = {
+        f"fc{order}": {
+            "name": request.of(order).solver.name,
+            "options": request.of(order).options,
+            "cutoff": dict(request.of(order).cutoff),
+        }
+        for order in (2, 3)
+    }
+    return {
+        **solvers,
+        "symmetrize": request.symmetrize,
+        "use_symfc_projector": request.use_symfc_projector,
+        "cutoff_fc3": request.cutoff_fc3,
+    }
 
 
 def request_calculator(
@@ -121,18 +179,75 @@ def request_solver(
     PluginNotFound, ParameterError
         As `request_calculator`.
     """
-    solver = registry().force_constants_solver(name)
+    solver = registry().force_constants_solver(name.lower())
     values = _by_name(options, where)
-    cutoff: dict[int, float] = {}
-    if "cutoff" in values:
-        text = values.pop("cutoff")
-        try:
-            cutoff[order] = float(text)
-        except (TypeError, ValueError):
-            raise ParameterError(
-                f"{where}: cutoff = {text}; expected a length in angstrom."
-            ) from None
+    cutoff = _cutoff(values.pop("cutoff", None), solver.name, order, where)
     return SolverRequest(solver, parse_options(values, solver.options, where), cutoff)
+
+
+def _cutoff(text: Any, solver: str, order: int, where: str) -> dict[int, float]:
+    """Return the cutoff of an order; ALM is given one for each, -1 for none."""
+    if text is None:
+        return {}
+    words = str(text).split()
+    orders = (2, 3) if solver == "alm" and len(words) == 2 else (order,)
+    try:
+        lengths = dict(zip(orders, map(float, words), strict=True))
+    except ValueError:
+        lengths = {order: math.nan}
+    if len(orders) == 2:
+        lengths = {k: length for k, length in lengths.items() if length != -1}
+    if not all(0 < length < math.inf for length in lengths.values()):
+        raise ParameterError(
+            f"{where}: cutoff = {text}; expected a length in angstrom."
+        )
+    return lengths
+
+
+def request_force_constants(
+    names: str | None,
+    options: str | Mapping[str, Any] | None = None,
+    cutoff_pair: float | None = None,
+    where: str = "--fc-calculator-options",
+) -> ForceConstantsRequest:
+    """Return the solvers of fc2 and fc3.
+
+    Parameters
+    ----------
+    names : str or None
+        In the host's notation: a name, or "fc2|fc3" with one or both of them. Where
+        there is none: finite differences.
+    options : str or mapping, optional
+        Those of the solvers; a text may be "fc2|fc3" too. ``cutoff`` is a distance in
+        angstrom.
+    cutoff_pair : float, optional
+        Cutoff (angstrom) of fc3 where its options have none.
+    where : str
+        Named in error messages.
+
+    Raises
+    ------
+    PluginNotFound, ParameterError
+        As `request_calculator`.
+    """
+    found = {}
+    for order in (2, 3):
+        name = _part(names, order) or FINITE_DIFFERENCES
+        text = _part(options, order) if isinstance(options, str) else options
+        found[order] = request_solver(name, text, order, where)
+    if cutoff_pair is not None and 3 not in found[3].cutoff:
+        found[3] = replace(found[3], cutoff={3: cutoff_pair})
+    return ForceConstantsRequest(fc2=found[2], fc3=found[3])
+
+
+def _part(text: str | None, order: int) -> str | None:
+    """Return what the notation "fc2|fc3" holds for an order; None where nothing."""
+    if text is None:
+        return None
+    parts = text.split("|")
+    if len(parts) > 2:
+        raise ParameterError(f'"{text}": expected "fc2|fc3" with at most one "|".')
+    return parts[order - 2 if len(parts) > 1 else 0].strip() or None
 
 
 def _by_name(options: str | Mapping[str, Any] | None, where: str) -> dict[str, Any]:

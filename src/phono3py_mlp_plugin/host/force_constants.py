@@ -1,0 +1,222 @@
+"""fc2 and fc3 of a run: used again by content, or from displacements and forces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from phono3py_mlp_plugin.errors import ParameterError, one_line
+from phono3py_mlp_plugin.files import fingerprint, read_stamp
+from phono3py_mlp_plugin.host.mlp import PluginMLP
+from phono3py_mlp_plugin.host.output import progress, show
+from phono3py_mlp_plugin.host.settings import (
+    RunRequest,
+    check_finite_differences,
+    choose_solver,
+    displacement_options,
+    force_constants_request,
+)
+from phono3py_mlp_plugin.workflow import (
+    DisplacementOptions,
+    ForceConstantsRequest,
+    decide_force_constants,
+    describe_force_constants,
+    displace,
+    evaluate,
+    fc2_dataset,
+    supercells_of,
+)
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+FC2, FC3 = "fc2.hdf5", "fc3.hdf5"
+
+
+@dataclass(frozen=True)
+class ForceConstantsPlan:
+    """How fc2 and fc3 of a run are obtained.
+
+    Attributes
+    ----------
+    displacements : DisplacementOptions
+    request : ForceConstantsRequest
+    keep_fc2 : bool
+        fc2 comes from first-principles forces of dim-fc2.
+    """
+
+    displacements: DisplacementOptions
+    request: ForceConstantsRequest
+    keep_fc2: bool
+
+
+def plan_force_constants(
+    script: ModuleType,
+    ph3: Phono3py,
+    settings: Any,
+    request: RunRequest,
+    log_level: int,
+) -> ForceConstantsPlan:
+    """Settle solver, cutoff and displacements when the crystal is known.
+
+    Parameters
+    ----------
+    script : module
+        The host's.
+    ph3 : Phono3py
+    settings
+        The host's; solver and cutoff of pairs are set where they follow from others.
+    request : RunRequest
+    log_level : int
+
+    Raises
+    ------
+    ParameterError
+        Options that do not go together.
+    """
+    keep_fc2 = fc2_dataset(ph3) is not None
+    own_fc2 = ph3.phonon_supercell_matrix is not None
+    _check_fc2_options(settings, request, own_fc2=own_fc2, keep_fc2=keep_fc2)
+    data_fc2 = ph3.phonon_dataset
+    random_fc2 = own_fc2 and (
+        settings.random_displacements_fc2 is not None
+        or (keep_fc2 and data_fc2 is not None and "displacements" in data_fc2)
+    )
+    line = choose_solver(settings, random_fc2=random_fc2)
+    show([] if line is None else [line], log_level)
+    check_finite_differences(settings, own_fc2=own_fc2)
+    settings.cutoff_pair_distance = _cutoff_pair(script, ph3, settings, log_level)
+    return ForceConstantsPlan(
+        displacement_options(settings, request),
+        force_constants_request(settings),
+        keep_fc2,
+    )
+
+
+def force_constants_fingerprint(ph3: Phono3py, plan: ForceConstantsPlan) -> str:
+    """Return the fingerprint of all that decides fc2 and fc3 of a run."""
+    assert isinstance(ph3.mlp, PluginMLP)
+    data_fc2 = fc2_dataset(ph3) if plan.keep_fc2 else None
+    return fingerprint(
+        {
+            "potential": ph3.mlp.origin,
+            "displacements": plan.displacements,
+            "force_constants": describe_force_constants(plan.request),
+            "is_compact_fc": plan.request.is_compact_fc,
+            "rotations": ph3.symmetry.symmetry_operations["rotations"],
+            "symmetry_tolerance": ph3.symmetry.tolerance,
+            "lattice": ph3.supercell.cell,
+            "positions": ph3.supercell.scaled_positions,
+            "symbols": list(ph3.supercell.symbols),
+            "primitive": ph3.primitive_matrix,
+            "phonon_supercell_matrix": ph3.phonon_supercell_matrix,
+            "phonon_dataset": None
+            if data_fc2 is None
+            else [data_fc2.displacements, data_fc2.forces],
+        }
+    )
+
+
+def can_be_used_again(wanted: str, *, read: bool, log_level: int) -> bool:
+    """Return whether fc2 and fc3 in the folder are those wanted, and say why not.
+
+    Parameters
+    ----------
+    wanted : str
+        Fingerprint of the force constants of the run.
+    read : bool
+        Whether the user lets them be read.
+    log_level : int
+    """
+    if not read:
+        return False
+    found = {name: Path(name) for name in (FC2, FC3) if Path(name).is_file()}
+    stamps = {name: read_stamp(path) for name, path in found.items()}
+    decision = decide_force_constants(stamps, (FC2, FC3), wanted)
+    show([decision.reason] if decision.reason else [], log_level)
+    return decision.reuse
+
+
+def displace_and_evaluate(
+    ph3: Phono3py, plan: ForceConstantsPlan, log_level: int
+) -> None:
+    """Generate displacements and ask the potential for their forces."""
+    mlp = ph3.mlp
+    assert isinstance(mlp, PluginMLP) and mlp.potential is not None
+    options = plan.displacements
+    lines = ["Generate displacements"]
+    if options.number is not None:
+        lines = [
+            "Generate random displacements",
+            "  Twice as many are generated, for plus-minus displacements.",
+        ]
+    show([*lines, f"  Displacement distance: {options.amplitude:g}"], log_level)
+    displace(ph3, options, keep_fc2=plan.keep_fc2)
+    first, *others = supercells_of(ph3)
+    n_evaluated = sum(cell is not None for cell in first.displaced())
+    show(
+        [f"Evaluate forces in {n_evaluated} supercells by {mlp.calculator}"], log_level
+    )
+    mlp.folder = Path()
+    ph3.evaluate_mlp()
+    for part in others:
+        if plan.keep_fc2:
+            show(["fc2 comes from the first-principles forces of dim-fc2."], log_level)
+            continue
+        cells = part.displaced()
+        show(
+            [
+                f"fc2 comes from {mlp.calculator}: evaluate forces in {len(cells)} "
+                f"supercells of dim-fc2 ({len(part.supercell)} atoms)"
+            ],
+            log_level,
+        )
+        part.set_evaluation(
+            evaluate(mlp.calculator, mlp.potential, cells, progress(log_level))
+        )
+
+
+def _cutoff_pair(
+    script: ModuleType, ph3: Phono3py, settings: Any, log_level: int
+) -> float | None:
+    """Return the cutoff of pairs, from the options or from the memory of symfc."""
+    names = set((settings.fc_calculator or "").split("|"))
+    try:
+        found = script.determine_cutoff_pair_distance(
+            fc_calculator="symfc" if names == {"symfc"} else settings.fc_calculator,
+            fc_calculator_options=settings.fc_calculator_options,
+            cutoff_pair_distance=settings.cutoff_pair_distance,
+            symfc_memory_size=settings.symfc_memory_size,
+            # The host leaves the memory out where a number is given here.
+            random_displacements=None,
+            supercell=ph3.supercell,
+            primitive=ph3.primitive,
+            symmetry=ph3.symmetry,
+            log_level=log_level,
+        )
+    except RuntimeError as error:
+        raise ParameterError(
+            f"--symfc-memsize, memsize: {one_line(error)} Give --cutoff-pair instead."
+        ) from error
+    return None if found is None else float(found)
+
+
+def _check_fc2_options(
+    settings: Any, request: RunRequest, *, own_fc2: bool, keep_fc2: bool
+) -> None:
+    """Refuse options of dim-fc2 supercells that will not be evaluated."""
+    if not own_fc2:
+        reason = "there is no supercell of its own for fc2 (dim-fc2)"
+    elif keep_fc2:
+        reason = "the dataset has first-principles forces for fc2"
+    else:
+        return
+    given = {
+        "--rd-fc2": settings.random_displacements_fc2,
+        "--amplitude-fc2": request.amplitude_fc2,
+    }
+    for option, value in given.items():
+        if value is not None:
+            raise ParameterError(f"{option} = {value}: {reason}. Leave it out.")

@@ -1,0 +1,60 @@
+"""``--relax-atomic-positions``: the run starts over from the relaxed unit cell."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from phono3py_mlp_plugin.host.mlp import PluginMLP
+from phono3py_mlp_plugin.host.output import show
+from phono3py_mlp_plugin.workflow import relax_positions
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+
+def relax(
+    script: ModuleType, ph3: Phono3py, settings: Any, mlp: PluginMLP, log_level: int
+) -> Phono3py:
+    """Return the crystal with atomic positions relaxed by a potential.
+
+    Parameters
+    ----------
+    script : module
+        The host's.
+    ph3 : Phono3py
+        Returned itself where symmetry leaves no position to relax.
+    settings
+        The host's.
+    mlp : PluginMLP
+    log_level : int
+
+    Raises
+    ------
+    PotentialError
+        As `workflow.relax_positions`.
+    """
+    assert mlp.potential is not None
+    show([f"Relaxing atomic positions by {mlp.calculator}..."], log_level)
+    relaxed = relax_positions(
+        mlp.calculator, mlp.potential, ph3.unitcell, ph3.symmetry.tolerance
+    )
+    if relaxed is None:
+        show(["Symmetry leaves no atomic position to relax."], log_level)
+        return ph3
+    script.get_change_in_positions(relaxed, ph3.unitcell, verbose=log_level > 0)
+    new: Phono3py
+    new, _, _ = script._init_phono3py(
+        settings,
+        relaxed.copy(),
+        supercell_matrix=ph3.supercell_matrix,
+        primitive_matrix=ph3.primitive_matrix,
+        phonon_supercell_matrix=ph3.phonon_supercell_matrix,
+        symprec=ph3.symmetry.tolerance,
+        log_level=log_level,
+    )
+    if ph3.mesh_numbers is not None:
+        new.mesh_numbers = settings.mesh_numbers
+    new.nac_params = ph3.nac_params
+    new.mlp = ph3.mlp
+    return new

@@ -1,0 +1,362 @@
+"""What a run asks for: read once from the host's settings and our options."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from phono3py_mlp_plugin.errors import ParameterError, PluginNotFound, PotentialError
+from phono3py_mlp_plugin.files import potential_files
+from phono3py_mlp_plugin.host.arguments import CommandOptions, positive
+from phono3py_mlp_plugin.host.mlp import DEFAULT_CALCULATOR
+from phono3py_mlp_plugin.workflow import (
+    FINITE_DIFFERENCES,
+    DisplacementOptions,
+    ForceConstantsRequest,
+    Request,
+    request_calculator,
+    request_force_constants,
+    with_memory,
+)
+
+# Settings of the host that need force constants: with a potential they imply -d.
+_NEED_FORCE_CONSTANTS = (
+    "is_bterta",
+    "is_lbte",
+    "is_gruneisen",
+    "is_imag_self_energy",
+    "is_real_self_energy",
+    "is_spectral_function",
+    "is_joint_dos",
+    "is_isotope",
+    "write_phonon",
+)
+
+# What the host would read instead of computing it from force constants.
+_READ = {
+    "--read-gamma": "read_gamma",
+    "--read-pp": "read_pp",
+    "--read-collision": "read_collision",
+    "--read-elph": "read_elph",
+    "--read-phonon": "read_phonon",
+    "--gp": "grid_points",
+    "--ga": "grid_addresses",
+}
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run asks of potential, displacements and error bars.
+
+    Attributes
+    ----------
+    calculator : Request
+    mlp_file : Path or None
+        The potential file that the user named.
+    generates : bool
+        Whether displacements are generated, and so force constants obtained.
+    amplitude_fc2 : float or None
+    uncertainty : int or None
+        Number of potentials of the ensemble.
+    uncertainty_mesh : tuple of float or None
+    allow_imaginary : bool
+    """
+
+    calculator: Request
+    mlp_file: Path | None
+    generates: bool
+    amplitude_fc2: float | None = None
+    uncertainty: int | None = None
+    uncertainty_mesh: tuple[float, ...] | None = None
+    allow_imaginary: bool = False
+
+
+def run_request(
+    settings: Any, confs: dict[str, Any], options: CommandOptions
+) -> RunRequest:
+    """Return what is asked for, checked before any work.
+
+    Parameters
+    ----------
+    settings
+        The host's; systematic displacements are switched on where a run needs force
+        constants and none are asked for.
+    confs : dict
+        What the host records of the options; ours are added.
+    options : CommandOptions
+
+    Raises
+    ------
+    ParameterError, PluginNotFound, PotentialError
+        An option is out of range, contradicts another one, or names what is not there.
+    """
+    calculator = _calculator(settings, options)
+    named = None if options.mlp_file is None else Path(options.mlp_file)
+    if named is not None and not potential_files(named):
+        raise PotentialError(f'--mlp-file: "{named}" is not found.')
+    _check_displacements(settings, options)
+    if options.uncertainty_mesh is not None and options.uncertainty is None:
+        raise ParameterError("--uncertainty-mesh: is for --uncertainty N.")
+    if options.uncertainty is not None:
+        if options.uncertainty < 2:
+            raise ParameterError(
+                f"--uncertainty = {options.uncertainty}; expected 2 or more."
+            )
+        check_ensemble("--uncertainty", calculator, settings)
+    settings.use_pypolymlp = True
+    confs.update({k: str(v) for k, v in options.given().items()})
+    random = settings.random_displacements is not None
+    if not (settings.create_displacements or random) and any(
+        getattr(settings, key, False) for key in _NEED_FORCE_CONSTANTS
+    ):
+        settings.create_displacements = True
+        confs["create_displacements"] = ".true."
+    mesh = options.uncertainty_mesh
+    return RunRequest(
+        calculator=calculator,
+        mlp_file=named,
+        generates=bool(settings.create_displacements) or random,
+        amplitude_fc2=options.amplitude_fc2,
+        uncertainty=options.uncertainty,
+        uncertainty_mesh=None if mesh is None else mesh_of(mesh, "--uncertainty-mesh"),
+        allow_imaginary=bool(options.allow_imaginary),
+    )
+
+
+def check_ensemble(option: str, calculator: Request, settings: Any) -> None:
+    """Refuse what gives no error bar of kappa, before any work.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if not (settings.is_bterta or settings.is_lbte):
+        raise ParameterError(
+            f"{option}: is for runs that compute kappa. Give --br or --lbte."
+        )
+    if calculator.calculator.train_nested is None:
+        raise ParameterError(
+            f"{option}: force calculator {calculator.calculator.name!r} gives no "
+            "error bars; pypolymlp does."
+        )
+    for name, attribute in _READ.items():
+        value = getattr(settings, attribute, None)
+        if value is not None and value is not False:
+            raise ParameterError(f"{option} and {name}: leave one out.")
+
+
+def mesh_of(numbers: list[float], option: str) -> tuple[float, ...]:
+    """Return three mesh numbers, or one length.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if len(numbers) not in (1, 3) or not all(0 < x < math.inf for x in numbers):
+        raise ParameterError(
+            f"{option} = {' '.join(f'{x:g}' for x in numbers)}; expected three "
+            "positive numbers, or one length."
+        )
+    return tuple(numbers)
+
+
+def check_mesh(words: Sequence[str] | None) -> None:
+    """Refuse mesh numbers that the host would not know what to do with.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if words is None:
+        return
+    numbers = []
+    for word in words:
+        try:
+            numbers.append(float(word))
+        except ValueError:
+            numbers.append(math.nan)
+    # Nine are a grid generation matrix, which may hold zeros.
+    if len(numbers) == 9 and all(map(math.isfinite, numbers)):
+        return
+    if len(numbers) not in (1, 3) or not all(0 < x < math.inf for x in numbers):
+        raise ParameterError(
+            f"mesh = {' '.join(map(str, words))}; expected three positive numbers, or "
+            "one length."
+        )
+
+
+def force_constants_request(settings: Any) -> ForceConstantsRequest:
+    """Return how force constants are obtained, from all of the host's settings.
+
+    Raises
+    ------
+    PluginNotFound, ParameterError
+        A solver or option is unknown.
+    """
+    try:
+        request = request_force_constants(
+            settings.fc_calculator,
+            settings.fc_calculator_options,
+            settings.cutoff_pair_distance,
+        )
+    except PluginNotFound as error:
+        raise PluginNotFound(f"--fc-calculator: {error}") from None
+    return replace(
+        request,
+        is_compact_fc=bool(settings.is_compact_fc),
+        symmetrize=bool(settings.fc_symmetry),
+        use_symfc_projector=bool(settings.use_symfc_projector)
+        and settings.fc_calculator is None,
+        cutoff_fc3=settings.cutoff_fc3_distance,
+    )
+
+
+def displacement_options(settings: Any, request: RunRequest) -> DisplacementOptions:
+    """Return the displacements of a run."""
+    return DisplacementOptions(
+        number=settings.random_displacements,
+        amplitude=settings.displacement_distance or DisplacementOptions.amplitude,
+        seed=settings.random_seed,
+        equations=settings.rd_number_estimation_factor,
+        at_least=1,
+        cutoff_pair=settings.cutoff_pair_distance,
+        number_fc2=settings.random_displacements_fc2,
+        amplitude_fc2=request.amplitude_fc2,
+    )
+
+
+def take_random_seed(
+    args: argparse.Namespace, settings: Any, confs: dict[str, Any]
+) -> None:
+    """Take the seed that the user gave: the host drops 0 and what is out of range."""
+    seed = args.random_seed
+    if seed is None:
+        return
+    if not 0 <= seed < 2**32:
+        raise ParameterError(f"--random-seed = {seed}; expected 0 to {2**32 - 1}.")
+    settings.random_seed = seed
+    confs["random_seed"] = str(seed)
+
+
+def refuse_without_calculator(settings: Any, options: CommandOptions) -> None:
+    """Refuse options that would mean nothing without a force calculator.
+
+    Raises
+    ------
+    ParameterError
+    """
+    given: dict[str, Any] = {
+        f"--{k.replace('_', '-')}": v for k, v in options.given().items()
+    }
+    given["--mlp-params"] = settings.mlp_params
+    given["--amplitude"] = settings.displacement_distance
+    given["--rd-auto-factor"] = settings.rd_number_estimation_factor
+    for option, value in given.items():
+        if value is not None:
+            raise ParameterError(
+                f"{option} = {value}: needs --pypolymlp or --force-calculator NAME "
+                "(supercells for first-principles runs come from phono3py-init)."
+            )
+
+
+def choose_solver(settings: Any, *, random_fc2: bool) -> str | None:
+    """Take symfc for random displacements where the user named no solver.
+
+    Finite differences, the host's default, cannot use them.
+
+    Parameters
+    ----------
+    settings
+        The host's; the name is set.
+    random_fc2 : bool
+        Whether fc2 has a supercell of its own with random displacements.
+
+    Returns
+    -------
+    str or None
+        The line that says so.
+    """
+    if settings.fc_calculator is not None:
+        return None
+    if settings.random_displacements is not None:
+        settings.fc_calculator = "symfc"
+    elif random_fc2:
+        settings.fc_calculator = "symfc|"
+    else:
+        return None
+    return (
+        "Random displacements are solved by symfc "
+        f"(--fc-calculator '{settings.fc_calculator}')."
+    )
+
+
+def _calculator(settings: Any, options: CommandOptions) -> Request:
+    """Return the force calculator with its parameters."""
+    name = options.force_calculator or DEFAULT_CALCULATOR
+    if settings.use_pypolymlp and name != DEFAULT_CALCULATOR:
+        raise ParameterError(f"--pypolymlp and --force-calculator {name}: give one.")
+    if settings.mlp_params and options.force_calculator_options:
+        raise ParameterError(
+            "--mlp-params and --force-calculator-options mean the same: give one."
+        )
+    where = "--mlp-params" if settings.mlp_params else "--force-calculator-options"
+    text: str | Mapping[str, Any] | None = (
+        settings.mlp_params or options.force_calculator_options
+    )
+    return with_memory(request_calculator(name, text, where), options.memory)
+
+
+def _check_displacements(settings: Any, options: CommandOptions) -> None:
+    """Refuse displacements that cannot be meant, or that the solver cannot use."""
+    positive("--amplitude", settings.displacement_distance)
+    positive("--cutoff-pair", settings.cutoff_pair_distance)
+    positive("--cutoff-fc3", settings.cutoff_fc3_distance)
+    positive("--amplitude-fc2", options.amplitude_fc2)
+    positive("--rd-auto-factor", settings.rd_number_estimation_factor)
+    for option, number in (
+        ("--rd", settings.random_displacements),
+        ("--rd-fc2", settings.random_displacements_fc2),
+    ):
+        if number is not None and number != "auto" and number < 1:
+            raise ParameterError(
+                f"{option} = {number}; expected a positive number or auto."
+            )
+    if settings.random_displacements is not None and settings.create_displacements:
+        raise ParameterError("-d and --rd: give systematic or random displacements.")
+    check_finite_differences(settings, own_fc2=True)
+
+
+def check_finite_differences(settings: Any, *, own_fc2: bool) -> None:
+    """Refuse finite differences of random displacements.
+
+    Parameters
+    ----------
+    settings
+        The host's.
+    own_fc2 : bool
+        Whether fc2 has a supercell of its own, with displacements of its own.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if settings.fc_calculator is None:
+        return
+    request = force_constants_request(settings)
+    random = {
+        3: ("--rd", settings.random_displacements),
+        2: ("--rd-fc2", settings.random_displacements_fc2),
+    }
+    if not own_fc2:
+        random[2] = random[3]
+    for order, (option, number) in random.items():
+        name = request.of(order).solver.name
+        if number is not None and name == FINITE_DIFFERENCES:
+            raise ParameterError(
+                f"--fc-calculator = {settings.fc_calculator}: finite differences "
+                f"cannot use random displacements ({option}). Use symfc, or -d."
+            )

@@ -1,0 +1,248 @@
+"""A study of convergence inside a run of the host's script.
+
+The host's script reads options, crystal, Born charges and dataset and sets up kappa as
+in any run; where it would compute kappa once, the study does. Every option of the host
+has so its effect, and every check of a run is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import Dataset
+from phono3py_mlp_plugin.errors import DatasetError, ParameterError
+from phono3py_mlp_plugin.host.arguments import positive
+from phono3py_mlp_plugin.host.force_constants import (
+    ForceConstantsPlan,
+    plan_force_constants,
+)
+from phono3py_mlp_plugin.host.mlp import PluginMLP
+from phono3py_mlp_plugin.host.output import progress, show
+from phono3py_mlp_plugin.host.relax import relax
+from phono3py_mlp_plugin.host.settings import RunRequest, check_ensemble
+from phono3py_mlp_plugin.host.transport import RunTransport, when_kappa_is_computed
+from phono3py_mlp_plugin.workflow import (
+    EQUATIONS,
+    LEAST_PAIRS,
+    ObtainedPotential,
+    Split,
+    Study,
+    Transport,
+    check_dataset,
+    check_study,
+    forecast,
+    train,
+)
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+_ROOM_TEMPERATURE = 300.0
+
+# What would be written once for each kappa of the study.
+_WRITTEN = {
+    "--write-gamma": "write_gamma",
+    "--write-gamma-detail": "write_gamma_detail",
+    "--write-collision": "write_collision",
+    "--write-pp": "write_pp",
+    "--write-phonon": "write_phonon",
+    "--write-lbte-solution": "write_LBTE_solution",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class StudyTask:
+    """All that a study works on.
+
+    Attributes
+    ----------
+    crystal : Phono3py
+    dataset : Dataset
+    study : Study
+    transport : Transport
+    """
+
+    crystal: Phono3py
+    dataset: Dataset
+    study: Study
+    transport: Transport
+
+
+class StudyPlanner(Protocol):
+    """Makes the study when calculator, dataset and force constants are known."""
+
+    def __call__(
+        self, request: RunRequest, plan: ForceConstantsPlan, n_supercells: int
+    ) -> Study:
+        """Return the study of ``n_supercells`` supercells."""
+
+
+class StudyRun:
+    """The study of one run, filled as the host goes on.
+
+    Parameters
+    ----------
+    planner : StudyPlanner
+        Raises `ParameterError` where what is asked for cannot be studied.
+    carry_out : callable
+        Does the study.
+    log_level : int
+    """
+
+    def __init__(
+        self,
+        planner: StudyPlanner,
+        carry_out: Callable[[StudyTask], None],
+        log_level: int,
+    ) -> None:
+        self._planner = planner
+        self._carry_out = carry_out
+        self._log_level = log_level
+        self._request: RunRequest | None = None
+        self._settings: Any = None
+        self._dataset: Dataset | None = None
+        self._study: Study | None = None
+        self.born_source = ""
+        """File that the Born charges come from."""
+
+    def set_defaults(self, settings: Any) -> None:
+        """Set what a study does where the user does not say."""
+        if not any(
+            getattr(settings, name)
+            for name in (
+                "is_bterta",
+                "is_lbte",
+                "is_gruneisen",
+                "is_imag_self_energy",
+                "is_real_self_energy",
+                "is_spectral_function",
+                "is_joint_dos",
+            )
+        ):
+            settings.is_bterta = True
+        if not settings.create_displacements:
+            if settings.random_displacements is None:
+                settings.random_displacements = "auto"
+            if settings.rd_number_estimation_factor is None:
+                settings.rd_number_estimation_factor = EQUATIONS
+            if settings.random_seed is None:
+                settings.random_seed = 0
+        temperatures = settings.temperatures
+        if temperatures is None:
+            # The host's default of a hundred temperatures is for one kappa.
+            settings.temperatures = [_ROOM_TEMPERATURE]
+
+    def take_request(self, request: RunRequest, settings: Any) -> None:
+        """Take what the run asks for; refuse what a study cannot do.
+
+        Raises
+        ------
+        ParameterError
+        """
+        if not (settings.is_bterta or settings.is_lbte):
+            raise ParameterError("converge computes kappa: give --br or --lbte alone.")
+        check_ensemble("converge", request.calculator, settings)
+        if request.uncertainty is not None:
+            raise ParameterError(
+                "--uncertainty: converge has --members for it. Leave it out."
+            )
+        if request.mlp_file is not None:
+            raise ParameterError(
+                "--mlp-file: converge trains the potentials itself. Leave it out."
+            )
+        for option, attribute in _WRITTEN.items():
+            if getattr(settings, attribute, False):
+                raise ParameterError(f"converge and {option}: leave it out.")
+        if not all(t > 0 for t in settings.temperatures):
+            raise ParameterError("temperatures: expected positive ones.")
+        sigma = settings.sigma
+        widths = [] if sigma is None else list(np.atleast_1d(sigma))
+        if len(widths) + bool(settings.is_tetrahedron_method and widths) > 1:
+            raise ParameterError(
+                "--sigma: converge takes one smearing width, without --thm."
+            )
+        for width in widths:
+            positive("--sigma", width)
+        if settings.mesh_numbers is None:
+            raise ParameterError("converge: --mesh is missing. Give --mesh N N N.")
+        self._request, self._settings = request, settings
+
+    def take_crystal(
+        self, script: ModuleType, ph3: Phono3py, settings: Any, dataset: Dataset | None
+    ) -> Phono3py:
+        """Plan the study; return the crystal, relaxed where that is asked for.
+
+        Raises
+        ------
+        DatasetError, ParameterError
+        """
+        request = self._request
+        assert request is not None
+        if dataset is None:
+            raise DatasetError("there are no forces in the dataset to train on.")
+        plan = plan_force_constants(script, ph3, settings, request, 0)
+        if not settings.create_displacements:
+            displacements = replace(plan.displacements, at_least=LEAST_PAIRS)
+            plan = replace(plan, displacements=displacements)
+        study = self._study = self._planner(request, plan, len(dataset))
+        check_study(study, len(dataset))
+        self._dataset = dataset
+        notes = check_dataset(dataset)
+        if ph3.nac_params is None and settings.is_nac:
+            notes.append("no Born charges: nothing corrects for long-range forces.")
+        lines = [f"Note: {note}" for note in notes]
+        if ph3.nac_params is not None:
+            lines.append(f'Born charges from "{self.born_source}".')
+        show(lines, self._log_level)
+        split = _split_of(study, len(dataset))
+        show(list(forecast(study.variants[0].request, dataset, split)), self._log_level)
+        if settings.relax_atomic_positions:
+            return self._relaxed(script, ph3, settings, split)
+        return ph3
+
+    def record(self, ph3: Phono3py, set_up: Callable[[], None]) -> None:
+        """Let the study take the place of kappa."""
+
+        def act(host: Callable[..., None], arguments: Mapping[str, Any]) -> None:
+            assert self._dataset is not None and self._study is not None
+            transport = RunTransport(ph3, set_up, host, arguments, self._settings)
+            self._carry_out(StudyTask(ph3, self._dataset, self._study, transport))
+
+        when_kappa_is_computed(ph3, act)
+
+    def _relaxed(
+        self, script: ModuleType, ph3: Phono3py, settings: Any, split: Split
+    ) -> Phono3py:
+        """Return the crystal relaxed by the potential of the most supercells.
+
+        One structure serves all sizes, so that these can be compared.
+        """
+        assert self._study is not None and self._dataset is not None
+        request = self._study.variants[0].request
+        training = train(request, self._dataset, split, progress(self._log_level))
+        mlp = PluginMLP().take(
+            request.calculator.name,
+            ObtainedPotential(
+                training.potential,
+                training.provenance,
+                training.provenance.fingerprint,
+            ),
+        )
+        show(
+            [
+                "The structure is relaxed once, by the potential of "
+                f"{len(split.training)} supercells."
+            ],
+            self._log_level,
+        )
+        return relax(script, ph3, settings, mlp, self._log_level)
+
+
+def _split_of(study: Study, n: int) -> Split:
+    """Return the largest training set and the test set of a study."""
+    return Split(np.arange(max(study.sizes)), np.arange(n - study.ntest, n))

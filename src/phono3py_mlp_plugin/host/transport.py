@@ -1,0 +1,111 @@
+"""Kappa of any force constants with the settings of a run.
+
+The host sets up the interaction and computes kappa once; how it does that is recorded
+and done again, so that every option of the host has its effect.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import FloatArray, ForceConstants
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+# Settings of the host that change what is shown or written, not kappa.
+_NOT_DECIDING = ("hdf5_compression", "output_yaml_filename", "mlp_params")
+
+
+class RunTransport:
+    """Kappa as the host computes it in this run: see `workflow.Transport`.
+
+    Parameters
+    ----------
+    ph3 : Phono3py
+        Its force constants and mesh are replaced for each kappa and put back.
+    set_up : callable
+        Sets up the interaction of ``ph3``, quietly.
+    compute : callable
+        The host's ``run_thermal_conductivity``.
+    arguments : mapping
+        What the host calls it with.
+    settings
+        The host's.
+    """
+
+    def __init__(
+        self,
+        ph3: Phono3py,
+        set_up: Callable[[], None],
+        compute: Callable[..., None],
+        arguments: Mapping[str, Any],
+        settings: Any,
+    ) -> None:
+        self._ph3 = ph3
+        self._set_up = set_up
+        self._compute = compute
+        quiet = {k: False for k in arguments if k.startswith("write_")}
+        self._arguments = {**arguments, **quiet, "log_level": 0}
+        self.temperatures: FloatArray = np.array(
+            arguments["temperatures"], dtype="double"
+        )
+        self.settings: Mapping[str, Any] = {
+            name: value
+            for name, value in vars(settings).items()
+            if name not in _NOT_DECIDING and not name.startswith("write_")
+        }
+
+    def kappa(
+        self, force_constants: ForceConstants, mesh: Sequence[float] | None = None
+    ) -> FloatArray:
+        """Return kappa in W/m-K of the first smearing width, ``(n_temperatures, 6)``.
+
+        Parameters
+        ----------
+        force_constants : dict
+            fc2 and fc3 by order.
+        mesh : sequence of float, optional
+            Three numbers, or one length; by default that of the run.
+        """
+        ph3 = self._ph3
+        own = ph3.fc2, ph3.fc3, ph3.mesh_numbers
+        ph3.fc2, ph3.fc3 = force_constants[2], force_constants[3]
+        if mesh is not None:
+            ph3.mesh_numbers = mesh[0] if len(mesh) == 1 else [int(n) for n in mesh]
+        try:
+            self._set_up()
+            self._compute(**self._arguments)
+            return kappa_of(ph3)
+        finally:
+            ph3.fc2, ph3.fc3, ph3.mesh_numbers = own
+
+
+def when_kappa_is_computed(
+    ph3: Phono3py, act: Callable[[Callable[..., None], Mapping[str, Any]], None]
+) -> None:
+    """Let ``act`` take the place of the host's computation of kappa.
+
+    Parameters
+    ----------
+    ph3 : Phono3py
+    act : callable
+        Is given the host's ``run_thermal_conductivity`` and its arguments.
+    """
+    host = ph3.run_thermal_conductivity
+
+    @functools.wraps(host)
+    def run(**arguments: Any) -> None:
+        act(host, arguments)
+
+    ph3.run_thermal_conductivity = run
+
+
+def kappa_of(ph3: Phono3py) -> FloatArray:
+    """Return kappa of the first smearing width, shape ``(n_temperatures, 6)``."""
+    kappa = np.array(ph3.thermal_conductivity.kappa, dtype="double")
+    return np.asarray(kappa.reshape(-1, *kappa.shape[-2:])[0])

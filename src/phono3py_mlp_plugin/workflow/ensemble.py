@@ -1,0 +1,150 @@
+"""Kappa of an ensemble of potentials, and its error bar: one way for every command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import (
+    FloatArray,
+    ForceConstants,
+    NestedFit,
+    Progress,
+)
+from phono3py_mlp_plugin.uncertainty import ErrorBar, error_bar, norm_scatter
+from phono3py_mlp_plugin.workflow.bands import PhononsAt, phonons_with_errors
+from phono3py_mlp_plugin.workflow.force_constants import ForceConstantsOf
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+Kappa: TypeAlias = Callable[[int, ForceConstants], FloatArray]
+"""Thermal conductivity of force constants in W/m-K, shape ``(n_temperatures, 6)``.
+
+The first argument is the place of the potential: 0 is the fit itself, members of the
+ensemble and fits with other penalties follow.
+"""
+
+
+class Transport(Protocol):
+    """Computes kappa of one crystal as a run would.
+
+    Attributes
+    ----------
+    temperatures : ndarray
+        In K.
+    settings : mapping
+        All that decides kappa besides force constants and mesh.
+    """
+
+    temperatures: FloatArray
+    settings: Mapping[str, Any]
+
+    def kappa(
+        self, force_constants: ForceConstants, mesh: Sequence[float] | None = None
+    ) -> FloatArray:
+        """Return kappa in W/m-K, xx yy zz yz xz xy, shape ``(n_temperatures, 6)``.
+
+        Parameters
+        ----------
+        force_constants : dict
+            fc2 and fc3 by order.
+        mesh : sequence of float, optional
+            Three numbers, or one length; by default that of the run.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleResult:
+    """Kappa of a fit and of the potentials about it.
+
+    Attributes
+    ----------
+    size : int
+        Number of training supercells.
+    reference : ndarray
+        Kappa of the fit in W/m-K, xx yy zz yz xz xy, shape ``(n_temperatures, 6)``.
+    members, alternatives : ndarray
+        Of the ensemble and with other penalties, shape ``(k, n_temperatures, 6)``.
+    fc2_error, fc3_error : float
+        Scatter of force constants over the ensemble, relative to their norm.
+    phonons : list of PhononsAt
+        At high-symmetry points.
+    """
+
+    size: int
+    reference: FloatArray
+    members: FloatArray
+    alternatives: FloatArray
+    fc2_error: float
+    fc3_error: float
+    phonons: list[PhononsAt]
+
+    def error_bar(self, temperature: int, component: int) -> ErrorBar:
+        """Return the error bar of a component of kappa at a temperature."""
+        return error_bar(
+            self.reference[temperature][component],
+            self.members[:, temperature, component],
+            self.alternatives[:, temperature, component],
+            self.size,
+        )
+
+
+def run_ensemble(
+    crystal: Phono3py,
+    fit: NestedFit,
+    force_constants: ForceConstantsOf,
+    kappas: Sequence[Kappa],
+    progress: Progress,
+    task: str,
+) -> list[EnsembleResult]:
+    """Return kappa of a fit and of the potentials about it, in one or several ways.
+
+    Parameters
+    ----------
+    crystal : Phono3py
+        Cells and Born charges.
+    fit : NestedFit
+    force_constants : ForceConstantsOf
+    kappas : sequence of callable
+        For each way to compute kappa: see `Kappa`.
+    progress : Progress
+    task : str
+        What the user is told while it runs.
+    """
+    potentials = [fit.trained.potential, *fit.members, *fit.alternatives]
+    n_members = len(fit.members)
+    runs: list[list[FloatArray]] = [[] for _ in kappas]
+    first: ForceConstants | None = None
+    fc2: list[FloatArray] = []
+    # One set at a time: fc3 of a large supercell takes much memory.
+    fc3_scatter: list[float] = []
+    solutions = force_constants.solve(potentials, progress)
+    with progress(task, len(potentials) * len(kappas)) as advance:
+        for place, fcs in enumerate(solutions):
+            first = first or {3: fcs[3].copy()}
+            fc2.append(fcs[2].copy())
+            if 0 < place <= n_members:
+                fc3_scatter.append(norm_scatter(first[3], [fcs[3]]))
+            for run, kappa in zip(runs, kappas, strict=True):
+                run.append(kappa(place, fcs))
+                advance(1)
+    drawn, others = fc2[1 : 1 + n_members], fc2[1 + n_members :]
+    fc2_error = norm_scatter(fc2[0], drawn)
+    fc3_error = float(np.sqrt(np.mean(np.square(fc3_scatter))))
+    phonons = phonons_with_errors(crystal, fc2[0], drawn, others, fit.size)
+    return [
+        EnsembleResult(
+            fit.size,
+            run[0],
+            np.array(run[1 : 1 + n_members]),
+            np.array(run[1 + n_members :]).reshape(-1, *run[0].shape),
+            fc2_error,
+            fc3_error,
+            phonons,
+        )
+        for run in runs
+    ]

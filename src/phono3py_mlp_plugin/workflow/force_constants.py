@@ -1,0 +1,247 @@
+"""From the forces of potentials to force constants, as a run asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phono3py_mlp_plugin import plugins
+from phono3py_mlp_plugin.contracts import (
+    FloatArray,
+    ForceConstants,
+    ForceConstantsProblem,
+    Potential,
+    Progress,
+    SolveMany,
+    no_progress,
+)
+from phono3py_mlp_plugin.errors import DatasetError
+from phono3py_mlp_plugin.workflow.dataset import displacements_of
+from phono3py_mlp_plugin.workflow.evaluate import evaluate
+from phono3py_mlp_plugin.workflow.request import (
+    FINITE_DIFFERENCES,
+    ForceConstantsRequest,
+    SolverRequest,
+)
+from phono3py_mlp_plugin.workflow.supercells import CrystalSupercell, supercells_of
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+    from phonopy.structure.atoms import PhonopyAtoms
+
+
+def force_constants_problem(
+    part: CrystalSupercell,
+    request: SolverRequest,
+    orders: tuple[int, ...],
+    *,
+    is_compact_fc: bool = True,
+    forces: FloatArray | None = None,
+    log_level: int = 0,
+) -> ForceConstantsProblem:
+    """Return what a solver is asked.
+
+    Parameters
+    ----------
+    part : CrystalSupercell
+        With displacements.
+    request : SolverRequest
+    orders : tuple of int
+    is_compact_fc : bool
+    forces : ndarray, optional
+        In eV/angstrom, shape ``(n, N, 3)``; zero where they are set later.
+    log_level : int
+
+    Raises
+    ------
+    DatasetError
+        There are no displacements.
+    """
+    displacements = displacements_of(part.dataset, part.supercell)
+    if displacements is None or part.dataset is None:
+        raise DatasetError("there are no displacements to solve force constants from.")
+    problem = ForceConstantsProblem(
+        supercell=part.supercell,
+        primitive=part.primitive,
+        symmetry=part.symmetry,
+        displacements=displacements,
+        forces=np.zeros_like(displacements),
+        orders=orders,
+        is_compact_fc=is_compact_fc,
+        cutoff={k: v for k, v in request.cutoff.items() if k in orders},
+        dataset=part.dataset,
+        options=request.options,
+        log_level=log_level,
+    )
+    return problem if forces is None else problem.with_forces(forces)
+
+
+def solve_force_constants(
+    crystal: Phono3py, request: ForceConstantsRequest
+) -> ForceConstants:
+    """Return fc2 and fc3 of the displacements and forces of a crystal.
+
+    Parameters
+    ----------
+    crystal : Phono3py
+        Not changed.
+    request : ForceConstantsRequest
+
+    Raises
+    ------
+    DatasetError
+        There are no forces.
+    SolverError, PluginFailed
+        As `plugins.solve`.
+    """
+    found: ForceConstants = {}
+    for part, solver, orders in _fits(crystal, request):
+        data = part.read_dataset()
+        if data is None:
+            raise DatasetError("there are no forces; evaluate() or set them first.")
+        problem = force_constants_problem(
+            part,
+            solver,
+            orders,
+            is_compact_fc=request.is_compact_fc,
+            forces=data.forces,
+        )
+        found |= plugins.solve(solver.solver, problem)
+    return _finished(crystal, request, found)
+
+
+class ForceConstantsOf:
+    """Force constants of potentials of one crystal, from the same displacements.
+
+    Parameters
+    ----------
+    crystal : Phono3py
+        Has the displacements. Its force constants are replaced where they have to be
+        symmetrised.
+    request : ForceConstantsRequest
+    calculator : str
+        Name of the force calculator, for messages.
+    keep_fc2 : bool
+        The dataset of dim-fc2 has first-principles forces: fc2 comes from them.
+
+    Raises
+    ------
+    DatasetError
+        There are no displacements.
+    SolverError, PluginFailed
+        As `plugins.prepare`.
+    """
+
+    def __init__(
+        self,
+        crystal: Phono3py,
+        request: ForceConstantsRequest,
+        calculator: str,
+        *,
+        keep_fc2: bool = False,
+    ) -> None:
+        self._crystal = crystal
+        self._request = request
+        self._calculator = calculator
+        # The cells now: the displacements of the crystal may be replaced later.
+        self._cells: dict[str, list[PhonopyAtoms]] = {}
+        self._fits: list[tuple[str, SolveMany]] = []
+        self._fixed: ForceConstants = {}
+        for part, solver, orders in _fits(crystal, request):
+            problem = force_constants_problem(
+                part, solver, orders, is_compact_fc=request.is_compact_fc
+            )
+            if part.name == "dim-fc2" and keep_fc2:
+                data = part.read_dataset()
+                assert data is not None
+                self._fixed = plugins.solve(
+                    solver.solver, problem.with_forces(data.forces)
+                )
+            else:
+                if part.name not in self._cells:
+                    cells = part.displaced()
+                    self._cells[part.name] = [c for c in cells if c is not None]
+                self._fits.append((part.name, plugins.prepare(solver.solver, problem)))
+
+    def solve(
+        self, potentials: Sequence[Potential], progress: Progress = no_progress
+    ) -> Iterator[ForceConstants]:
+        """Return fc2 and fc3 of each potential, when all forces are known."""
+        forces = {
+            name: self._forces(cells, potentials, progress)
+            for name, cells in self._cells.items()
+        }
+        streams = [solve_many(forces[name]) for name, solve_many in self._fits]
+        return map(self._joined, zip(*streams, strict=True))
+
+    def _joined(self, fits: Sequence[ForceConstants]) -> ForceConstants:
+        found: ForceConstants = {}
+        for fcs in fits:
+            found |= fcs
+        return _finished(self._crystal, self._request, found | self._fixed)
+
+    def _forces(
+        self,
+        cells: Sequence[PhonopyAtoms],
+        potentials: Sequence[Potential],
+        progress: Progress,
+    ) -> FloatArray:
+        task = f"Evaluating forces of {len(potentials)} potentials"
+        found = []
+        with progress(task, len(potentials)) as advance:
+            for potential in potentials:
+                found.append(evaluate(self._calculator, potential, cells).forces)
+                advance(1)
+        return np.array(found)
+
+
+def _fits(
+    crystal: Phono3py, request: ForceConstantsRequest
+) -> list[tuple[CrystalSupercell, SolverRequest, tuple[int, ...]]]:
+    """Return supercell, solver and orders of each fit; later ones replace fc2."""
+    first, *others = supercells_of(crystal)
+    fits = [(first, request.fc3, first.orders)]
+    if others:
+        fits += [(part, request.fc2, part.orders) for part in others]
+    elif request.separate_fc2:
+        fits.append((first, request.fc2, (2,)))
+    return fits
+
+
+def _finished(
+    crystal: Phono3py, request: ForceConstantsRequest, found: ForceConstants
+) -> ForceConstants:
+    """Return force constants symmetrised and cut off, where the run does that."""
+    symmetrised = [
+        order
+        for order in (2, 3)
+        if request.symmetrize and request.of(order).solver.name == FINITE_DIFFERENCES
+    ]
+    if not (symmetrised or request.cutoff_fc3):
+        return found
+    own = crystal.fc2, crystal.fc3
+    crystal.fc2, crystal.fc3 = found[2], found[3]
+    if 3 in symmetrised:
+        crystal.symmetrize_fc3(**_symmetrisation(request, 3))
+    if 2 in symmetrised:
+        crystal.symmetrize_fc2(**_symmetrisation(request, 2))
+    if request.cutoff_fc3:
+        crystal.cutoff_fc3_by_zero(request.cutoff_fc3)
+    finished = {2: crystal.fc2, 3: crystal.fc3}
+    if own[0] is not None:
+        crystal.fc2, crystal.fc3 = own
+    return finished
+
+
+def _symmetrisation(request: ForceConstantsRequest, order: int) -> dict[str, Any]:
+    """Return arguments of the host's symmetrisation."""
+    options = request.of(order).options
+    if not request.use_symfc_projector:
+        return {"options": f"level = {options.level}"}
+    texts = [f"use_mkl = {options.use_mkl}"]
+    texts += [
+        f"cutoff = {x}" for k, x in request.of(order).cutoff.items() if k == order
+    ]
+    return {"use_symfc_projector": True, "options": ", ".join(texts)}

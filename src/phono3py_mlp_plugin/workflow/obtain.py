@@ -1,0 +1,210 @@
+"""A potential used again, trained or read: decided first, then done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phono3py_mlp_plugin import plugins
+from phono3py_mlp_plugin.contracts import Dataset, Potential, Progress, no_progress
+from phono3py_mlp_plugin.errors import DatasetError, PotentialError
+from phono3py_mlp_plugin.files import (
+    Provenance,
+    back_up,
+    find_potential,
+    fingerprint,
+    open_text,
+    potential_files,
+    read_provenance,
+    write_potential,
+)
+from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
+from phono3py_mlp_plugin.workflow.dataset import Split
+from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
+from phono3py_mlp_plugin.workflow.request import Request
+from phono3py_mlp_plugin.workflow.reuse import decide_potential
+from phono3py_mlp_plugin.workflow.train import (
+    train,
+    training_fingerprint,
+    training_parameters,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class PotentialPlan:
+    """How a potential is going to be obtained.
+
+    Attributes
+    ----------
+    path : Path or None
+        The file that is read or, where a potential is trained, written.
+    split : Split or None
+        Of the dataset; None where nothing is trained.
+    reason : str
+        Why a potential that was found is used or not; empty where there is nothing to
+        say.
+    notes : tuple of str
+        What looks suspicious about the dataset.
+    """
+
+    path: Path | None
+    split: Split | None = None
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def trains(self) -> bool:
+        """Whether a potential is going to be trained."""
+        return self.split is not None
+
+
+@dataclass(frozen=True, eq=False)
+class ObtainedPotential:
+    """A potential and where it comes from.
+
+    Attributes
+    ----------
+    potential : Potential
+    provenance : Provenance or None
+        None for a potential that was read and does not say.
+    origin : str
+        Fingerprint of what decides its forces.
+    backup : Path or None
+        Where the potential is kept that was there before.
+    difference : float or None
+        Root mean square difference of its forces from those of a dataset that it was
+        not trained on (eV/angstrom).
+    """
+
+    potential: Potential
+    provenance: Provenance | None
+    origin: str
+    backup: Path | None = None
+    difference: float | None = None
+
+
+def plan_potential(
+    request: Request, dataset: Dataset | None, named: Path | None, folder: Path
+) -> PotentialPlan:
+    """Decide how the potential asked for is obtained.
+
+    Parameters
+    ----------
+    request : Request
+    dataset : Dataset or None
+        What there is to train on.
+    named : Path or None
+        The potential file that the user named: it is used as it is.
+    folder : Path
+        Where potentials are looked for and written.
+
+    Raises
+    ------
+    DatasetError
+        The dataset contradicts itself, or there is neither a dataset nor a potential.
+    PotentialError
+        The file named is not there.
+    """
+    names = request.calculator.file_names
+    notes = () if dataset is None else tuple(check_dataset(dataset))
+    if named is not None:
+        if not potential_files(named):
+            raise PotentialError(
+                f'"{named}" is not found. Train a potential or name one.'
+            )
+        return PotentialPlan(named, notes=notes)
+    found = find_potential(names, folder)
+    if request.calculator.train is None or dataset is None:
+        if found is None and names:
+            raise DatasetError(
+                "there is neither a dataset with forces to train on nor a potential "
+                f"({', '.join(names)}). Give phono3py_params.yaml, or --mlp-file FILE."
+            )
+        return PotentialPlan(found, notes=notes)
+    split = request.divide(len(dataset))
+    notes += tuple(check_split(dataset, split))
+    reason = ""
+    if found is not None:
+        decision = decide_potential(
+            found,
+            read_provenance(found),
+            training_fingerprint(request, dataset, split),
+            training_parameters(request, split),
+        )
+        reason = decision.reason
+        if decision.reuse:
+            return PotentialPlan(found, reason=reason, notes=notes)
+    name = names[0] if names else f"{request.calculator.name}.potential"
+    return PotentialPlan(folder / name, split, reason, notes)
+
+
+def obtain_potential(
+    plan: PotentialPlan,
+    request: Request,
+    dataset: Dataset | None,
+    progress: Progress = no_progress,
+) -> ObtainedPotential:
+    """Train and save the potential, or read it, as planned.
+
+    Raises
+    ------
+    PotentialError, PluginFailed
+        As `train`, `plugins.load` and `evaluate`.
+    """
+    if plan.split is None:
+        obtained = read_potential(request, plan.path)
+        # One that is used again has been trained on the dataset itself.
+        if dataset is None or plan.reason:
+            return obtained
+        evaluation = evaluate(
+            request.calculator.name, obtained.potential, dataset.supercells(), progress
+        )
+        difference = root_mean_square_errors(dataset, evaluation)["force"]
+        return ObtainedPotential(
+            obtained.potential,
+            obtained.provenance,
+            obtained.origin,
+            difference=difference,
+        )
+    assert dataset is not None and plan.path is not None
+    training = train(request, dataset, plan.split, progress)
+    backup = back_up(plan.path) if plan.path.is_file() else None
+    write_potential(training.potential, plan.path, training.provenance)
+    return ObtainedPotential(
+        training.potential,
+        training.provenance,
+        origin_of(request, plan.path),
+        backup,
+    )
+
+
+def read_potential(request: Request, path: Path | None) -> ObtainedPotential:
+    """Read a potential from a file, or make one that needs none.
+
+    Raises
+    ------
+    PotentialError
+        There is no such file, or it is not a potential of this calculator.
+    """
+    if path is not None and not potential_files(path):
+        raise PotentialError(f'"{path}" is not found. Train a potential or name one.')
+    return ObtainedPotential(
+        plugins.load(request.calculator, path, request.options),
+        None if path is None else read_provenance(path),
+        origin_of(request, path),
+    )
+
+
+def origin_of(request: Request, path: Path | None) -> str:
+    """Return the fingerprint of what decides the forces of a potential."""
+    content: dict[str, Any] = {"calculator": request.calculator.name}
+    if path is not None:
+        texts = []
+        for part in potential_files(path):
+            with open_text(part) as file:
+                texts.append(file.read())
+        content["file"] = "".join(texts)
+    if path is None or request.calculator.train is None:
+        content["options"] = request.options
+    return fingerprint(content)
