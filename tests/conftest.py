@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
-# Workers share the processors: more threads than these would only wait for each other.
-# Before numpy is imported, which asks once.
-_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-if _WORKERS > 1:
-    _threads = str(max(1, (os.cpu_count() or 1) // _WORKERS))
-    for _name in ("OMP", "OPENBLAS", "MKL", "RAYON", "NUMBA"):
-        os.environ.setdefault(f"{_name}_NUM_THREADS", _threads)
-
 import importlib.util
+import os
 import pickle
 import subprocess
 import sys
@@ -24,6 +15,14 @@ import pytest
 from filelock import FileLock
 
 from fork_server import AVAILABLE, SCRIPTS, ForkServer
+
+# Workers share the processors: more threads than these would only wait for each other.
+# Before numpy is imported, which asks once: nothing above does.
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if _WORKERS > 1:
+    _threads = str(max(1, (os.cpu_count() or 1) // _WORKERS))
+    for _name in ("OMP", "OPENBLAS", "MKL", "RAYON", "NUMBA"):
+        os.environ.setdefault(f"{_name}_NUM_THREADS", _threads)
 
 TESTS = Path(__file__).resolve().parent
 FETCH_DATA = TESTS.parent / "example" / "NaCl-pypolymlp" / "fetch_data.py"
@@ -89,8 +88,8 @@ def run_process() -> Run:
 
 
 @pytest.fixture(scope="session")
-def _servers(request: pytest.FixtureRequest) -> Iterator[dict[bool, ForkServer]]:
-    """Fork servers without (False) and with (True) the plugin hidden, once asked for."""
+def _servers() -> Iterator[dict[bool, ForkServer]]:
+    """Fork servers, with the plugin hidden (True) and not, started when asked for."""
     servers: dict[bool, ForkServer] = {}
     yield servers
     for server in servers.values():
@@ -98,10 +97,10 @@ def _servers(request: pytest.FixtureRequest) -> Iterator[dict[bool, ForkServer]]
 
 
 @pytest.fixture(scope="session")
-def _forked(
+def fork_server(
     request: pytest.FixtureRequest, _servers: dict[bool, ForkServer]
 ) -> Callable[[bool], ForkServer | None]:
-    """Return the fork server to be used, None where a process is needed."""
+    """Ask for the server, with the plugin hidden or not; None: a process is needed."""
     wanted = AVAILABLE and not request.config.getoption("--real-processes")
 
     def server_for(plain: bool) -> ForkServer | None:
@@ -116,11 +115,11 @@ def _forked(
 
 
 @pytest.fixture(scope="session")
-def run(run_process: Run, _forked: Callable[[bool], ForkServer | None]) -> Run:
+def run(run_process: Run, fork_server: Callable[[bool], ForkServer | None]) -> Run:
     """As `run_process`, forked from a warm interpreter where that can be done."""
 
     def run_script(args: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-        server = _forked(False)
+        server = fork_server(False)
         if server is None:
             return run_process(args, cwd)
         return server.run([str(SCRIPTS / args[0]), *args[1:]], cwd, TIMEOUT)
@@ -129,11 +128,11 @@ def run(run_process: Run, _forked: Callable[[bool], ForkServer | None]) -> Run:
 
 
 @pytest.fixture(scope="session")
-def run_plain(_forked: Callable[[bool], ForkServer | None]) -> Run:
+def run_plain(fork_server: Callable[[bool], ForkServer | None]) -> Run:
     """As `run`, a command of the host where no plugin is found."""
 
     def run_script(args: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-        server = _forked(True)
+        server = fork_server(True)
         if server is None:
             return _finished([sys.executable, HOST / "plain.py", *args], cwd)
         return server.run(args, cwd, TIMEOUT)
