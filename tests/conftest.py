@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+from filelock import FileLock
+
+from fork_server import AVAILABLE, SCRIPTS, ForkServer
+
+# Workers share the processors: more threads than these would only wait for each other.
+# Before numpy is imported, which asks once: nothing above does.
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if _WORKERS > 1:
+    _threads = str(max(1, (os.cpu_count() or 1) // _WORKERS))
+    for _name in ("OMP", "OPENBLAS", "MKL", "RAYON", "NUMBA"):
+        os.environ.setdefault(f"{_name}_NUM_THREADS", _threads)
 
 TESTS = Path(__file__).resolve().parent
 FETCH_DATA = TESTS.parent / "example" / "NaCl-pypolymlp" / "fetch_data.py"
 HOST = TESTS / "host"
-SCRIPTS = Path(sys.executable).parent
 TIMEOUT = 600  # seconds
 
 # Scripts and packages for processes of their own: not to be imported into this one.
@@ -21,6 +34,23 @@ collect_ignore = ["host"]
 collect_ignore_glob = ["packages/*/*"]
 
 Run = Callable[[Sequence[str], Path], subprocess.CompletedProcess[str]]
+Made = TypeVar("Made")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let all commands be run as users run them: slow, and nothing is shared."""
+    parser.addoption(
+        "--real-processes",
+        action="store_true",
+        help="give every command a process of its own instead of forking it",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that ask for a process."""
+    for item in items:
+        if "run_process" in getattr(item, "fixturenames", ()):
+            item.add_marker("real_process")
 
 
 def _finished(
@@ -31,9 +61,25 @@ def _finished(
     )
 
 
+def once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Made]
+) -> tuple[Made, Path]:
+    """Return ``make(folder)`` and the folder, made by one of the workers for all."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, made = base / name, base / f"{name}.made"
+    with FileLock(base / f"{name}.lock"):
+        if not made.exists():
+            folder.mkdir(exist_ok=True)
+            made.write_bytes(pickle.dumps(make(folder)))
+    found: Made = pickle.loads(made.read_bytes())  # noqa: S301
+    return found, folder
+
+
 @pytest.fixture(scope="session")
-def run() -> Run:
-    """Run a command of this environment: ``run(["phono3py-load", ...], folder)``."""
+def run_process() -> Run:
+    """Run a command as users do: ``run_process(["phono3py-load", ...], folder)``."""
 
     def run_script(args: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
         return _finished([SCRIPTS / args[0], *args[1:]], cwd)
@@ -42,11 +88,54 @@ def run() -> Run:
 
 
 @pytest.fixture(scope="session")
-def run_plain() -> Run:
-    """As `run`, a command of the host in a process where no plugin is found."""
+def _servers() -> Iterator[dict[bool, ForkServer]]:
+    """Fork servers, with the plugin hidden (True) and not, started when asked for."""
+    servers: dict[bool, ForkServer] = {}
+    yield servers
+    for server in servers.values():
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def fork_server(
+    request: pytest.FixtureRequest, _servers: dict[bool, ForkServer]
+) -> Callable[[bool], ForkServer | None]:
+    """Ask for the server, with the plugin hidden or not; None: a process is needed."""
+    wanted = AVAILABLE and not request.config.getoption("--real-processes")
+
+    def server_for(plain: bool) -> ForkServer | None:
+        if not wanted:
+            return None
+        if plain not in _servers:
+            _servers[plain] = ForkServer(plain=plain)
+        server = _servers[plain]
+        return server if server.serves() else None
+
+    return server_for
+
+
+@pytest.fixture(scope="session")
+def run(run_process: Run, fork_server: Callable[[bool], ForkServer | None]) -> Run:
+    """As `run_process`, forked from a warm interpreter where that can be done."""
 
     def run_script(args: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-        return _finished([sys.executable, HOST / "plain.py", *args], cwd)
+        server = fork_server(False)
+        if server is None:
+            return run_process(args, cwd)
+        return server.run([str(SCRIPTS / args[0]), *args[1:]], cwd, TIMEOUT)
+
+    return run_script
+
+
+@pytest.fixture(scope="session")
+def run_plain(fork_server: Callable[[bool], ForkServer | None]) -> Run:
+    """As `run`, a command of the host where no plugin is found."""
+
+    def run_script(args: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
+        server = fork_server(True)
+        if server is None:
+            return _finished([sys.executable, HOST / "plain.py", *args], cwd)
+        return server.run(args, cwd, TIMEOUT)
 
     return run_script
 
@@ -66,9 +155,14 @@ def host_source() -> Path:
 def nacl_params(host_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """phono3py_params.yaml of NaCl: 100 supercells of 64 atoms, Born charges."""
     published = host_source / "example" / "NaCl-rd" / "phono3py_params_NaCl.yaml.xz"
-    path = tmp_path_factory.mktemp("NaCl") / "phono3py_params.yaml"
-    made = _finished(
-        [sys.executable, HOST / "nacl_params.py", published, path], path.parent
-    )
-    assert made.returncode == 0, made.stderr
-    return path
+
+    def write(folder: Path) -> str:
+        path = folder / "phono3py_params.yaml"
+        made = _finished(
+            [sys.executable, HOST / "nacl_params.py", published, path], folder
+        )
+        assert made.returncode == 0, made.stderr
+        return path.name
+
+    name, folder = once(tmp_path_factory, "NaCl", write)
+    return folder / name

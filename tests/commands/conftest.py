@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from conftest import once
 from small_model import SMALL
 
 
@@ -17,10 +18,13 @@ def folder(tmp_path, nacl_params):
 @pytest.fixture(scope="session")
 def training_run(tmp_path_factory, nacl_params, run):
     """The run that trains the small potential, and its folder."""
-    path = tmp_path_factory.mktemp("training")
-    shutil.copy(nacl_params, path / "phono3py_params.yaml")
-    command = ["phono3py-load", "--pypolymlp", "phono3py_params.yaml"]
-    return run([*command, "--mlp-params", SMALL], path), path
+
+    def train(path):
+        shutil.copy(nacl_params, path / "phono3py_params.yaml")
+        command = ["phono3py-load", "--pypolymlp", "phono3py_params.yaml"]
+        return run([*command, "--mlp-params", SMALL], path)
+
+    return once(tmp_path_factory, "training", train)
 
 
 @pytest.fixture

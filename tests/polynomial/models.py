@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from phono3py_mlp_plugin.polynomial.definition import Definition
 from phono3py_mlp_plugin.polynomial.parameters import (
     ModelParameters,
     gaussian_pair_params,
@@ -132,7 +133,13 @@ CELLS = {
     "long": _long,
 }
 
+# A quarter of a million features: pypolymlp reads them for twenty seconds on a fast
+# machine, for minutes on others. What it gives is recorded by record.py.
+RECORDED = Case(3, 2, 2, 3, (3, 2))
+
 CASES = [
+    # All kinds of products of the recorded model, in few features.
+    Case(3, 2, 2, 3, (2, 1), n_gaussians=1),
     *(
         Case(n, t, p, 3, (3, 2), cell=cell)
         for n, cell in ((1, "cubic"), (2, "mixed"), (3, "cubic"))
@@ -165,3 +172,10 @@ CASES = [
     Case(1, 2, 2, 4, (3, 2, 2), n_gaussians=2, version=2),
     Case(2, 3, 2, 4, (3, 2, 2), n_gaussians=2, cell="skewed"),
 ]
+
+
+def coefficients_of(definition: Definition, matrix: np.ndarray) -> np.ndarray:
+    """Random coefficients of features of all sizes alike."""
+    size = np.abs(matrix).max(axis=1)
+    size = np.maximum(size, 1e-3 * size.max())
+    return np.random.default_rng(3).normal(size=definition.n_features) / size

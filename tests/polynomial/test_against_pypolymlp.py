@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from phono3py_mlp_plugin.polynomial.definition import count_features, define
 from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
 from phono3py_mlp_plugin.polynomial.features import Features
 from phono3py_mlp_plugin.polynomial.file import format_potential, parse_potential
-from polynomial.models import CASES
+from polynomial.library import library_parameters, library_structures
+from polynomial.models import CASES, RECORDED, coefficients_of
+from polynomial.record import RECORD
 
 pytest.importorskip("pypolymlp")
 
@@ -23,57 +26,10 @@ X_TOLERANCE = 1e-12
 TOLERANCE = 1e-11
 
 
-def library_parameters(case):
-    from pypolymlp.core.params_utils import set_all_params
-
-    parameters = set_all_params(
-        elements=case.elements,
-        cutoff=case.cutoff,
-        model_type=case.model_type,
-        max_p=case.max_p,
-        feature_type=case.feature_type,
-        gaussian_params2=(0.0, 4.0, case.n_gaussians),
-        gtinv_order=case.order,
-        gtinv_maxl=case.maxl,
-        gtinv_version=case.version,
-        atomic_energy=(0.0,) * case.n_types,
-    )
-    # The one is computed with, the other one is written to files.
-    for model in (parameters.model, parameters.params_elements.model):
-        for pair, active in case.active().items():
-            model.pair_params_conditional[pair] = list(active)
-    parameters.include_force = True
-    return parameters
-
-
-def library_structures(case):
-    from phonopy.structure.atoms import PhonopyAtoms
-    from pypolymlp.utils.phonopy_utils import phonopy_cell_to_structure
-
-    found = []
-    for structure in case.structures():
-        # pypolymlp wants the atoms of an element together.
-        order = np.argsort(structure.types, kind="stable")
-        cell = PhonopyAtoms(
-            cell=structure.lattice,
-            positions=structure.positions[order],
-            symbols=[case.elements[t] for t in structure.types[order]],
-        )
-        found.append((phonopy_cell_to_structure(cell), order))
-    return found
-
-
 @pytest.fixture(scope="module", params=CASES, ids=str)
 def model(request):
     case = request.param
     return case, define(case.parameters(), invariants_table)
-
-
-def coefficients_of(definition, matrix):
-    """Random coefficients of features of all sizes alike."""
-    size = np.abs(matrix).max(axis=1)
-    size = np.maximum(size, 1e-3 * size.max())
-    return np.random.default_rng(3).normal(size=definition.n_features) / size
 
 
 def test_features_are_listed_alike(model):
@@ -117,6 +73,21 @@ def test_design_matrix(model):
         assert (difference <= X_TOLERANCE * np.maximum(scale, floor)).all()
 
 
+def assert_found_alike(found, expected, orders):
+    """Compare energies, forces and virials with those of pypolymlp."""
+    energies, forces, virials = map(np.array, expected)
+    assert np.abs(found.energies - energies).max() <= TOLERANCE * np.abs(energies).max()
+    largest = np.abs(forces).max()
+    for k, order in enumerate(orders):
+        difference = found.forces[k][order] - forces[k].T
+        assert np.abs(difference).max() <= TOLERANCE * largest
+    six = -found.virials[:, (0, 1, 2, 0, 1, 2), (0, 1, 2, 1, 2, 0)]
+    assert np.abs(six - virials).max() <= TOLERANCE * np.abs(virials).max()
+
+
+@pytest.mark.parametrize(
+    "model", [case for case in CASES if case != RECORDED], ids=str, indirect=True
+)
 def test_energies_forces_and_virials(model):
     from pypolymlp.calculator.properties import Properties
     from pypolymlp.core.io_polymlp import load_mlp
@@ -134,14 +105,25 @@ def test_energies_forces_and_virials(model):
     library = Properties(params=PolymlpParams(read), coeffs=read_coefficients)
     theirs = library_structures(case)
     expected = library.eval_multiple([s for s, _ in theirs])
-    energies, forces, virials = map(np.array, expected)
-    assert np.abs(found.energies - energies).max() <= TOLERANCE * np.abs(energies).max()
-    largest = np.abs(forces).max()
-    for k, (_, order) in enumerate(theirs):
-        difference = found.forces[k][order] - forces[k].T
-        assert np.abs(difference).max() <= TOLERANCE * largest
-    six = -found.virials[:, (0, 1, 2, 0, 1, 2), (0, 1, 2, 1, 2, 0)]
-    assert np.abs(six - virials).max() <= TOLERANCE * np.abs(virials).max()
+    assert_found_alike(found, expected, [order for _, order in theirs])
+
+
+def test_energies_forces_and_virials_of_the_largest_model():
+    """As above, with what pypolymlp gave once: reading it takes minutes there."""
+    recorded = json.loads(RECORD.read_text())
+    assert recorded["model"] == str(RECORDED)
+    definition = define(RECORDED.parameters(), invariants_table)
+    assert recorded["n_features"] == definition.n_features
+    structures = RECORDED.structures()
+    matrix = Features(definition).design_matrix(structures)
+    coefficients = coefficients_of(definition, matrix)
+    read = parse_potential(
+        format_potential(RECORDED.parameters(), coefficients), "polymlp.yaml"
+    )
+    np.testing.assert_array_equal(read.coefficients, coefficients)
+    found = Evaluator(definition, read.coefficients).evaluate(structures)
+    expected = [recorded[name] for name in ("energies", "forces", "virials")]
+    assert_found_alike(found, expected, [o for _, o in library_structures(RECORDED)])
 
 
 def test_files_of_pypolymlp_are_read(model):
