@@ -336,18 +336,22 @@ class ForceConstantsProblem:
         if first_atoms is None:
             dataset = {**self.dataset, "forces": forces}
             return replace(self, forces=forces, dataset=dataset)
-        # Single displacements come first, then the pairs that are included.
+        # Single displacements come first, then the pairs that are included; the host
+        # expects zeros in the place of the others.
         singles = iter(forces[: len(first_atoms)])
         pairs = iter(forces[len(first_atoms) :])
+        none = np.zeros_like(forces[0])
         atoms = []
         for atom in first_atoms:
-            seconds = [
-                {**pair, "forces": next(pairs)} if pair.get("included", True) else pair
-                for pair in atom.get("second_atoms", ())
-            ]
             atoms.append({**atom, "forces": next(singles)})
             if "second_atoms" in atom:
-                atoms[-1]["second_atoms"] = seconds
+                atoms[-1]["second_atoms"] = [
+                    {
+                        **pair,
+                        "forces": next(pairs) if pair.get("included", True) else none,
+                    }
+                    for pair in atom["second_atoms"]
+                ]
         return replace(
             self, forces=forces, dataset={**self.dataset, "first_atoms": atoms}
         )
