@@ -18,9 +18,8 @@ from phono3py_mlp_plugin.files import (
     PartialEvaluations,
     Provenance,
     back_up,
+    evaluation_key,
     find_potential,
-    fingerprint,
-    open_text,
     other_parts,
     potential_files,
     read_provenance,
@@ -37,6 +36,7 @@ from phono3py_mlp_plugin.workflow import (
     engine_of,
     evaluate,
     forecast,
+    origin_of,
     read_dataset,
     request_calculator,
     root_mean_square_errors,
@@ -122,7 +122,7 @@ class PluginMLP(PhonopyMLP):
         self.calculator = request.calculator.name
         self.potential = plugins.load(request.calculator, path, request.options)
         self.provenance = None if path is None else read_provenance(path)
-        self.origin = _origin(request, path)
+        self.origin = origin_of(request, path, engine_of(self.potential))
         return self
 
     def save(
@@ -177,9 +177,7 @@ class PluginMLP(PhonopyMLP):
         """Return where parts of this evaluation are kept, in a run of a command."""
         if self.folder is None:
             return None
-        positions = np.array([cell.positions for cell in cells if cell is not None])
-        key = fingerprint({"potential": self.origin, "positions": positions})
-        return PartialEvaluations(self.folder, key)
+        return PartialEvaluations(self.folder, evaluation_key(self.origin, cells))
 
 
 def develop_or_load(
@@ -277,7 +275,8 @@ def _reuse_or_train(
     if target.is_file():
         show([f'The old potential is kept as "{back_up(target)}".'], log_level)
     mlp.save(target)
-    mlp.origin = _origin(request, target)
+    assert mlp.potential is not None
+    mlp.origin = origin_of(request, target, engine_of(mlp.potential))
     _show_provenance(mlp, log_level)
     show([f'The potential was written into "{target}".'], log_level)
 
@@ -363,20 +362,6 @@ def _show_provenance(mlp: PluginMLP, log_level: int) -> None:
         show([f"Engine: {engine}."], log_level)
     if mlp.provenance is not None:
         show([*ridge_lines(mlp.provenance), *error_table(mlp.provenance)], log_level)
-
-
-def _origin(request: Request, path: Path | None) -> str:
-    """Return the fingerprint of what decides the forces of a potential."""
-    content: dict[str, Any] = {"calculator": request.calculator.name}
-    if path is not None:
-        texts = []
-        for part in potential_files(path):
-            with open_text(part) as file:
-                texts.append(file.read())
-        content["file"] = "".join(texts)
-    if path is None or request.calculator.train is None:
-        content["options"] = request.options
-    return fingerprint(content)
 
 
 def _by_name(params: Any) -> str | Mapping[str, Any] | None:

@@ -14,6 +14,7 @@ from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.errors import ParameterError, PotentialError, one_line
 from phono3py_mlp_plugin.files import (
     STAMP,
+    content_of,
     fingerprint,
     forget_partial_evaluations,
     potential_files,
@@ -42,8 +43,11 @@ from phono3py_mlp_plugin.host.uncertainty import ErrorBars, check_uncertainty
 from phono3py_mlp_plugin.host.writing import HostFiles
 from phono3py_mlp_plugin.workflow import (
     Request,
+    check_found_force_constants,
     decide_force_constants,
     evaluate,
+    force_constants_versions,
+    missing_stamps,
     read_dataset,
     relax_positions,
     request_calculator,
@@ -163,6 +167,8 @@ class Run:
                     ],
                     log_level,
                 )
+            if read_fc3 or read_fc2:
+                check_found_force_constants(ph3py, map(Path, found))
         self._host["load_fc2_and_fc3"](
             ph3py,
             fc3_filename=fc3_filename,
@@ -229,6 +235,8 @@ class Run:
         self._host["_produce_force_constants"](
             ph3py, settings, log_level, load_phono3py_yaml
         )
+        if self._wanted is not None:
+            show(missing_stamps((_FC2, _FC3), self._wanted), log_level)
 
     def set_up_interaction(
         self,
@@ -378,6 +386,7 @@ class Run:
         if decision.reason and all(read.values()):
             show([decision.reason], log_level)
         if reuse:
+            check_found_force_constants(ph3py, map(Path, stamps))
             self._host["load_fc2_and_fc3"](ph3py, log_level=log_level)
         return reuse
 
@@ -405,7 +414,10 @@ class Run:
         return fingerprint(
             {
                 "potential": ph3py.mlp.origin,
-                "settings": {name: getattr(settings, name, None) for name in names},
+                "settings": content_of(
+                    {name: getattr(settings, name, None) for name in names}
+                ),
+                "versions": force_constants_versions([settings.fc_calculator]),
                 "amplitude_fc2": self._options.amplitude_fc2,
                 "rotations": symmetry.symmetry_operations["rotations"],
                 "symmetry_tolerance": symmetry.tolerance,

@@ -48,8 +48,12 @@ from phono3py_mlp_plugin.workflow.request import (
 )
 from phono3py_mlp_plugin.workflow.reuse import (
     Decision,
+    check_found_force_constants,
     decide_force_constants,
     decide_potential,
+    force_constants_versions,
+    missing_stamps,
+    origin_of,
 )
 from phono3py_mlp_plugin.workflow.train import (
     Training,
@@ -81,6 +85,7 @@ __all__ = [
     "certainty",
     "check_dataset",
     "check_drift",
+    "check_found_force_constants",
     "check_phonons",
     "check_potential",
     "check_split",
@@ -92,12 +97,15 @@ __all__ = [
     "decide_potential",
     "engine_of",
     "evaluate",
+    "force_constants_versions",
     "forecast",
     "harmonic_crystal",
     "high_symmetry_points",
     "joined",
     "judge",
     "least_sure",
+    "missing_stamps",
+    "origin_of",
     "phonon_frequencies",
     "phonons_with_errors",
     "read_dataset",

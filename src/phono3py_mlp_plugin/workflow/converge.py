@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from phono3py_mlp_plugin.contracts import (
     no_progress,
 )
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.files import fingerprint
+from phono3py_mlp_plugin.files import content_of, fingerprint
 from phono3py_mlp_plugin.uncertainty import (
     ErrorBar,
     LearningCurve,
@@ -39,6 +38,7 @@ from phono3py_mlp_plugin.workflow.conductivity import (
 from phono3py_mlp_plugin.workflow.dataset import read_dataset
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.request import Request, SolverRequest
+from phono3py_mlp_plugin.workflow.reuse import force_constants_versions
 from phono3py_mlp_plugin.workflow.train import deciding_options
 
 if TYPE_CHECKING:
@@ -520,7 +520,7 @@ class _Run:
         return fingerprint(
             {
                 "calculator": variant.request.calculator.name,
-                "options": deciding_options(variant.request),
+                "options": content_of(deciding_options(variant.request)),
                 "displacements": variant.displacements,
                 "solver": [variant.solver.solver.name, variant.solver.options],
                 "cutoff": dict(variant.solver.cutoff),
@@ -537,7 +537,7 @@ class _Run:
                 else _arrays(
                     read_dataset(crystal.phonon_dataset, crystal.phonon_supercell)
                 ),
-                "host": importlib.metadata.version("phono3py"),
+                "versions": force_constants_versions([variant.solver.solver.name]),
                 "training": [*_arrays(dataset.select(training))],
                 "energies": dataset.select(training).energies,
                 "test": [*_arrays(dataset.select(self._test))],
