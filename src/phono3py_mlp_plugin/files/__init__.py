@@ -7,7 +7,7 @@ from phono3py_mlp_plugin.files.atomic import (
     sweep,
     unfinished_folder,
 )
-from phono3py_mlp_plugin.files.content import content_of, versions_of
+from phono3py_mlp_plugin.files.content import check_named, content_of, versions_of
 from phono3py_mlp_plugin.files.convergence import (
     CONVERGENCE_FILE,
     UNCERTAINTY_FILE,
@@ -67,6 +67,7 @@ __all__ = [
     "check_force_constants",
     "check_input",
     "check_inputs",
+    "check_named",
     "check_regular",
     "content_of",
     "evaluation_key",

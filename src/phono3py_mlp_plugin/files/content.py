@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import os
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from phono3py_mlp_plugin.files.regular import open_regular
+from phono3py_mlp_plugin.files.regular import check_regular, open_regular
 
 _BLOCK = 1 << 20
 
@@ -67,6 +68,38 @@ def content_of(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [content_of(item) for item in value]
     return value
+
+
+def check_named(value: Any) -> None:
+    """Refuse options that name a pipe or a device, before anybody waits for it.
+
+    Parameters
+    ----------
+    value : object
+        As of `content_of`.
+
+    Raises
+    ------
+    UnusableFile
+    """
+    if isinstance(value, str | os.PathLike):
+        text = os.fspath(value)
+        for word in {text, *_WORDS.split(str(text))}:
+            path = Path(str(word)).expanduser()
+            try:
+                is_folder = path.is_dir()
+                exists = path.exists()
+            except (OSError, ValueError):
+                continue
+            if exists and not is_folder:
+                check_regular(path)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        check_named(dataclasses.asdict(value))
+    elif isinstance(value, Mapping):
+        check_named(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            check_named(item)
 
 
 def versions_of(names: Iterable[str]) -> dict[str, str]:

@@ -38,7 +38,8 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 
-_LARGEST_TEXT = 4_000_000_000
+# Numbers in YAML take some ten times as much as their text.
+_LARGEST_TEXT = 2_000_000_000
 
 _BLOCK = 1 << 20
 
@@ -68,9 +69,9 @@ _READ_WHOLE = (
 
 
 def largest_text() -> int:
-    """Return the bytes that a text may have: a quarter of the memory, at most 4 GB."""
+    """Return the bytes that a text may have: an eighth of the memory, at most 2 GB."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(_LARGEST_TEXT, memory // 4)
+    return min(_LARGEST_TEXT, memory // 8)
 
 
 def check_regular(path: Path) -> None:

@@ -44,6 +44,8 @@ from phono3py_mlp_plugin.host.writing import HostFiles
 from phono3py_mlp_plugin.workflow import (
     Request,
     check_found_force_constants,
+    check_solver_cutoffs,
+    cutoffs_in_options,
     decide_force_constants,
     evaluate,
     force_constants_versions,
@@ -190,6 +192,14 @@ class Run:
         """Obtain the potential, displace supercells, evaluate their forces."""
         assert self._request is not None
         self._check_fc2_options(ph3py, settings)
+        check_solver_cutoffs(
+            ph3py.supercell,
+            {
+                "--cutoff-pair": settings.cutoff_pair_distance,
+                "--cutoff-fc3": settings.cutoff_fc3_distance,
+                **cutoffs_in_options(settings.fc_calculator_options),
+            },
+        )
         mlp_file = self._options.mlp_file
         dataset = self._dataset = _take_dataset(ph3py, log_level)
         if self._error_bars is not None:

@@ -18,7 +18,11 @@ from phono3py_mlp_plugin.errors import ParameterError, PluginNotFound, SolverErr
 from phono3py_mlp_plugin.host.bindings import original
 from phono3py_mlp_plugin.options import parse_options, split_items
 from phono3py_mlp_plugin.solvers.symfc import check_number_of_equations
-from phono3py_mlp_plugin.workflow import request_solver
+from phono3py_mlp_plugin.workflow import (
+    check_solver_cutoffs,
+    cutoffs_in_options,
+    request_solver,
+)
 
 _MODULE = "phono3py.interface.fc_calculator"
 
@@ -32,6 +36,7 @@ class PluginFCSolver:
 
 def set_fc_solver(self: FCSolver, fc_calculator_name: str) -> Any:
     """Stand for ``FCSolver._set_fc_solver``."""
+    check_solver_cutoffs(self._supercell, cutoffs_in_options(self._options))
     if fc_calculator_name in fc_calculator_names:
         host = original("phonopy.interface.fc_calculator:FCSolver._set_fc_solver")
         try:

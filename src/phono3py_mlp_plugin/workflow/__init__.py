@@ -29,6 +29,11 @@ from phono3py_mlp_plugin.workflow.converge import (
     judge,
     with_value,
 )
+from phono3py_mlp_plugin.workflow.cutoffs import (
+    check_reach,
+    check_solver_cutoffs,
+    cutoffs_in_options,
+)
 from phono3py_mlp_plugin.workflow.dataset import Split, read_dataset, split_dataset
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.join import dataset_of_frames, joined
@@ -88,10 +93,13 @@ __all__ = [
     "check_found_force_constants",
     "check_phonons",
     "check_potential",
+    "check_reach",
+    "check_solver_cutoffs",
     "check_split",
     "check_study",
     "compare_models",
     "converge",
+    "cutoffs_in_options",
     "dataset_of_frames",
     "decide_force_constants",
     "decide_potential",

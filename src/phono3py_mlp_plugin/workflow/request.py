@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from phono3py_mlp_plugin.contracts import ForceCalculator, ForceConstantsSolver
 from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.files import check_named
 from phono3py_mlp_plugin.options import parse_options, split_items
 from phono3py_mlp_plugin.plugins import registry
 from phono3py_mlp_plugin.workflow.dataset import Split, split_dataset
@@ -80,6 +81,7 @@ def request_calculator(
         )
     split = parse_options(given, SplitOptions, where)
     record: Any = parse_options(values, calculator.options, where)
+    check_named(record)
     return Request(calculator, record, split)
 
 
@@ -132,7 +134,9 @@ def request_solver(
             raise ParameterError(
                 f"{where}: cutoff = {text}; expected a length in angstrom."
             ) from None
-    return SolverRequest(solver, parse_options(values, solver.options, where), cutoff)
+    record: Any = parse_options(values, solver.options, where)
+    check_named(record)
+    return SolverRequest(solver, record, cutoff)
 
 
 def _by_name(options: str | Mapping[str, Any] | None, where: str) -> dict[str, Any]:
