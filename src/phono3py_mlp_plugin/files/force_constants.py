@@ -106,7 +106,14 @@ def read_force_constants(
         Of full force constants, ``(N, N, 3, 3)`` or ``(N, N, N, 3, 3, 3)``.
     p2s_map : sequence of int, optional
         Atoms of the primitive cell in the supercell.
+
+    Raises
+    ------
+    SolverError
+        As `check_force_constants`, or it was changed after it was written.
     """
+    if read_stamp(path) == CHANGED:
+        raise SolverError(f'"{path}" was {CHANGED}. {_REMEDY}')
     check_force_constants(path, shape, p2s_map)
     with h5py.File(path, "r") as file:
         name = _name(file, path, len(shape) // 2)

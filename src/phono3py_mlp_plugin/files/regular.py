@@ -67,6 +67,9 @@ _READ_WHOLE = (
     "FORCES_FC3",
 )
 
+# Names that nobody gives to a folder.
+_NO_FOLDERS = ("fc2.hdf5", "fc3.hdf5", "phono3py.yaml", "phono3py_params.yaml")
+
 
 def largest_text() -> int:
     """Return the bytes that a text may have: an eighth of the memory, at most 2 GB."""
@@ -228,7 +231,7 @@ def check_inputs(folder: Path, named: Iterable[Any] = ()) -> None:
             mode = path.stat().st_mode
         except OSError:
             continue
-        if stat.S_ISDIR(mode):
+        if stat.S_ISDIR(mode) and (path in chosen or path.name not in _NO_FOLDERS):
             continue
         _check_mode(path, mode)
         is_read = path in chosen or path.with_suffix("").name in _READ_WHOLE

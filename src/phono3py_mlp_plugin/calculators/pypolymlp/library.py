@@ -60,6 +60,10 @@ class LibraryPotential:
         self.save_all = save_all
         self._evaluator: Any = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the evaluator, which is compiled code."""
+        return {**vars(self), "_evaluator": None}
+
     @property
     def engine(self) -> str:
         """The library and its version."""
