@@ -1,4 +1,4 @@
-"""fc2.hdf5 and fc3.hdf5 are believed where their numbers can be, else told in one line."""
+"""fc2.hdf5 and fc3.hdf5 are believed only where their numbers can be."""
 
 import os
 
