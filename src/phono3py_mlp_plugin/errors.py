@@ -10,6 +10,7 @@
     ├── SolverError         force constants that could not be obtained
     ├── ResourceError       memory that would not suffice
     ├── PhysicsError        phonons of which nothing meaningful follows
+    ├── UnusableFile        no regular file, or one too large to be read
     ├── FolderInUse         another run works in the folder
     └── IncompatibleHost    a phono3py that this package cannot bind to
 
@@ -65,6 +66,10 @@ class ResourceError(MLPError):
 
 class PhysicsError(MLPError):
     """Phonons of which nothing meaningful follows."""
+
+
+class UnusableFile(MLPError, OSError):
+    """No regular file where one is expected, or one that is too large to be read."""
 
 
 class FolderInUse(MLPError):

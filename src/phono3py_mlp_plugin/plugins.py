@@ -36,6 +36,7 @@ from phono3py_mlp_plugin.errors import (
     did_you_mean,
     one_line,
 )
+from phono3py_mlp_plugin.polynomial.neighbours import check_beyond_nearest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -244,6 +245,7 @@ def solve(
         numbers that are not finite.
     """
     _check_orders(solver, problem)
+    _check_cutoffs(solver, problem)
     with blame(f"force-constants solver {solver.name!r} failed"):
         result = solver.solve(problem)
     return _checked_orders(solver, problem, result)
@@ -271,6 +273,7 @@ def prepare(solver: ForceConstantsSolver, problem: ForceConstantsProblem) -> Sol
     if solver.prepare is None:
         return lambda sets: (solve(solver, problem.with_forces(f)) for f in sets)
     _check_orders(solver, problem)
+    _check_cutoffs(solver, problem)
     where = f"force-constants solver {solver.name!r} failed"
     with blame(where):
         prepared = solver.prepare(problem)
@@ -290,6 +293,19 @@ def _check_orders(solver: ForceConstantsSolver, problem: ForceConstantsProblem) 
             f"force-constants solver {solver.name!r} gives orders "
             f"{', '.join(map(str, solver.orders))}; order {min(missing)} is needed."
         )
+
+
+def _check_cutoffs(
+    solver: ForceConstantsSolver, problem: ForceConstantsProblem
+) -> None:
+    # A negative one is none, in ALM.
+    given = {
+        f"{solver.name}: cutoff of fc{order}": cutoff
+        for order, cutoff in problem.cutoff.items()
+        if cutoff > 0
+    }
+    cell = problem.supercell
+    check_beyond_nearest(cell.cell, cell.positions, given)
 
 
 def _checked_orders(

@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from phono3py_mlp_plugin.cli.converge import add_converge, run_converge
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
@@ -13,6 +14,7 @@ from phono3py_mlp_plugin.cli.doctor import add_doctor
 from phono3py_mlp_plugin.cli.listing import add_plugins
 from phono3py_mlp_plugin.cli.report import add_report
 from phono3py_mlp_plugin.errors import message_for_user
+from phono3py_mlp_plugin.files import check_inputs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Its options are those of phono3py-load, which has a parser of its own.
             return run_converge(given[1:])
         args = parser.parse_args(given)
+        check_inputs(Path(), vars(args).values())
         return int(args.run(args))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

@@ -1,14 +1,13 @@
 """Atomic writing, fingerprints, and the formats that this package owns."""
 
 from phono3py_mlp_plugin.files.atomic import (
-    UNREADABLE,
     back_up,
-    open_text,
     put_in_place,
     replacing,
     sweep,
     unfinished_folder,
 )
+from phono3py_mlp_plugin.files.content import check_named, content_of, versions_of
 from phono3py_mlp_plugin.files.convergence import (
     CONVERGENCE_FILE,
     UNCERTAINTY_FILE,
@@ -19,16 +18,20 @@ from phono3py_mlp_plugin.files.convergence import (
 )
 from phono3py_mlp_plugin.files.extxyz import Frame, read_extxyz
 from phono3py_mlp_plugin.files.fingerprint import fingerprint
-from phono3py_mlp_plugin.files.force_constants import STAMP, read_stamp
-from phono3py_mlp_plugin.files.kappa import (
-    KappaFile,
-    find_kappa,
+from phono3py_mlp_plugin.files.force_constants import (
+    CHANGED,
+    NUMBERS,
+    STAMP,
+    check_force_constants,
+    hash_of_numbers,
     read_force_constants,
-    read_kappa,
+    read_stamp,
 )
+from phono3py_mlp_plugin.files.kappa import KappaFile, find_kappa, read_kappa
 from phono3py_mlp_plugin.files.lock import FolderLock, remove_dead_lock
 from phono3py_mlp_plugin.files.partial import (
     PartialEvaluations,
+    evaluation_key,
     forget_partial_evaluations,
 )
 from phono3py_mlp_plugin.files.potential import (
@@ -39,9 +42,19 @@ from phono3py_mlp_plugin.files.potential import (
     read_provenance,
     write_potential,
 )
+from phono3py_mlp_plugin.files.regular import (
+    UNREADABLE,
+    check_input,
+    check_inputs,
+    check_regular,
+    open_regular,
+    open_text,
+)
 
 __all__ = [
+    "CHANGED",
     "CONVERGENCE_FILE",
+    "NUMBERS",
     "STAMP",
     "UNCERTAINTY_FILE",
     "UNREADABLE",
@@ -51,10 +64,19 @@ __all__ = [
     "PartialEvaluations",
     "Provenance",
     "back_up",
+    "check_force_constants",
+    "check_input",
+    "check_inputs",
+    "check_named",
+    "check_regular",
+    "content_of",
+    "evaluation_key",
     "find_kappa",
     "find_potential",
     "fingerprint",
     "forget_partial_evaluations",
+    "hash_of_numbers",
+    "open_regular",
     "open_text",
     "other_parts",
     "potential_files",
@@ -70,6 +92,7 @@ __all__ = [
     "replacing",
     "sweep",
     "unfinished_folder",
+    "versions_of",
     "write_convergence",
     "write_potential",
     "write_uncertainty",

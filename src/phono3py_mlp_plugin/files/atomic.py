@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import gzip
-import lzma
+import errno
 import os
 import re
 import shutil
+import stat
 import tempfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from phono3py_mlp_plugin.errors import in_file
-
-# What reading a text file raises where it is truncated, compressed otherwise or binary.
-UNREADABLE = (EOFError, OSError, UnicodeDecodeError, lzma.LZMAError, zlib.error)
-
-_OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".lzma": lzma.open, ".bz2": bz2.open}
+from phono3py_mlp_plugin.files.regular import check_regular
 
 # Folders of unfinished files are named after the process that writes.
 _PREFIX = ".phono3py-mlp-"
@@ -28,11 +21,23 @@ _UNFINISHED = re.compile(re.escape(_PREFIX) + r"(\d+)-")
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` that takes its place when all went well.
+def replacing(path: Path, *, keep_mode: bool = True) -> Iterator[Path]:
+    """Give a temporary path that takes the place of ``path`` when all went well.
 
     The file is synchronised to disk before it is renamed, so that a crash leaves
-    either the old file or the new one.
+    either the old file or the new one. As with text editors, a link stays and what it
+    leads to is replaced; permissions of the old file are kept.
+
+    Parameters
+    ----------
+    path : Path
+    keep_mode : bool
+        False: the new file keeps permissions of its own.
+
+    Raises
+    ------
+    UnusableFile
+        A folder, a pipe or a device has that name.
 
     Examples
     --------
@@ -43,7 +48,7 @@ def replacing(path: Path) -> Iterator[Path]:
     >>> (folder / "a.txt").read_text()
     'whole'
     """
-    folder = unfinished_folder(path.parent)
+    folder = unfinished_folder(path)
     try:
         temporary = folder / path.name
         yield temporary
@@ -51,7 +56,7 @@ def replacing(path: Path) -> Iterator[Path]:
         for companion in folder.iterdir():
             if companion != temporary:
                 put_in_place(companion, path.parent / companion.name)
-        put_in_place(temporary, path)
+        put_in_place(temporary, path, keep_mode=keep_mode)
     except OSError as error:
         if error.filename is not None and Path(error.filename).parent != folder:
             raise
@@ -60,18 +65,62 @@ def replacing(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def unfinished_folder(parent: Path) -> Path:
-    """Make a folder for unfinished files; `sweep` removes it where nobody else does."""
-    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
+def unfinished_folder(path: Path) -> Path:
+    """Make a folder for an unfinished file; `sweep` removes it where nobody else does.
+
+    Parameters
+    ----------
+    path : Path
+        What the file will be. The folder is made on the disk that holds it.
+
+    Raises
+    ------
+    UnusableFile
+        A folder, a pipe or a device has that name.
+    """
+    target = _target(path)
+    if target.exists():
+        check_regular(target)
+    if target.parent != path.parent:
+        # Nobody else sweeps there.
+        sweep(target.parent)
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=target.parent))
 
 
-def put_in_place(temporary: Path, path: Path) -> None:
-    """Rename a finished file over another one, when it is on the disk."""
+def put_in_place(temporary: Path, path: Path, *, keep_mode: bool = True) -> None:
+    """Rename a finished file over another one, when it is on the disk.
+
+    A link stays: what it leads to is replaced. The permissions are those of the file
+    that is replaced, unless ``keep_mode`` is False.
+    """
+    target = _target(path)
     _synchronise(temporary)
-    temporary.replace(path)
+    if keep_mode:
+        with contextlib.suppress(FileNotFoundError):
+            mode = stat.S_IMODE(target.stat().st_mode)
+            # Not every file system has permissions.
+            with contextlib.suppress(PermissionError):
+                temporary.chmod(mode & 0o777)
+    _rename(temporary, target)
     # The new name is on the disk only when the folder is.
     with contextlib.suppress(OSError):
-        _synchronise(path.parent)
+        _synchronise(target.parent)
+
+
+def _target(path: Path) -> Path:
+    """Return the file that a path means: where a link leads."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _rename(temporary: Path, target: Path) -> None:
+    try:
+        temporary.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        # A companion of a file whose link leads to another disk.
+        with replacing(target, keep_mode=False) as near:
+            shutil.copy2(temporary, near)
 
 
 def _synchronise(path: Path) -> None:
@@ -128,19 +177,12 @@ def back_up(path: Path) -> Path:
     the two loses neither.
     """
     backup = path.with_name(path.name + ".bak")
-    with replacing(backup) as temporary:
+    target = _target(path)
+    # The two may be one file then: permissions of the older copy are not for it.
+    with replacing(backup, keep_mode=False) as temporary:
         try:
-            temporary.hardlink_to(path)
+            temporary.hardlink_to(target)
         except OSError:
             # Not every file system has links.
-            shutil.copy2(path, temporary)
+            shutil.copy2(target, temporary)
     return backup
-
-
-def open_text(path: Path) -> IO[str]:
-    """Open a text file that may be compressed (.gz, .xz, .lzma, .bz2)."""
-    opener = _OPENERS.get(path.suffix)
-    if opener is None:
-        return path.open(encoding="utf-8")
-    file: IO[str] = opener(path, "rt", encoding="utf-8")  # type: ignore[operator]
-    return file

@@ -9,12 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.files.atomic import UNREADABLE, replacing
+from phono3py_mlp_plugin.errors import UnusableFile
+from phono3py_mlp_plugin.files.atomic import replacing
+from phono3py_mlp_plugin.files.regular import UNREADABLE, open_text
 
 CONVERGENCE_FILE = "phono3py_mlp_convergence.json"
 UNCERTAINTY_FILE = "phono3py_mlp_uncertainty.json"
 
 _FORMAT_VERSION = 1
+
+# Bytes; numbers of Python take ten times as much.
+_LARGEST = 200_000_000
+
+# What is raised on a file that is another's; nested brackets without end are no depth
+# of recursion of ours.
+_NOT_OURS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 _HEAD = {
     "format_version": _FORMAT_VERSION,
@@ -23,13 +32,21 @@ _HEAD = {
 
 
 def read_convergence(path: Path) -> list[dict[str, Any]]:
-    """Return the points of an earlier run; none where the file is not one."""
+    """Return the points of an earlier run; none where the file is not one.
+
+    Raises
+    ------
+    UnusableFile
+        It is no regular file, or too large to be read.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = _read(path)
         if content["format_version"] != _FORMAT_VERSION:
             return []
         return [dict(point) for point in content["points"]]
-    except (*UNREADABLE, ValueError, KeyError, TypeError):
+    except UnusableFile:
+        raise
+    except (*UNREADABLE, *_NOT_OURS):
         return []
 
 
@@ -92,14 +109,16 @@ def read_uncertainty(path: Path) -> list[dict[str, Any]]:
     """Return records of temperatures with error bars; none where there is no such file.
 
     Each has ``temperature`` (K), ``kappa`` (W/m-K, six components) and ``bars``, a
-    record of `ErrorBar` for each direction.
+    record of `ErrorBar` for each direction. Raises as `read_convergence`.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = _read(path)
         if content["format_version"] != _FORMAT_VERSION:
             return []
         return [_bars_at(one) for one in content["temperatures"] if "bars" in one]
-    except (*UNREADABLE, ValueError, KeyError, TypeError, AttributeError):
+    except UnusableFile:
+        raise
+    except (*UNREADABLE, *_NOT_OURS):
         return []
 
 
@@ -117,6 +136,11 @@ def _bars_at(record: Mapping[str, Any]) -> dict[str, Any]:
             for bar in record["bars"]
         ],
     }
+
+
+def _read(path: Path) -> Any:
+    with open_text(path, _LARGEST) as file:
+        return json.load(file)
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

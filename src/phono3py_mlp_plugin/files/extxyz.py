@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.errors import DatasetError, PluginNotFound, one_line
+from phono3py_mlp_plugin.errors import (
+    DatasetError,
+    PluginNotFound,
+    UnusableFile,
+    one_line,
+)
+from phono3py_mlp_plugin.files.regular import open_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +52,8 @@ def read_extxyz(path: Path) -> list[Frame]:
         The file is not one, or a frame has no cell or no forces.
     PluginNotFound
         ASE is not installed.
+    UnusableFile
+        It is no regular file, or too large to be read.
     OSError
         The file cannot be opened.
     """
@@ -57,11 +65,11 @@ def read_extxyz(path: Path) -> list[Frame]:
             "Install it by 'pip install \"phono3py-mlp-plugin[ase]\"'."
         ) from None
     frames: list[Frame] = []
-    with path.open(encoding="utf-8") as file:
+    with open_text(path) as file:
         try:
             for number, atoms in enumerate(read_frames(file, slice(None)), start=1):
                 frames.append(_frame(atoms, f"{path}, frame {number}"))
-        except DatasetError:
+        except (DatasetError, UnusableFile):
             raise
         # ASE raises nearly anything on a file that is not as it expects.
         except Exception as error:

@@ -10,9 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from phono3py_mlp_plugin.files.content import content_of
+
 
 def fingerprint(content: Mapping[str, Any]) -> str:
     """Return a SHA-256 hash of numbers, texts, arrays, records and their nests.
+
+    Records are options of plugins: their texts that name files stand for what is in
+    the files, see `content_of`.
 
     Examples
     --------
@@ -37,7 +42,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain(dataclasses.asdict(value))
+        return _plain(content_of(dataclasses.asdict(value)))
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

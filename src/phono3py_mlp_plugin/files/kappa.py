@@ -1,4 +1,4 @@
-"""``kappa-*.hdf5`` and ``fc*.hdf5`` of the host, for reading."""
+"""``kappa-*.hdf5`` of the host, for reading."""
 
 from __future__ import annotations
 
@@ -10,9 +10,22 @@ import h5py
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.errors import DatasetError
+from phono3py_mlp_plugin.errors import DatasetError, UnusableFile
+from phono3py_mlp_plugin.files.regular import check_regular, largest_text
 
-_ALL_FORCE_CONSTANTS = ("force_constants", "fc2", "fc3")
+# What is read of a file; the rest may be of any size.
+_NAMES = (
+    "mesh",
+    "temperature",
+    "kappa",
+    "weight",
+    "frequency",
+    "mode_kappa",
+    "gamma",
+    "gamma_isotope",
+    "group_velocity",
+    "boundary_mfp",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +70,7 @@ def find_kappa(folder: Path) -> list[Path]:
     found = []
     for path in sorted(folder.glob("kappa-*.hdf5")):
         try:
+            check_regular(path)
             with h5py.File(path, "r") as file:
                 if "kappa" in file and "temperature" in file:
                     found.append((-int(np.prod(file["mesh"][:])), path))
@@ -72,14 +86,13 @@ def read_kappa(path: Path) -> KappaFile:
     ------
     DatasetError
         It is damaged.
+    UnusableFile
+        It is no regular file.
     """
     try:
+        check_regular(path)
         with h5py.File(path, "r") as file:
-            arrays = {
-                name: np.array(file[name][()])
-                for name in file
-                if isinstance(file[name], h5py.Dataset)
-            }
+            arrays = {name: _array(file, name) for name in _NAMES if name in file}
         temperatures = np.atleast_1d(arrays["temperature"]).astype("double")
         kappa = arrays["kappa"].reshape(-1, len(temperatures), 6)[0]
         weights = arrays["weight"].astype("double")
@@ -100,39 +113,22 @@ def read_kappa(path: Path) -> KappaFile:
             else _mean_free_paths(arrays, mode_kappa.shape[:3]),
         )
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, UnusableFile):
+            raise
         raise DatasetError(
             f'"{path}": not a kappa file of phono3py ({error}). Compute it anew.'
         ) from error
 
 
-def read_force_constants(path: Path, shape: tuple[int, ...]) -> FloatArray:
-    """Read fc2 or fc3.
-
-    Parameters
-    ----------
-    path : Path
-    shape : tuple of int
-        Of full force constants; compact ones have fewer first atoms.
-
-    Raises
-    ------
-    DatasetError
-        It is damaged, or of another supercell.
-    """
-    try:
-        with h5py.File(path, "r") as file:
-            (name,) = (key for key in _ALL_FORCE_CONSTANTS if key in file)
-            array = np.array(file[name], dtype="double", order="C")
-    except (OSError, TypeError, ValueError) as error:
-        raise DatasetError(
-            f'"{path}": not a force-constants file of phono3py. Compute it anew.'
-        ) from error
-    if array.shape[1:] != shape[1:] or not np.isfinite(array).all():
-        raise DatasetError(
-            f'"{path}": shape = {array.shape}; expected {shape} of finite numbers. Is '
-            "it of another supercell?"
-        )
-    return array
+def _array(file: h5py.File, name: str) -> Any:
+    dataset = file[name]
+    if dataset.dtype.kind not in "fiu":
+        raise TypeError(f"{name}: no numbers")
+    if dataset.nbytes > largest_text():
+        raise ValueError(f"{name}: {dataset.nbytes / 1e9:.3g} GB")
+    if dataset.size and not dataset.id.get_storage_size():
+        raise ValueError(f"{name}: its numbers were never written")
+    return np.array(dataset[()])
 
 
 def _modes(

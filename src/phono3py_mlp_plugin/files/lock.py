@@ -6,16 +6,21 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import socket
+import stat
 import time
 from pathlib import Path
 
-from phono3py_mlp_plugin.errors import FolderInUse
+from phono3py_mlp_plugin.errors import FolderInUse, UnusableFile
 
 NAME = ".phono3py-mlp.lock"
 
 # File systems without locks answer so: two runs cannot be told apart there.
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
+# What the file says while it is locked, and after a run that was killed.
+_OWNER = re.compile(rb"\d+(?: on [^\n]*\n?)?")
 
 
 class FolderLock:
@@ -29,6 +34,8 @@ class FolderLock:
     ------
     FolderInUse
         Another run works there.
+    UnusableFile
+        Something else than a lock has its name.
     OSError
         The folder cannot be written to.
     """
@@ -43,7 +50,7 @@ class FolderLock:
 
     def _acquire(self) -> int:
         while True:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = _open(self._path, os.O_CREAT)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -76,9 +83,43 @@ def remove_dead_lock(folder: Path) -> None:
     """Remove the lock file of an owner that is gone, for a tidy folder."""
     path = folder / NAME
     with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = _open(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
         finally:
             os.close(descriptor)
+
+
+def _open(path: Path, flags: int = 0) -> int:
+    """Open a lock file: never through a link, never a file that holds something else.
+
+    It is overwritten and removed later.
+    """
+    # A pipe or device is not waited for.
+    flags |= os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o644)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise _no_lock(path) from error
+        raise
+    status = os.fstat(descriptor)
+    content = b""
+    if stat.S_ISREG(status.st_mode):
+        content = os.pread(descriptor, 400, 0)
+    if (
+        not stat.S_ISREG(status.st_mode)
+        or status.st_nlink > 1
+        or (content and not _OWNER.fullmatch(content))
+    ):
+        os.close(descriptor)
+        raise _no_lock(path)
+    return descriptor
+
+
+def _no_lock(path: Path) -> UnusableFile:
+    return UnusableFile(
+        f"{path}: not a lock of this package but a link, or a file that holds "
+        "something else. Move it away, or run in another folder."
+    )

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import Evaluation
 from phono3py_mlp_plugin.files.atomic import replacing
+from phono3py_mlp_plugin.files.fingerprint import fingerprint
+from phono3py_mlp_plugin.files.regular import largest_text, open_regular
+
+if TYPE_CHECKING:
+    from phonopy.structure.atoms import PhonopyAtoms
 
 FOLDER = ".phono3py-mlp-partial"
 
 # What a damaged file raises; it is computed again then.
-_DAMAGED = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile)
+_DAMAGED = (
+    OSError,
+    EOFError,
+    MemoryError,
+    ValueError,
+    KeyError,
+    TypeError,
+    zipfile.BadZipFile,
+)
 
 
 class PartialEvaluations:
@@ -38,13 +53,11 @@ class PartialEvaluations:
         found = {}
         for path in sorted(self._folder.glob(f"{self._key}-*.npz")):
             try:
-                # numpy leaves a damaged file open that it opened itself.
-                with path.open("rb") as file, np.load(file, allow_pickle=False) as part:
-                    found[int(part["start"])] = Evaluation(
-                        part["energies"], part["forces"], part.get("stresses")
-                    )
+                start, part = _read(path)
+                found[start] = part
             except _DAMAGED:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink()
         return found
 
     def save(self, start: int, part: Evaluation) -> None:
@@ -57,6 +70,56 @@ class PartialEvaluations:
         path = self._folder / f"{self._key}-{start:08}.npz"
         with replacing(path) as temporary:
             np.savez(temporary, **arrays)
+
+
+def evaluation_key(origin: str | None, cells: Sequence[PhonopyAtoms | None]) -> str:
+    """Return the fingerprint of an evaluation: of potential and supercells.
+
+    Parameters
+    ----------
+    origin : str or None
+        Fingerprint of what decides the potential's forces.
+    cells : sequence of PhonopyAtoms or None
+    """
+    present = [cell for cell in cells if cell is not None]
+    return fingerprint(
+        {
+            "potential": origin,
+            "lattices": np.array([cell.cell for cell in present]),
+            "positions": np.array([cell.positions for cell in present]),
+            "symbols": list(present[0].symbols) if present else [],
+        }
+    )
+
+
+def _read(path: Path) -> tuple[int, Evaluation]:
+    # numpy leaves a damaged file open that it opened itself.
+    with open_regular(path) as file:
+        with zipfile.ZipFile(file) as members:
+            size = sum(member.file_size for member in members.infolist())
+        if size > largest_text():
+            raise ValueError("larger than what was kept")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            part = Evaluation(
+                arrays["energies"], arrays["forces"], arrays.get("stresses")
+            )
+            start = int(arrays["start"])
+    n = len(part.energies)
+    if n == 0:
+        raise ValueError("empty")
+    for array, shape in (
+        (part.energies, (n,)),
+        (part.forces, (n, *part.forces.shape[1:2], 3)),
+        (part.stresses, (n, 3, 3)),
+    ):
+        if array is None:
+            continue
+        if array.dtype != np.float64 or array.shape != shape:
+            raise ValueError("not the arrays of an evaluation")
+        if not np.isfinite(array).all():
+            raise ValueError("not finite")
+    return start, part
 
 
 def forget_partial_evaluations(parent: Path) -> None:

@@ -16,8 +16,9 @@ from typing import Any
 import yaml
 
 from phono3py_mlp_plugin.contracts import Potential
-from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.files.atomic import UNREADABLE, open_text, replacing
+from phono3py_mlp_plugin.errors import PotentialError, UnusableFile
+from phono3py_mlp_plugin.files.atomic import replacing
+from phono3py_mlp_plugin.files.regular import UNREADABLE, open_text
 
 _KEY = "phono3py_mlp"
 _SUFFIXES = (".yaml", ".pmlp", ".xz", ".gz", ".bz2", ".lzma")
@@ -155,7 +156,13 @@ def write_potential(potential: Potential, path: Path, provenance: Provenance) ->
 
 
 def read_provenance(path: Path) -> Provenance | None:
-    """Return what a potential was made from; None where the file does not say."""
+    """Return what a potential was made from; None where the file does not say.
+
+    Raises
+    ------
+    UnusableFile
+        It is no regular file, or too large to be read.
+    """
     lines: list[str] = []
     try:
         with open_text(path) as file:
@@ -164,6 +171,8 @@ def read_provenance(path: Path) -> Provenance | None:
                     lines.append(line)
         found = Provenance(**yaml.safe_load("".join(lines))[_KEY])
         return found if _is_whole(found) else None
+    except UnusableFile:
+        raise
     except (*UNREADABLE, yaml.YAMLError, TypeError, KeyError, AttributeError):
         return None
 

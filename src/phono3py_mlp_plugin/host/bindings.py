@@ -54,6 +54,12 @@ BINDINGS = (
         "phono3py_mlp_plugin.host.mlp:develop_or_load",
     ),
     Binding(
+        "phonopy.interface.pypolymlp",
+        "relax_atomic_positions",
+        ("unitcell", "polymlp"),
+        "phono3py_mlp_plugin.host.relaxation:relax_atomic_positions",
+    ),
+    Binding(
         "phonopy.interface.fc_calculator",
         "FCSolver._set_fc_solver",
         ("self", "fc_calculator_name"),

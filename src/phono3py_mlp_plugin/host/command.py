@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from phono3py_mlp_plugin.errors import ParameterError, message_for_user
-from phono3py_mlp_plugin.files import FolderLock, remove_dead_lock, sweep
+from phono3py_mlp_plugin.files import FolderLock, check_inputs, remove_dead_lock, sweep
 from phono3py_mlp_plugin.host.arguments import (
     CommandOptions,
     add_options,
@@ -51,6 +51,7 @@ def _parse(
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     give_file_back(parser, args)
+    check_inputs(Path(), vars(args).values())
 
     from phono3py.cui import phono3py_script
 
@@ -98,6 +99,7 @@ def run_study(
             f"{parser.prog}."
         )
     give_file_back(parser, args)
+    check_inputs(Path(), vars(args).values())
     options = _options_of(args)
     if options.force_calculator is None:
         args.use_pypolymlp = True

@@ -21,11 +21,14 @@ from phono3py_mlp_plugin.host.settings import (
 from phono3py_mlp_plugin.workflow import (
     DisplacementOptions,
     ForceConstantsRequest,
+    check_solver_cutoffs,
+    cutoffs_in_options,
     decide_force_constants,
     describe_force_constants,
     displace,
     evaluate,
     fc2_dataset,
+    force_constants_versions,
     supercells_of,
 )
 
@@ -78,6 +81,14 @@ def plan_force_constants(
     """
     keep_fc2 = fc2_dataset(ph3) is not None
     own_fc2 = ph3.phonon_supercell_matrix is not None
+    check_solver_cutoffs(
+        ph3.supercell,
+        {
+            "--cutoff-pair": settings.cutoff_pair_distance,
+            "--cutoff-fc3": settings.cutoff_fc3_distance,
+            **cutoffs_in_options(settings.fc_calculator_options),
+        },
+    )
     _check_fc2_options(settings, request, own_fc2=own_fc2, keep_fc2=keep_fc2)
     data_fc2 = ph3.phonon_dataset
     random_fc2 = own_fc2 and (
@@ -104,6 +115,9 @@ def force_constants_fingerprint(ph3: Phono3py, plan: ForceConstantsPlan) -> str:
             "potential": ph3.mlp.origin,
             "displacements": plan.displacements,
             "force_constants": describe_force_constants(plan.request),
+            "versions": force_constants_versions(
+                [plan.request.of(order).solver.name for order in (2, 3)]
+            ),
             "is_compact_fc": plan.request.is_compact_fc,
             "rotations": ph3.symmetry.symmetry_operations["rotations"],
             "symmetry_tolerance": ph3.symmetry.tolerance,

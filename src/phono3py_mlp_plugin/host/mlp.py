@@ -16,7 +16,7 @@ from phono3py_mlp_plugin.errors import DatasetError, ParameterError, PotentialEr
 from phono3py_mlp_plugin.files import (
     PartialEvaluations,
     Provenance,
-    fingerprint,
+    evaluation_key,
     write_potential,
 )
 from phono3py_mlp_plugin.host.bindings import original
@@ -172,9 +172,7 @@ class PluginMLP(PhonopyMLP):
         """Return where parts of this evaluation are kept, in a run of a command."""
         if self.folder is None:
             return None
-        positions = np.array([cell.positions for cell in cells if cell is not None])
-        key = fingerprint({"potential": self.origin, "positions": positions})
-        return PartialEvaluations(self.folder, key)
+        return PartialEvaluations(self.folder, evaluation_key(self.origin, cells))
 
 
 def develop_or_load(

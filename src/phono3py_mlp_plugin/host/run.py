@@ -49,7 +49,11 @@ from phono3py_mlp_plugin.host.settings import (
 from phono3py_mlp_plugin.host.study import StudyRun
 from phono3py_mlp_plugin.host.uncertainty import ErrorBars
 from phono3py_mlp_plugin.host.writing import HostFiles
-from phono3py_mlp_plugin.workflow import read_dataset
+from phono3py_mlp_plugin.workflow import (
+    check_found_force_constants,
+    missing_stamps,
+    read_dataset,
+)
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -200,6 +204,8 @@ class Run:
                     ],
                     log_level,
                 )
+            if read_fc3 or read_fc2:
+                check_found_force_constants(ph3py, map(Path, found))
         self._host["load_fc2_and_fc3"](
             ph3py,
             fc3_filename=fc3_filename,
@@ -255,6 +261,7 @@ class Run:
         state.wanted = force_constants_fingerprint(ph3py, plan)
         read = bool(settings.read_fc2 and settings.read_fc3)
         if can_be_used_again(state.wanted, read=read, log_level=log_level):
+            check_found_force_constants(ph3py, map(Path, (FC2, FC3)))
             self._host["load_fc2_and_fc3"](ph3py, log_level=log_level)
             return ph3py
         displace_and_evaluate(ph3py, plan, log_level)
@@ -282,6 +289,8 @@ class Run:
         self._host["_produce_force_constants"](
             ph3py, settings, log_level, load_phono3py_yaml
         )
+        if state is not None and state.wanted is not None:
+            show(missing_stamps((FC2, FC3), state.wanted), log_level)
 
     def set_up_interaction(
         self,

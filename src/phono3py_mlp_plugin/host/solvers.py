@@ -18,6 +18,8 @@ from phono3py_mlp_plugin.solvers.symfc import check_number_of_equations
 from phono3py_mlp_plugin.workflow import (
     CrystalSupercell,
     SolverRequest,
+    check_solver_cutoffs,
+    cutoffs_in_options,
     force_constants_problem,
     request_solver,
 )
@@ -34,6 +36,7 @@ class PluginFCSolver:
 
 def set_fc_solver(self: FCSolver, fc_calculator_name: str) -> Any:
     """Stand for ``FCSolver._set_fc_solver``."""
+    check_solver_cutoffs(self._supercell, cutoffs_in_options(self._options))
     if fc_calculator_name in fc_calculator_names:
         host = original("phonopy.interface.fc_calculator:FCSolver._set_fc_solver")
         try:

@@ -20,7 +20,13 @@ from typing import Any
 import h5py
 
 from phono3py_mlp_plugin.errors import in_file
-from phono3py_mlp_plugin.files import back_up, put_in_place, unfinished_folder
+from phono3py_mlp_plugin.files import (
+    NUMBERS,
+    back_up,
+    hash_of_numbers,
+    put_in_place,
+    unfinished_folder,
+)
 
 _MODULES = (
     "phono3py.file_IO",
@@ -165,7 +171,7 @@ class _HDF5(_Whole, h5py.File):  # type: ignore[misc]
     ) -> None:
         self._attributes = files.attributes.get(path.name)
         unfinished = _Unfinished(
-            path, unfinished_folder(path.parent), keep_old=self._attributes is not None
+            path, unfinished_folder(path), keep_old=self._attributes is not None
         )
         self._disk = _Disk(unfinished.temporary, "w+b")
         try:
@@ -177,7 +183,9 @@ class _HDF5(_Whole, h5py.File):  # type: ignore[misc]
         self._unfinished = unfinished
 
     def _complete(self) -> None:
-        self.attrs.update(self._attributes or {})
+        if self._attributes is not None:
+            numbers = {NUMBERS: hash_of_numbers(self)}
+            self.attrs.update({**self._attributes, **numbers})
 
     def _close(self) -> None:
         super()._close()
@@ -188,7 +196,7 @@ class _HDF5(_Whole, h5py.File):  # type: ignore[misc]
 
 class _Text(_Whole, io.TextIOWrapper):
     def __init__(self, path: Path) -> None:
-        unfinished = _Unfinished(path, unfinished_folder(path.parent))
+        unfinished = _Unfinished(path, unfinished_folder(path))
         super().__init__(io.BufferedWriter(io.FileIO(unfinished.temporary, "wb")))
         self._unfinished = unfinished
 

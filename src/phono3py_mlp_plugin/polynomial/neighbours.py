@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.errors import PotentialError
+from phono3py_mlp_plugin.errors import ParameterError, PotentialError
 from phono3py_mlp_plugin.polynomial.simd import kernel
 
 IntArray = NDArray[np.int64]
 
 # Two atoms nearer than this are on the same place; no function is defined there.
 _COINCIDENT = 1e-3
+
+# More than any potential needs: 25 angstrom in the densest crystals, 45 in NaCl.
+_MOST_NEIGHBOURS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +61,9 @@ def find_neighbours(
     Raises
     ------
     PotentialError
-        Two atoms are on the same place.
+        Two atoms are on the same place, or there are too many pairs to be held.
     """
+    _check_number(lattice, len(positions), cutoff)
     inverse = np.linalg.inv(lattice)
     fractional = positions @ inverse
     fractional -= np.floor(fractional)
@@ -85,6 +90,103 @@ def find_neighbours(
     found = Neighbours(start, partners, vectors)
     _check_apart(found)
     return found
+
+
+def nearest_distances(lattice: FloatArray, positions: FloatArray) -> FloatArray:
+    """Return how far the nearest neighbour of each atom is, in angstrom, shape (N,).
+
+    Parameters
+    ----------
+    lattice, positions : ndarray
+        As of `find_neighbours`. Images of an atom are its neighbours, too.
+
+    Raises
+    ------
+    PotentialError
+        Two atoms are on the same place.
+    """
+    n = len(positions)
+    radius = (abs(float(np.linalg.det(lattice))) / n) ** (1 / 3)
+    # An atom sees its own image at the shortest lattice vector, if nothing else.
+    farthest = float(np.linalg.norm(lattice, axis=1).min()) * 1.01
+    while True:
+        found = find_neighbours(lattice, positions, min(radius, farthest))
+        if np.diff(found.start).all() or radius >= farthest:
+            break
+        radius *= 1.5
+    distances = np.sqrt((found.vectors**2).sum(axis=1))
+    return np.minimum.reduceat(distances, found.start[:-1])
+
+
+def check_cutoff(lattice: FloatArray, positions: FloatArray, cutoff: float) -> None:
+    """Refuse a cutoff within which an atom has no neighbour, or too many.
+
+    Parameters
+    ----------
+    lattice, positions, cutoff
+        As of `find_neighbours`.
+
+    Raises
+    ------
+    PotentialError
+    """
+    _check_number(lattice, len(positions), cutoff)
+    nearest = nearest_distances(lattice, positions)
+    atom = int(nearest.argmax())
+    if nearest[atom] >= cutoff:
+        raise PotentialError(
+            f"cutoff = {cutoff:g} angstrom: the nearest neighbour of atom {atom + 1} "
+            f"of the supercell is {nearest[atom]:.3f} angstrom away; expected a "
+            "cutoff beyond the nearest neighbours of all atoms (6 to 12 angstrom are "
+            "usual). Train with a longer one."
+        )
+
+
+def check_beyond_nearest(
+    lattice: FloatArray, positions: FloatArray, cutoffs: Mapping[str, float]
+) -> None:
+    """Refuse cutoffs of force constants that are shorter than all bonds.
+
+    Parameters
+    ----------
+    lattice, positions
+        As of `find_neighbours`.
+    cutoffs : mapping
+        Lengths in angstrom by what they are called.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if not cutoffs:
+        return
+    nearest = float(nearest_distances(lattice, positions).min())
+    for name, cutoff in cutoffs.items():
+        if not cutoff > nearest:
+            raise ParameterError(
+                f"{name} = {cutoff:g} angstrom; expected more than {nearest:.3f}, the "
+                "distance of the nearest neighbours: no two atoms would be left with "
+                "force constants. Give a longer one, or leave it out."
+            )
+
+
+def _check_number(lattice: FloatArray, n_atoms: int, cutoff: float) -> None:
+    """Refuse what would not fit into memory, before it is taken."""
+    volume = abs(float(np.linalg.det(lattice)))
+    if not volume > 0:
+        raise PotentialError(
+            f"the volume of a supercell is {volume:g} angstrom^3; expected a positive "
+            "one. Mend the lattice vectors."
+        )
+    density = n_atoms / volume
+    expected = density * 4 / 3 * np.pi * cutoff**3
+    if not expected <= _MOST_NEIGHBOURS:
+        longest = (_MOST_NEIGHBOURS / (density * 4 / 3 * np.pi)) ** (1 / 3)
+        raise PotentialError(
+            f"cutoff = {cutoff:g} angstrom: about {expected:.2g} neighbours of each "
+            f"atom; expected at most {_MOST_NEIGHBOURS:,}, a cutoff of {longest:.3g} "
+            "angstrom in this crystal (6 to 12 are usual). Train with a shorter one."
+        )
 
 
 def _images(fractional: FloatArray, margin: FloatArray) -> tuple[FloatArray, IntArray]:

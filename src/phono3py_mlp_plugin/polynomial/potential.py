@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -92,9 +92,19 @@ class PolynomialPotential:
         return self.parameters.elements
 
     @property
+    def cutoff_radius(self) -> float:
+        """In angstrom."""
+        return self.parameters.cutoff
+
+    @property
     def atomic_energies(self) -> dict[str, float]:
         """Energies of isolated atoms in eV, by element; empty where not known."""
         return dict(zip(self.elements, self.parameters.atomic_energies, strict=False))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs: not how it was trained."""
+        state = {k: v for k, v in vars(self).items() if k != "_evaluator"}
+        return {**state, "_sampler": None}
 
     @cached_property
     def _evaluator(self) -> Evaluator:
@@ -149,12 +159,13 @@ class PolynomialPotential:
         Raises
         ------
         PotentialError
-            The potential was read from a file: how it was trained is not known.
+            The potential was read from a file, or is a copy: how it was trained is
+            not known.
         """
         if self._sampler is None:
             raise PotentialError(
-                "the potential was read from a file, which does not hold its "
-                "distribution. Train it in this run."
+                "the potential was read from a file or is a copy, which does not hold "
+                "its distribution. Train it in this run."
             )
         return [
             PolynomialPotential(self.definition, coefficients)

@@ -16,6 +16,7 @@ from phono3py_mlp_plugin import plugins
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import DatasetError, MLPError, one_line
 from phono3py_mlp_plugin.files import (
+    CHANGED,
     CONVERGENCE_FILE,
     UNCERTAINTY_FILE,
     KappaFile,
@@ -361,9 +362,9 @@ class _Gathering:
 
     def _force_constants(self, order: int) -> FloatArray | None:
         path = self._folder / f"fc{order}.hdf5"
-        cell = self._run.supercell
+        cell, primitive = self._run.supercell, self._run.primitive
         if order == 2 and self._run.phonon_supercell_matrix is not None:
-            cell = self._run.phonon_supercell
+            cell, primitive = self._run.phonon_supercell, self._run.phonon_primitive
         n = len(cell)
         shape = (*(n,) * order, *(3,) * order)
         if not path.is_file():
@@ -371,7 +372,8 @@ class _Gathering:
                 "bands", f"No {path.name}: phono3py-load --pypolymlp --rd N makes it."
             )
             return None
-        return self._try("bands", lambda: read_force_constants(path, shape))
+        p2s_map = [int(i) for i in primitive.p2s_map]
+        return self._try("bands", lambda: read_force_constants(path, shape, p2s_map))
 
     def _kappa(self) -> KappaFile | None:
         paths = find_kappa(self._folder)
@@ -532,6 +534,8 @@ class _Gathering:
         stamp = self._try("bands", lambda: read_stamp(file))
         if stamp is None:
             return "no record: made by the user or by another program"
+        if stamp == CHANGED:
+            return f"by this package, and {CHANGED}"
         direct = file.name == "fc2.hdf5" and self._own_fc2 is not None
         source = "first-principles forces of dim-fc2" if direct else "the potential"
         return f"by this package from {source}; fingerprint {stamp}"

@@ -23,6 +23,11 @@ from phono3py_mlp_plugin.workflow.converge import (
     judge,
     with_value,
 )
+from phono3py_mlp_plugin.workflow.cutoffs import (
+    check_reach,
+    check_solver_cutoffs,
+    cutoffs_in_options,
+)
 from phono3py_mlp_plugin.workflow.dataset import Split, read_dataset, split_dataset
 from phono3py_mlp_plugin.workflow.ensemble import (
     EnsembleResult,
@@ -64,8 +69,12 @@ from phono3py_mlp_plugin.workflow.request import (
 )
 from phono3py_mlp_plugin.workflow.reuse import (
     Decision,
+    check_found_force_constants,
     decide_force_constants,
     decide_potential,
+    force_constants_versions,
+    missing_stamps,
+    origin_of,
 )
 from phono3py_mlp_plugin.workflow.supercells import (
     EQUATIONS,
@@ -115,12 +124,16 @@ __all__ = [
     "certainty",
     "check_dataset",
     "check_drift",
+    "check_found_force_constants",
     "check_phonons",
     "check_potential",
+    "check_reach",
+    "check_solver_cutoffs",
     "check_split",
     "check_study",
     "compare_models",
     "converge",
+    "cutoffs_in_options",
     "dataset_of_frames",
     "decide_force_constants",
     "decide_potential",
@@ -130,13 +143,16 @@ __all__ = [
     "evaluate",
     "fc2_dataset",
     "force_constants_problem",
+    "force_constants_versions",
     "forecast",
     "harmonic_crystal",
     "high_symmetry_points",
     "joined",
     "judge",
     "least_sure",
+    "missing_stamps",
     "obtain_potential",
+    "origin_of",
     "phonon_frequencies",
     "phonons_with_errors",
     "plan_potential",

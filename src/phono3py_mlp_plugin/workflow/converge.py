@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from phono3py_mlp_plugin.contracts import (
     no_progress,
 )
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.files import fingerprint
+from phono3py_mlp_plugin.files import content_of, fingerprint
 from phono3py_mlp_plugin.uncertainty import (
     ErrorBar,
     LearningCurve,
@@ -36,6 +35,7 @@ from phono3py_mlp_plugin.workflow.request import (
     Request,
     describe_force_constants,
 )
+from phono3py_mlp_plugin.workflow.reuse import force_constants_versions
 from phono3py_mlp_plugin.workflow.supercells import (
     DisplacementOptions,
     displace,
@@ -513,7 +513,7 @@ class _Run:
         return fingerprint(
             {
                 "calculator": variant.request.calculator.name,
-                "options": deciding_options(variant.request),
+                "options": content_of(deciding_options(variant.request)),
                 "force_constants": _force_constants_key(variant),
                 "mesh": [variant.mesh, self._study.ensemble_mesh],
                 "transport": self._transport.settings,
@@ -527,7 +527,9 @@ class _Run:
                 "nac": None if nac is None else dict(nac),
                 "phonon_supercell": crystal.phonon_supercell_matrix,
                 "phonon_forces": _arrays(self._data_fc2),
-                "host": importlib.metadata.version("phono3py"),
+                "versions": force_constants_versions(
+                    [variant.force_constants.of(order).solver.name for order in (2, 3)]
+                ),
                 "training": [*_arrays(dataset.select(training))],
                 "energies": dataset.select(training).energies,
                 "test": [*_arrays(dataset.select(self._test))],

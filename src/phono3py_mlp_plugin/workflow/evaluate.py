@@ -18,6 +18,7 @@ from phono3py_mlp_plugin.contracts import (
 )
 from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.files import PartialEvaluations
+from phono3py_mlp_plugin.workflow.cutoffs import check_reach
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
@@ -61,13 +62,15 @@ def evaluate(
     Raises
     ------
     PotentialError
-        The potential does not know an element of the supercells.
+        The potential does not know an element of the supercells, or its cutoff leaves
+        an atom alone.
     PluginFailed
         What it returned breaks the contract.
     """
     present = [i for i, cell in enumerate(supercells) if cell is not None]
     cells = [cell for cell in supercells if cell is not None]
     check_elements(name, potential, cells[0].symbols)
+    check_reach(name, potential, cells[0])
     n, n_atoms = len(supercells), len(cells[0])
     energies, forces = np.zeros(n), np.zeros((n, n_atoms, 3))
     stresses: np.ndarray | None = np.zeros((n, 3, 3))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from phono3py_mlp_plugin import plugins
 from phono3py_mlp_plugin.contracts import Dataset, Potential, Progress, no_progress
@@ -13,8 +12,6 @@ from phono3py_mlp_plugin.files import (
     Provenance,
     back_up,
     find_potential,
-    fingerprint,
-    open_text,
     potential_files,
     read_provenance,
     write_potential,
@@ -23,8 +20,9 @@ from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.request import Request
-from phono3py_mlp_plugin.workflow.reuse import decide_potential
+from phono3py_mlp_plugin.workflow.reuse import decide_potential, origin_of
 from phono3py_mlp_plugin.workflow.train import (
+    engine_of,
     train,
     training_fingerprint,
     training_parameters,
@@ -174,7 +172,7 @@ def obtain_potential(
     return ObtainedPotential(
         training.potential,
         training.provenance,
-        origin_of(request, plan.path),
+        origin_of(request, plan.path, engine_of(training.potential)),
         backup,
     )
 
@@ -189,22 +187,9 @@ def read_potential(request: Request, path: Path | None) -> ObtainedPotential:
     """
     if path is not None and not potential_files(path):
         raise PotentialError(f'"{path}" is not found. Train a potential or name one.')
+    potential = plugins.load(request.calculator, path, request.options)
     return ObtainedPotential(
-        plugins.load(request.calculator, path, request.options),
+        potential,
         None if path is None else read_provenance(path),
-        origin_of(request, path),
+        origin_of(request, path, engine_of(potential)),
     )
-
-
-def origin_of(request: Request, path: Path | None) -> str:
-    """Return the fingerprint of what decides the forces of a potential."""
-    content: dict[str, Any] = {"calculator": request.calculator.name}
-    if path is not None:
-        texts = []
-        for part in potential_files(path):
-            with open_text(part) as file:
-                texts.append(file.read())
-        content["file"] = "".join(texts)
-    if path is None or request.calculator.train is None:
-        content["options"] = request.options
-    return fingerprint(content)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from phono3py_mlp_plugin.contracts import ForceCalculator, ForceConstantsSolver
 from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.files import check_named, content_of
 from phono3py_mlp_plugin.options import parse_options, split_items
 from phono3py_mlp_plugin.plugins import registry
 from phono3py_mlp_plugin.workflow.dataset import Split, split_dataset
@@ -99,7 +100,7 @@ def describe_force_constants(request: ForceConstantsRequest) -> dict[str, Any]:
     solvers = {
         f"fc{order}": {
             "name": request.of(order).solver.name,
-            "options": request.of(order).options,
+            "options": content_of(request.of(order).options),
             "cutoff": dict(request.of(order).cutoff),
         }
         for order in (2, 3)
@@ -138,6 +139,7 @@ def request_calculator(
         )
     split = parse_options(given, SplitOptions, where)
     record: Any = parse_options(values, calculator.options, where)
+    check_named(record)
     return Request(calculator, record, split)
 
 
@@ -182,7 +184,9 @@ def request_solver(
     solver = registry().force_constants_solver(name.lower())
     values = _by_name(options, where)
     cutoff = _cutoff(values.pop("cutoff", None), solver.name, order, where)
-    return SolverRequest(solver, parse_options(values, solver.options, where), cutoff)
+    record: Any = parse_options(values, solver.options, where)
+    check_named(record)
+    return SolverRequest(solver, record, cutoff)
 
 
 def _cutoff(text: Any, solver: str, order: int, where: str) -> dict[int, float]:

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from phono3py_mlp_plugin.files import Provenance
+from phono3py_mlp_plugin.files import (
+    CHANGED,
+    Provenance,
+    check_force_constants,
+    content_of,
+    fingerprint,
+    open_text,
+    potential_files,
+    read_stamp,
+    versions_of,
+)
+from phono3py_mlp_plugin.plugins import DISTRIBUTION, registry
+from phono3py_mlp_plugin.workflow.request import Request
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+# What computes force constants besides the potential.
+_HOST = ("phono3py", "phonopy", "symfc")
 
 
 @dataclass(frozen=True)
@@ -49,13 +67,16 @@ def decide_potential(
             "ntest": provenance.n_test,
             "split": provenance.split,
         }
-        known = {**provenance.parameters, **sizes}
+        known = {**provenance.versions, **provenance.parameters, **sizes}
         differences = [
             f"{name} = {known.get(name)}, now {value}"
             for name, value in parameters.items()
             if known.get(name) != value
         ]
-        what = f"with {'; '.join(differences)}" if differences else "on other data"
+        files = any(content_of(value) != value for value in parameters.values())
+        what = "on other data" + (" or with other files" if files else "")
+        if differences:
+            what = f"with {'; '.join(differences)}"
         return Decision(False, f'"{path}" was trained {what}: trained anew.')
     return Decision(
         True, f'"{path}" was trained on the same data and parameters: used again.'
@@ -81,4 +102,116 @@ def decide_force_constants(
         return Decision(True, f"{names} were computed from the same: used again.")
     if not stamps:
         return Decision(False, "")
+    changed = [f'"{name}"' for name, stamp in stamps.items() if stamp == CHANGED]
+    if changed:
+        verb = "was" if len(changed) == 1 else "were"
+        return Decision(
+            False,
+            f"{' and '.join(changed)} {verb} changed after "
+            f"{'it was' if len(changed) == 1 else 'they were'} written: computed anew.",
+        )
     return Decision(False, f"{names} were computed from something else: computed anew.")
+
+
+def origin_of(request: Request, path: Path | None, engine: str = "") -> str:
+    """Return the fingerprint of what decides the forces of a potential.
+
+    Parameters
+    ----------
+    request : Request
+        Options count where there is no file, or the calculator is not trained; files
+        that they name count by content.
+    path : Path or None
+        Its file.
+    engine : str
+        What computes it, with its version; see `engine_of`.
+    """
+    content: dict[str, Any] = {
+        "calculator": request.calculator.name,
+        "engine": engine,
+        "versions": _calculator_versions(request.calculator.name),
+    }
+    if path is not None:
+        texts = []
+        for part in potential_files(path):
+            with open_text(part) as file:
+                texts.append(file.read())
+        content["file"] = "".join(texts)
+    if path is None or request.calculator.train is None:
+        content["options"] = request.options
+    return fingerprint(content)
+
+
+def _calculator_versions(name: str) -> dict[str, str]:
+    offered = registry().calculators.get(name)
+    plugin = {} if offered is None else _version(offered.origin)
+    return {**versions_of([DISTRIBUTION]), **plugin}
+
+
+def force_constants_versions(solvers: Iterable[str | None] = ()) -> dict[str, str]:
+    """Return the versions of all that turns forces into force constants.
+
+    Parameters
+    ----------
+    solvers : iterable of str or None
+        Names of solvers, in the notation ``fc2|fc3`` too.
+    """
+    versions = versions_of([*_HOST, DISTRIBUTION])
+    for name in "|".join(filter(None, solvers)).split("|"):
+        offered = registry().solvers.get(name.strip())
+        if offered is not None:
+            versions |= _version(offered.origin)
+            # Packages of solvers have their names.
+            versions |= versions_of([name.strip()])
+    return versions
+
+
+def _version(origin: Any) -> dict[str, str]:
+    return {origin.distribution: origin.version}
+
+
+def check_found_force_constants(ph3: Phono3py, paths: Iterable[Path]) -> None:
+    """Refuse files of fc2 and fc3 that are damaged, or not of this crystal.
+
+    Parameters
+    ----------
+    ph3 : Phono3py
+    paths : iterable of Path
+        Files that the host is about to read; fc3 is told from fc2 by its name.
+
+    Raises
+    ------
+    SolverError
+        See `check_force_constants`.
+    """
+    for path in paths:
+        order = 3 if "fc3" in path.name else 2
+        own = order == 2 and ph3.phonon_supercell_matrix is not None
+        cell = ph3.phonon_supercell if own else ph3.supercell
+        primitive = ph3.phonon_primitive if own else ph3.primitive
+        n = len(cell)
+        shape = (*(n,) * order, *(3,) * order)
+        check_force_constants(path, shape, [int(i) for i in primitive.p2s_map])
+
+
+def missing_stamps(names: Iterable[str], wanted: str) -> list[str]:
+    """Return a line on files just written that do not say what they were made from.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Those that the host was asked to write.
+    wanted : str
+        Fingerprint that they must carry.
+    """
+    lacking = [
+        f'"{name}"'
+        for name in names
+        if Path(name).is_file() and read_stamp(Path(name)) != wanted
+    ]
+    if not lacking:
+        return []
+    return [
+        f"Note: {' and '.join(lacking)} could not be marked with what was computed: "
+        "this phono3py writes in a way of its own. They will not be used again."
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -10,10 +9,16 @@ from typing import Any
 
 from phono3py_mlp_plugin.contracts import Dataset, Potential, Progress, no_progress
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.files import Provenance, fingerprint, write_potential
+from phono3py_mlp_plugin.files import (
+    Provenance,
+    content_of,
+    fingerprint,
+    versions_of,
+    write_potential,
+)
 from phono3py_mlp_plugin.files.potential import FORMAT_VERSION
 from phono3py_mlp_plugin.options import READING, RESOURCE
-from phono3py_mlp_plugin.plugins import DISTRIBUTION, blame
+from phono3py_mlp_plugin.plugins import DISTRIBUTION, blame, registry
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.request import Request
@@ -92,7 +97,7 @@ def train(
         alpha=trained.alpha,
         penalties=[asdict(penalty) for penalty in trained.penalties],
         engine=engine_of(trained.potential),
-        versions=_versions(engine_of(trained.potential) or calculator.name),
+        versions=_versions(engine_of(trained.potential) or calculator.name, request),
     )
     return Training(trained.potential, provenance)
 
@@ -125,7 +130,8 @@ def training_fingerprint(request: Request, dataset: Dataset, split: Split) -> st
         {
             "format": FORMAT_VERSION,
             "calculator": request.calculator.name,
-            "options": deciding_options(request),
+            "options": content_of(deciding_options(request)),
+            "versions": _deciding_versions(request),
             "lattice": cell.cell,
             "positions": cell.scaled_positions,
             "symbols": list(cell.symbols),
@@ -141,7 +147,8 @@ def training_fingerprint(request: Request, dataset: Dataset, split: Split) -> st
 def training_parameters(request: Request, split: Split) -> dict[str, Any]:
     """Return the options and the sizes of the split, by name."""
     sizes = {"ntrain": len(split.training), "ntest": len(split.test)}
-    return {**_plain_options(request), **sizes, "split": str(split)}
+    versions = _deciding_versions(request)
+    return {**_plain_options(request), **versions, **sizes, "split": str(split)}
 
 
 def unused_parameters(request: Request) -> list[str]:
@@ -171,6 +178,19 @@ def deciding_options(request: Request) -> dict[str, Any]:
     }
 
 
+def _deciding_versions(request: Request) -> dict[str, str]:
+    """Return the versions that decide what a training yields.
+
+    The engine of this package changes its results only with the format.
+    """
+    versions = {}
+    offered = registry().calculators.get(request.calculator.name)
+    if offered is not None and offered.origin.distribution != DISTRIBUTION:
+        versions[offered.origin.distribution] = offered.origin.version
+    engine = getattr(request.options, "engine", None)
+    return versions | (versions_of([engine]) if engine else {})
+
+
 def _plain_options(request: Request) -> dict[str, Any]:
     """Return these options as YAML knows them: lists for tuples."""
     return {k: _plain(v) for k, v in deciding_options(request).items()}
@@ -184,12 +204,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _versions(engine: str) -> dict[str, str]:
+def _versions(engine: str, request: Request) -> dict[str, str]:
     """Return the versions of what took part: an engine may be a distribution."""
-    versions = {}
-    for name in (DISTRIBUTION, "phono3py", engine.split()[0]):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    names = (DISTRIBUTION, "phono3py", engine.split()[0])
+    return versions_of(names) | _deciding_versions(request)

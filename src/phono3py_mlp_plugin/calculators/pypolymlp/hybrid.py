@@ -22,6 +22,10 @@ class Part(Potential, Protocol):
         """What computes it."""
 
     @property
+    def cutoff_radius(self) -> float:
+        """In angstrom."""
+
+    @property
     def atomic_energies(self) -> dict[str, float]:
         """Energies of isolated atoms in eV, by element."""
 
@@ -50,6 +54,11 @@ class HybridPotential:
     def elements(self) -> tuple[str, ...]:
         """Chemical symbols of the model."""
         return self._fullest.elements
+
+    @property
+    def cutoff_radius(self) -> float:
+        """In angstrom, the longest of its parts."""
+        return max(part.cutoff_radius for part in self.parts)
 
     def evaluate(self, supercells: Sequence[PhonopyAtoms]) -> Evaluation:
         """Return energies (eV), forces (eV/angstrom) and stresses (eV/angstrom^3)."""

@@ -29,6 +29,7 @@ from phono3py_mlp_plugin.contracts import (
 from phono3py_mlp_plugin.errors import PotentialError, one_line
 from phono3py_mlp_plugin.files import UNREADABLE
 from phono3py_mlp_plugin.polynomial.invariants import Invariants
+from phono3py_mlp_plugin.polynomial.neighbours import check_cutoff
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
@@ -59,6 +60,10 @@ class LibraryPotential:
         self.save_all = save_all
         self._evaluator: Any = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the evaluator, which is compiled code."""
+        return {**vars(self), "_evaluator": None}
+
     @property
     def engine(self) -> str:
         """The library and its version."""
@@ -68,6 +73,11 @@ class LibraryPotential:
     def elements(self) -> tuple[str, ...]:
         """Chemical symbols of the model, in its own order."""
         return tuple(self.polymlp.parameters.elements)
+
+    @property
+    def cutoff_radius(self) -> float:
+        """In angstrom."""
+        return float(self.polymlp.parameters.model.cutoff)
 
     @property
     def atomic_energies(self) -> dict[str, float]:
@@ -127,6 +137,8 @@ def train(
     from pypolymlp.mlp_dev.pypolymlp import Pypolymlp
     from pypolymlp.utils.phonopy_utils import phonopy_cell_to_structure
 
+    cell = training.supercell
+    check_cutoff(cell.cell, cell.positions, options.cutoff)
     symbols = list(dict.fromkeys(training.supercell.symbols))
     polymlp = Pypolymlp()
     polymlp.set_params(

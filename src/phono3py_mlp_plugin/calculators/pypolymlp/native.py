@@ -18,13 +18,15 @@ from phono3py_mlp_plugin.contracts import (
     RidgePenalty,
     TrainedPotential,
 )
-from phono3py_mlp_plugin.polynomial.definition import define
+from phono3py_mlp_plugin.errors import PotentialError
+from phono3py_mlp_plugin.polynomial.definition import count_features, define
 from phono3py_mlp_plugin.polynomial.features import Features, SupercellFeatures
 from phono3py_mlp_plugin.polynomial.file import parse_potential
 from phono3py_mlp_plugin.polynomial.forecast import Forecast
 from phono3py_mlp_plugin.polynomial.forecast import forecast as forecast_training
 from phono3py_mlp_plugin.polynomial.forms import LeaveOneOut
 from phono3py_mlp_plugin.polynomial.invariants import Invariants, invariants
+from phono3py_mlp_plugin.polynomial.neighbours import check_cutoff
 from phono3py_mlp_plugin.polynomial.parameters import (
     ModelParameters,
     active_pair_params,
@@ -233,6 +235,14 @@ def load(text: str, where: str) -> PolynomialPotential:
         It is of a kind that only pypolymlp knows.
     """
     found = parse_potential(text, where)
+    # Before they are listed: a file may define more than there is memory for.
+    n_features = count_features(found.parameters, invariants_table)
+    if len(found.coefficients) != n_features:
+        raise PotentialError(
+            f"{where}: n_coeffs = {len(found.coefficients)}; expected {n_features}, "
+            "the number of features that its parameters define. Train it again, or "
+            "name another file by --mlp-file."
+        )
     definition = define(found.parameters, invariants_table)
     return PolynomialPotential(definition, found.coefficients)
 
@@ -264,6 +274,8 @@ def model_parameters(training: Dataset, options: PypolymlpOptions) -> ModelParam
 
 
 def _forecast(training: Dataset, options: PypolymlpOptions) -> Forecast:
+    cell = training.supercell
+    check_cutoff(cell.cell, cell.positions, options.cutoff)
     memory = available_memory() if options.memory is None else 1e9 * options.memory
     return forecast_training(
         model_parameters(training, options),

@@ -10,6 +10,9 @@ from typing import Literal
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.options import DEFAULT, READING, RESOURCE
 
+# Of penalties, or of radial functions in one direction of their grid.
+_MOST_VALUES = 100
+
 _GTINV_MAXL = {"default": (8, 8), "compact": (4, 4)}
 
 
@@ -139,8 +142,14 @@ class PypolymlpOptions:
         if self.engine == "pypolymlp":
             self._refuse_what_pypolymlp_lacks()
         for name in ("gaussian_params1", "gaussian_params2", "reg_alpha_params"):
-            if getattr(self, name)[2] < 1:
+            number = getattr(self, name)[2]
+            if number < 1:
                 raise ParameterError(f"{name}: the number of values must be positive.")
+            if number > _MOST_VALUES:
+                raise ParameterError(
+                    f"{name}: number of values = {number}; expected at most "
+                    f"{_MOST_VALUES}."
+                )
 
     def _refuse_what_pypolymlp_lacks(self) -> None:
         for name in (

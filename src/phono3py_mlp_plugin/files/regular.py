@@ -1,0 +1,255 @@
+"""Opening files to read: only regular ones, and no more than fits into memory.
+
+A pipe or a device in the place of a file would be waited for without end, and a
+compressed file of a few kilobytes can hold more text than there is memory.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import io
+import lzma
+import os
+import stat
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any
+
+from phono3py_mlp_plugin.errors import UnusableFile
+
+# What reading a text file raises where it is truncated, compressed otherwise or binary.
+UNREADABLE = (EOFError, OSError, UnicodeDecodeError, lzma.LZMAError, zlib.error)
+
+_OPENERS: dict[str, Any] = {
+    ".gz": gzip.open,
+    ".xz": lzma.LZMAFile,
+    ".lzma": lzma.LZMAFile,
+    ".bz2": bz2.BZ2File,
+}
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+# Numbers in YAML take some ten times as much as their text.
+_LARGEST_TEXT = 2_000_000_000
+
+_BLOCK = 1 << 20
+
+# What the host opens by itself in the folder of a run.
+_HOST_INPUTS = (
+    "phono3py*.yaml*",
+    "phonopy*.yaml*",
+    "BORN*",
+    "FORCES_FC*",
+    "FORCE_SETS*",
+    "fc[0-9].hdf5",
+    "kappa-*.hdf5",
+    "gamma*.hdf5",
+    "POSCAR*",
+    "*.pmlp*",
+    "polymlp.yaml*",
+)
+
+# Those of them that the host reads whole where they are compressed.
+_READ_WHOLE = (
+    "phono3py.yaml",
+    "phono3py_params.yaml",
+    "phono3py_disp.yaml",
+    "FORCES_FC2",
+    "FORCES_FC3",
+)
+
+# Names that nobody gives to a folder.
+_NO_FOLDERS = ("fc2.hdf5", "fc3.hdf5", "phono3py.yaml", "phono3py_params.yaml")
+
+
+def largest_text() -> int:
+    """Return the bytes that a text may have: an eighth of the memory, at most 2 GB."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(_LARGEST_TEXT, memory // 8)
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what is not a regular file, before anybody waits for it.
+
+    Raises
+    ------
+    UnusableFile
+        It is a folder, a pipe, a socket, a device, or a link that leads nowhere.
+    FileNotFoundError
+        There is nothing of this name.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise UnusableFile(
+                f"{path}: a link to {path.readlink()}, which is not there; expected "
+                "a file. Mend or remove the link."
+            ) from None
+        raise
+    _check_mode(path, mode)
+
+
+def _check_mode(path: Path, mode: int) -> None:
+    if stat.S_ISREG(mode):
+        return
+    kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "no file")
+    raise UnusableFile(f"{path}: {kind}; expected a regular file. Move it away.")
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a regular file to read its bytes.
+
+    Raises
+    ------
+    UnusableFile
+        As `check_regular`.
+    OSError
+        It is not there, or cannot be read.
+    """
+    check_regular(path)
+    # Whatever took its place meanwhile is not waited for.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _check_mode(path, os.fstat(descriptor).st_mode)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def open_text(path: Path, largest: int | None = None) -> IO[str]:
+    """Open a text file that may be compressed (.gz, .xz, .lzma, .bz2).
+
+    Parameters
+    ----------
+    path : Path
+    largest : int, optional
+        Bytes of text that may be read; by default what `largest_text` says.
+
+    Raises
+    ------
+    UnusableFile
+        It is no regular file; while it is read: it is larger.
+    """
+    limit = largest_text() if largest is None else largest
+    return io.TextIOWrapper(
+        io.BufferedReader(_Bounded(path, limit), _BLOCK), encoding="utf-8"
+    )
+
+
+class _Bounded(io.RawIOBase):
+    """The bytes of a file, decompressed, up to a limit."""
+
+    def __init__(self, path: Path, limit: int) -> None:
+        super().__init__()
+        self._path = path
+        self._limit = limit
+        self._read = 0
+        self._file = open_regular(path)
+        opener = _OPENERS.get(path.suffix)
+        self._stream = self._file if opener is None else opener(self._file)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self._stream.read(len(buffer))
+        self._read += len(data)
+        if self._read > self._limit:
+            raise UnusableFile(
+                f"{self._path}: holds more than {self._limit / 1e9:.2g} GB of text; "
+                "expected less. It is damaged, or not what its name says."
+            )
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            with contextlib.suppress(OSError):
+                self._stream.close()
+            self._file.close()
+        super().close()
+
+
+def check_input(path: Path) -> None:
+    """Refuse a file that somebody else will open whole: as `open_text` would.
+
+    Raises
+    ------
+    UnusableFile
+        It is no regular file, or holds more text than may be read.
+    """
+    check_regular(path)
+    limit = largest_text()
+    if path.suffix not in _OPENERS and path.stat().st_size <= limit:
+        return
+    with io.BufferedReader(_Bounded(path, limit), _BLOCK) as file:
+        try:
+            while file.read(_BLOCK):
+                pass
+        except UnusableFile:
+            raise
+        except UNREADABLE:
+            pass  # Damaged: whoever reads it will say so.
+
+
+def check_inputs(folder: Path, named: Iterable[Any] = ()) -> None:
+    """Refuse what the host would wait for: in the folder of a run, or named by options.
+
+    Links that lead nowhere are left to whoever opens them.
+
+    Parameters
+    ----------
+    folder : Path
+    named : iterable
+        Values of options, or lists of them; what names no file is passed over. A
+        folder among them is looked through as the folder of the run.
+
+    Raises
+    ------
+    UnusableFile
+        A pipe, a socket or a device stands where a file is expected, or a compressed
+        file holds more text than may be read.
+    """
+    chosen = _paths(named)
+    folders = [folder, *(path for path in chosen if path.is_dir())]
+    found = {
+        path for f in folders for pattern in _HOST_INPUTS for path in f.glob(pattern)
+    }
+    for path in sorted({*found, *chosen}):
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            continue
+        if stat.S_ISDIR(mode) and (path in chosen or path.name not in _NO_FOLDERS):
+            continue
+        _check_mode(path, mode)
+        is_read = path in chosen or path.with_suffix("").name in _READ_WHOLE
+        if is_read and path.suffix in _OPENERS:
+            check_input(path)
+
+
+def _paths(values: Iterable[Any]) -> list[Path]:
+    """Return what values of options may name."""
+    found = []
+    for value in values:
+        if isinstance(value, list | tuple):
+            found += _paths(value)
+        elif isinstance(value, str | os.PathLike) and str(value):
+            path = Path(value)
+            try:
+                path.stat()
+            except (OSError, ValueError):
+                continue
+            found.append(path)
+    return found

@@ -1,0 +1,80 @@
+"""Cutoff distances against the crystal, before they are used."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from phono3py_mlp_plugin.contracts import Potential
+from phono3py_mlp_plugin.errors import PotentialError
+from phono3py_mlp_plugin.polynomial.neighbours import (
+    check_beyond_nearest,
+    check_cutoff,
+)
+
+if TYPE_CHECKING:
+    from phonopy.structure.atoms import PhonopyAtoms
+
+
+def check_reach(name: str, potential: Potential, cell: PhonopyAtoms) -> None:
+    """Refuse a potential whose cutoff leaves an atom alone, or has no end.
+
+    Potentials tell their cutoff (angstrom) by an attribute ``cutoff_radius``; of others
+    nothing is known.
+
+    Parameters
+    ----------
+    name : str
+        The force calculator's, for messages.
+    potential : Potential
+    cell : PhonopyAtoms
+
+    Raises
+    ------
+    PotentialError
+    """
+    cutoff = getattr(potential, "cutoff_radius", None)
+    if not isinstance(cutoff, int | float):
+        return
+    try:
+        check_cutoff(cell.cell, cell.positions, cutoff)
+    except PotentialError as error:
+        raise PotentialError(f"{name}: {error}") from None
+
+
+def check_solver_cutoffs(cell: PhonopyAtoms, cutoffs: Mapping[str, Any]) -> None:
+    """Refuse a cutoff of force constants that is shorter than all bonds.
+
+    Parameters
+    ----------
+    cell : PhonopyAtoms
+        The supercell.
+    cutoffs : mapping
+        Lengths in angstrom by the options that gave them; None for those not given.
+
+    Raises
+    ------
+    ParameterError
+    """
+    given = {where: float(value) for where, value in cutoffs.items() if value}
+    check_beyond_nearest(cell.cell, cell.positions, given)
+
+
+def cutoffs_in_options(text: str | None) -> dict[str, float]:
+    """Return the cutoffs in a text of solver options, ``"... | cutoff = 4"``.
+
+    Others' mistakes in the text are left to whoever parses it.
+    """
+    parts = (text or "").split("|")
+    found = {}
+    for number, part in enumerate(parts):
+        name = "--fc-calculator-options: cutoff"
+        if len(parts) > 1:
+            name += f" of fc{number + 2}"
+        for item in part.split(","):
+            key, _, value = (word.strip() for word in item.partition("="))
+            with contextlib.suppress(ValueError):
+                if key == "cutoff":
+                    found[name] = float(value)
+    return found
