@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from phono3py_mlp_plugin.cli.converge import add_converge
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
 from phono3py_mlp_plugin.cli.doctor import add_doctor
 from phono3py_mlp_plugin.cli.listing import add_plugins
 from phono3py_mlp_plugin.cli.report import add_report
-from phono3py_mlp_plugin.errors import message_for_user
+from phono3py_mlp_plugin.host.boundary import run_to_end
+from phono3py_mlp_plugin.supervision import supervise
+
+
+# They have their process watched themselves, together with the folder they work in.
+_WATCHED = ("converge", "report")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that tells what is wrong on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        one = " ".join(message.split())
+        self.exit(2, f"ERROR: {one}. '{self.prog} --help' lists the options.\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="phono3py-mlp",
         description="Machine-learning potentials and force-constants solvers for "
         "phono3py.",
@@ -33,13 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):
         add(commands)
     args = parser.parse_args(arguments)
-    try:
-        return int(args.run(args))
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except Exception as error:
-        message = message_for_user(error)
-        if message is None:
-            raise
-        print(f"ERROR: {message}", file=sys.stderr)
-        return 1
+    if arguments is None and args.command not in _WATCHED:
+        supervise(lambda process: None, lambda line: print(line, file=sys.stderr))
+    return run_to_end(lambda: int(args.run(args)))

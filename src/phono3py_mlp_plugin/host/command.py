@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import NoReturn
 
 from phono3py_mlp_plugin.errors import ParameterError, message_for_user
 from phono3py_mlp_plugin.files import FolderLock, remove_dead_lock, sweep
@@ -17,8 +18,16 @@ from phono3py_mlp_plugin.host.arguments import (
     give_file_back,
 )
 from phono3py_mlp_plugin.host.bindings import original
+from phono3py_mlp_plugin.host.boundary import run_to_end
 from phono3py_mlp_plugin.host.run import Run
 from phono3py_mlp_plugin.supervision import supervise
+
+# What was parsed, while the host's main function runs within `_run_to_end`: it asks
+# for the parser once more.
+_parsed: argparse.Namespace | None = None
+
+# The solvers that the host has code for: others are run by this package.
+_OF_HOST = ("traditional", "symfc", "alm")
 
 
 def get_run_parser() -> tuple[argparse.ArgumentParser, list[str]]:
@@ -43,6 +52,10 @@ def _parse(
     namespace: argparse.Namespace | None,
 ) -> argparse.Namespace:
     """Parse, then redirect setup operations or prepare the run."""
+    if _parsed is not None:
+        return _parsed
+    if _asks_for_potential(sys.argv[1:] if arguments is None else arguments):
+        parser.error = lambda message: _refuse(parser, message)  # type: ignore[method-assign]
     args, unknown = parser.parse_known_args(arguments, namespace)
     operation = getattr(args, "setup_operation", None)
     if operation is not None:
@@ -55,11 +68,48 @@ def _parse(
 
     names = CommandOptions.__dataclass_fields__
     options = CommandOptions(**{name: args.__dict__.pop(name) for name in names})
-    if args.use_pypolymlp or options.force_calculator or args.conf_filename:
+    run = Run(phono3py_script, options)
+    if (
+        args.use_pypolymlp
+        or options.force_calculator
+        or args.conf_filename
+        or _names_plugin(args.fc_calculator)
+    ):
         # Before the host starts threads that a forked process would lack.
-        work_in_folder(Path())
-    Run(phono3py_script, options).install()
+        _run_to_end(run, args)
+    run.install()
     return args
+
+
+def _run_to_end(run: Run, args: argparse.Namespace) -> NoReturn:
+    """Run the host's main function where all it raises is told, and exit."""
+    from phono3py.cui import phono3py_script
+
+    def work() -> int:
+        global _parsed
+        work_in_folder(Path())
+        run.install()
+        _parsed = args
+        phono3py_script.main(load_phono3py_yaml=True, mode="run")
+        return 0
+
+    sys.exit(run_to_end(work, verbose=bool(args.verbose)))
+
+
+def _asks_for_potential(arguments: Sequence[str]) -> bool:
+    # argparse takes abbreviations.
+    return any(word.startswith(("--py", "--force-calc")) for word in arguments)
+
+
+def _names_plugin(fc_calculator: str | None) -> bool:
+    names = (fc_calculator or "").lower().split("|")
+    return any(name.strip() not in ("", *_OF_HOST) for name in names)
+
+
+def _refuse(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+    """Tell on one line what argparse tells below its usage."""
+    one = " ".join(message.split())
+    parser.exit(2, f"ERROR: {one}. '{parser.prog} --help' lists the options.\n")
 
 
 def work_in_folder(folder: Path) -> None:
@@ -70,6 +120,8 @@ def work_in_folder(folder: Path) -> None:
     FolderInUse
         Another run works there.
     """
+    # A plugin may change the working directory.
+    folder = folder.absolute()
 
     def clean_up(process: int) -> None:
         sweep(folder, process)
