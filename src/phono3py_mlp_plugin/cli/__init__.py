@@ -15,7 +15,6 @@ from phono3py_mlp_plugin.cli.report import add_report
 from phono3py_mlp_plugin.host.boundary import run_to_end
 from phono3py_mlp_plugin.supervision import supervise
 
-
 # They have their process watched themselves, together with the folder they work in.
 _WATCHED = ("converge", "report")
 

@@ -21,6 +21,8 @@ TRACEBACK = "phono3py_mlp_traceback.txt"
 
 _ENDED = "A plugin or library has ended the run before it was finished."
 
+_HOST = ("phono3py.", "phonopy.")
+
 # Where the host and this package end a run themselves.
 _OWN = ("phono3py.", "phono3py_mlp_plugin.host.", "phono3py_mlp_plugin.cli.")
 
@@ -74,6 +76,8 @@ def _outcome(error: BaseException, output: Stream) -> tuple[int, str | None]:
     if isinstance(error, SystemExit):
         return _of_exit(error, output.printed)
     message = message_for_user(error)
+    if message is None and _is_told_by_host(error):
+        message = one_line(error)
     return 1, f"ERROR: {message or _unexpected(error)}"
 
 
@@ -86,6 +90,9 @@ def _of_exit(error: SystemExit, printed: str) -> tuple[int, str | None]:
     code, place = error.code, module_of(error)
     if isinstance(code, str):
         return 1, f"ERROR: {' '.join(code.split()).removeprefix('ERROR: ')}"
+    if place == "argparse":
+        # It has told why.
+        return int(code or 0), None
     if not place.startswith(_OWN):
         return 1, f"ERROR: sys.exit({code}) was called in {place}. {_ENDED}"
     if not code:
@@ -93,6 +100,16 @@ def _of_exit(error: SystemExit, printed: str) -> tuple[int, str | None]:
     from phono3py_mlp_plugin.host.reasons import reason
 
     return int(code), f"ERROR: {reason(error, printed)}"
+
+
+def _is_told_by_host(error: BaseException) -> bool:
+    """Return whether the host has raised this for its user to read."""
+    kind = type(error)
+    return kind.__module__.startswith(_HOST) or (
+        kind in (RuntimeError, NotImplementedError)
+        and module_of(error).startswith(_HOST)
+        and bool(str(error))
+    )
 
 
 def module_of(error: BaseException) -> str:

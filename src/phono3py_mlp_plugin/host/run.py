@@ -32,6 +32,7 @@ from phono3py_mlp_plugin.host.mlp import (
 )
 from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.host.physics import physics_checks
+from phono3py_mlp_plugin.host.preflight import check_cell, check_settings
 from phono3py_mlp_plugin.host.reading import unreadable_input
 from phono3py_mlp_plugin.host.solvers import (
     check_names,
@@ -114,6 +115,7 @@ class Run:
         if settings.use_pypolymlp or self._options.force_calculator:
             _take_random_seed(args, settings, confs)
             self._prepare(settings, confs, log_level)
+            check_settings(settings)
             # Runs without a potential remain the host's own, byte for byte.
             self._files.install(sys.modules)
         else:
@@ -183,6 +185,7 @@ class Run:
     ) -> Phono3py:
         """Obtain the potential, displace supercells, evaluate their forces."""
         assert self._request is not None
+        check_cell(ph3py, settings)
         self._check_fc2_options(ph3py, settings)
         mlp_file = self._options.mlp_file
         dataset = self._dataset = _take_dataset(ph3py, log_level)
