@@ -157,12 +157,9 @@ def check_options(fc_calculator: str | None, fc_calculator_options: str | None) 
 
 def _known(name: str) -> str:
     lower = name.lower()
-    if lower in ("traditional", "symfc"):
+    if lower in fc_calculator_names:
         return lower
     try:
-        if lower in fc_calculator_names:
-            # The host has the code, not the library.
-            return plugins.registry().force_constants_solver(lower).name
         return plugins.registry().force_constants_solver(name).name
     except PluginNotFound as error:
         raise PluginNotFound(f"--fc-calculator: {error}") from None
