@@ -88,7 +88,27 @@ def signal_name(number: int) -> str:
     return f"signal {number}"
 
 
-def supervise(clean_up: Callable[[int], None], tell: Callable[[str], None]) -> None:
+_KEPT = "What is finished is kept"
+
+
+def stopped(number: int, kept: str = "") -> str:
+    """Return the line for a run that a signal has stopped.
+
+    Parameters
+    ----------
+    number : int
+        Of the signal.
+    kept : str
+        What is kept, where more can be said: "3 points are kept".
+    """
+    return f"Stopped by {signal_name(number)}. {kept or _KEPT}: run the same again."
+
+
+def supervise(
+    clean_up: Callable[[int], None],
+    tell: Callable[[str], None],
+    kept: Callable[[], str] = lambda: "",
+) -> None:
     """Return in a child process; the calling process waits for it and ends with it.
 
     The exit code is the child's; after a signal 128 plus its number (130 for SIGINT,
@@ -102,13 +122,14 @@ def supervise(clean_up: Callable[[int], None], tell: Callable[[str], None]) -> N
         Told the child's process number when it is gone and did not leave by itself.
     tell : callable
         Told one line where the child did not end by itself.
+    kept : callable
+        Asked what is kept where a signal has stopped the run, see `stopped`.
     """
     numbers = _ending_signals()
     if not sys.platform.startswith("linux"):
         _leave_at(numbers - _FAULTS)
         return
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     parent = os.getpid()
     # Where it is ignored, the kernel forgets how a child ended.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -126,7 +147,8 @@ def supervise(clean_up: Callable[[int], None], tell: Callable[[str], None]) -> N
         child = os.fork()
     if child:
         os.close(writing)
-        _Watch(child, numbers, noticed, reading, note).until_end(clean_up, tell)
+        watch = _Watch(child, numbers, noticed, reading, note)
+        watch.until_end(clean_up, tell, kept)
     os.close(reading)
     _end_with(parent)
     global _word, _note
@@ -165,6 +187,13 @@ def noted(what: str) -> Iterator[None]:
         yield
     finally:
         _note[:] = before
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # There is none where its descriptor was closed.
+        if stream is not None:
+            stream.flush()
 
 
 def _ending_signals() -> set[int]:
@@ -216,20 +245,22 @@ class _Watch:
         self._asked: int | None = None
 
     def until_end(
-        self, clean_up: Callable[[int], None], tell: Callable[[str], None]
+        self,
+        clean_up: Callable[[int], None],
+        tell: Callable[[str], None],
+        kept: Callable[[], str],
     ) -> NoReturn:
         """Wait for the child, pass signals on, and leave with its exit code."""
         code = os.waitstatus_to_exitcode(self._wait())
         word = self._word()
         if word is None or word != code:
             clean_up(self._child)
-        code, line = self._verdict(code, word)
+        code, line = self._verdict(code, word, kept)
         # The exit code has to be right even where nobody can be told.
         with contextlib.suppress(OSError, ValueError):
             if line is not None:
                 tell(line)
-            sys.stdout.flush()
-            sys.stderr.flush()
+            _flush()
         os._exit(code)
 
     def _wait(self) -> int:
@@ -261,17 +292,16 @@ class _Watch:
             return None
         return sent[0] if sent else None
 
-    def _verdict(self, code: int, word: int | None) -> tuple[int, str | None]:
+    def _verdict(
+        self, code: int, word: int | None, kept: Callable[[], str]
+    ) -> tuple[int, str | None]:
         """Return the exit code to leave with, and the line to tell."""
         asked = self._asked
         if word is not None and asked is None and word > 128 and self._known(word):
             # The child has had the signal and the watching process has not.
             asked = word - 128
         if asked is not None and word != 0:
-            return 128 + asked, (
-                f"Stopped by {signal_name(asked)}. What is finished is kept: run the "
-                "same again."
-            )
+            return 128 + asked, stopped(asked, kept())
         if word is not None:
             return word, None
         place = self._note[:].rstrip(b"\0").decode(errors="replace")

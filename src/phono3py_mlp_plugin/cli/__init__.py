@@ -45,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):
         add(commands)
     args = parser.parse_args(arguments)
-    if arguments is None and args.command not in _WATCHED:
-        supervise(lambda process: None, lambda line: print(line, file=sys.stderr))
-    return run_to_end(lambda: int(args.run(args)))
+
+    def work() -> int:
+        if arguments is None and args.command not in _WATCHED:
+            supervise(lambda process: None, lambda line: print(line, file=sys.stderr))
+        return int(args.run(args))
+
+    return run_to_end(work)

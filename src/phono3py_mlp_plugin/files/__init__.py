@@ -27,6 +27,11 @@ from phono3py_mlp_plugin.files.kappa import (
     read_kappa,
 )
 from phono3py_mlp_plugin.files.lock import FolderLock, remove_dead_lock
+from phono3py_mlp_plugin.files.members import (
+    FinishedMembers,
+    count_finished_members,
+    forget_finished_members,
+)
 from phono3py_mlp_plugin.files.partial import (
     PartialEvaluations,
     forget_partial_evaluations,
@@ -45,15 +50,18 @@ __all__ = [
     "STAMP",
     "UNCERTAINTY_FILE",
     "UNREADABLE",
+    "FinishedMembers",
     "FolderLock",
     "Frame",
     "KappaFile",
     "PartialEvaluations",
     "Provenance",
     "back_up",
+    "count_finished_members",
     "find_kappa",
     "find_potential",
     "fingerprint",
+    "forget_finished_members",
     "forget_partial_evaluations",
     "open_text",
     "other_parts",

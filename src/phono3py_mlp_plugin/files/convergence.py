@@ -16,6 +16,16 @@ UNCERTAINTY_FILE = "phono3py_mlp_uncertainty.json"
 
 _FORMAT_VERSION = 1
 
+# What a file raises that is damaged, of another format, or nested without end.
+_NOT_OURS = (
+    *UNREADABLE,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
+
 _HEAD = {
     "format_version": _FORMAT_VERSION,
     "units": {"kappa": "W/m-K", "components": "xx yy zz yz xz xy"},
@@ -29,7 +39,7 @@ def read_convergence(path: Path) -> list[dict[str, Any]]:
         if content["format_version"] != _FORMAT_VERSION:
             return []
         return [dict(point) for point in content["points"]]
-    except (*UNREADABLE, ValueError, KeyError, TypeError):
+    except _NOT_OURS:
         return []
 
 
@@ -99,7 +109,7 @@ def read_uncertainty(path: Path) -> list[dict[str, Any]]:
         if content["format_version"] != _FORMAT_VERSION:
             return []
         return [_bars_at(one) for one in content["temperatures"] if "bars" in one]
-    except (*UNREADABLE, ValueError, KeyError, TypeError, AttributeError):
+    except _NOT_OURS:
         return []
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from phono3py_mlp_plugin.errors import message_for_user, one_line
 from phono3py_mlp_plugin.files import replacing
 from phono3py_mlp_plugin.host.streams import Stream, guarded_streams
-from phono3py_mlp_plugin.supervision import Stopped, end_with, signal_name
+from phono3py_mlp_plugin.supervision import Stopped, end_with, stopped
 
 TRACEBACK = "phono3py_mlp_traceback.txt"
 
@@ -66,11 +66,7 @@ def _outcome(error: BaseException, output: Stream) -> tuple[int, str | None]:
             return 128 + signal.SIGPIPE, None
         return 1, f"ERROR: {_lost(output.failure)}"
     if isinstance(error, Stopped):
-        return (
-            128 + error.number,
-            f"Stopped by {signal_name(error.number)}. What is finished is kept: run "
-            "the same again.",
-        )
+        return 128 + error.number, stopped(error.number)
     if isinstance(error, KeyboardInterrupt):
         return 128 + signal.SIGINT, None
     if isinstance(error, SystemExit):

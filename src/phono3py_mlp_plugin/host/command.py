@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
@@ -90,7 +90,10 @@ def _run_to_end(run: Run, args: argparse.Namespace) -> NoReturn:
         work_in_folder(Path())
         run.install()
         _parsed = args
-        phono3py_script.main(load_phono3py_yaml=True, mode="run")
+        try:
+            phono3py_script.main(load_phono3py_yaml=True, mode="run")
+        finally:
+            _parsed = None
         return 0
 
     sys.exit(run_to_end(work, verbose=bool(args.verbose)))
@@ -112,8 +115,17 @@ def _refuse(parser: argparse.ArgumentParser, message: str) -> NoReturn:
     parser.exit(2, f"ERROR: {one}. '{parser.prog} --help' lists the options.\n")
 
 
-def work_in_folder(folder: Path) -> None:
+def work_in_folder(
+    folder: Path, kept: Callable[[Path], str] = lambda folder: ""
+) -> None:
     """Go on in a watched process that has the folder for itself.
+
+    Parameters
+    ----------
+    folder : Path
+    kept : callable
+        Returns what the folder keeps of a run that a signal has stopped, as
+        "3 points are kept"; nothing where there is no more to say than that.
 
     Raises
     ------
@@ -127,7 +139,11 @@ def work_in_folder(folder: Path) -> None:
         sweep(folder, process)
         remove_dead_lock(folder)
 
-    supervise(clean_up, lambda line: print(line, file=sys.stderr))
+    supervise(
+        clean_up,
+        lambda line: print(line, file=sys.stderr),
+        lambda: kept(folder),
+    )
     lock = FolderLock(folder)
     atexit.register(lock.release)
     sweep(folder)

@@ -67,15 +67,10 @@ def check_settings(settings: Any) -> None:
 
 
 def _check_estimates(settings: Any) -> None:
-    """Refuse what the host leaves out of account for a given number of supercells."""
+    """Refuse estimates of what is given otherwise."""
     number = settings.random_displacements
     memory = settings.symfc_memory_size
     _check_numbers("--symfc-memsize", _given(memory), "positive")
-    if memory is not None and isinstance(number, int):
-        raise ParameterError(
-            f"--symfc-memsize = {memory:g}: has no effect with --rd {number}. Use "
-            f'--fc-calculator-options "memsize = {memory:g}", or --rd auto.'
-        )
     if memory is not None and settings.cutoff_pair_distance is not None:
         raise ParameterError(
             "--symfc-memsize and --cutoff-pair: both set the cutoff; give one of them."
@@ -149,11 +144,9 @@ def check_cell(ph3: Phono3py, settings: Any) -> None:
 
 def _check_grid_points(ph3: Phono3py, settings: Any) -> None:
     points = settings.grid_points
-    if (
-        points is None
-        or settings.mesh_numbers is None
-        or settings.grid_addresses is not None
-    ):
+    if points is None or settings.grid_addresses is not None:
+        return
+    if settings.mesh_numbers is None:
         return
     # Joint densities of states and isotope scattering make a grid of their own.
     grid = ph3.grid or BZGrid(

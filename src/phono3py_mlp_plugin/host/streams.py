@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import sys
 from collections.abc import Iterator
+from types import TracebackType
 from typing import Any
 
 from phono3py_mlp_plugin.errors import MLPError, describe_os_error
@@ -102,14 +104,34 @@ def guarded_streams() -> Iterator[Stream]:
     """
     _open_descriptors()
     before = sys.stdout, sys.stderr
-    streams = [
-        _stream(stream, descriptor) for descriptor, stream in enumerate(before, start=1)
-    ]
-    sys.stdout, sys.stderr = streams
+    output = _stream(sys.stdout, 1)
+    sys.stdout, sys.stderr = output, _stream(sys.stderr, 2)
     try:
-        yield streams[0]
+        yield output
     finally:
         sys.stdout, sys.stderr = before
+
+
+def guard_streams() -> None:
+    """Let standard output and standard error be `Stream` for good.
+
+    For what a command prints before it has parsed its arguments.
+    """
+    _open_descriptors()
+    sys.stdout, sys.stderr = _stream(sys.stdout, 1), _stream(sys.stderr, 2)
+    sys.excepthook = _tell
+
+
+def _tell(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """Tell that output is lost; nobody is told whose output nobody reads."""
+    if not isinstance(error, OutputLost):
+        sys.__excepthook__(kind, error, traceback)
+    elif isinstance(error.__cause__, BrokenPipeError):
+        os._exit(128 + signal.SIGPIPE)
+    else:
+        print(f"ERROR: {error}", file=sys.stderr)
 
 
 def _open_descriptors() -> None:
