@@ -111,9 +111,12 @@ class Answer:
             Evaluation(np.zeros(1), np.zeros((1, 1, 3)), np.zeros((1, 6))),
             r"stresses has shape \(1, 6\); expected \(1, 3, 3\)",
         ),
-        ((np.zeros(1), np.zeros((1, 1, 3))), "'tuple' object has no attribute"),
+        (
+            (np.zeros(1), np.zeros((1, 1, 3))),
+            "evaluate returned a tuple; expected Evaluation",
+        ),
         (ZeroDivisionError("inside"), "force calculator 'lj' failed: inside"),
-        (SystemExit(3), "force calculator 'lj' failed: 3"),
+        (SystemExit(3), r"force calculator 'lj' failed: it called sys.exit\(3\)"),
     ],
 )
 def test_potential_that_breaks_the_contract_is_named(answer, message):

@@ -20,13 +20,18 @@ def register() -> None:
     The host swallows every ``Exception`` here. A command that needs the plugin is
     therefore ended by SystemExit where binding fails; users of the library are warned.
     """
+    needed = _is_command_that_needs_plugin(sys.argv)
     try:
         from phono3py_mlp_plugin.host import bind
 
         bind()
+        if needed:
+            from phono3py_mlp_plugin.host.streams import guard_streams
+
+            guard_streams()
     except Exception as error:
         message = f"phono3py-mlp-plugin is not active: {error}"
-        if _is_command_that_needs_plugin(sys.argv):
+        if needed:
             raise SystemExit(f"ERROR: {message}") from error
         warnings.warn(message, RuntimeWarning, stacklevel=2)
 

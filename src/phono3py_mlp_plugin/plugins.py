@@ -36,7 +36,9 @@ from phono3py_mlp_plugin.errors import (
     did_you_mean,
     one_line,
 )
+from phono3py_mlp_plugin.isolation import isolated
 from phono3py_mlp_plugin.polynomial.neighbours import check_beyond_nearest
+from phono3py_mlp_plugin.supervision import noted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +112,8 @@ class Registry:
                 f"No {kind} named {name!r}.{did_you_mean(name, offered)} "
                 f"Installed: {', '.join(sorted(offered))}.{broken}"
             )
-        obstacle = offered[name].record.obstacle()
+        with blame(f"{kind} {name!r} cannot be used"):
+            obstacle = offered[name].record.obstacle()
         if obstacle is not None:
             raise PluginNotFound(f"{kind} {name!r} cannot be used: {obstacle}")
         return offered[name].record
@@ -137,15 +140,14 @@ def discover(entry_points: Iterable[importlib.metadata.EntryPoint]) -> Registry:
     for entry_point in entry_points:
         dist = entry_point.dist
         origin = Origin(dist.name, dist.version) if dist else Origin("?", "?")
+        plugin = f"{entry_point.name} of {origin} could not be loaded"
         try:
-            _collect(found, entry_point.load(), origin)
-        except MLPError:
-            raise
-        # SystemExit too: a plugin must not end the command that looks for plugins.
-        except (Exception, SystemExit) as error:
-            found.broken.append(
-                f"{entry_point.name} of {origin} could not be loaded: {one_line(error)}"
-            )
+            with blame(plugin):
+                _collect(found, entry_point.load(), origin)
+        except PluginFailed as error:
+            if not str(error).startswith(plugin):
+                raise
+            found.broken.append(one_line(error))
     return found
 
 
@@ -189,14 +191,30 @@ def _add(
 def blame(what: str) -> Iterator[None]:
     """Turn what a plugin raises into PluginFailed; our own errors pass.
 
-    SystemExit too: a plugin must not end the command.
+    SystemExit too: a plugin must not end the command. What it changed of the state of
+    the process is put back; another working directory, where relative names would mean
+    other files, is told.
+
+    Parameters
+    ----------
+    what : str
+        The plugin, and that it failed at what.
     """
     try:
-        yield
-    except MLPError:
+        with noted(what), isolated() as changes:
+            yield
+    except (MLPError, KeyboardInterrupt, GeneratorExit):
         raise
-    except (Exception, SystemExit) as error:
-        raise PluginFailed(f"{what}: {one_line(error)}") from error
+    except BaseException as error:
+        message = one_line(error)
+        if isinstance(error, SystemExit) and not isinstance(error.code, str):
+            message = f"it called sys.exit({error.code})"
+        raise PluginFailed(f"{what}: {message}") from error
+    if changes.directory is not None:
+        raise PluginFailed(
+            f"{what}: it changed the working directory to {changes.directory}; "
+            "expected that of the run. Change back before returning."
+        )
 
 
 def load(calculator: ForceCalculator, path: Path | None, options: Any) -> Potential:
@@ -205,10 +223,15 @@ def load(calculator: ForceCalculator, path: Path | None, options: Any) -> Potent
     Raises
     ------
     PluginFailed
-        It raised something else than our errors.
+        It raised something else than our errors, or gave nothing to evaluate.
     """
     with blame(f"force calculator {calculator.name!r} cannot be loaded"):
         potential: Potential = calculator.load(path, options)
+        if not callable(getattr(potential, "evaluate", None)):
+            raise TypeError(
+                f"load returned {_kind(potential)}; expected a potential with the "
+                "method evaluate"
+            )
     return potential
 
 
@@ -217,20 +240,31 @@ def evaluate(
 ) -> Evaluation:
     """Ask a potential for forces and check the answer.
 
+    The arrays are copies: a potential may use its own ones again.
+
     Raises
     ------
     PluginFailed
-        The potential raised, or returned wrong shapes or numbers that are not finite.
+        The potential raised, changed the supercells, or returned something else than
+        real numbers of plausible size in arrays of the right shapes.
     """
     n, natom = len(supercells), len(supercells[0])
+    before = [cell.positions for cell in supercells]
     with blame(f"force calculator {name!r} failed"):
         result = potential.evaluate(supercells)
+        if not (hasattr(result, "energies") and hasattr(result, "forces")):
+            raise TypeError(f"evaluate returned {_kind(result)}; expected Evaluation")
         energies = _checked(name, "energies", result.energies, (n,))
         forces = _checked(name, "forces", result.forces, (n, natom, 3))
-        stresses = result.stresses
+        stresses = getattr(result, "stresses", None)
         if stresses is not None:
-            stresses = _checked(name, "stresses", stresses, (n, 3, 3))
-    return Evaluation(energies, forces, stresses)
+            stresses = _checked(name, "stresses", stresses, (n, 3, 3)).copy()
+        for number, (cell, positions) in enumerate(
+            zip(supercells, before, strict=True), start=1
+        ):
+            if not np.array_equal(cell.positions, positions):
+                raise ValueError(f"it changed the positions of supercell {number}")
+    return Evaluation(energies.copy(), forces.copy(), stresses)
 
 
 def solve(
@@ -312,9 +346,14 @@ def _checked_orders(
     solver: ForceConstantsSolver, problem: ForceConstantsProblem, result: Any
 ) -> ForceConstants:
     if not isinstance(result, Mapping) or set(problem.orders) - set(result):
+        found = (
+            f"one with the orders {', '.join(map(str, result)) or 'none'}"
+            if isinstance(result, Mapping)
+            else _kind(result)
+        )
         raise PluginFailed(
             f"force-constants solver {solver.name!r} must return a dict with the "
-            f"orders {', '.join(map(str, problem.orders))}."
+            f"orders {', '.join(map(str, problem.orders))}; it returned {found}."
         )
     return {
         order: _checked(solver.name, f"fc{order}", result[order], problem.shape(order))
@@ -322,10 +361,60 @@ def _checked_orders(
     }
 
 
+# No crystal comes near these (eV, eV/angstrom, eV/angstrom^3, eV/angstrom^n for force
+# constants of order n): energies of all electrons of a thousand heavy atoms are 1e9,
+# forces of colliding atoms 1e4, fc3 of stiff bonds 1e3.
+_LARGEST = {"energies": 1e12, "forces": 1e6, "stresses": 1e6}
+_LARGEST_FORCE_CONSTANT = 1e8
+
+# Letters of numpy's kinds of numbers: integers are exact.
+_REAL = "fiu"
+
+
 def _checked(name: str, what: str, values: Any, shape: tuple[int, ...]) -> Any:
-    array = np.ascontiguousarray(values, dtype=np.float64)
+    """Return an array of a plugin as it has to be: C order, float64."""
+    array = _real_numbers(name, what, values)
     if array.shape != shape:
         raise PluginFailed(f"{name}: {what} has shape {array.shape}; expected {shape}.")
     if not np.isfinite(array).all():
-        raise PluginFailed(f"{name}: {what} holds numbers that are not finite.")
+        raise PluginFailed(
+            f"{name}: {what} holds numbers that are not finite "
+            f"({array[~np.isfinite(array)][0]} at {_place(~np.isfinite(array))})."
+        )
+    largest = _LARGEST.get(what, _LARGEST_FORCE_CONSTANT)
+    if not (np.abs(array) <= largest).all():
+        place = _place(np.abs(array) > largest)
+        raise PluginFailed(
+            f"{name}: {what} holds {array[place]:g} at {place}; expected no more than "
+            f"{largest:g} in units of eV and angstrom."
+        )
     return array
+
+
+def _real_numbers(name: str, what: str, values: Any) -> Any:
+    """Return float64; refuse what conversion would strip of its meaning."""
+    expected = "expected a numpy.ndarray of float64"
+    ours = type(values) in (np.ndarray, np.memmap)
+    if (isinstance(values, np.ndarray) and not ours) or (
+        hasattr(values, "units") or hasattr(values, "unit")
+    ):
+        # Masks and units would be lost.
+        raise PluginFailed(f"{name}: {what} is {_kind(values)}; {expected}.")
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise PluginFailed(
+            f"{name}: {what} is no array ({one_line(error)}); {expected}."
+        ) from error
+    if array.dtype.kind not in _REAL or array.dtype == np.float16:
+        raise PluginFailed(f"{name}: {what} is of type {array.dtype}; {expected}.")
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def _place(mask: Any) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.argwhere(mask)[0])
+
+
+def _kind(value: Any) -> str:
+    """Return what a plugin returned, in words."""
+    return "None" if value is None else f"a {type(value).__name__}"

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from phono3py_mlp_plugin.cli.converge import add_converge, run_converge
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
 from phono3py_mlp_plugin.cli.doctor import add_doctor
 from phono3py_mlp_plugin.cli.listing import add_plugins
 from phono3py_mlp_plugin.cli.report import add_report
-from phono3py_mlp_plugin.errors import message_for_user
 from phono3py_mlp_plugin.files import check_inputs
+from phono3py_mlp_plugin.host.boundary import run_to_end
+from phono3py_mlp_plugin.supervision import supervise
+
+# It has its process watched itself, together with the folder it works in.
+_WATCHED = ("report",)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that tells what is wrong on one line."""
+
+    def error(self, message: str) -> NoReturn:
+        one = " ".join(message.split())
+        self.exit(2, f"ERROR: {one}. '{self.prog} --help' lists the options.\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="phono3py-mlp",
         description="Machine-learning potentials and force-constants solvers for "
         "phono3py.",
@@ -35,18 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):
         add(commands)
     given = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        if given[:1] == ["converge"]:
-            # Its options are those of phono3py-load, which has a parser of its own.
-            return run_converge(given[1:])
-        args = parser.parse_args(given)
+    if given[:1] == ["converge"]:
+        # Its options are those of phono3py-load, which has a parser of its own.
+        return run_to_end(lambda: run_converge(given[1:]))
+    args = parser.parse_args(given)
+
+    def work() -> int:
         check_inputs(Path(), vars(args).values())
+        if arguments is None and args.command not in _WATCHED:
+            supervise(lambda process: None, lambda line: print(line, file=sys.stderr))
         return int(args.run(args))
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    except Exception as error:
-        message = message_for_user(error)
-        if message is None:
-            raise
-        print(f"ERROR: {message}", file=sys.stderr)
-        return 1
+
+    return run_to_end(work)

@@ -12,6 +12,8 @@ from phono3py_mlp_plugin.contracts import Ensemble
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import (
     CONVERGENCE_FILE,
+    count_finished_members,
+    forget_finished_members,
     read_convergence,
     replacing,
     write_convergence,
@@ -76,7 +78,7 @@ def run_converge(arguments: Sequence[str]) -> int:
     parser = study_parser("phono3py-mlp converge", _DESCRIPTION)
     _add_study(parser)
     args = parser.parse_args(list(arguments))
-    work_in_folder(Path())
+    work_in_folder(Path(), _kept)
     options = _StudyOptions.taken_from(args)
     log_level = 0 if args.quiet else 1
 
@@ -261,7 +263,14 @@ def _carry_out(task: StudyTask, progress: Any) -> None:
 
     table = _Table(study, float(task.transport.temperatures[0]))
     for point in converge(
-        task.crystal, task.dataset, study, task.transport, known, keep, progress
+        task.crystal,
+        task.dataset,
+        study,
+        task.transport,
+        known,
+        keep,
+        progress,
+        Path(),
     ):
         points.append(point)
         table.show(point, reused=point.key in known)
@@ -284,6 +293,7 @@ def _carry_out(task: StudyTask, progress: Any) -> None:
     )
     with replacing(Path(_FIGURE)) as temporary:
         save(draw_convergence(points), temporary)
+    forget_finished_members(Path())
     print(f'Points are in "{path}", the figure is "{_FIGURE}".')
 
 
@@ -294,6 +304,18 @@ def _default_sizes(largest: int) -> list[int]:
         sizes.append(size)
         size *= 2
     return [*sizes, largest]
+
+
+def _kept(folder: Path) -> str:
+    """Return what a study that was stopped leaves for the next one."""
+    points = len(read_convergence(folder / CONVERGENCE_FILE))
+    members = count_finished_members(folder)
+    texts = []
+    for number, name in ((points, "finished point"), (members, "ensemble member")):
+        if number:
+            texts.append(f"{number} {name}{'s' if number > 1 else ''}")
+    verb = "is" if points + members == 1 else "are"
+    return f"{' and '.join(texts)} {verb} kept" if texts else ""
 
 
 def _known(records: Iterable[dict[str, Any]]) -> dict[str, Point]:

@@ -29,6 +29,11 @@ from phono3py_mlp_plugin.files.force_constants import (
 )
 from phono3py_mlp_plugin.files.kappa import KappaFile, find_kappa, read_kappa
 from phono3py_mlp_plugin.files.lock import FolderLock, remove_dead_lock
+from phono3py_mlp_plugin.files.members import (
+    FinishedMembers,
+    count_finished_members,
+    forget_finished_members,
+)
 from phono3py_mlp_plugin.files.partial import (
     PartialEvaluations,
     evaluation_key,
@@ -58,6 +63,7 @@ __all__ = [
     "STAMP",
     "UNCERTAINTY_FILE",
     "UNREADABLE",
+    "FinishedMembers",
     "FolderLock",
     "Frame",
     "KappaFile",
@@ -70,10 +76,12 @@ __all__ = [
     "check_named",
     "check_regular",
     "content_of",
+    "count_finished_members",
     "evaluation_key",
     "find_kappa",
     "find_potential",
     "fingerprint",
+    "forget_finished_members",
     "forget_partial_evaluations",
     "hash_of_numbers",
     "open_regular",

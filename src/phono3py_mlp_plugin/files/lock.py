@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import socket
@@ -13,6 +12,12 @@ import time
 from pathlib import Path
 
 from phono3py_mlp_plugin.errors import FolderInUse, UnusableFile
+
+try:
+    import fcntl
+except ImportError:
+    # Windows has none: as file systems without locks.
+    fcntl = None  # type: ignore[assignment]
 
 NAME = ".phono3py-mlp.lock"
 
@@ -52,7 +57,7 @@ class FolderLock:
         while True:
             descriptor = _open(self._path, os.O_CREAT)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(descriptor)
             except OSError as error:
                 if error.errno in _UNSUPPORTED:
                     return descriptor
@@ -74,9 +79,21 @@ class FolderLock:
         """Free the folder; in a process forked meanwhile nothing is done."""
         if os.getpid() != self._process or self._descriptor < 0:
             return
-        self._path.unlink(missing_ok=True)
-        os.close(self._descriptor)
+        if fcntl is None:
+            # Windows removes no open file.
+            os.close(self._descriptor)
+            self._path.unlink(missing_ok=True)
+        else:
+            self._path.unlink(missing_ok=True)
+            os.close(self._descriptor)
         self._descriptor = -1
+
+
+def _lock(descriptor: int) -> None:
+    """Lock an open file; raises where somebody else has."""
+    if fcntl is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def remove_dead_lock(folder: Path) -> None:
@@ -85,7 +102,7 @@ def remove_dead_lock(folder: Path) -> None:
     with contextlib.suppress(OSError):
         descriptor = _open(path)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
             path.unlink()
         finally:
             os.close(descriptor)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import atexit
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import NoReturn
 
 from phono3py_mlp_plugin.errors import ParameterError, message_for_user
 from phono3py_mlp_plugin.files import FolderLock, check_inputs, remove_dead_lock, sweep
@@ -17,9 +18,17 @@ from phono3py_mlp_plugin.host.arguments import (
     give_file_back,
 )
 from phono3py_mlp_plugin.host.bindings import original
+from phono3py_mlp_plugin.host.boundary import run_to_end
 from phono3py_mlp_plugin.host.run import Run
 from phono3py_mlp_plugin.host.study import StudyRun
 from phono3py_mlp_plugin.supervision import supervise
+
+# What was parsed, while the host's main function runs within `_run_to_end`: it asks
+# for the parser once more.
+_parsed: argparse.Namespace | None = None
+
+# The solvers that the host has code for: others are run by this package.
+_OF_HOST = ("traditional", "symfc", "alm")
 
 
 def get_run_parser() -> tuple[argparse.ArgumentParser, list[str]]:
@@ -44,6 +53,10 @@ def _parse(
     namespace: argparse.Namespace | None,
 ) -> argparse.Namespace:
     """Parse, then redirect setup operations or prepare the run."""
+    if _parsed is not None:
+        return _parsed
+    if _asks_for_potential(sys.argv[1:] if arguments is None else arguments):
+        parser.error = lambda message: _refuse(parser, message)  # type: ignore[method-assign]
     args, unknown = parser.parse_known_args(arguments, namespace)
     operation = getattr(args, "setup_operation", None)
     if operation is not None:
@@ -56,10 +69,16 @@ def _parse(
     from phono3py.cui import phono3py_script
 
     options = _options_of(args)
-    if args.use_pypolymlp or options.force_calculator or args.conf_filename:
+    run = Run(phono3py_script, options)
+    if (
+        args.use_pypolymlp
+        or options.force_calculator
+        or args.conf_filename
+        or _names_plugin(args.fc_calculator)
+    ):
         # Before the host starts threads that a forked process would lack.
-        work_in_folder(Path())
-    Run(phono3py_script, options).install()
+        _run_to_end(run, args)
+    run.install()
     return args
 
 
@@ -69,6 +88,7 @@ def study_parser(command: str, description: str) -> argparse.ArgumentParser:
     parser, _ = original("phono3py.cui.phono3py_argparse:get_run_parser")()
     add_options(parser)
     parser.prog, parser.description = command, description
+    parser.error = lambda message: _refuse(parser, message)  # type: ignore[method-assign]
     return parser
 
 
@@ -105,10 +125,7 @@ def run_study(
         args.use_pypolymlp = True
     args.log_level = 0
     Run(phono3py_script, options, study).install()
-    try:
-        phono3py_script.main(load_phono3py_yaml=True, mode="run", args=args)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    phono3py_script.main(load_phono3py_yaml=True, mode="run", args=args)
     return 0
 
 
@@ -118,20 +135,69 @@ def _options_of(args: argparse.Namespace) -> CommandOptions:
     return CommandOptions(**{name: args.__dict__.pop(name) for name in names})
 
 
-def work_in_folder(folder: Path) -> None:
+def _run_to_end(run: Run, args: argparse.Namespace) -> NoReturn:
+    """Run the host's main function where all it raises is told, and exit."""
+    from phono3py.cui import phono3py_script
+
+    def work() -> int:
+        global _parsed
+        work_in_folder(Path())
+        run.install()
+        _parsed = args
+        try:
+            phono3py_script.main(load_phono3py_yaml=True, mode="run")
+        finally:
+            _parsed = None
+        return 0
+
+    sys.exit(run_to_end(work, verbose=bool(args.verbose)))
+
+
+def _asks_for_potential(arguments: Sequence[str]) -> bool:
+    # argparse takes abbreviations.
+    return any(word.startswith(("--py", "--force-calc")) for word in arguments)
+
+
+def _names_plugin(fc_calculator: str | None) -> bool:
+    names = (fc_calculator or "").lower().split("|")
+    return any(name.strip() not in ("", *_OF_HOST) for name in names)
+
+
+def _refuse(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+    """Tell on one line what argparse tells below its usage."""
+    one = " ".join(message.split())
+    parser.exit(2, f"ERROR: {one}. '{parser.prog} --help' lists the options.\n")
+
+
+def work_in_folder(
+    folder: Path, kept: Callable[[Path], str] = lambda folder: ""
+) -> None:
     """Go on in a watched process that has the folder for itself.
+
+    Parameters
+    ----------
+    folder : Path
+    kept : callable
+        Returns what the folder keeps of a run that a signal has stopped, as
+        "3 points are kept"; nothing where there is no more to say than that.
 
     Raises
     ------
     FolderInUse
         Another run works there.
     """
+    # A plugin may change the working directory.
+    folder = folder.absolute()
 
     def clean_up(process: int) -> None:
         sweep(folder, process)
         remove_dead_lock(folder)
 
-    supervise(clean_up, lambda line: print(line, file=sys.stderr))
+    supervise(
+        clean_up,
+        lambda line: print(line, file=sys.stderr),
+        lambda: kept(folder),
+    )
     lock = FolderLock(folder)
     atexit.register(lock.release)
     sweep(folder)

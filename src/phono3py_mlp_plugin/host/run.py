@@ -36,6 +36,7 @@ from phono3py_mlp_plugin.host.force_constants import (
 from phono3py_mlp_plugin.host.mlp import PluginMLP, give_potential
 from phono3py_mlp_plugin.host.output import show
 from phono3py_mlp_plugin.host.physics import physics_checks
+from phono3py_mlp_plugin.host.preflight import check_cell, check_settings
 from phono3py_mlp_plugin.host.reading import unreadable_input
 from phono3py_mlp_plugin.host.relax import relax
 from phono3py_mlp_plugin.host.settings import (
@@ -143,6 +144,7 @@ class Run:
         if self._study is not None:
             self._study.set_defaults(settings)
         request = run_request(settings, confs, self._options)
+        check_settings(settings)
         if settings.create_displacements and not generates:
             show(["Systematic displacements (-d) are generated for this."], log_level)
         state = self._state = RunState(request)
@@ -227,6 +229,7 @@ class Run:
         """Obtain the potential, displace supercells, evaluate their forces."""
         state = self._state
         assert state is not None
+        check_cell(ph3py, settings)
         request = state.request
         dataset = state.dataset = _take_dataset(ph3py, log_level)
         if self._study is not None:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
-import resource
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+try:
+    import resource
+except ImportError:
+    # Windows has no such limits.
+    resource = None  # type: ignore[assignment]
 
 _MEMINFO = Path("/proc/meminfo")
 _OWN_GROUPS = Path("/proc/self/cgroup")
@@ -21,12 +27,13 @@ def available_memory() -> int:
     """Return the bytes that may still be taken without swapping or being killed.
 
     The least of what the machine has free, what the control groups of the job leave,
-    and the limit of the address space.
+    and the limit of the address space; the largest number where the system says none.
     """
     limits = [_free_on_machine(), *_free_in_groups()]
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft != resource.RLIM_INFINITY:
-        limits.append(soft)
+    if resource is not None:
+        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if soft != resource.RLIM_INFINITY:
+            limits.append(soft)
     return max(0, min(limits))
 
 
@@ -34,6 +41,8 @@ def _free_on_machine() -> int:
     for line in _lines(_MEMINFO):
         if line.startswith("MemAvailable:"):
             return 1024 * int(line.split()[1])
+    if not hasattr(os, "sysconf"):
+        return sys.maxsize
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from phono3py_mlp_plugin.contracts import (
     no_progress,
 )
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.files import content_of, fingerprint
+from phono3py_mlp_plugin.files import FinishedMembers, content_of, fingerprint
 from phono3py_mlp_plugin.uncertainty import (
     ErrorBar,
     LearningCurve,
@@ -317,6 +318,7 @@ def converge(
     known: Mapping[str, Point],
     keep: Callable[[Point], None],
     progress: Progress = no_progress,
+    folder: Path | None = None,
 ) -> Iterator[Point]:
     """Yield points, those known already at once.
 
@@ -335,6 +337,8 @@ def converge(
     keep : callable
         Told each point that is new.
     progress : Progress
+    folder : Path, optional
+        Where members of the point that is being computed are kept.
 
     Raises
     ------
@@ -342,7 +346,7 @@ def converge(
         The calculator gives no error bars, or there are too few supercells.
     """
     check_study(study, len(dataset))
-    run = _Run(crystal, dataset, study, transport, known, keep, progress)
+    run = _Run(crystal, dataset, study, transport, known, keep, progress, folder)
     pool = np.arange(len(dataset) - study.ntest)
     for variants in _by_training(study.variants):
         for order in range(study.orders):
@@ -372,7 +376,9 @@ class _Run:
         known: Mapping[str, Point],
         keep: Callable[[Point], None],
         progress: Progress,
+        folder: Path | None,
     ) -> None:
+        self._folder = folder
         self._crystal = crystal
         self._dataset = dataset
         self._study = study
@@ -407,6 +413,9 @@ class _Run:
                 point = self._with_fall(point, done[variant.label])
                 if point != known:
                     self._keep(point)
+                kept = self._kept(keys[variant.label])
+                if kept is not None:
+                    kept.forget()
                 done[variant.label].append(point)
                 yield point
             if all(
@@ -451,7 +460,12 @@ class _Run:
         rmse = self._test_error(variants[0].request, fit)
         points = {}
         for group in _by_force_constants(variants):
-            kappas = [_VariantKappa(v, self._transport, self._study) for v in group]
+            kappas = [
+                _VariantKappa(
+                    v, self._transport, self._study, self._kept(keys[v.label])
+                )
+                for v in group
+            ]
             results = run_ensemble(
                 self._crystal,
                 fit,
@@ -480,6 +494,9 @@ class _Run:
                     phonons=result.phonons,
                 )
         return points
+
+    def _kept(self, key: str) -> FinishedMembers | None:
+        return None if self._folder is None else FinishedMembers(self._folder, key)
 
     def _test_error(self, request: Request, fit: NestedFit) -> float:
         """Return the root mean square error of forces on the test set."""
@@ -540,7 +557,14 @@ class _Run:
 class _VariantKappa:
     """Kappa of a variant: that of the fit on its own mesh is kept in ``own``."""
 
-    def __init__(self, variant: Variant, transport: Transport, study: Study) -> None:
+    def __init__(
+        self,
+        variant: Variant,
+        transport: Transport,
+        study: Study,
+        kept: FinishedMembers | None,
+    ) -> None:
+        self._kept = kept
         self._mesh = variant.mesh
         self._ensemble_mesh = study.ensemble_mesh
         self._transport = transport
@@ -551,7 +575,15 @@ class _VariantKappa:
             self.own = self._transport.kappa(force_constants, self._mesh)
             if self._mesh == self._ensemble_mesh:
                 return self.own
-        return self._transport.kappa(force_constants, self._ensemble_mesh)
+
+        def compute() -> FloatArray:
+            return self._transport.kappa(force_constants, self._ensemble_mesh)
+
+        return (
+            compute()
+            if self._kept is None
+            else self._kept.get_or_compute(place, compute)
+        )
 
 
 def _by_force_constants(variants: Sequence[Variant]) -> list[list[Variant]]:

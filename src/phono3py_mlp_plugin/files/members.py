@@ -1,0 +1,125 @@
+"""Kappa of the finished members of an ensemble whose point is not finished."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.files.atomic import replacing
+
+_FOLDER = ".phono3py-mlp-members"
+
+_NAME = re.compile(r"([0-9a-f]+)-(\d+)\.npy")
+
+# Enough of a fingerprint to tell points apart.
+_KEY_LENGTH = 32
+
+
+class FinishedMembers:
+    """Kappa of single members, found again by the key of their point.
+
+    Each is a file of its own, whole or not there.
+
+    Parameters
+    ----------
+    parent : Path
+        Folder of the run.
+    key : str
+        Fingerprint of all that decides the point.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> members = FinishedMembers(Path(tempfile.mkdtemp()), "a3f0")
+    >>> members.get_or_compute(2, lambda: np.full((1, 6), 8.5))[0, 0]
+    8.5
+    >>> sorted(members.load())
+    [2]
+    """
+
+    def __init__(self, parent: Path, key: str) -> None:
+        # A plugin may change the working directory.
+        self._folder = (parent / _FOLDER).absolute()
+        self._key = key[:_KEY_LENGTH]
+
+    def load(self) -> dict[int, FloatArray]:
+        """Return kappa in W/m-K, ``(n_temperatures, 6)``, by the place of the member.
+
+        A file that is damaged is removed.
+        """
+        found = {}
+        for path, key, place in _files(self._folder):
+            if key != self._key:
+                continue
+            kappa = _read(path)
+            if kappa is None:
+                path.unlink(missing_ok=True)
+            else:
+                found[place] = kappa
+        return found
+
+    def save(self, place: int, kappa: FloatArray) -> None:
+        """Keep kappa of one member, the one at this place of the ensemble."""
+        self._folder.mkdir(exist_ok=True)
+        with (
+            replacing(self._folder / f"{self._key}-{place}.npy") as temporary,
+            temporary.open("wb") as file,
+        ):
+            np.save(file, np.asarray(kappa, dtype=np.float64), allow_pickle=False)
+
+    def get_or_compute(
+        self, place: int, compute: Callable[[], FloatArray]
+    ) -> FloatArray:
+        """Return kappa of one member, computed and kept where it is not known."""
+        path = self._folder / f"{self._key}-{place}.npy"
+        kappa = _read(path) if path.is_file() else None
+        if kappa is None:
+            kappa = compute()
+            self.save(place, kappa)
+        return kappa
+
+    def forget(self) -> None:
+        """Remove the members of this point: it is finished, and kept itself."""
+        for path, key, _ in _files(self._folder):
+            if key == self._key:
+                path.unlink(missing_ok=True)
+        if self._folder.is_dir() and not any(self._folder.iterdir()):
+            self._folder.rmdir()
+
+
+def count_finished_members(parent: Path) -> int:
+    """Return how many members are kept of points that are not finished."""
+    return len(_files(parent / _FOLDER))
+
+
+def forget_finished_members(parent: Path) -> None:
+    """Remove the members of all points, those of studies that were given up too."""
+    shutil.rmtree(parent / _FOLDER, ignore_errors=True)
+
+
+def _files(folder: Path) -> list[tuple[Path, str, int]]:
+    """Return files with the key of their point and the place of their member."""
+    found = []
+    for path in sorted(folder.glob("*.npy")):
+        name = _NAME.fullmatch(path.name)
+        if name is not None and path.is_file():
+            found.append((path, name.group(1), int(name.group(2))))
+    return found
+
+
+def _read(path: Path) -> FloatArray | None:
+    """Return kappa, or None where the file does not hold it."""
+    try:
+        with path.open("rb") as file:
+            kappa = np.load(file, allow_pickle=False)
+    except (OSError, EOFError, ValueError):
+        return None
+    if not isinstance(kappa, np.ndarray) or kappa.dtype != np.float64:
+        return None
+    whole = kappa.ndim == 2 and kappa.shape[1] == 6 and np.isfinite(kappa).all()
+    return kappa if whole else None

@@ -1,0 +1,154 @@
+"""Where commands end: an exit code, and one line on standard error if it is not 0."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import platform
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from phono3py_mlp_plugin.errors import message_for_user, one_line
+from phono3py_mlp_plugin.files import replacing
+from phono3py_mlp_plugin.host.streams import Stream, guarded_streams
+from phono3py_mlp_plugin.supervision import Stopped, end_with, stopped
+
+TRACEBACK = "phono3py_mlp_traceback.txt"
+
+_ENDED = "A plugin or library has ended the run before it was finished."
+
+_HOST = ("phono3py.", "phonopy.")
+
+# Where the host and this package end a run themselves.
+_OWN = ("phono3py.", "phono3py_mlp_plugin.host.", "phono3py_mlp_plugin.cli.")
+
+
+def run_to_end(work: Callable[[], int], *, verbose: bool = False) -> int:
+    """Do the work of a command and return its exit code.
+
+    Whatever ``work`` raises is told in one line. The exit code is 1 then, 128 plus the
+    number of the signal that stopped it, or 141 where nobody reads its output.
+
+    Parameters
+    ----------
+    work : callable
+        Returns an exit code.
+    verbose : bool
+        Show tracebacks.
+    """
+    with guarded_streams() as output:
+        try:
+            code = work()
+            output.flush()
+        except BaseException as error:
+            if verbose:
+                traceback.print_exception(error)
+            code, line = _outcome(error, output)
+            with contextlib.suppress(Exception):
+                sys.stdout.flush()
+            watched = end_with(code)
+            if line is not None and not (watched and isinstance(error, Stopped)):
+                print(line, file=sys.stderr, flush=True)
+            return code
+        end_with(code)
+    return code
+
+
+def _outcome(error: BaseException, output: Stream) -> tuple[int, str | None]:
+    """Return the exit code for an error, and the line that tells it."""
+    if output.failure is not None:
+        if isinstance(output.failure, BrokenPipeError):
+            # Whoever reads our output has seen enough.
+            return 128 + signal.SIGPIPE, None
+        return 1, f"ERROR: {_lost(output.failure)}"
+    if isinstance(error, Stopped):
+        return 128 + error.number, stopped(error.number)
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT, None
+    if isinstance(error, SystemExit):
+        return _of_exit(error, output.printed)
+    message = message_for_user(error)
+    if message is None and _is_told_by_host(error):
+        message = one_line(error)
+    return 1, f"ERROR: {message or _unexpected(error)}"
+
+
+def _lost(failure: OSError) -> str:
+    return message_for_user(failure) or one_line(failure)
+
+
+def _of_exit(error: SystemExit, printed: str) -> tuple[int, str | None]:
+    """Return the exit code of ``sys.exit``, which is not everybody's to call."""
+    code, place = error.code, module_of(error)
+    if isinstance(code, str):
+        return 1, f"ERROR: {' '.join(code.split()).removeprefix('ERROR: ')}"
+    if place == "argparse":
+        # It has told why.
+        return int(code or 0), None
+    if not place.startswith(_OWN):
+        return 1, f"ERROR: sys.exit({code}) was called in {place}. {_ENDED}"
+    if not code:
+        return 0, None
+    from phono3py_mlp_plugin.host.reasons import reason
+
+    return int(code), f"ERROR: {reason(error, printed)}"
+
+
+def _is_told_by_host(error: BaseException) -> bool:
+    """Return whether the host has raised this for its user to read."""
+    kind = type(error)
+    return kind.__module__.startswith(_HOST) or (
+        kind in (RuntimeError, NotImplementedError)
+        and module_of(error).startswith(_HOST)
+        and bool(str(error))
+    )
+
+
+def module_of(error: BaseException) -> str:
+    """Return the name of the module in which an error was raised."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__", "?")) if frames else "?"
+
+
+def _unexpected(error: BaseException) -> str:
+    """Return the line for an error that no user can be asked to understand."""
+    kind = type(error).__name__
+    message = one_line(error)
+    told = kind if message == kind else f"{kind}: {message}"
+    try:
+        path = str(_write_traceback(error))
+    except OSError as failure:
+        place = f"The traceback could not be written ({one_line(failure)})"
+    else:
+        place = f'The traceback is in "{path}"'
+    return (
+        f"{told} (unexpected: a bug of phono3py-mlp-plugin or phono3py). {place}: "
+        "please report it."
+    )
+
+
+def _write_traceback(error: BaseException) -> Path:
+    """Write a traceback for whoever mends it, and return where it is."""
+    names = ("phono3py-mlp-plugin", "phono3py", "phonopy", "symfc", "numpy", "numba")
+    lines = [
+        f"command: {' '.join(sys.argv)}",
+        f"system: {platform.platform()}, Python {platform.python_version()}",
+    ]
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            lines.append(f"{name}: {importlib.metadata.version(name)}")
+    text = "\n".join([*lines, "", *traceback.format_exception(error)])
+    for folder in (Path(), Path(tempfile.gettempdir())):
+        path = folder / TRACEBACK
+        try:
+            with replacing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8", errors="replace")
+        except OSError as failure:
+            refused = failure
+        else:
+            return path
+    raise refused
