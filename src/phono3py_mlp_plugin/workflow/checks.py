@@ -9,6 +9,7 @@ import numpy as np
 
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 from phono3py_mlp_plugin.errors import DatasetError
+from phono3py_mlp_plugin.workflow.consistency import check_consistency
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.sites import Sites
 
@@ -38,6 +39,9 @@ _FEW = 0.2
 # Energies of one supercell differ less than by this factor.
 _OTHER_ENERGY = 3.0
 
+# Differences of energies over 1/2 |u| |F|: at most 1 in good data, however anharmonic.
+_MORE_THAN_WORK = 3.0
+
 # Rank correlation of amplitude and place, and ratio of amplitudes, of an ordered set.
 _ORDERED = 0.8
 _SPREAD = 1.2
@@ -58,7 +62,12 @@ def check_dataset(dataset: Dataset) -> list[str]:
     """
     _check_displacements(dataset)
     _check_units(dataset)
-    return [*_few_displaced(dataset), *_repeated(dataset), *_net_force(dataset)]
+    return [
+        *_few_displaced(dataset),
+        *_repeated(dataset),
+        *check_consistency(dataset),
+        *_net_force(dataset),
+    ]
 
 
 def check_split(dataset: Dataset, split: Split) -> list[str]:
@@ -95,40 +104,65 @@ def _check_displacements(dataset: Dataset) -> None:
 
 def _check_units(dataset: Dataset) -> None:
     # Numbers whose squares underflow are zero too.
-    forces, displacements = _rms(dataset.forces), _rms(dataset.displacements)
-    still = forces == 0
+    still = _rms(dataset.forces) == 0
     wrong = np.flatnonzero(still & (dataset.displacements != 0).any(axis=(1, 2)))
     if len(wrong):
         raise DatasetError(
             f"snapshot {wrong[0] + 1}: all forces are zero. Were they computed?"
         )
+    _check_stiffness(dataset)
+    _check_energies(dataset)
+
+
+def _check_stiffness(dataset: Dataset) -> None:
     # Where few atoms are displaced, the force depends on which ones.
     many = (np.abs(dataset.displacements).max(axis=2) > 0).mean(axis=1) >= 0.5
-    many &= displacements > 0
-    if many.sum() > 2:
-        stiffness = np.full(len(dataset), np.nan)
-        stiffness[many] = forces[many] / displacements[many]
-        with np.errstate(divide="ignore", over="ignore"):
-            ratio = stiffness / np.nanmedian(stiffness)
-            off = np.abs(np.log(ratio))
-        worst = int(np.nanargmax(off))
-        if off[worst] > np.log(_OTHER_UNITS):
-            raise DatasetError(
-                f"snapshot {worst + 1}: forces over displacements are "
-                f"{ratio[worst]:.3g} times those of the others"
-                f"{_unit_of(ratio[worst])}. Compute it again or leave it out."
-            )
-    if dataset.energies is not None and len(dataset) > 2:
-        middle = float(np.median(dataset.energies))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            off = np.abs(np.log(np.abs(dataset.energies / middle)))
-        far = np.abs(dataset.energies - middle) / len(dataset.supercell) > 0.1
-        wrong = np.flatnonzero(far & ~(off < np.log(_OTHER_ENERGY)))
-        if len(wrong):
-            raise DatasetError(
-                f"snapshot {wrong[0] + 1}: energy = {dataset.energies[wrong[0]]:.6g} "
-                f"eV; the median is {middle:.6g}. Is it in other units?"
-            )
+    many &= _rms(dataset.displacements) > 0
+    if many.sum() < 3:
+        return
+    # Of most of the atoms: two that come close to each other are no matter of units.
+    pulls, lengths = (
+        np.median(np.linalg.norm(vectors, axis=2), axis=1)
+        for vectors in (dataset.forces, dataset.displacements)
+    )
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        ratio = pulls / lengths
+        ratio /= np.median(ratio[many & np.isfinite(ratio)])
+        # Crystals become stiffer with the amplitude.
+        stiffer = np.maximum(1.0, lengths / np.median(lengths[many]))
+        off = np.abs(np.log(np.where(ratio > 1, np.maximum(ratio / stiffer, 1), ratio)))
+    off[~many] = 0
+    worst = int(np.argmax(off))
+    if not off[worst] <= np.log(_OTHER_UNITS):
+        raise DatasetError(
+            f"snapshot {worst + 1}: forces over displacements are "
+            f"{ratio[worst]:.3g} times those of the others"
+            f"{_unit_of(ratio[worst])}. Compute it again or leave it out."
+        )
+
+
+def _check_energies(dataset: Dataset) -> None:
+    """Refuse energies that differ by more than any work of the forces."""
+    energies = dataset.energies
+    if energies is None or len(dataset) < 3:
+        return
+    middle = float(np.median(energies))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        off = np.abs(np.log(np.abs(energies / middle)))
+    lengths, strengths = (
+        np.sqrt((vectors**2).sum(axis=(1, 2)))
+        for vectors in (dataset.displacements, dataset.forces)
+    )
+    work = 0.5 * float((lengths * strengths).max())
+    least = max(0.1 * len(dataset.supercell), _MORE_THAN_WORK * work)
+    wrong = np.flatnonzero(
+        (np.abs(energies - middle) > least) & ~(off < np.log(_OTHER_ENERGY))
+    )
+    if len(wrong):
+        raise DatasetError(
+            f"snapshot {wrong[0] + 1}: energy = {energies[wrong[0]]:.6g} eV; the "
+            f"median is {middle:.6g}. Is it in other units?"
+        )
 
 
 def _unit_of(ratio: float) -> str:
