@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from phono3py_mlp_plugin.workflow.work import (
     work_of,
 )
 
+if TYPE_CHECKING:
+    from phonopy.structure.atoms import PhonopyAtoms
+
 # Snapshots and relative error of the slope from which energies confirm the forces.
 _CONFIRMED = 6
 _WELL_KNOWN = 0.1
@@ -38,6 +41,9 @@ _WELL_KNOWN = 0.1
 # Correlation of energy and work that leaves no doubt that they belong together, and
 # that from which a slope is a matter of units. Good data: 0.96 and more.
 _TOGETHER = 0.8
+
+# Correlation below which a slope may come of an order of the energies.
+_NO_DOUBT = 0.97
 
 # Force over displacement (eV/angstrom^2). Crystals: argon 1, NaCl 2.3, diamond 50.
 _SOFTEST = 0.1
@@ -62,8 +68,9 @@ _COMMON = (
     ("displacements in bohr", "displacements as fractions of the supercell"),
 )
 
-# Divisions of the supercell in whose lattice vectors fractions may be.
-_DIVISIONS = (1, 2, 3, 4)
+# Unit cells along an axis that are looked for, and how near (fraction) they repeat.
+_MOST_REPEATS = 6
+_SAME_POINT = 1e-3
 
 
 def check_consistency(dataset: Dataset) -> list[str]:
@@ -92,14 +99,13 @@ def check_consistency(dataset: Dataset) -> list[str]:
         work = work_of(dataset.displacements, dataset, response.anharmonicity())
     notes = _check_forces(dataset, response, work)
     if work is not None:
-        _check_scale(dataset, response, work)
+        _check_scale(dataset, work)
         _check_each_energy(work)
+        _check_scatter(work)
     return [*notes, *_at_rest(dataset, response), *_stiffness(dataset, response)]
 
 
-def _check_forces(
-    dataset: Dataset, response: Response, work: Work | None
-) -> list[str]:
+def _check_forces(dataset: Dataset, response: Response, work: Work | None) -> list[str]:
     confirmed = work is not None and _confirms(work)
     if not confirmed:
         mistakes = mistakes_of(response, _lattices(dataset))
@@ -126,8 +132,7 @@ def _refuse(response: Response, mistakes: list[Mistake]) -> NoReturn:
     raise DatasetError(
         f"forces do not answer to displacements: mean cosine of forces and "
         f"-displacements = {response.mean:.2f}; expected 0.6 to 1. What fits: "
-        f"{', or '.join(texts)}: then it is {best.cosine:.2f}. Make the dataset anew "
-        "without that."
+        f"{', or '.join(texts)}; undone, it is {best.cosine:.2f}. {best.remedy}."
     )
 
 
@@ -136,17 +141,17 @@ def _check_each_force(response: Response, work: Work | None) -> None:
     off = None if work is None else off_the_line(work)
     others = others_forces(response)
     if others:
-        named = [f"snapshot {i + 1} has those of {j + 1}" for i, j in others.items()]
-        more = f" and {len(named) - 4} more" if len(named) > 4 else ""
+        first, *rest = others.items()
+        named = [f"{i + 1} those of {j + 1}" for i, j in rest[:4]]
+        more = f" and {len(rest) - 4} more" if len(rest) > 4 else ""
+        so = f" ({', '.join(named)}{more})" if named else ""
         raise DatasetError(
-            f"{named[0].split(' has')[0]}: its forces are those of another: "
-            f"{', '.join(named[:4])}{more}, by their directions. Put forces and "
-            "displacements in the same order."
+            f"snapshot {first[0] + 1}: its forces answer to the displacements of "
+            f"snapshot {first[1] + 1}{so}, not to its own. Put forces and "
+            "displacements in the same order of snapshots."
         )
-    alone = [
-        i for i in strangers(response) if off is None or i in off
-    ]
-    if alone and not response.sparse:
+    alone = [i for i in strangers(response) if off is None or i in off]
+    if alone:
         cosines = dict(zip(response.snapshots, response.cosines, strict=True))
         raise DatasetError(
             f"snapshot {alone[0] + 1}: forces do not answer to its displacements: "
@@ -156,7 +161,7 @@ def _check_each_force(response: Response, work: Work | None) -> None:
         )
 
 
-def _check_scale(dataset: Dataset, response: Response, work: Work) -> None:
+def _check_scale(dataset: Dataset, work: Work) -> None:
     """Refuse energies that do not follow the work of the forces."""
     if work.right:
         return
@@ -165,21 +170,62 @@ def _check_scale(dataset: Dataset, response: Response, work: Work) -> None:
         f"energies change by {line.slope:.3g} times -1/2 sum of displacements times "
         f"forces (correlation {line.correlation:.2f}); expected 1"
     )
+    odd = _odd_one(dataset, work)
+    if odd is not None:
+        raise DatasetError(
+            f"snapshot {odd + 1}: its energy and its forces contradict each other; "
+            "without it the others agree. Compute it again or leave it out."
+        )
+    named = []
     if abs(line.correlation) > _TOGETHER:
-        named = _names(dataset, response, work)
+        named = _names(dataset, work)
+        if abs(line.correlation) < _NO_DOUBT:
+            order = order_of_energies(work, by_rank=False)
+            if order is not None:
+                named = [f"energies of snapshots in another order, {order}"]
         if not named:
             raise DatasetError(
                 f"{found}. Units of energies (eV), forces (eV/angstrom) and "
                 "displacements (angstrom) do not belong together: check each."
             )
+    if named:
         raise DatasetError(
-            f"{found}. What fits: {', or '.join(named[:4])}. Convert to eV and "
-            "angstrom."
+            f"{found}. What fits: {', or '.join(named[:4])}. Mend it: eV and angstrom, "
+            "everything in the order of the displacements."
         )
+    _refuse_order(work, found)
+
+
+def _odd_one(dataset: Dataset, work: Work) -> int | None:
+    """Return the one snapshot without which energies agree with forces."""
+    if len(dataset) < _CONFIRMED:
+        return None
+    share = work.work / work.size.clip(1e-300)
+    for odd in np.argsort(-np.abs(share - np.median(share)))[:3]:
+        rest = dataset.select(np.delete(np.arange(len(dataset)), odd))
+        response = response_of(rest)
+        if response is None:
+            continue
+        if _confirms(work_of(rest.displacements, rest, response.anharmonicity())):
+            return int(odd)
+    return None
+
+
+def _check_scatter(work: Work) -> None:
+    """Refuse energies that scatter about the work of the forces as if of others."""
+    if work.scatters:
+        _refuse_order(
+            work,
+            f"energies scatter by {work.scatter:.3g} eV about -1/2 sum of displacements "
+            f"times forces; expected up to {work.bearable:.3g}",
+        )
+
+
+def _refuse_order(work: Work, found: str) -> NoReturn:
     order = order_of_energies(work)
     if order is not None:
         raise DatasetError(
-            f"{found}. What fits: energies of snapshots in another order: {order}. Put "
+            f"{found}. What fits: energies of snapshots in another order, {order}. Put "
             "energies in the order of the displacements."
         )
     raise DatasetError(
@@ -189,19 +235,28 @@ def _check_scale(dataset: Dataset, response: Response, work: Work) -> None:
     )
 
 
-def _names(dataset: Dataset, response: Response, work: Work) -> list[str]:
+def _names(dataset: Dataset, work: Work) -> list[str]:
     """Return the mistakes of scale that fit, the likeliest first."""
-    slope = work.line.slope
-    known = [*scales(dataset), *_fractions(dataset, work)]
-    named = named_scale(slope, known)
-    if not named and slope < 0:
+    known = [*scales(dataset), *_per_cell(dataset), *_fractions(dataset, work)]
+    named = named_scale(work, known)
+    if not named and work.line.slope < 0:
         named = [
             f"energies with the opposite sign, and {text}"
-            for text in named_scale(-slope, known)
+            for text in named_scale(work, known, sign=-1)
         ]
     if not named:
-        named = named_scale(slope, _two_scales(known))
+        named = named_scale(work, list(_two_scales(known)))
     return named
+
+
+def _per_cell(dataset: Dataset) -> Iterator[tuple[float, str]]:
+    cell = dataset.supercell
+    repeats = [_repeats(cell, axis) for axis in range(3)]
+    unit, primitive = int(np.prod(repeats)), _translations(cell)
+    if unit > 1:
+        yield 1 / unit, f"energies per unit cell ({unit} in the supercell)"
+    if primitive not in (1, unit):
+        yield 1 / primitive, f"energies per primitive cell ({primitive} in all)"
 
 
 def _two_scales(known: list[tuple[float, str]]) -> Iterator[tuple[float, str]]:
@@ -287,10 +342,40 @@ def _confirms(work: Work) -> bool:
 def _lattices(dataset: Dataset) -> dict[str, FloatArray]:
     """Return lattice vectors that fractional displacements may refer to."""
     cell = np.asarray(dataset.supercell.cell, dtype=float)
-    return {
-        "supercell" if m == 1 else f"unit cell (supercell / {m})": cell / m
-        for m in _DIVISIONS
-    }
+    repeats = [_repeats(dataset.supercell, axis) for axis in range(3)]
+    lattices = {"supercell": cell}
+    if max(repeats) > 1:
+        lattices["unit cell"] = cell / np.array(repeats)[:, None]
+    return lattices
+
+
+def _repeats(supercell: PhonopyAtoms, axis: int) -> int:
+    """Return how often a supercell repeats itself along an axis, up to 6 times."""
+    for repeats in range(_MOST_REPEATS, 1, -1):
+        step = np.zeros(3)
+        step[axis] = 1 / repeats
+        if _maps(supercell, step):
+            return repeats
+    return 1
+
+
+def _translations(supercell: PhonopyAtoms) -> int:
+    """Return the number of primitive cells in a supercell."""
+    points = supercell.scaled_positions
+    alike = points[supercell.numbers == supercell.numbers[0]]
+    return sum(_maps(supercell, point - alike[0]) for point in alike)
+
+
+def _maps(supercell: PhonopyAtoms, step: FloatArray) -> bool:
+    """Return whether a translation (fractions) maps each atom onto one of its kind."""
+    points = supercell.scaled_positions
+    for number in np.unique(supercell.numbers):
+        alike = points[supercell.numbers == number]
+        off = alike[:, None] + step - alike[None]
+        nearest = np.abs(off - np.round(off)).max(axis=2).min(axis=1)
+        if nearest.max() > _SAME_POINT:
+            return False
+    return True
 
 
 def _at_rest(dataset: Dataset, response: Response) -> list[str]:

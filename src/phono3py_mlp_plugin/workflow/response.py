@@ -22,17 +22,22 @@ from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 # random, thermal and systematic displacements) the least is 0.72; of Lennard-Jones,
 # Morse and EMT crystals 0.82 at 0.1 angstrom and 0.43 at 0.6, a sixth of the distance
 # of neighbours. Forces of another snapshot: 0 +- 1 / sqrt(3 N).
-LEAST_COSINE = 0.35
+_LEAST_COSINE = 0.35
 
 # Mean cosine over a dataset, below which forces have nothing to do with displacements;
 # of good ones at least 0.57.
 _UNRELATED = 0.25
 
-# By this a mistake, undone, must raise the mean cosine, beside five times what chance
-# does. Good data: below 0.005 for other snapshots (equivalent ones of 8 thermal atoms),
-# below 0.01 for other axes; never for other atoms.
-_BETTER = 0.15
+# By this a mistake, undone, must raise the mean cosine, and by so many times what
+# chance does. Good data: never for other signs, snapshots and atoms; 0.000 for other
+# axes, 0.06 for 5 snapshots of 2 atoms (limit 0.57).
+_BETTER = 0.1
+_BETTER_AXES = 0.05
 _CHANCE = 5.0
+_CHANCE_AXES = 2.0
+
+# A special order or turn must not be as good as a general one by less than this.
+_SIMPLER = 0.05
 
 # What the cosine must be once a mistake is undone.
 _RIGHT = 0.4
@@ -57,10 +62,16 @@ _SPARSE = 0.5
 
 @dataclass(frozen=True)
 class Mistake:
-    """What would explain the forces, and the mean cosine once it is undone."""
+    """What would explain the forces, what to do, and the mean cosine when undone."""
 
     text: str
+    remedy: str
     cosine: float
+
+
+_IN_ORDER = "Put forces and displacements in the same order of snapshots"
+_ATOMS_IN_ORDER = "Put the forces in the order of the atoms of the supercell"
+_TURN = "Turn the forces to the axes of the supercell"
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,43 +199,45 @@ def mistakes_of(response: Response, lattices: dict[str, FloatArray]) -> list[Mis
     found = [
         *_of_sign(response),
         *_of_snapshots(response),
-        *_of_axes(response),
         *_of_atoms(response),
         *_of_fractions(response, lattices),
     ]
     least = response.mean + _BETTER + _CHANCE * response.chance
     enough = [m for m in found if m.cosine > max(_RIGHT, least)]
+    least = response.mean + _BETTER_AXES + _CHANCE_AXES * response.chance
+    enough += [m for m in _of_axes(response) if m.cosine > max(_RIGHT, least)]
     if not enough:
         return []
     best = max(m.cosine for m in enough)
-    near = [m for m in enough if m.cosine > best - 0.02 - response.chance]
+    near = [m for m in enough if m.cosine > best - 0.02]
     return sorted(near, key=lambda m: -m.cosine)
 
 
 def others_forces(response: Response) -> dict[int, int]:
     """Return snapshots that have the forces of another, by number from 0.
 
-    Of good data another snapshot's forces fit better by at most 0.005.
+    Of good data, forces fit another's displacements better by at most 0.005.
     """
     if not 2 < len(response) <= _ALL_PAIRS:
         return {}
     pairs = response.pairs.copy()
     np.fill_diagonal(pairs, -1)
-    best = pairs.argmax(axis=1)
-    gain = pairs.max(axis=1) - response.cosines
-    right = pairs.max(axis=1) > max(0.5, 0.7 * float(np.median(response.cosines)))
+    best = pairs.argmax(axis=0)
+    fit = pairs.max(axis=0)
+    gain = fit - response.cosines
+    wrong = fit > max(0.5, 0.7 * float(np.median(response.cosines)))
     if response.sparse:
         # Snapshots share displaced atoms: the cosine stays high, another's is higher.
-        wrong = right & (gain > 0.12)
+        wrong &= gain > 0.12
     else:
-        wrong = right & (gain > 0.3) & (response.cosines < LEAST_COSINE)
+        wrong &= (gain > 0.3) & (response.cosines < _LEAST_COSINE)
     snapshots = response.snapshots
     return {int(snapshots[i]): int(snapshots[best[i]]) for i in np.flatnonzero(wrong)}
 
 
 def strangers(response: Response) -> list[int]:
     """Return snapshots whose forces do not pull back, by number from 0."""
-    limit = LEAST_COSINE - 1 / np.sqrt(response.freedom)
+    limit = _LEAST_COSINE - 1 / np.sqrt(response.freedom)
     limit = min(limit, 0.5 * float(np.median(response.cosines)))
     return [int(i) for i in response.snapshots[response.cosines < limit]]
 
@@ -233,6 +246,7 @@ def _of_sign(response: Response) -> Iterator[Mistake]:
     yield Mistake(
         "forces or displacements with the opposite sign (are they gradients of the "
         "energy?)",
+        "Change the sign",
         -response.mean,
     )
 
@@ -243,32 +257,35 @@ def _of_snapshots(response: Response) -> Iterator[Mistake]:
         return
     rows = np.arange(n)
     for shift in range(1, n):
-        cosine = float(response.pairs[rows, (rows + shift) % n].mean())
-        back = shift - n if shift > n // 2 else shift
-        of = "following" if back > 0 else "preceding"
-        which = f"the {of} snapshot" if abs(back) == 1 else f"{abs(back)} snapshots"
-        text = f"forces of {which}"
-        if abs(back) > 1:
-            text += " later" if back > 0 else " earlier"
-        yield Mistake(text, cosine)
+        cosine = float(response.pairs[(rows + shift) % n, rows].mean())
+        text = f"each snapshot has the forces of {neighbour(shift, n)}"
+        yield Mistake(text, _IN_ORDER, cosine)
     reverse = float(response.pairs[rows, rows[::-1]].mean())
-    yield Mistake("forces of snapshots in reverse order", reverse)
-    one, other = linear_sum_assignment(-response.pairs)
+    yield Mistake("forces of snapshots in reverse order", _IN_ORDER, reverse)
+    own, holder = linear_sum_assignment(-response.pairs)
     # The best of many by chance.
     chance = np.sqrt(2 * np.log(n) / response.freedom)
-    cosine = float(response.pairs[one, other].mean())
+    cosine = float(response.pairs[own, holder].mean())
     if cosine > max(0.7, chance + 0.2):
-        pairs = [
-            f"snapshot {response.snapshots[i] + 1} has those of "
-            f"{response.snapshots[j] + 1}"
-            for i, j in zip(one, other, strict=True)
+        number = response.snapshots + 1
+        named = [
+            f"{number[j]} has those of {number[i]}"
+            for j, i in sorted(zip(holder, own, strict=True))
             if i != j
         ]
-        # Named where no simpler order is as good.
         yield Mistake(
-            f"forces of snapshots in another order ({', '.join(pairs[:3])}, ...)",
-            cosine - 0.03,
+            f"forces of snapshots in another order ({', '.join(named[:3])}, ...)",
+            _IN_ORDER,
+            cosine - _SIMPLER,
         )
+
+
+def neighbour(shift: int, n: int) -> str:
+    """Return words for the snapshot ``shift`` after another, of n in a circle."""
+    back = shift - n if shift > n // 2 else shift
+    if abs(back) == 1:
+        return f"the {'following' if back > 0 else 'preceding'} snapshot"
+    return f"the snapshot {abs(back)} {'later' if back > 0 else 'earlier'}"
 
 
 def _of_axes(response: Response) -> Iterator[Mistake]:
@@ -281,13 +298,12 @@ def _of_axes(response: Response) -> Iterator[Mistake]:
         for signs in product((1, -1), repeat=3):
             if signs != (-1, -1, -1):
                 fitting = mean[np.arange(3), order] * signs
-                yield Mistake(_axes(order, signs), float(fitting.sum()))
+                yield Mistake(_axes(order, signs), _TURN, float(fitting.sum()))
     rotation = turn @ back
     if np.linalg.det(rotation) > 0:
         angle = np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)))
-        # Named where no simpler turn is as good.
         text = f"forces turned by {angle:.0f} degrees against the displacements"
-        yield Mistake(text, float(sizes.sum()) - 0.03)
+        yield Mistake(text, _TURN, float(sizes.sum()) - _SIMPLER)
 
 
 def _axes(order: tuple[int, ...], signs: tuple[int, ...]) -> str:
@@ -313,14 +329,15 @@ def _of_atoms(response: Response) -> Iterator[Mistake]:
         text = f"forces of atoms in another order (atom 1 has those of {shift + 1})"
         if 2 * shift == n_atoms:
             text = "forces with the two halves of the atoms exchanged"
-        yield Mistake(text, float(fit[atoms, order].sum()))
+        yield Mistake(text, _ATOMS_IN_ORDER, float(fit[atoms, order].sum()))
     orders = {"reverse order": atoms[::-1]}
     for size in range(2, n_atoms):
         if n_atoms % size == 0:
             name = f"another order (by cells of {size} atoms, not by atoms of the cell)"
             orders[name] = atoms.reshape(-1, size).T.ravel()
     for name, order in orders.items():
-        yield Mistake(f"forces of atoms in {name}", float(fit[atoms, order].sum()))
+        cosine = float(fit[atoms, order].sum())
+        yield Mistake(f"forces of atoms in {name}", _ATOMS_IN_ORDER, cosine)
     if 3 * n >= n_atoms // 2 and n > 5:
         _, order = linear_sum_assignment(-fit)
         cosine = float(fit[atoms, order].sum())
@@ -332,7 +349,7 @@ def _of_atoms(response: Response) -> Iterator[Mistake]:
                 f"forces of atoms in another order ({len(moved)} of {n_atoms}; atom "
                 f"{first + 1} has those of {order[first] + 1})"
             )
-            yield Mistake(text, cosine - 0.03)
+            yield Mistake(text, _ATOMS_IN_ORDER, cosine - _SIMPLER)
 
 
 def _of_fractions(
@@ -342,4 +359,8 @@ def _of_fractions(
         moved = response.displacements @ lattice
         moved /= np.sqrt((moved**2).sum(axis=(1, 2), keepdims=True))
         cosine = float(-np.einsum("kai,kai->k", moved, response.forces).mean())
-        yield Mistake(f"displacements as fractions of the {name}", cosine)
+        yield Mistake(
+            f"displacements as fractions of the {name}",
+            "Multiply them by the lattice vectors",
+            cosine,
+        )

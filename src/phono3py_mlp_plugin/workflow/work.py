@@ -6,7 +6,7 @@ crystal but for a constant, at rest or not, whatever the snapshots.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.constants import physical_constants
 
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
+from phono3py_mlp_plugin.workflow.response import neighbour
 
 _RY = physical_constants["Rydberg constant times hc in eV"][0]
 _BOHR = physical_constants["Bohr radius"][0] * 1e10
@@ -45,6 +46,17 @@ _MANY = 5
 # Known factors within this of the slope are named.
 _NEAR = 0.12
 
+# The same where a good slope would be that near 1: 0.991 to 1.000 of the host's data.
+_STEADY = 0.03
+
+# Scatter of energies about the work over what is expected of it. Good data: 0.3 (host),
+# 2 (Lennard-Jones at 0.3 angstrom).
+_SCATTER = 4.0
+_STEADY_NOISE = 1e-3
+
+# Energies are as sure as this (eV per atom), or as their last digit.
+_LAST_DIGIT = 1e-6
+
 # Correlation from which the slope is a scale, and not chance.
 _CORRELATED = 0.8
 
@@ -69,18 +81,52 @@ class Work:
         In eV, shape ``(n,)``.
     anharmonicity : float
         Part of the response that breaks reciprocity.
+    precision : float
+        Of the energies (eV).
+    freedom : int
+        Number of components of a snapshot's displacements.
     """
 
     work: FloatArray
     size: FloatArray
     energies: FloatArray
     anharmonicity: float
+    precision: float
+    freedom: int
+
+    @property
+    def noise(self) -> FloatArray:
+        """What each energy may be off the work (eV), shape ``(n,)``."""
+        return (_NOISE + self.anharmonicity) * self.size + self.precision
+
+    @property
+    def scatter(self) -> float:
+        """Spread of the energies about the work (eV)."""
+        low, high = self.range
+        slope = min(max(self.line.slope, low), high)
+        rest = self.energies - slope * self.work
+        return 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
+
+    @property
+    def bearable(self) -> float:
+        """Largest scatter (eV) of good data.
+
+        Beyond harmonic forces energy and work part by a sum of random terms over the
+        components of the displacements.
+        """
+        share = np.sqrt(self.anharmonicity / self.freedom) + _STEADY_NOISE
+        size = float(np.sqrt((self.size**2).mean()))
+        return float(_SCATTER * (share * size + self.precision))
+
+    @property
+    def scatters(self) -> bool:
+        """Whether most energies are farther from the work than those of good data."""
+        return len(self.energies) >= _MANY and not self.scatter <= self.bearable
 
     @cached_property
     def line(self) -> Line:
         """The line of energies over work, snapshots far from it left out."""
-        noise = (_NOISE + self.anharmonicity) * self.size
-        return robust_line(self.work, self.energies, noise)
+        return robust_line(self.work, self.energies, self.noise)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -123,7 +169,17 @@ def work_of(
         0.5 * lengths * strengths,
         dataset.energies,
         _UNKNOWN if anharmonicity is None else anharmonicity,
+        _LAST_DIGIT * len(dataset.supercell) + _last_digit(dataset.energies),
+        displacements[0].size,
     )
+
+
+def _last_digit(energies: FloatArray) -> float:
+    """Return the unit of the last decimal that energies were written with."""
+    for digits in range(9):
+        if np.abs(np.round(energies, digits) - energies).max() < 1e-10:
+            return float(10.0**-digits)
+    return 0.0
 
 
 def robust_line(x: FloatArray, y: FloatArray, noise: FloatArray) -> Line:
@@ -213,43 +269,46 @@ def scales(dataset: Dataset) -> Iterator[tuple[float, str]]:
     n_units = int(np.gcd.reduce(counts))
     if 1 < n_units < n_atoms:
         yield 1 / n_units, f"energies per formula unit ({n_units} in the supercell)"
-    for n_cells in _numbers_of_cells(n_units):
-        yield 1 / n_cells, f"energies per cell ({n_cells} in the supercell)"
     yield -1.0, "energies with the opposite sign"
 
 
-def named_scale(slope: float, known: Iterable[tuple[float, str]]) -> list[str]:
-    """Return the mistakes whose slope is near this one, the nearest first."""
-    near = []
+def named_scale(
+    work: Work, known: Sequence[tuple[float, str]], sign: int = 1
+) -> list[str]:
+    """Return the mistakes whose slope is near that of ``work``, the nearest first."""
+    slope = sign * work.line.slope
+    doubt = 2 * work.line.error / abs(slope)
+    near, far = [], []
     for expected, text in known:
         if slope * expected <= 0:
             continue
-        distance = abs(np.log(slope / expected))
-        if distance < _NEAR:
-            near.append((distance, f"{text} (slope {expected:.3g})"))
-    return [text for _, text in sorted(near)]
+        distance = float(np.log(slope / expected))
+        named = (abs(distance), f"{text} (slope {expected:.3g})")
+        low = _STEADY + _ANHARMONIC * work.anharmonicity + doubt
+        if -low < distance < _STEADY + doubt:
+            near.append(named)
+        elif abs(distance) < _NEAR + doubt:
+            far.append(named)
+    return [text for _, text in sorted(near or far)]
 
 
-def order_of_energies(work: Work) -> str | None:
+def order_of_energies(work: Work, by_rank: bool = True) -> str | None:
     """Return the order in which energies would fit, in words."""
     n = len(work.energies)
     if n < _MANY:
         return None
     snapshots = np.arange(n)
-    orders = {"the reverse": snapshots[::-1]}
-    for shift in range(1, n):
-        back = shift - n if shift > n // 2 else shift
-        of = "following" if back > 0 else "preceding"
-        where = "later" if back > 0 else "earlier"
-        name = "the snapshot" if abs(back) == 1 else f"{abs(back)} snapshots {where}"
-        if abs(back) == 1:
-            name = f"the {of} snapshot"
-        orders[f"each has that of {name}"] = (snapshots + shift) % n
-    # Whatever the order, the largest energy belongs to the largest work.
-    by_rank = np.empty(n, dtype=np.intp)
-    by_rank[np.argsort(work.energies)] = np.argsort(work.work)
-    example = ", ".join(f"{i + 1} has that of {by_rank[i] + 1}" for i in range(3))
-    orders[f"by rank, {example}, ..."] = by_rank
+    orders = {
+        f"each that of {neighbour(shift, n)}": (snapshots + shift) % n
+        for shift in range(1, n)
+    }
+    orders["the reverse"] = snapshots[::-1]
+    if by_rank:
+        # Whatever the order, the largest energy belongs to the largest work.
+        rank = np.empty(n, dtype=np.intp)
+        rank[np.argsort(work.energies)] = np.argsort(work.work)
+        example = ", ".join(f"{i + 1} that of {rank[i] + 1}" for i in range(3))
+        orders[f"by rank {example}, ..., or of other calculations"] = rank
     for name, order in orders.items():
         if _belongs(work, order):
             return name
@@ -266,7 +325,3 @@ def _belongs(work: Work, order: NDArray[np.intp]) -> bool:
     low, high = work.range
     slope = (dx * dy).sum() / (dx**2).sum()
     return bool(0.9 * low < slope < 1.1 * high)
-
-
-def _numbers_of_cells(n_units: int) -> list[int]:
-    return [n for n in range(2, n_units) if n_units % n == 0]
