@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 from phono3py_mlp_plugin.errors import DatasetError
-from phono3py_mlp_plugin.workflow.consistency import check_consistency
+from phono3py_mlp_plugin.workflow.consistency import check_energies, check_forces
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.sites import Sites
 
@@ -69,8 +69,11 @@ def check_dataset(dataset: Dataset) -> list[str]:
         units, or the same displacements have different forces.
     """
     _check_displacements(dataset)
-    _check_units(dataset)
-    suspicious = check_consistency(dataset)
+    suspicious = check_forces(dataset)
+    _check_zero(dataset)
+    _check_stiffness(dataset)
+    _check_magnitude(dataset)
+    check_energies(dataset)
     return [
         *_few_displaced(dataset),
         *_repeated(dataset),
@@ -111,7 +114,7 @@ def _check_displacements(dataset: Dataset) -> None:
         )
 
 
-def _check_units(dataset: Dataset) -> None:
+def _check_zero(dataset: Dataset) -> None:
     # Numbers whose squares underflow are zero too.
     still = _rms(dataset.forces) == 0
     wrong = np.flatnonzero(still & (dataset.displacements != 0).any(axis=(1, 2)))
@@ -119,8 +122,6 @@ def _check_units(dataset: Dataset) -> None:
         raise DatasetError(
             f"snapshot {wrong[0] + 1}: all forces are zero. Were they computed?"
         )
-    _check_stiffness(dataset)
-    _check_energies(dataset)
 
 
 def _check_stiffness(dataset: Dataset) -> None:
@@ -176,7 +177,7 @@ def _compare_stiffness(
         )
 
 
-def _check_energies(dataset: Dataset) -> None:
+def _check_magnitude(dataset: Dataset) -> None:
     """Refuse energies that differ by more than any work of the forces."""
     energies = dataset.energies
     if energies is None or len(dataset) < 3:

@@ -68,13 +68,19 @@ _COMMON = (
     ("displacements in bohr", "displacements as fractions of the supercell"),
 )
 
+# Standard deviations of chance by which forces must point the wrong way.
+_SURE = 5.0
+
 # Unit cells along an axis that are looked for, and how near (fraction) they repeat.
 _MOST_REPEATS = 6
 _SAME_POINT = 1e-3
 
 
-def check_consistency(dataset: Dataset) -> list[str]:
-    """Refuse a dataset that breaks the physics of a crystal; name the mistake.
+def check_forces(dataset: Dataset) -> list[str]:
+    """Refuse forces that do not answer to the displacements; name the mistake.
+
+    Directions are compared, so that units do not matter: signs, orders of snapshots
+    and atoms, axes. Where energies follow the work of the forces, forces are right.
 
     Parameters
     ----------
@@ -88,42 +94,70 @@ def check_consistency(dataset: Dataset) -> list[str]:
     Raises
     ------
     DatasetError
-        Forces do not answer to the displacements, or energies do not follow the work
-        of the forces: units, signs, orders of snapshots or atoms, axes.
+        The mistake, and the snapshots where it is of single ones.
     """
     response = response_of(dataset)
     if response is None:
         return []
-    work = None
-    if dataset.energies is not None and len(dataset) > 1:
-        work = work_of(dataset.displacements, dataset, response.anharmonicity())
-    notes = _check_forces(dataset, response, work)
-    if work is not None:
-        _check_scale(dataset, work)
-        _check_each_energy(work)
-        _check_scatter(work)
-    return [*notes, *_at_rest(dataset, response), *_stiffness(dataset, response)]
-
-
-def _check_forces(dataset: Dataset, response: Response, work: Work | None) -> list[str]:
+    work = _work(dataset, response)
     confirmed = work is not None and _confirms(work)
     if not confirmed:
-        mistakes = mistakes_of(response, _lattices(dataset))
-        if mistakes:
-            _refuse(response, mistakes)
-        if unrelated(response):
-            raise DatasetError(
-                f"forces have nothing to do with displacements: mean cosine of forces "
-                f"and -displacements = {response.mean:.2f}; expected 0.6 to 1. Are they "
-                "of this dataset, in the same order of snapshots and atoms?"
-            )
-    elif response.mean < -5 * response.chance:
-        return [
-            "forces drive the atoms away from their places, and the energies agree: "
-            "the undisplaced structure is not a minimum."
-        ]
+        _check_all_forces(dataset, response)
     _check_each_force(response, work if confirmed else None)
-    return []
+    notes = [*_at_rest(dataset, response), *_stiffness(dataset, response)]
+    if response.mean < -_SURE * response.chance:
+        notes.append(
+            "forces drive the atoms away from their places, and the energies agree: "
+            "the structure without displacements is not at a minimum."
+        )
+    return notes
+
+
+def check_energies(dataset: Dataset) -> None:
+    """Refuse energies that do not follow the work of the forces; name the mistake.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Whose forces have passed `check_forces`.
+
+    Raises
+    ------
+    DatasetError
+        Units or signs that do not belong together, energies in another order or of
+        other calculations.
+    """
+    response = response_of(dataset)
+    work = None if response is None else _work(dataset, response)
+    if work is None:
+        return
+    if not work.right:
+        _refuse_scale(dataset, work)
+    _check_each_energy(work)
+    if work.scatters:
+        _refuse_order(
+            work,
+            f"energies scatter by {work.scatter:.3g} eV about -1/2 sum of "
+            f"displacements times forces; expected up to {work.bearable:.3g}",
+        )
+
+
+def _work(dataset: Dataset, response: Response) -> Work | None:
+    if dataset.energies is None or len(dataset) < 2:
+        return None
+    return work_of(dataset.displacements, dataset, response.anharmonicity())
+
+
+def _check_all_forces(dataset: Dataset, response: Response) -> None:
+    mistakes = mistakes_of(response, _lattices(dataset))
+    if mistakes:
+        _refuse(response, mistakes)
+    if unrelated(response):
+        raise DatasetError(
+            "forces have nothing to do with displacements: mean cosine of forces and "
+            f"-displacements = {response.mean:.2f}; expected 0.6 to 1. Are they of "
+            "this dataset, in the same order of snapshots and atoms?"
+        )
 
 
 def _refuse(response: Response, mistakes: list[Mistake]) -> NoReturn:
@@ -161,10 +195,8 @@ def _check_each_force(response: Response, work: Work | None) -> None:
         )
 
 
-def _check_scale(dataset: Dataset, work: Work) -> None:
-    """Refuse energies that do not follow the work of the forces."""
-    if work.right:
-        return
+def _refuse_scale(dataset: Dataset, work: Work) -> NoReturn:
+    """Name what makes the slope of energies on work another than 1."""
     line = work.line
     found = (
         f"energies change by {line.slope:.3g} times -1/2 sum of displacements times "
@@ -209,16 +241,6 @@ def _odd_one(dataset: Dataset, work: Work) -> int | None:
         if _confirms(work_of(rest.displacements, rest, response.anharmonicity())):
             return int(odd)
     return None
-
-
-def _check_scatter(work: Work) -> None:
-    """Refuse energies that scatter about the work of the forces as if of others."""
-    if work.scatters:
-        _refuse_order(
-            work,
-            f"energies scatter by {work.scatter:.3g} eV about -1/2 sum of displacements "
-            f"times forces; expected up to {work.bearable:.3g}",
-        )
 
 
 def _refuse_order(work: Work, found: str) -> NoReturn:

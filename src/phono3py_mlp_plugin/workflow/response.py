@@ -30,11 +30,11 @@ _UNRELATED = 0.25
 
 # By this a mistake, undone, must raise the mean cosine, and by so many times what
 # chance does. Good data: never for other signs, snapshots and atoms; 0.000 for other
-# axes, 0.06 for 5 snapshots of 2 atoms (limit 0.57).
+# axes, 0.06 for 5 snapshots of 2 atoms (limit 0.18).
 _BETTER = 0.1
 _BETTER_AXES = 0.05
 _CHANCE = 5.0
-_CHANCE_AXES = 2.0
+_CHANCE_AXES = 0.5
 
 # A special order or turn must not be as good as a general one by less than this.
 _SIMPLER = 0.05
@@ -110,7 +110,7 @@ class Response:
     @property
     def freedom(self) -> int:
         """Number of independent components of a snapshot."""
-        return 3 * self.displacements.shape[1] - 3
+        return 3 * int(self.displacements.shape[1]) - 3
 
     @property
     def chance(self) -> float:
