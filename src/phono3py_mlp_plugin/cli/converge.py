@@ -24,6 +24,7 @@ from phono3py_mlp_plugin.workflow import (
     Variant,
     Verdict,
     certainty,
+    check_born_charges,
     check_dataset,
     check_study,
     compare_models,
@@ -179,6 +180,7 @@ def _converge(args: argparse.Namespace) -> int:
     work_in_folder(Path())
     crystal = read_phono3py(args.filename)
     source = add_born(crystal, args.filename, Path())
+    check_born_charges(crystal)
     dataset = read_dataset(crystal.dataset, crystal.supercell, str(args.filename))
     if dataset is None:
         raise DatasetError(f"{args.filename}: there are no forces in it.")

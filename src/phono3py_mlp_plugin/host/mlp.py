@@ -31,6 +31,7 @@ from phono3py_mlp_plugin.host.output import error_table, progress, ridge_lines, 
 from phono3py_mlp_plugin.workflow import (
     Request,
     Split,
+    check_born_charges,
     check_dataset,
     check_split,
     decide_potential,
@@ -200,6 +201,7 @@ def develop_or_load(
         )
         return
     request = request_calculator(DEFAULT_CALCULATOR, _by_name(mlp_params), "mlp_params")
+    check_born_charges(phonon)
     dataset = read_dataset(phonon.mlp_dataset, phonon.supercell, "mlp_dataset")
     path = None if mlp_filename is None else Path(mlp_filename)
     obtain_potential(phonon, request, dataset, path, log_level)
@@ -326,6 +328,7 @@ def _read(
     _show_provenance(mlp, log_level)
     if dataset is not None:
         assert mlp.potential is not None
+        show([f"Note: {note}" for note in check_dataset(dataset)], log_level)
         result = evaluate(
             mlp.calculator, mlp.potential, dataset.supercells(), progress(log_level)
         )

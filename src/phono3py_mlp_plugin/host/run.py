@@ -42,6 +42,7 @@ from phono3py_mlp_plugin.host.uncertainty import ErrorBars, check_uncertainty
 from phono3py_mlp_plugin.host.writing import HostFiles
 from phono3py_mlp_plugin.workflow import (
     Request,
+    check_born_charges,
     decide_force_constants,
     evaluate,
     read_dataset,
@@ -183,6 +184,7 @@ class Run:
     ) -> Phono3py:
         """Obtain the potential, displace supercells, evaluate their forces."""
         assert self._request is not None
+        check_born_charges(ph3py)
         self._check_fc2_options(ph3py, settings)
         mlp_file = self._options.mlp_file
         dataset = self._dataset = _take_dataset(ph3py, log_level)
