@@ -79,6 +79,7 @@ def train(
     True
     """
     request = workflow.request_calculator(calculator, options)
+    workflow.check_born_charges(ph3)
     source = ph3.dataset if ph3.mlp_dataset is None else ph3.mlp_dataset
     dataset = workflow.read_dataset(source, ph3.supercell)
     if dataset is None:

@@ -140,7 +140,8 @@ def test_other_units_are_found_wherever_they_are(snapshot, factor, smaller):
 
 @settings(deadline=None, max_examples=40)
 @given(
-    scale=st.floats(0.02, 3.0),
+    # Softer than any crystal (0.1) gets a note.
+    scale=st.floats(0.11, 3.0),
     seed=st.integers(0, 2**32 - 1),
     amplitude=st.floats(1e-3, 0.3),
 )

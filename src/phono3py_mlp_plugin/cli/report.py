@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from phono3py_mlp_plugin.errors import DatasetError
-from phono3py_mlp_plugin.workflow import request_calculator
+from phono3py_mlp_plugin.workflow import check_born_charges, request_calculator
 
 # In the order in which they say most.
 _INPUTS = ("phono3py_params.yaml", "phono3py.yaml")
@@ -62,6 +62,7 @@ def _report(args: argparse.Namespace) -> int:
     path = args.filename or _first_of(folder, _INPUTS)
     crystal = read_phono3py(path)
     add_born(crystal, path, folder)
+    check_born_charges(crystal)
     evaluated = None
     if (folder / _EVALUATED).is_file():
         evaluated = read_phono3py(folder / _EVALUATED)

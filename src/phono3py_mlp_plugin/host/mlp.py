@@ -29,6 +29,7 @@ from phono3py_mlp_plugin.host.output import (
 from phono3py_mlp_plugin.workflow import (
     ObtainedPotential,
     Request,
+    check_born_charges,
     check_dataset,
     check_split,
     evaluate,
@@ -193,6 +194,7 @@ def develop_or_load(
         )
         return
     request = request_calculator(DEFAULT_CALCULATOR, _by_name(mlp_params), "mlp_params")
+    check_born_charges(phonon)
     dataset = read_dataset(phonon.mlp_dataset, phonon.supercell, "mlp_dataset")
     path = None if mlp_filename is None else Path(mlp_filename)
     give_potential(phonon, request, dataset, path, log_level)

@@ -51,6 +51,7 @@ from phono3py_mlp_plugin.host.study import StudyRun
 from phono3py_mlp_plugin.host.uncertainty import ErrorBars
 from phono3py_mlp_plugin.host.writing import HostFiles
 from phono3py_mlp_plugin.workflow import (
+    check_born_charges,
     check_found_force_constants,
     missing_stamps,
     read_dataset,
@@ -230,6 +231,7 @@ class Run:
         state = self._state
         assert state is not None
         check_cell(ph3py, settings)
+        check_born_charges(ph3py)
         request = state.request
         dataset = state.dataset = _take_dataset(ph3py, log_level)
         if self._study is not None:

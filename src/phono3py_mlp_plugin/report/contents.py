@@ -37,6 +37,7 @@ from phono3py_mlp_plugin.workflow import (
     Point,
     Request,
     band_path,
+    check_dataset,
     check_drift,
     check_phonons,
     check_potential,
@@ -230,9 +231,7 @@ class _Gathering:
         self._folder = folder
         self._request = request
         self._missing: dict[str, str] = {}
-        self._dataset = self._try(
-            "parity", lambda: read_dataset(crystal.dataset, crystal.supercell)
-        )
+        self._dataset = self._try("parity", lambda: _sound_dataset(crystal))
         self._own_fc2 = None
         if crystal.phonon_supercell_matrix is not None:
             self._own_fc2 = self._try(
@@ -539,6 +538,14 @@ class _Gathering:
         direct = file.name == "fc2.hdf5" and self._own_fc2 is not None
         source = "first-principles forces of dim-fc2" if direct else "the potential"
         return f"by this package from {source}; fingerprint {stamp}"
+
+
+def _sound_dataset(crystal: Phono3py) -> Dataset | None:
+    """Return the dataset with forces; an error where it contradicts itself."""
+    dataset = read_dataset(crystal.dataset, crystal.supercell)
+    if dataset is not None:
+        check_dataset(dataset)
+    return dataset
 
 
 def _without_own_fc2(crystal: Phono3py) -> Phono3py:

@@ -11,6 +11,7 @@ from phono3py_mlp_plugin.workflow.bands import (
     phonon_frequencies,
     phonons_with_errors,
 )
+from phono3py_mlp_plugin.workflow.born import check_born_charges
 from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
 from phono3py_mlp_plugin.workflow.converge import (
     Point,
@@ -122,6 +123,7 @@ __all__ = [
     "Verdict",
     "band_path",
     "certainty",
+    "check_born_charges",
     "check_dataset",
     "check_drift",
     "check_found_force_constants",
