@@ -37,6 +37,7 @@ from phono3py_mlp_plugin.host.solvers import (
     check_names,
     check_options,
     extract_fc2_fc3_calculators,
+    leave_to_host,
 )
 from phono3py_mlp_plugin.host.uncertainty import ErrorBars, check_uncertainty
 from phono3py_mlp_plugin.host.writing import HostFiles
@@ -111,6 +112,7 @@ class Run:
         settings, confs, _cell_filename = result
         check_names(settings.fc_calculator)
         check_options(settings.fc_calculator, settings.fc_calculator_options)
+        leave_to_host(not (settings.use_pypolymlp or self._options.force_calculator))
         if settings.use_pypolymlp or self._options.force_calculator:
             _take_random_seed(args, settings, confs)
             self._prepare(settings, confs, log_level)
