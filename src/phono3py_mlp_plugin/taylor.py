@@ -265,8 +265,8 @@ def check_force_constants(
         if share is not None and not share <= most:
             raise SolverError(
                 f"{name}: force constants leave {100 * share:.0f} % of {what}; "
-                f"expected at most {100 * most:.0f} %: they do not describe the forces. "
-                "Check forces and order of atoms, use a longer cutoff, smaller "
+                f"expected at most {100 * most:.0f} %: they do not describe the "
+                "forces. Check forces and order of atoms, use a longer cutoff, smaller "
                 "displacements or --fc-calculator symfc."
             )
 

@@ -32,6 +32,7 @@ from phono3py_mlp_plugin.workflow import (
     Request,
     Split,
     check_dataset,
+    check_fit,
     check_split,
     decide_potential,
     engine_of,
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 
 DEFAULT_CALCULATOR = "pypolymlp"
 DEFAULT_FILE = "polymlp.yaml"
+
+_GO_ON = "--allow-poor-fit goes on."
 
 
 class PluginMLP(PhonopyMLP):
@@ -90,6 +93,7 @@ class PluginMLP(PhonopyMLP):
         supercell: PhonopyAtoms,
         params: Any = None,
         test_size: float = 0.1,
+        allow_poor_fit: bool = False,
     ) -> None:
         """Train on displacements, forces and energies of one supercell."""
         dataset = read_dataset(mlp_dataset, supercell, "mlp_dataset")
@@ -98,11 +102,19 @@ class PluginMLP(PhonopyMLP):
         request = request_calculator(self.calculator, _by_name(params), "mlp_params")
         split = request.divide(len(dataset), test_size)
         show(dataset_notes(dataset, split), self._log_level)
-        self.train(request, dataset, split)
+        self.train(request, dataset, split, allow_poor_fit)
 
-    def train(self, request: Request, dataset: Dataset, split: Split) -> None:
+    def train(
+        self,
+        request: Request,
+        dataset: Dataset,
+        split: Split,
+        allow_poor_fit: bool = False,
+    ) -> None:
         """Train as requested."""
-        training = train(request, dataset, split, progress(self._log_level))
+        training = train(
+            request, dataset, split, progress(self._log_level), allow_poor_fit
+        )
         self.calculator = request.calculator.name
         self.potential = training.potential
         self.provenance = training.provenance
@@ -211,6 +223,7 @@ def obtain_potential(
     dataset: Dataset | None,
     path: Path | None,
     log_level: int,
+    allow_poor_fit: bool = False,
 ) -> None:
     """Give ``ph3`` the potential asked for: read, used again, or trained and saved.
 
@@ -223,6 +236,8 @@ def obtain_potential(
     path : Path or None
         The potential file that the user named: it is used as it is.
     log_level : int
+    allow_poor_fit : bool
+        Go on although its error is of the size of the forces.
     """
     calculator = request.calculator
     show(
@@ -235,15 +250,19 @@ def obtain_potential(
     )
     mlp = PluginMLP(log_level=log_level)
     if path is None and calculator.train is not None and dataset is not None:
-        _reuse_or_train(mlp, request, dataset, log_level)
+        _reuse_or_train(mlp, request, dataset, log_level, allow_poor_fit)
     else:
-        _read(mlp, request, path, dataset, log_level)
+        _read(mlp, request, path, dataset, log_level, allow_poor_fit)
     ph3.mlp = mlp
     show([f" {calculator.name} end ".center(76, "-")], log_level)
 
 
 def _reuse_or_train(
-    mlp: PluginMLP, request: Request, dataset: Dataset, log_level: int
+    mlp: PluginMLP,
+    request: Request,
+    dataset: Dataset,
+    log_level: int,
+    allow_poor_fit: bool,
 ) -> None:
     """Use the potential in the folder where it is the one asked for, else train it."""
     names = request.calculator.file_names
@@ -261,6 +280,13 @@ def _reuse_or_train(
         if decision.reuse:
             mlp.read(request, found)
             _show_provenance(mlp, log_level)
+            if mlp.provenance is not None:
+                check_fit(
+                    mlp.provenance.rmse["test"]["force"],
+                    dataset.select(split.test).forces,
+                    allow=allow_poor_fit,
+                    remedy=_GO_ON,
+                )
             return
     show(
         [
@@ -272,7 +298,7 @@ def _reuse_or_train(
         ],
         log_level,
     )
-    mlp.train(request, dataset, split)
+    mlp.train(request, dataset, split, allow_poor_fit)
     target = Path(names[0] if names else f"{request.calculator.name}.potential")
     if target.is_file():
         show([f'The old potential is kept as "{back_up(target)}".'], log_level)
@@ -306,6 +332,7 @@ def _read(
     path: Path | None,
     dataset: Dataset | None,
     log_level: int,
+    allow_poor_fit: bool,
 ) -> None:
     """Read the potential named or found, and compare it with the dataset."""
     names = request.calculator.file_names
@@ -338,6 +365,14 @@ def _read(
             ],
             log_level,
         )
+        fit = check_fit(
+            rmse["force"],
+            dataset.forces,
+            # A calculator that is not trained makes no claim on these forces.
+            allow=allow_poor_fit or request.calculator.train is None,
+            remedy=_GO_ON,
+        )
+        show([] if fit.passed else [str(fit)], log_level)
 
 
 def _reading_lines(path: Path) -> list[str]:

@@ -31,7 +31,7 @@ from phono3py_mlp_plugin.host.mlp import (
     obtain_potential,
 )
 from phono3py_mlp_plugin.host.output import progress, show
-from phono3py_mlp_plugin.host.physics import physics_checks
+from phono3py_mlp_plugin.host.physics import checks_without_mesh, physics_checks
 from phono3py_mlp_plugin.host.reading import unreadable_input
 from phono3py_mlp_plugin.host.solvers import (
     check_names,
@@ -196,6 +196,7 @@ class Run:
             dataset,
             None if mlp_file is None else Path(mlp_file),
             log_level,
+            bool(self._options.allow_poor_fit),
         )
         if settings.relax_atomic_positions:
             ph3py = self._relax(ph3py, settings, log_level)
@@ -231,6 +232,9 @@ class Run:
         self._host["_produce_force_constants"](
             ph3py, settings, log_level, load_phono3py_yaml
         )
+        if self._request is not None and settings.mesh_numbers is None:
+            checks = checks_without_mesh(ph3py, self._request, self._dataset)
+            show(["Checks of phonons and potential:", *checks], log_level)
 
     def set_up_interaction(
         self,

@@ -35,6 +35,7 @@ from phono3py_mlp_plugin.workflow.join import dataset_of_frames, joined
 from phono3py_mlp_plugin.workflow.physics import (
     Check,
     check_drift,
+    check_fit,
     check_phonons,
     check_potential,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "certainty",
     "check_dataset",
     "check_drift",
+    "check_fit",
     "check_phonons",
     "check_potential",
     "check_split",

@@ -16,7 +16,10 @@ from phono3py_mlp_plugin.options import READING, RESOURCE
 from phono3py_mlp_plugin.plugins import DISTRIBUTION, blame
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
+from phono3py_mlp_plugin.workflow.physics import check_fit
 from phono3py_mlp_plugin.workflow.request import Request
+
+_GO_ON = "--allow-poor-fit, in Python allow_poor_fit = True, goes on."
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,11 @@ class Training:
 
 
 def train(
-    request: Request, dataset: Dataset, split: Split, progress: Progress = no_progress
+    request: Request,
+    dataset: Dataset,
+    split: Split,
+    progress: Progress = no_progress,
+    allow_poor_fit: bool = False,
 ) -> Training:
     """Train a potential and measure its errors on both sets.
 
@@ -50,6 +57,8 @@ def train(
     dataset : Dataset
     split : Split
     progress : Progress
+    allow_poor_fit : bool
+        Return the potential whatever its test error.
 
     Raises
     ------
@@ -57,6 +66,8 @@ def train(
         The calculator cannot be trained.
     PluginFailed
         Its training raised.
+    PhysicsError
+        The test error is of the size of the forces; see `check_fit`.
     """
     calculator = request.calculator
     if calculator.train is None:
@@ -80,6 +91,7 @@ def train(
         )
         for name, part in (("training", training), ("test", test))
     }
+    check_fit(rmse["test"]["force"], test.forces, allow=allow_poor_fit, remedy=_GO_ON)
     provenance = Provenance(
         fingerprint=training_fingerprint(request, dataset, split),
         calculator=calculator.name,
