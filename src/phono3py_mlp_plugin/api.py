@@ -30,6 +30,8 @@ def train(
     calculator: str = "pypolymlp",
     options: Options = None,
     progress: Progress = no_progress,
+    *,
+    allow_poor_fit: bool = False,
 ) -> Training:
     """Train a potential on the displacements, forces and energies of ``ph3``.
 
@@ -44,6 +46,8 @@ def train(
         ``--mlp-params``.
     progress : Progress, optional
         Told how far it is.
+    allow_poor_fit : bool, optional
+        Return the potential although its test error is of the size of the forces.
 
     Returns
     -------
@@ -57,6 +61,8 @@ def train(
         is a warning.
     ParameterError
         An option is unknown or out of range.
+    PhysicsError
+        The test error is larger than 30 % of the rms force.
     PluginNotFound
         No usable calculator has this name.
 
@@ -90,7 +96,7 @@ def train(
         *workflow.check_split(dataset, split),
     ):
         warnings.warn(note, stacklevel=2)
-    return workflow.train(request, dataset, split, progress)
+    return workflow.train(request, dataset, split, progress, allow_poor_fit)
 
 
 def load_potential(
@@ -208,6 +214,8 @@ def solve_force_constants(
         There are no forces.
     PluginFailed
         The solver raised or returned something against its contract.
+    SolverError
+        The forces do not determine the force constants, or are not described by them.
     ParameterError, PluginNotFound
         As in `train`.
 

@@ -12,7 +12,7 @@ import functools
 import importlib
 import importlib.metadata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -39,6 +39,7 @@ from phono3py_mlp_plugin.errors import (
 from phono3py_mlp_plugin.isolation import isolated
 from phono3py_mlp_plugin.polynomial.neighbours import check_beyond_nearest
 from phono3py_mlp_plugin.supervision import noted
+from phono3py_mlp_plugin.taylor import Lattice, check_force_constants
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -270,19 +271,57 @@ def evaluate(
 def solve(
     solver: ForceConstantsSolver, problem: ForceConstantsProblem
 ) -> ForceConstants:
-    """Ask a solver for force constants and check the answer.
+    """Ask a solver for force constants and hold the answer against the forces.
 
     Raises
     ------
     PluginFailed
         The solver cannot give the orders wanted, raised, or returned wrong shapes or
         numbers that are not finite.
+    SolverError
+        The forces do not determine the force constants, or are not described by them.
+    """
+    # A solver may change what it is given; its answer is judged by what it was given.
+    given = replace(
+        problem,
+        displacements=problem.displacements.copy(),
+        forces=problem.forces.copy(),
+    )
+    found = ask(solver, problem)
+    check_answer(solver.name, given, found, given.forces)
+    return found
+
+
+def ask(solver: ForceConstantsSolver, problem: ForceConstantsProblem) -> ForceConstants:
+    """Ask a solver for force constants and check their shapes only.
+
+    Raises
+    ------
+    PluginFailed
+        As `solve`.
     """
     _check_orders(solver, problem)
     _check_cutoffs(solver, problem)
     with blame(f"force-constants solver {solver.name!r} failed"):
         result = solver.solve(problem)
     return _checked_orders(solver, problem, result)
+
+
+def check_answer(
+    name: str,
+    problem: ForceConstantsProblem,
+    force_constants: ForceConstants,
+    forces: FloatArray,
+) -> None:
+    """Hold force constants against forces at the displacements of the problem.
+
+    Raises
+    ------
+    SolverError
+        As `solve`.
+    """
+    lattice = Lattice(problem.primitive.p2s_map, problem.primitive.atomic_permutations)
+    check_force_constants(name, force_constants, problem.displacements, forces, lattice)
 
 
 def prepare(solver: ForceConstantsSolver, problem: ForceConstantsProblem) -> SolveMany:
@@ -314,8 +353,10 @@ def prepare(solver: ForceConstantsSolver, problem: ForceConstantsProblem) -> Sol
 
     def solve_many(force_sets: FloatArray) -> Iterator[ForceConstants]:
         with blame(where):
-            for result in prepared(force_sets):
-                yield _checked_orders(solver, problem, result)
+            for result, forces in zip(prepared(force_sets), force_sets, strict=True):
+                found = _checked_orders(solver, problem, result)
+                check_answer(solver.name, problem, found, forces)
+                yield found
 
     return solve_many
 

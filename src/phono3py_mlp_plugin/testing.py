@@ -24,7 +24,7 @@ from phono3py_mlp_plugin.contracts import (
     NoOptions,
     Potential,
 )
-from phono3py_mlp_plugin.errors import PluginFailed, PotentialError
+from phono3py_mlp_plugin.errors import PluginFailed, PotentialError, SolverError
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
@@ -123,10 +123,10 @@ def check_force_constants_solver(
 ) -> None:
     """Check a force-constants solver on a problem.
 
-    Shapes and finite numbers; force constants that explain most of the forces and
-    whose fc2 vanishes under translation; the same answer when asked again and for
-    another order of the supercells; compact force constants that are rows of the full
-    ones; displacements and forces left as they were.
+    Shapes and finite numbers; force constants that explain most of the forces, each
+    order by a factor of 1, and whose fc2 vanishes under translation; the same answer
+    when asked again and for another order of the supercells; compact force constants
+    that are rows of the full ones; displacements and forces left as they were.
 
     Parameters
     ----------
@@ -178,6 +178,7 @@ def check_force_constants_solver(
     )
     _check_translation(solver.name, whole[2])
     _check_explains_forces(solver.name, whole, problem)
+    _check_answers(solver.name, whole, problem, before)
 
 
 def _promise(kept: bool | np.bool_, name: str, broken: str) -> None:
@@ -199,8 +200,8 @@ def _solve(
     solver: ForceConstantsSolver, problem: ForceConstantsProblem
 ) -> ForceConstants:
     try:
-        return plugins.solve(solver, problem)
-    except PluginFailed as error:
+        return plugins.ask(solver, problem)
+    except (PluginFailed, SolverError) as error:
         raise AssertionError(str(error)) from error
 
 
@@ -377,6 +378,21 @@ def _check_translation(name: str, fc2: FloatArray) -> None:
         f"fc2 summed over its second atom is {drift:.2g} eV/angstrom^2; expected "
         f"nearly none of {scale:.2g}, for a translation gives no force",
     )
+
+
+def _check_answers(
+    name: str,
+    fc: ForceConstants,
+    problem: ForceConstantsProblem,
+    given: tuple[FloatArray, FloatArray],
+) -> None:
+    """Hold the answer against the forces, as every run does."""
+    displacements, forces = given
+    problem = dataclasses.replace(problem, displacements=displacements)
+    try:
+        plugins.check_answer(name, problem, fc, forces)
+    except SolverError as error:
+        raise AssertionError(str(error)) from error
 
 
 def _check_explains_forces(

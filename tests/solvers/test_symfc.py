@@ -19,7 +19,8 @@ def of_symfc(host, **changes):
 
 
 # Within it the supercells of NaCl determine fc3. Those of eight atoms of silicon do
-# not, and whether LAPACK notices is a matter of rounding, which differs by processor.
+# not, for some atoms move together in all of them; whether LAPACK notices is a matter
+# of rounding, which differs by processor.
 CUTOFF = {3: 4.5}
 
 
@@ -57,7 +58,7 @@ def test_compact_rows_are_those_of_the_chosen_primitive_cell(host_source):
 
 
 def test_says_how_many_supercells_are_needed(host_source):
-    # 31 of fc2 and 758 of fc3 are unknown; a supercell gives 3 * 64 components.
+    # 31 of fc2 and 758 of fc3 are unknown; a supercell gives 3 * 63 equations.
     problem = of_symfc(load(host_source, NACL))
     few = replace(
         problem, displacements=problem.displacements[:2], forces=problem.forces[:2]
@@ -131,7 +132,7 @@ def test_many_sets_of_forces_are_solved_as_one_by_one(
 
 
 def test_singular_normal_equations_are_refused(host_source):
-    """An fc3 of eight atoms of silicon has a part that gives no forces."""
+    """Of these eight atoms of silicon, some move together in every supercell."""
     problem = of_symfc(load(host_source, SI_RANDOM))
-    with pytest.raises(SolverError, match="do not determine the force constants"):
+    with pytest.raises(SolverError, match="do not determine the force constants fc3"):
         prepare(problem)

@@ -219,7 +219,7 @@ def test_the_snapshot_with_wrong_forces_is_named(load, name):
     good = load(name)
     own = good.forces[3]
     for wrong in (noise(good.forces)[0], -own, own[::-1], 2 * own):
-        with pytest.raises(DatasetError, match="^snapshot 4: "):
+        with pytest.raises(DatasetError, match=r"^snapshot 4: "):
             check_dataset(replace(good, forces=with_one(good.forces, 3, wrong)))
 
 
@@ -228,7 +228,7 @@ def test_the_snapshot_with_wrong_forces_is_named(load, name):
 def test_the_snapshot_with_a_wrong_energy_is_named(load, name, off):
     good = load(name)
     wrong = with_one(good.energies, 3, good.energies[3] + off)
-    with pytest.raises(DatasetError, match="^snapshot 4: energy = "):
+    with pytest.raises(DatasetError, match=r"^snapshot 4: energy = "):
         check_dataset(replace(good, energies=wrong))
 
 

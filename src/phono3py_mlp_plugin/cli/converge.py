@@ -205,6 +205,7 @@ class _StudyOptions:
             orders=self.orders,
             ensemble=Ensemble(self.members, self.ensemble, self.seed),
             tolerance=self.tolerance,
+            allow_poor_fit=request.allow_poor_fit,
             ensemble_mesh=None if mesh is None else mesh_of(mesh, "--uncertainty-mesh"),
         )
 

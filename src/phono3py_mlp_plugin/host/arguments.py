@@ -38,6 +38,7 @@ class CommandOptions:
     uncertainty: int | None = None
     uncertainty_mesh: list[float] | None = None
     allow_imaginary: bool | None = None
+    allow_poor_fit: bool | None = None
 
     def given(self) -> dict[str, Any]:
         """Return the options that were given, by name."""
@@ -112,6 +113,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         default=None,
         help="Go on to kappa although modes are imaginary",
+    )
+    group.add_argument(
+        "--allow-poor-fit",
+        action="store_true",
+        default=None,
+        help="Go on although the potential's error is of the size of the forces",
     )
     group.add_argument(
         "--rd-fc2",

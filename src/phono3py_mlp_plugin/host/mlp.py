@@ -96,6 +96,7 @@ class PluginMLP(PhonopyMLP):
         supercell: PhonopyAtoms,
         params: Any = None,
         test_size: float = 0.1,
+        allow_poor_fit: bool = False,
     ) -> None:
         """Train on displacements, forces and energies of one supercell."""
         dataset = read_dataset(mlp_dataset, supercell, "mlp_dataset")
@@ -105,7 +106,9 @@ class PluginMLP(PhonopyMLP):
         split = request.divide(len(dataset), test_size)
         notes = [*check_dataset(dataset), *check_split(dataset, split)]
         show([f"Note: {note}" for note in notes], self._log_level)
-        training = train(request, dataset, split, progress(self._log_level))
+        training = train(
+            request, dataset, split, progress(self._log_level), allow_poor_fit
+        )
         self.take(
             self.calculator,
             ObtainedPotential(
@@ -206,6 +209,7 @@ def give_potential(
     dataset: Dataset | None,
     named: Path | None,
     log_level: int,
+    allow_poor_fit: bool = False,
 ) -> None:
     """Give ``ph3`` the potential asked for, and show what is done.
 
@@ -218,6 +222,8 @@ def give_potential(
     named : Path or None
         The potential file that the user named: it is used as it is.
     log_level : int
+    allow_poor_fit : bool
+        Go on although its error is of the size of the forces.
     """
     calculator = request.calculator
     show(
@@ -233,7 +239,9 @@ def give_potential(
     if plan.split is not None:
         assert dataset is not None
         show(list(forecast(request, dataset, plan.split)), log_level)
-    obtained = obtain_potential(plan, request, dataset, progress(log_level))
+    obtained = obtain_potential(
+        plan, request, dataset, progress(log_level), allow_poor_fit
+    )
     show(potential_lines(plan, obtained, dataset), log_level)
     ph3.mlp = PluginMLP(log_level=log_level).take(calculator.name, obtained)
     show([f" {calculator.name} end ".center(76, "-")], log_level)

@@ -155,6 +155,8 @@ def potential_lines(
             f"({len(dataset)} supercells) by {obtained.difference:.6f} eV/angstrom "
             "(rms)."
         )
+    if obtained.fit is not None and not obtained.fit.passed:
+        lines.append(str(obtained.fit))
     if plan.trains:
         lines.append(f'The potential was written into "{plan.path}".')
     return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from phonopy.harmonic.dynmat_to_fc import get_commensurate_points
 
 from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.errors import PhysicsError
@@ -15,6 +16,8 @@ from phono3py_mlp_plugin.workflow import (
     check_drift,
     check_phonons,
     check_potential,
+    harmonic_crystal,
+    phonon_frequencies,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +65,51 @@ def physics_checks(
                 "--relax-atomic-positions or more supercells; --allow-imaginary goes "
                 "on."
             )
-    checks.append(check_drift(ph3.fc2, ph3.fc3))
+    return checks + _checks_of_forces(ph3, request, dataset)
+
+
+def checks_without_mesh(
+    ph3: Phono3py, request: Request, dataset: Dataset | None
+) -> list[str]:
+    """Return lines of verdicts on a run that ends with force constants.
+
+    Parameters
+    ----------
+    ph3 : Phono3py
+        With potential and force constants.
+    request, dataset
+        As in `physics_checks`.
+
+    Raises
+    ------
+    PhysicsError
+        Force constants hold what is not a number.
+    """
+    checks = _checks_of_forces(ph3, request, dataset)
+    harmonic = harmonic_crystal(ph3, ph3.fc2)
+    # Where phonons are those of the supercell itself, by no interpolation.
+    points = get_commensurate_points(
+        np.rint(np.linalg.solve(ph3.primitive_matrix, harmonic.supercell_matrix))
+        .astype(int)
+        .tolist()
+    )
+    frequencies = phonon_frequencies(harmonic, points)
+    gamma = np.abs(points).max(axis=1) < 1e-8
+    phonons = check_phonons(frequencies[~gamma], frequencies[gamma][0])
+    return [f"  {check}" for check in (*phonons, *checks)]
+
+
+def _checks_of_forces(
+    ph3: Phono3py, request: Request, dataset: Dataset | None
+) -> list[Check]:
+    """Return verdicts on force constants and on the potential."""
+    for name, fc in (("fc2", ph3.fc2), ("fc3", ph3.fc3)):
+        if not np.isfinite(fc).all():
+            raise PhysicsError(
+                f"{name}: holds numbers that are not finite. Remove {name}.hdf5 and "
+                "compute it anew."
+            )
+    checks = [check_drift(ph3.fc2, ph3.fc3)]
     mlp = ph3.mlp
     if isinstance(mlp, PluginMLP) and mlp.potential is not None:
         rows = [] if dataset is None else request.divide(len(dataset)).training.tolist()

@@ -35,7 +35,7 @@ from phono3py_mlp_plugin.host.force_constants import (
 )
 from phono3py_mlp_plugin.host.mlp import PluginMLP, give_potential
 from phono3py_mlp_plugin.host.output import show
-from phono3py_mlp_plugin.host.physics import physics_checks
+from phono3py_mlp_plugin.host.physics import checks_without_mesh, physics_checks
 from phono3py_mlp_plugin.host.preflight import check_cell, check_settings
 from phono3py_mlp_plugin.host.reading import unreadable_input
 from phono3py_mlp_plugin.host.relax import relax
@@ -47,6 +47,7 @@ from phono3py_mlp_plugin.host.settings import (
     run_request,
     take_random_seed,
 )
+from phono3py_mlp_plugin.host.solvers import leave_to_host
 from phono3py_mlp_plugin.host.study import StudyRun
 from phono3py_mlp_plugin.host.uncertainty import ErrorBars
 from phono3py_mlp_plugin.host.writing import HostFiles
@@ -137,7 +138,9 @@ class Run:
             ) from error
         settings, confs, _cell_filename = result
         force_constants_request(settings)
-        if not (settings.use_pypolymlp or self._options.force_calculator):
+        alone = not (settings.use_pypolymlp or self._options.force_calculator)
+        leave_to_host(alone)
+        if alone:
             refuse_without_calculator(settings, self._options)
             return result  # type: ignore[no-any-return]
         take_random_seed(args, settings, confs)
@@ -241,7 +244,14 @@ class Run:
         plan = state.plan = plan_force_constants(
             self._script, ph3py, settings, request, log_level
         )
-        give_potential(ph3py, request.calculator, dataset, request.mlp_file, log_level)
+        give_potential(
+            ph3py,
+            request.calculator,
+            dataset,
+            request.mlp_file,
+            log_level,
+            request.allow_poor_fit,
+        )
         if settings.relax_atomic_positions:
             assert isinstance(ph3py.mlp, PluginMLP)
             before = ph3py
@@ -296,6 +306,9 @@ class Run:
         )
         if state is not None and state.wanted is not None:
             show(missing_stamps((FC2, FC3), state.wanted), log_level)
+        if state is not None and settings.mesh_numbers is None:
+            checks = checks_without_mesh(ph3py, state.request.calculator, state.dataset)
+            show(["Checks of phonons and potential:", *checks], log_level)
 
     def set_up_interaction(
         self,

@@ -64,6 +64,8 @@ class RunRequest:
         Number of potentials of the ensemble.
     uncertainty_mesh : tuple of float or None
     allow_imaginary : bool
+    allow_poor_fit : bool
+        Go on although the error of the potential is of the size of the forces.
     """
 
     calculator: Request
@@ -73,6 +75,7 @@ class RunRequest:
     uncertainty: int | None = None
     uncertainty_mesh: tuple[float, ...] | None = None
     allow_imaginary: bool = False
+    allow_poor_fit: bool = False
 
 
 def run_request(
@@ -124,6 +127,7 @@ def run_request(
         uncertainty=options.uncertainty,
         uncertainty_mesh=None if mesh is None else mesh_of(mesh, "--uncertainty-mesh"),
         allow_imaginary=bool(options.allow_imaginary),
+        allow_poor_fit=bool(options.allow_poor_fit),
     )
 
 

@@ -6,15 +6,24 @@ bit-identical; every other name is a plugin's.
 
 from __future__ import annotations
 
+import sys
+from contextvars import ContextVar
 from typing import Any
 
+import numpy as np
 from phonopy.interface.fc_calculator import FCSolver, fc_calculator_names
 
 from phono3py_mlp_plugin import plugins
-from phono3py_mlp_plugin.contracts import ForceConstants, ForceConstantsProblem
+from phono3py_mlp_plugin.contracts import (
+    FloatArray,
+    ForceConstants,
+    ForceConstantsProblem,
+)
 from phono3py_mlp_plugin.errors import PluginNotFound, SolverError
 from phono3py_mlp_plugin.host.bindings import original
-from phono3py_mlp_plugin.solvers.symfc import check_number_of_equations
+from phono3py_mlp_plugin.solvers.pivots import watch_pivots
+from phono3py_mlp_plugin.solvers.symfc import check_number_of_equations, check_pivots
+from phono3py_mlp_plugin.taylor import Lattice, check_force_constants
 from phono3py_mlp_plugin.workflow import (
     CrystalSupercell,
     SolverRequest,
@@ -34,31 +43,84 @@ class PluginFCSolver:
         self.force_constants = force_constants
 
 
+# Whether a run is the host's alone: it is told what would otherwise be refused.
+_host_alone: ContextVar[bool] = ContextVar("host_alone", default=False)
+
+
+def leave_to_host(alone: bool) -> None:
+    """Say whether the runs to come are the host's alone, without a potential.
+
+    Their results stay the host's own, byte for byte; the user is warned.
+    """
+    _host_alone.set(alone)
+
+
 def set_fc_solver(self: FCSolver, fc_calculator_name: str) -> Any:
-    """Stand for ``FCSolver._set_fc_solver``."""
+    """Stand for ``FCSolver._set_fc_solver``; the answer is held against the forces."""
     check_solver_cutoffs(self._supercell, cutoffs_in_options(self._options))
     if fc_calculator_name in fc_calculator_names:
-        host = original("phonopy.interface.fc_calculator:FCSolver._set_fc_solver")
-        try:
-            solver = host(self, fc_calculator_name)
-        except AssertionError as error:
-            if fc_calculator_name != "symfc":
-                raise
-            # Nothing is left free by symmetry and sum rules: symfc does not expect it.
-            raise SolverError(
-                f"symfc: a supercell of {len(self._supercell)} atoms leaves no force "
-                "constant free. Use a larger supercell."
-            ) from error
-        if fc_calculator_name == "symfc" and self._dataset and self._orders:
-            _, forces = self._get_displacements_and_forces()
-            if forces is not None:
-                check_number_of_equations(solver.basis_set, forces, self._orders)
-        return solver
+        return _checked_host_solver(self, fc_calculator_name)
     orders = tuple(self._orders or (2,))
     request = request_solver(fc_calculator_name, self._options, max(orders))
     return PluginFCSolver(
         plugins.solve(request.solver, _problem(self, request, orders))
     )
+
+
+def _checked_host_solver(self: FCSolver, name: str) -> Any:
+    with watch_pivots() as seen:
+        solver = _host_solver(self, name)
+    orders = list(self._orders or ())
+    if not self._dataset or (name == "symfc" and not orders):
+        return solver
+    displacements, forces = self._get_displacements_and_forces()
+    if forces is None:
+        return solver
+    if name == "symfc":
+        check_number_of_equations(solver.basis_set, displacements, orders)
+    try:
+        if name == "symfc":
+            check_pivots(seen, solver.basis_set, displacements, orders)
+        _check_host_answer(self, name, solver, displacements, forces)
+    except SolverError as error:
+        if not _host_alone.get():
+            raise
+        print(f"WARNING: {error}", file=sys.stderr, flush=True)
+    return solver
+
+
+def _host_solver(self: FCSolver, name: str) -> Any:
+    host = original("phonopy.interface.fc_calculator:FCSolver._set_fc_solver")
+    try:
+        return host(self, name)
+    except AssertionError as error:
+        if name != "symfc":
+            raise
+        # Nothing is left free by symmetry and sum rules: symfc does not expect it.
+        raise SolverError(
+            f"symfc: a supercell of {len(self._supercell)} atoms leaves no force "
+            "constant free. Use a larger supercell."
+        ) from error
+
+
+def _check_host_answer(
+    self: FCSolver,
+    name: str,
+    solver: Any,
+    displacements: FloatArray,
+    forces: FloatArray,
+) -> None:
+    """Hold what the host's solver found against the forces."""
+    found = solver.force_constants
+    n_atoms = len(self._supercell)
+    if self._primitive is not None:
+        lattice = Lattice(self._primitive.p2s_map, self._primitive.atomic_permutations)
+    elif all(len(fc) == n_atoms for fc in found.values()):
+        lattice = Lattice(np.arange(n_atoms), np.arange(n_atoms)[None])
+    else:
+        # Compact ones would need the lattice translations.
+        return
+    check_force_constants(name, found, displacements, forces, lattice)
 
 
 def _problem(

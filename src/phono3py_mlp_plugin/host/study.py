@@ -224,7 +224,14 @@ class StudyRun:
         """
         assert self._study is not None and self._dataset is not None
         request = self._study.variants[0].request
-        training = train(request, self._dataset, split, progress(self._log_level))
+        assert self._request is not None
+        training = train(
+            request,
+            self._dataset,
+            split,
+            progress(self._log_level),
+            self._request.allow_poor_fit,
+        )
         mlp = PluginMLP().take(
             request.calculator.name,
             ObtainedPotential(

@@ -19,13 +19,15 @@ from phono3py_mlp_plugin.contracts import (
 from phono3py_mlp_plugin.errors import ParameterError, SolverError
 from phono3py_mlp_plugin.hookspecs import hookimpl
 from phono3py_mlp_plugin.solvers.normal_equations import NormalEquations
+from phono3py_mlp_plugin.solvers.pivots import (
+    relative_pivots,
+    undetermined_orders,
+    watch_pivots,
+)
+from phono3py_mlp_plugin.taylor import more_supercells, opposites
 
 if TYPE_CHECKING:
     from phono3py_mlp_plugin.contracts import FloatArray
-
-
-# Diagonal of the factor of the scaled normal matrix below which it is singular.
-_LEAST_PIVOT = 1e-7
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,18 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
     symfc = _symfc(problem)
     orders = list(problem.orders)
     _compute_basis(symfc, problem)
-    check_number_of_equations(symfc.basis_set, problem.forces, problem.orders)
+    check_number_of_equations(symfc.basis_set, problem.displacements, orders)
     # symfc lays compact arrays out by its own primitive cell, which is smaller than
     # the host's where the latter was chosen so: only the full array fits then.
     is_compact = problem.is_compact_fc and np.array_equal(
         symfc.p2s_map, problem.primitive.p2s_map
     )
-    symfc.solve(orders=orders, is_compact_fc=is_compact)
+    with watch_pivots() as seen:
+        symfc.solve(orders=orders, is_compact_fc=is_compact)
+    check_pivots(seen, symfc.basis_set, problem.displacements, orders)
     found = {order: symfc.force_constants[order] for order in orders}
     if problem.is_compact_fc and not is_compact:
         found = {order: fc[problem.primitive.p2s_map] for order, fc in found.items()}
-    _check_least_squares(found, problem)
     return found
 
 
@@ -97,19 +100,17 @@ def prepare(problem: ForceConstantsProblem) -> SolveMany:
     matrix = equations.matrix()
     # fc3 multiplies squares of small displacements: without scales its columns are
     # thousands of times smaller than those of fc2.
-    scales = 1 / np.sqrt(np.diag(matrix))
+    diagonal = np.diag(matrix).copy()
+    scales = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     matrix *= scales[:, None] * scales
-    try:
-        factor = linalg.cho_factor(matrix, overwrite_a=True, check_finite=False)
-    except linalg.LinAlgError as error:
-        raise _undetermined() from error
-    if np.diag(factor[0]).min() < _LEAST_PIVOT:
-        raise _undetermined()
+    factor, info = linalg.lapack.dpotrf(matrix, overwrite_a=True)
+    pivots = relative_pivots(factor, np.ones(len(diagonal)), info)
+    check_pivots([pivots], basis, problem.displacements, problem.orders)
     is_compact = np.array_equal(symfc.p2s_map, problem.primitive.p2s_map)
 
     def solve_many(force_sets: FloatArray) -> Iterator[ForceConstants]:
         right = scales[:, None] * equations.right(force_sets)
-        coefficients = scales[:, None] * linalg.cho_solve(factor, right)
+        coefficients = scales[:, None] * linalg.cho_solve((factor, False), right)
         for column in coefficients.T:
             yield _expanded(column, basis, problem, is_compact)
 
@@ -149,13 +150,6 @@ def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
         prepare=prepare,
         options=SymfcOptions,
         citation="A. Seko and A. Togo, Phys. Rev. B 110, 214302 (2024)",
-    )
-
-
-def _undetermined() -> SolverError:
-    return SolverError(
-        "symfc: the displacements do not determine the force constants. Add "
-        "supercells with random displacements, set a cutoff or take a larger supercell."
     )
 
 
@@ -213,17 +207,19 @@ def _compute_basis(symfc: Any, problem: ForceConstantsProblem) -> None:
 
 
 def check_number_of_equations(
-    basis_set: Mapping[int, Any], forces: FloatArray, orders: Sequence[int]
+    basis_set: Mapping[int, Any], displacements: FloatArray, orders: Sequence[int]
 ) -> None:
-    """Refuse fewer force components than independent force constants.
+    """Refuse fewer equations than independent force constants.
 
-    symfc would return numbers that mean nothing, without a word.
+    symfc would return numbers that mean nothing, without a word. Forces that are odd in
+    the displacements tell of fc2, those that are even of fc3, so that supercells with
+    opposite displacements give each order half of their equations.
 
     Parameters
     ----------
     basis_set : mapping
         Of symfc, by order.
-    forces : ndarray
+    displacements : ndarray
         Shape ``(n, N, 3)``.
     orders : sequence of int
 
@@ -232,56 +228,51 @@ def check_number_of_equations(
     SolverError
     """
     # In blocks: the attribute basis_set of each would make a dense matrix of it.
-    unknowns = sum(basis_set[order].blocked_basis_set.shape[1] for order in orders)
-    if forces.size < unknowns:
-        n_needed = -(-unknowns // forces[0].size)
+    unknowns = {o: basis_set[o].blocked_basis_set.shape[1] for o in orders}
+    # Three components follow from the others: the forces of an expansion sum to zero.
+    per_supercell = displacements[0].size - 3
+    n_pairs = len(opposites(displacements))
+    n_each = len(displacements) - n_pairs
+    sums = [(size, f"fc{o}", n_each) for o, size in unknowns.items()]
+    names = " and ".join(f"fc{order}" for order in unknowns)
+    for size, what, n in (*sums, (sum(unknowns.values()), names, len(displacements))):
+        if n * per_supercell >= size:
+            continue
+        needed = -(-size // per_supercell)
+        of_pairs = "pairs of " if n == n_pairs else ""
         raise SolverError(
-            f"symfc: {len(forces)} supercells give {forces.size} force components for "
-            f"{unknowns} independent force constants; expected at least {n_needed} "
-            "supercells. Add supercells or set a cutoff."
+            f"symfc: {n} {of_pairs}supercells give {n * per_supercell} equations for "
+            f"{size} independent force constants of {what}; expected at least {needed} "
+            f"{of_pairs}supercells. {more_supercells(displacements, needed)}"
         )
 
 
-def _check_least_squares(found: ForceConstants, problem: ForceConstantsProblem) -> None:
-    """Refuse what symfc returns where its normal equations are singular.
+def check_pivots(
+    seen: Sequence[FloatArray],
+    basis_set: Mapping[int, Any],
+    displacements: FloatArray,
+    orders: Sequence[int],
+) -> None:
+    """Refuse equations that leave force constants open, however many they are.
 
-    It does not look at the error code of LAPACK's ``posv``. A least-squares solution
-    is known by its forces f being the projection of the forces F: F.f = f.f.
+    Parameters
+    ----------
+    seen : sequence of ndarray
+        Pivots of the systems solved, as of `watch_pivots`.
+    basis_set, displacements, orders
+        As in `check_number_of_equations`.
+
+    Raises
+    ------
+    SolverError
     """
-    overlap = norm = 0.0
-    rows = problem.primitive.p2s_map
-    # By translations, the rows of the primitive cell give the forces on all atoms.
-    translations = problem.primitive.atomic_permutations
-    blocks = {
-        order: _matrix(fc if problem.is_compact_fc else fc[rows])
-        for order, fc in found.items()
-    }
-    for displacement, force in zip(problem.displacements, problem.forces, strict=True):
-        u = displacement[translations].reshape(len(translations), -1)
-        f = force[translations][:, rows].reshape(len(translations), -1)
-        model = _model_forces(blocks, u)
-        overlap += float(np.vdot(model, f))
-        norm += float(np.vdot(model, model))
-    if not abs(overlap - norm) <= 1e-2 * norm:
-        raise SolverError(
-            f"symfc: overlap of forces = {overlap / norm if norm else np.nan:.3g}; "
-            "expected 1, so the displacements do not determine the force constants. "
-            "Add supercells with random displacements, set a cutoff or take a larger "
-            "supercell."
-        )
-
-
-def _matrix(fc: FloatArray) -> FloatArray:
-    """Return (N_p 3, 3N) of fc2 or (N_p 3, 3N, 3N) of fc3."""
-    order = fc.ndim // 2
-    pairs = [axis for i in range(order) for axis in (i, order + i)]
-    return fc.transpose(pairs).reshape(len(fc) * 3, *(fc.shape[1] * 3,) * (order - 1))
-
-
-def _model_forces(blocks: ForceConstants, u: FloatArray) -> FloatArray:
-    """Return forces (n, N_p 3) of the Taylor expansion at displacements (n, 3N)."""
-    forces = -u @ blocks[2].T
-    if 3 in blocks:
-        gradient = (blocks[3].reshape(-1, u.shape[1]) @ u.T).reshape(-1, *u.T.shape)
-        forces -= 0.5 * np.einsum("ijn,nj->ni", gradient, u)
-    return forces
+    sizes = [(o, basis_set[o].blocked_basis_set.shape[1]) for o in orders]
+    for pivots in seen:
+        if len(pivots) != sum(size for _, size in sizes):
+            continue
+        for order in undetermined_orders(pivots, sizes):
+            raise SolverError(
+                f"symfc: the {len(displacements)} supercells do not determine the "
+                f"force constants fc{order}: their displacements depend on each other. "
+                f"{more_supercells(displacements)}"
+            )

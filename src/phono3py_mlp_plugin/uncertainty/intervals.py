@@ -98,19 +98,27 @@ def scatter_within(ends: FloatArray, reference: float) -> float:
 def norm_scatter(reference: FloatArray, draws: Sequence[FloatArray]) -> float:
     """Return the rms distance of draws over the norm of the reference.
 
+    Infinity where one is not finite.
+
     Examples
     --------
     >>> norm_scatter(np.array([3.0, 4.0]), [np.array([3.0, 4.5])])
     0.1
     """
     squares = [np.sum((draw - reference) ** 2) for draw in draws]
-    return float(np.sqrt(np.mean(squares) / np.sum(reference**2))) if squares else 0.0
+    if not squares:
+        return 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = float(np.sqrt(np.mean(squares) / np.sum(reference**2)))
+    return found if np.isfinite(found) else float("inf")
 
 
 def absolute_error(
     reference: FloatArray, draws: FloatArray, alternatives: FloatArray, n: int
 ) -> FloatArray:
     """Return half the length of the 68 % intervals of quantities that may be zero.
+
+    Infinity where a draw is not finite.
 
     Parameters
     ----------
@@ -131,7 +139,8 @@ def absolute_error(
     for some, share in ((draws, 1.0), (alternatives, _RECTANGLE)):
         if len(some):
             square += share * np.mean((some - reference) ** 2, axis=0)
-    return np.asarray(reach(1.0, n, 0.68) * np.sqrt(square))
+    found = reach(1.0, n, 0.68) * np.sqrt(square)
+    return np.where(np.isfinite(found + reference), found, np.inf)
 
 
 def error_bar(

@@ -53,6 +53,7 @@ from phono3py_mlp_plugin.workflow.obtain import (
 from phono3py_mlp_plugin.workflow.physics import (
     Check,
     check_drift,
+    check_fit,
     check_phonons,
     check_potential,
 )
@@ -126,6 +127,7 @@ __all__ = [
     "check_born_charges",
     "check_dataset",
     "check_drift",
+    "check_fit",
     "check_found_force_constants",
     "check_phonons",
     "check_potential",

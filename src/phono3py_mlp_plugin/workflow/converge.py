@@ -31,6 +31,7 @@ from phono3py_mlp_plugin.workflow.bands import PhononsAt
 from phono3py_mlp_plugin.workflow.ensemble import Transport, run_ensemble
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.force_constants import ForceConstantsOf
+from phono3py_mlp_plugin.workflow.physics import check_fit
 from phono3py_mlp_plugin.workflow.request import (
     ForceConstantsRequest,
     Request,
@@ -42,7 +43,7 @@ from phono3py_mlp_plugin.workflow.supercells import (
     displace,
     fc2_dataset,
 )
-from phono3py_mlp_plugin.workflow.train import deciding_options
+from phono3py_mlp_plugin.workflow.train import GO_ON, deciding_options
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -99,6 +100,8 @@ class Study:
         Number of sizes in a row that must agree.
     ensemble_mesh : tuple of float or None
         What potentials of the ensemble are run on; None: the mesh of the run.
+    allow_poor_fit : bool
+        Go on although the error of the largest size is of the size of the forces.
     """
 
     variants: tuple[Variant, ...]
@@ -109,6 +112,7 @@ class Study:
     tolerance: float = 0.02
     agree: int = 2
     ensemble_mesh: tuple[float, ...] | None = None
+    allow_poor_fit: bool = False
 
     def __post_init__(self) -> None:
         if list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] < 2:
@@ -506,6 +510,9 @@ class _Run:
         )
         error = root_mean_square_errors(test, evaluation)["force"]
         assert error is not None
+        # Fewer supercells may be too few.
+        allow = self._study.allow_poor_fit or fit.size < max(self._study.sizes)
+        check_fit(error, test.forces, allow=allow, remedy=GO_ON)
         return error
 
     def _force_constants(self, variant: Variant) -> ForceConstantsOf:

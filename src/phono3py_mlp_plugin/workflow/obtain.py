@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from phono3py_mlp_plugin import plugins
@@ -19,9 +19,11 @@ from phono3py_mlp_plugin.files import (
 from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
+from phono3py_mlp_plugin.workflow.physics import Check, check_fit
 from phono3py_mlp_plugin.workflow.request import Request
 from phono3py_mlp_plugin.workflow.reuse import decide_potential, origin_of
 from phono3py_mlp_plugin.workflow.train import (
+    GO_ON,
     engine_of,
     train,
     training_fingerprint,
@@ -73,6 +75,8 @@ class ObtainedPotential:
     difference : float or None
         Root mean square difference of its forces from those of a dataset that it was
         not trained on (eV/angstrom).
+    fit : Check or None
+        The verdict on that.
     """
 
     potential: Potential
@@ -80,6 +84,7 @@ class ObtainedPotential:
     origin: str
     backup: Path | None = None
     difference: float | None = None
+    fit: Check | None = None
 
 
 def plan_potential(
@@ -142,31 +147,24 @@ def obtain_potential(
     request: Request,
     dataset: Dataset | None,
     progress: Progress = no_progress,
+    allow_poor_fit: bool = False,
 ) -> ObtainedPotential:
     """Train and save the potential, or read it, as planned.
 
     Raises
     ------
+    PhysicsError
+        Its error is of the size of the forces, and that is not allowed.
     PotentialError, PluginFailed
         As `train`, `plugins.load` and `evaluate`.
     """
     if plan.split is None:
         obtained = read_potential(request, plan.path)
-        # One that is used again has been trained on the dataset itself.
-        if dataset is None or plan.reason:
+        if dataset is None:
             return obtained
-        evaluation = evaluate(
-            request.calculator.name, obtained.potential, dataset.supercells(), progress
-        )
-        difference = root_mean_square_errors(dataset, evaluation)["force"]
-        return ObtainedPotential(
-            obtained.potential,
-            obtained.provenance,
-            obtained.origin,
-            difference=difference,
-        )
+        return _compared(plan, request, dataset, obtained, progress, allow_poor_fit)
     assert dataset is not None and plan.path is not None
-    training = train(request, dataset, plan.split, progress)
+    training = train(request, dataset, plan.split, progress, allow_poor_fit)
     backup = back_up(plan.path) if plan.path.is_file() else None
     write_potential(training.potential, plan.path, training.provenance)
     return ObtainedPotential(
@@ -175,6 +173,35 @@ def obtain_potential(
         origin_of(request, plan.path, engine_of(training.potential)),
         backup,
     )
+
+
+def _compared(
+    plan: PotentialPlan,
+    request: Request,
+    dataset: Dataset,
+    obtained: ObtainedPotential,
+    progress: Progress,
+    allow_poor_fit: bool,
+) -> ObtainedPotential:
+    """Return a potential that was read, when its error on the dataset is known."""
+    if plan.reason:
+        # It was trained on this dataset: the error of then.
+        if obtained.provenance is not None:
+            check_fit(
+                obtained.provenance.rmse["test"]["force"],
+                dataset.select(request.divide(len(dataset)).test).forces,
+                allow=allow_poor_fit,
+                remedy=GO_ON,
+            )
+        return obtained
+    evaluation = evaluate(
+        request.calculator.name, obtained.potential, dataset.supercells(), progress
+    )
+    difference = root_mean_square_errors(dataset, evaluation)["force"]
+    # A calculator that is not trained makes no claim on these forces.
+    allowed = allow_poor_fit or request.calculator.train is None
+    fit = check_fit(difference, dataset.forces, allow=allowed, remedy=GO_ON)
+    return replace(obtained, difference=difference, fit=fit)
 
 
 def read_potential(request: Request, path: Path | None) -> ObtainedPotential:

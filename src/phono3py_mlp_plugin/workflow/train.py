@@ -21,7 +21,11 @@ from phono3py_mlp_plugin.options import READING, RESOURCE
 from phono3py_mlp_plugin.plugins import DISTRIBUTION, blame, registry
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
+from phono3py_mlp_plugin.workflow.physics import check_fit
 from phono3py_mlp_plugin.workflow.request import Request
+
+GO_ON = "--allow-poor-fit, in Python allow_poor_fit = True, goes on."
+"""What the error of a poor fit says last."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +48,11 @@ class Training:
 
 
 def train(
-    request: Request, dataset: Dataset, split: Split, progress: Progress = no_progress
+    request: Request,
+    dataset: Dataset,
+    split: Split,
+    progress: Progress = no_progress,
+    allow_poor_fit: bool = False,
 ) -> Training:
     """Train a potential and measure its errors on both sets.
 
@@ -55,6 +63,8 @@ def train(
     dataset : Dataset
     split : Split
     progress : Progress
+    allow_poor_fit : bool
+        Return the potential whatever its test error.
 
     Raises
     ------
@@ -62,6 +72,8 @@ def train(
         The calculator cannot be trained.
     PluginFailed
         Its training raised.
+    PhysicsError
+        The test error is of the size of the forces; see `check_fit`.
     """
     calculator = request.calculator
     if calculator.train is None:
@@ -85,6 +97,7 @@ def train(
         )
         for name, part in (("training", training), ("test", test))
     }
+    check_fit(rmse["test"]["force"], test.forces, allow=allow_poor_fit, remedy=GO_ON)
     provenance = Provenance(
         fingerprint=training_fingerprint(request, dataset, split),
         calculator=calculator.name,
