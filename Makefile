@@ -8,7 +8,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip
+# Modules are compiled when they are first imported: most never are.
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile
 EXAMPLE := example/NaCl-pypolymlp
 # Tests run in so many processes: a module's stay together, for they share what its
 # fixtures made. In their own order: the longest modules do not come last.
@@ -68,7 +69,7 @@ $(VENV)/.created:
 
 $(VENV)/.package: pyproject.toml $(VENV)/.created
 	@echo "Installing the package and what the demo needs"
-	@$(PIP) install --quiet --editable ".[ase]"
+	@$(INSTALL) --editable ".[ase]"
 	@touch $@
 
 # After the package: it is built against the numpy that the package brought.
@@ -87,7 +88,7 @@ $(VENV)/.native: tools/install_pypolymlp.sh | $(VENV)/.package
 
 $(VENV)/.test: $(VENV)/.package $(VENV)/.pypolymlp
 	@echo "Installing what the tests need"
-	@$(PIP) install --quiet --editable ".[test,docs,ase,hiphive]"
+	@$(INSTALL) --editable ".[test,docs,ase,hiphive]"
 	@touch $@
 
 clean:
