@@ -1,5 +1,6 @@
 # make demo    install into .venv, then run the example on real data
 # make test    install what the tests need, then run all checks
+# make coverage  the tests again, and which lines of the package they do not reach
 # make bench   measure against pypolymlp, compiled for this machine
 # GNU make and Python are needed, for tests and benchmarks a C++ compiler as well: they
 # compare with pypolymlp. Nothing outside .venv is touched.
@@ -7,16 +8,22 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip
+# Modules are compiled when they are first imported: most never are.
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile
 EXAMPLE := example/NaCl-pypolymlp
+# Tests run in so many processes: a module's stay together, for they share what its
+# fixtures made. In their own order: the longest modules do not come last.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test bench host-tests clean
+.PHONY: help demo test check ruff mypy imports docs coverage bench host-tests clean
 
 help:
 	@echo "make demo        install into $(VENV), then train on NaCl up to its thermal conductivity"
 	@echo "make test        install what the tests need, then run all checks"
+	@echo "make coverage    run the tests and show which lines they do not reach"
 	@echo "make bench       measure against pypolymlp, compiled for this machine"
 	@echo "make host-tests  run the host's own tests without and with this package"
 	@echo "make clean       remove $(VENV) and everything generated"
@@ -26,12 +33,26 @@ demo: $(VENV)/.package
 
 # The tests come last: their closing line is what a reader looks for.
 test: $(VENV)/.test
+	@$(MAKE) --no-print-directory --jobs=2 check
+	$(PYTEST)
+
+check: ruff mypy imports docs
+
+ruff: $(VENV)/.test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+mypy: $(VENV)/.test
 	$(BIN)/mypy
+
+imports: $(VENV)/.test
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.test
 	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html
-	$(BIN)/python -m pytest
+
+coverage: $(VENV)/.test
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered
 
 bench: $(VENV)/.native
 	@$(BIN)/python benchmarks/engine.py
@@ -48,7 +69,7 @@ $(VENV)/.created:
 
 $(VENV)/.package: pyproject.toml $(VENV)/.created
 	@echo "Installing the package and what the demo needs"
-	@$(PIP) install --quiet --editable ".[ase]"
+	@$(INSTALL) --editable ".[ase]"
 	@touch $@
 
 # After the package: it is built against the numpy that the package brought.
@@ -67,9 +88,9 @@ $(VENV)/.native: tools/install_pypolymlp.sh | $(VENV)/.package
 
 $(VENV)/.test: $(VENV)/.package $(VENV)/.pypolymlp
 	@echo "Installing what the tests need"
-	@$(PIP) install --quiet --editable ".[test,docs,ase,hiphive]"
+	@$(INSTALL) --editable ".[test,docs,ase,hiphive]"
 	@touch $@
 
 clean:
 	rm -rf $(VENV) $(EXAMPLE)/run docs/_build build dist
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .grimp_cache
+	rm -rf .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .grimp_cache

@@ -46,11 +46,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that ask for a process."""
-    for item in items:
-        if "run_process" in getattr(item, "fixturenames", ()):
-            item.add_marker("real_process")
+_marked = False
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Remember whether the commands of this test get processes of their own."""
+    global _marked
+    _marked = item.get_closest_marker("real_process") is not None
 
 
 def _finished(
@@ -79,7 +81,7 @@ def once(
 
 @pytest.fixture(scope="session")
 def run_process() -> Run:
-    """Run a command as users do: ``run_process(["phono3py-load", ...], folder)``."""
+    """As `run`, always in a process: for what is made once and is a user's first."""
 
     def run_script(args: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
         return _finished([SCRIPTS / args[0], *args[1:]], cwd)
@@ -116,10 +118,14 @@ def fork_server(
 
 @pytest.fixture(scope="session")
 def run(run_process: Run, fork_server: Callable[[bool], ForkServer | None]) -> Run:
-    """As `run_process`, forked from a warm interpreter where that can be done."""
+    """Run a command of this environment: ``run(["phono3py-load", ...], folder)``.
+
+    In a child of a warm interpreter where that can be done, and in a process where the
+    test is marked by `real_process`.
+    """
 
     def run_script(args: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-        server = fork_server(False)
+        server = None if _marked else fork_server(False)
         if server is None:
             return run_process(args, cwd)
         return server.run([str(SCRIPTS / args[0]), *args[1:]], cwd, TIMEOUT)
@@ -132,7 +138,7 @@ def run_plain(fork_server: Callable[[bool], ForkServer | None]) -> Run:
     """As `run`, a command of the host where no plugin is found."""
 
     def run_script(args: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-        server = fork_server(True)
+        server = None if _marked else fork_server(True)
         if server is None:
             return _finished([sys.executable, HOST / "plain.py", *args], cwd)
         return server.run(args, cwd, TIMEOUT)

@@ -7,12 +7,12 @@ python=${1:?usage: tools/install_pypolymlp.sh PYTHON [FOLDER]}
 folder=${2:-}
 
 # Its build requirements name neither Eigen nor cmake; without isolation it sees ours.
-"$python" -m pip install --quiet \
+"$python" -m pip install --quiet --no-compile \
     cmeel-eigen scikit-build-core setuptools-scm cmake ninja pybind11
 packages=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 scripts=$("$python" -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
 export PATH="$scripts:$PATH" CMAKE_PREFIX_PATH="$packages/cmeel.prefix"
-install=("$python" -m pip install --quiet --no-build-isolation)
+install=("$python" -m pip install --quiet --no-compile --no-build-isolation)
 if [ -n "$folder" ]; then
     # A wheel that was built for any machine must not be taken.
     "${install[@]}" --no-deps --no-cache-dir --no-binary pypolymlp \

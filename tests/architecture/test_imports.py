@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.real_process
+
 
 def modules_after(statement):
     program = f"{statement}\nimport sys\nprint(*sys.modules, sep='\\n')"

@@ -16,13 +16,13 @@ def folder(tmp_path, nacl_params):
 
 
 @pytest.fixture(scope="session")
-def training_run(tmp_path_factory, nacl_params, run):
+def training_run(tmp_path_factory, nacl_params, run_process):
     """The run that trains the small potential, and its folder."""
 
     def train(path):
         shutil.copy(nacl_params, path / "phono3py_params.yaml")
         command = ["phono3py-load", "--pypolymlp", "phono3py_params.yaml"]
-        return run([*command, "--mlp-params", SMALL], path)
+        return run_process([*command, "--mlp-params", SMALL], path)
 
     return once(tmp_path_factory, "training", train)
 

@@ -121,6 +121,7 @@ def stopped_after_a_point(folder, number):
     return process, error
 
 
+@pytest.mark.real_process
 def test_killed_study_goes_on_to_the_same_numbers(finished, nacl_params, run, tmp_path):
     shutil.copy(nacl_params, tmp_path / PARAMS)
     stopped_after_a_point(tmp_path, signal.SIGKILL)
@@ -136,6 +137,7 @@ def test_killed_study_goes_on_to_the_same_numbers(finished, nacl_params, run, tm
             np.testing.assert_allclose(one[key], other[key], rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.real_process
 def test_interrupted_study_ends_in_one_line(nacl_params, tmp_path):
     shutil.copy(nacl_params, tmp_path / PARAMS)
     process, error = stopped_after_a_point(tmp_path, signal.SIGINT)
@@ -163,6 +165,7 @@ def test_orders_and_variants(run, nacl_params, tmp_path):
     assert found[0]["left_out"] == found[1]["left_out"] != found[2]["left_out"]
 
 
+@pytest.mark.real_process
 def test_study_stops_where_sizes_agree(run, nacl_params, tmp_path):
     shutil.copy(nacl_params, tmp_path / PARAMS)
     words = ["--sizes", "10", "20", "40", "80", "--tolerance", "0.2"]

@@ -33,6 +33,7 @@ def results(tmp_path, host_source):
     return tmp_path, whole
 
 
+@pytest.mark.real_process
 def test_random_displacements_in_supercells(run, crystal):
     command = "phono3py --pa auto --rd 100 -c POSCAR-unitcell --dim 2 2 2"
     done = run(command.split(), crystal)
@@ -58,6 +59,7 @@ def test_seeded_supercells_are_those_of_phono3py_init(run, crystal, tmp_path):
     assert (crystal / name).read_bytes() == (other / name).read_bytes()
 
 
+@pytest.mark.real_process
 def test_dataset_from_a_hundred_vasprun_files(run, run_plain, results):
     folder, whole = results
     files = [f"vasprun_xmls/vasprun-{i:05d}.xml" for i in range(1, 101)]

@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.real_process
 def test_plugins_are_listed_with_package_version_and_status(run, tmp_path):
     done = run(["phono3py-mlp", "plugins"], tmp_path)
     assert done.returncode == 0, done.stderr
@@ -26,6 +29,7 @@ def test_unknown_plugin(run, tmp_path):
     assert "Did you mean 'symfc'?" in done.stderr
 
 
+@pytest.mark.real_process
 def test_doctor_says_that_the_bridge_is_active_and_to_what(run, tmp_path):
     done = run(["phono3py-mlp", "doctor"], tmp_path)
     assert done.returncode == 0, done.stdout
@@ -34,6 +38,7 @@ def test_doctor_says_that_the_bridge_is_active_and_to_what(run, tmp_path):
         assert name in done.stdout
 
 
+@pytest.mark.real_process
 def test_doctor_says_why_it_is_not(tmp_path):
     program = (
         "import phonopy.cui.load_helper as h\n"

@@ -1,6 +1,7 @@
 """Documentation, steps 5-7: random displacements (--rd) to force constants."""
 
 import phono3py
+import pytest
 
 from small_model import assert_same_force_constants
 
@@ -20,6 +21,7 @@ def test_symfc_is_chosen_at_once_and_said_so(run, run_plain, trained, plain_trai
     assert (trained / name).read_bytes() == (plain_trained / name).read_bytes()
 
 
+@pytest.mark.real_process
 def test_documented_command(run, trained):
     command = ["phono3py-load", "--pypolymlp", "--rd", "200", "phono3py.yaml"]
     done = run(command, trained)

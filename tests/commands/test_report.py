@@ -121,6 +121,7 @@ def test_pictures_and_nothing_unfinished(finished):
     assert not list(folder.glob(".phono3py*"))
 
 
+@pytest.mark.real_process
 def test_the_same_folder_gives_the_same_page(copied, run):
     before = {p.name: p.read_bytes() for p in copied.glob("phono3py_mlp_report*")}
     assert run(REPORT, copied).returncode == 0

@@ -1,12 +1,14 @@
 """Documentation, steps 5-7: systematic displacements (-d) to force constants."""
 
 import numpy as np
+import pytest
 
 from small_model import assert_same_force_constants, force_constants
 
 COMMAND = ["phono3py-load", "--pypolymlp", "-d", "phono3py.yaml"]
 
 
+@pytest.mark.real_process
 def test_force_constants_are_those_of_the_plain_host_within_rounding(
     run, run_plain, trained, plain_trained
 ):
@@ -77,6 +79,7 @@ def test_fc3_alone_is_computed_anew_where_only_fc2_is_to_be_read(run, trained):
     assert (trained / "fc2.hdf5.bak").read_bytes() == old
 
 
+@pytest.mark.real_process
 def test_kappa_without_d_implies_it(run, trained):
     done = run(
         [

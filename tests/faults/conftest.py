@@ -30,14 +30,14 @@ def small_params(nacl_params, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def finished(small_params, tmp_path_factory, run):
+def finished(small_params, tmp_path_factory, run_process):
     """A folder in which the small model went through to fc2 and fc3."""
 
     def go_through(folder):
         shutil.copy(small_params, folder)
         model = SMALL.replace("ntest=20", "ntest=4")
         command = ["phono3py-load", "phono3py_params.yaml", "--pypolymlp", "-d"]
-        done = run([*command, "--mlp-params", model, "--mesh", "3"], folder)
+        done = run_process([*command, "--mlp-params", model, "--mesh", "3"], folder)
         assert done.returncode == 0, done.stderr
 
     return once(tmp_path_factory, "finished", go_through)[1]

@@ -22,6 +22,8 @@ from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
 from phono3py_mlp_plugin.workflow import evaluate
 from small_model import MODEL
 
+pytestmark = pytest.mark.real_process
+
 PARAMS = "phono3py_params.yaml"
 
 # The default model: its training is long enough to be met in compiled code.

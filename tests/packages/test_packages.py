@@ -10,6 +10,8 @@ import pytest
 
 from small_model import force_constants
 
+pytestmark = pytest.mark.real_process
+
 HERE = Path(__file__).parent
 
 
