@@ -108,6 +108,11 @@ def add_converge(commands: Any) -> None:
         default=Study.tolerance,
         help="relative change of kappa that is accepted (default %(default)s)",
     )
+    errors.add_argument(
+        "--allow-poor-fit",
+        action="store_true",
+        help="as in phono3py-load; small sizes may be poor, the largest may not",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
     parser.set_defaults(run=_converge)
 
@@ -282,6 +287,7 @@ def _study(args: argparse.Namespace, n: int) -> Study:
         orders=args.orders,
         ensemble=Ensemble(args.members, args.ensemble, args.random_seed),
         tolerance=args.tolerance,
+        allow_poor_fit=args.allow_poor_fit,
     )
 
 

@@ -51,6 +51,12 @@ class DisplacementOptions:
     amplitude: float = 0.01
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if not 0 < self.amplitude < np.inf:
+            raise ParameterError(
+                f"amplitude = {self.amplitude}; expected a positive length in angstrom."
+            )
+
 
 @dataclass(frozen=True)
 class TransportOptions:
@@ -80,13 +86,17 @@ class TransportOptions:
     boundary_mfp: float | None = None
 
     def __post_init__(self) -> None:
-        if len(self.mesh) not in (1, 3) or not all(x > 0 for x in self.mesh):
+        if len(self.mesh) not in (1, 3) or not all(0 < x < np.inf for x in self.mesh):
             raise ParameterError(
                 f"mesh = {' '.join(f'{x:g}' for x in self.mesh)}; expected three "
                 "positive numbers, or one length."
             )
-        if not self.temperatures or not all(t > 0 for t in self.temperatures):
+        if not self.temperatures or not all(0 < t < np.inf for t in self.temperatures):
             raise ParameterError("temperatures: expected positive ones.")
+        for name in ("sigma", "boundary_mfp"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < np.inf:
+                raise ParameterError(f"{name} = {value}; expected a positive number.")
 
     @property
     def mesh_numbers(self) -> float | list[int]:

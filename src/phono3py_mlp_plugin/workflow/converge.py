@@ -38,6 +38,7 @@ from phono3py_mlp_plugin.workflow.conductivity import (
 )
 from phono3py_mlp_plugin.workflow.dataset import read_dataset
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
+from phono3py_mlp_plugin.workflow.physics import check_fit
 from phono3py_mlp_plugin.workflow.request import Request, SolverRequest
 from phono3py_mlp_plugin.workflow.train import deciding_options
 
@@ -96,6 +97,8 @@ class Study:
         Relative change of kappa that is accepted.
     agree : int
         Number of sizes in a row that must agree.
+    allow_poor_fit : bool
+        Go on although the error of the largest size is of the size of the forces.
     """
 
     variants: tuple[Variant, ...]
@@ -105,6 +108,7 @@ class Study:
     ensemble: Ensemble = field(default_factory=Ensemble)
     tolerance: float = 0.02
     agree: int = 2
+    allow_poor_fit: bool = False
 
     def __post_init__(self) -> None:
         if list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] < 2:
@@ -403,6 +407,13 @@ class _Run:
                     self._keep(point)
                 done[variant.label].append(point)
                 yield point
+                if size == study.sizes[-1]:
+                    check_fit(
+                        point.rmse_test,
+                        self._dataset.forces[self._test],
+                        allow=study.allow_poor_fit,
+                        remedy="--allow-poor-fit goes on.",
+                    )
             if all(
                 judge(points, study.tolerance, study.agree).converged
                 for points in done.values()

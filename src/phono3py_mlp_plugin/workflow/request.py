@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
+import numpy as np
+
 from phono3py_mlp_plugin.contracts import ForceCalculator, ForceConstantsSolver
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.options import parse_options, split_items
@@ -129,9 +131,11 @@ def request_solver(
         try:
             cutoff[order] = float(text)
         except (TypeError, ValueError):
+            cutoff[order] = np.nan
+        if not 0 < cutoff[order] < np.inf:
             raise ParameterError(
-                f"{where}: cutoff = {text}; expected a length in angstrom."
-            ) from None
+                f"{where}: cutoff = {text}; expected a positive length in angstrom."
+            )
     return SolverRequest(solver, parse_options(values, solver.options, where), cutoff)
 
 
