@@ -370,7 +370,7 @@ def _pairs_within(
 
 def _refuse_overlap(distances: FloatArray) -> None:
     nearest = distances.min(initial=np.inf)
-    if nearest < OVERLAP:
+    if not nearest >= OVERLAP:
         raise PotentialError(
             f"rigid-ion NaCl: shortest distance = {nearest:.3f} angstrom; expected at "
             f"least {OVERLAP}. Use smaller displacements."

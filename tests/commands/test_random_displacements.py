@@ -44,14 +44,18 @@ def test_amplitude(run, trained):
 def test_too_few_supercells_for_the_force_constants_are_refused(run, trained):
     done = run([*SEEDED, "--rd", "1"], trained)
     assert done.returncode == 1
-    assert "ERROR: symfc: 2 supercells give 384 force components for" in done.stderr
+    assert "ERROR: symfc: 1 pairs of supercells give 189 equations for" in done.stderr
+    assert "--rd N with N >= 5" in done.stderr
     assert not (trained / "fc3.hdf5").exists()
 
 
 def test_number_by_rd_auto_and_its_factor(run, trained):
     numbers = []
-    for factor in ("1", "2"):
+    # A factor of 1 gives four pairs, two equations fewer than fc3 needs: the fc3 that
+    # symfc made of them gave eleven times its forces at other displacements.
+    for factor, code in (("1", 1), ("2", 0), ("4", 0)):
         done = run([*SEEDED, "--rd", "auto", "--rd-auto-factor", factor], trained)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == code, done.stderr
+        assert ("--rd N with N >= 5" in done.stderr) == bool(code)
         numbers.append(int(done.stdout.split("Evaluate forces in ")[1].split()[0]))
-    assert numbers[1] == 2 * numbers[0]
+    assert numbers == [8, 16, 32]

@@ -37,6 +37,10 @@ def wrong_sign(found, problem):
     return {order: -fc for order, fc in found.items()}
 
 
+def twice_fc3(found, problem):
+    return {order: fc * (order - 1) for order, fc in found.items()}
+
+
 def wrong_shape(found, problem):
     return {order: fc[:1] for order, fc in found.items()}
 
@@ -74,6 +78,7 @@ def random(found, problem, rng=np.random.default_rng(1)):  # noqa: B008
     ("spoil", "message"),
     [
         (wrong_sign, "unexplained"),
+        (twice_fc3, "fc3 fit those that it was solved for by a factor of 0.5"),
         (wrong_shape, "shape"),
         (not_finite, "not finite"),
         (without_self_terms, "summed over its second atom"),

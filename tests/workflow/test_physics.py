@@ -3,10 +3,22 @@
 import numpy as np
 import pytest
 
+from phono3py_mlp_plugin.errors import MLPError, ParameterError, PhysicsError
 from phono3py_mlp_plugin.reference import nacl_dataset
+from phono3py_mlp_plugin.solvers.hiphive import HiphiveOptions
+from phono3py_mlp_plugin.solvers.pivots import undetermined_orders
+from phono3py_mlp_plugin.taylor import Lattice, check_force_constants
+from phono3py_mlp_plugin.uncertainty.intervals import absolute_error, norm_scatter
+from phono3py_mlp_plugin.workflow import (
+    DisplacementOptions,
+    TransportOptions,
+    request_calculator,
+    request_solver,
+)
 from phono3py_mlp_plugin.workflow.physics import (
     check_amplitude,
     check_drift,
+    check_fit,
     check_phonons,
     check_residual_forces,
     check_training,
@@ -59,6 +71,100 @@ def test_training():
     good, equations = check_training(1e-5, NACL, many, 100)
     assert good.passed and equations.passed
     bad, equations = check_training(0.1, NACL, few, 100)
+    assert "kappa" not in str(bad)
     assert not bad.passed
     assert not equations.passed
     assert "0.24 force components per coefficient" in str(equations)
+
+
+TYPICAL = float(np.sqrt((NACL.forces**2).mean()))
+
+
+@pytest.mark.parametrize("share", [0.002, 0.02, 0.2])
+def test_error_that_a_fit_may_have_goes_on(share):
+    assert check_fit(share * TYPICAL, NACL.forces).passed == (share < 0.01)
+
+
+@pytest.mark.parametrize("error", [0.4 * TYPICAL, 1.0, np.nan, np.inf, None])
+def test_error_that_no_fit_has_stops_unless_told_to_go_on(error):
+    with pytest.raises(PhysicsError, match=r"test error of forces.*goes on"):
+        check_fit(error, NACL.forces)
+    assert not check_fit(error, NACL.forces, allow=True).passed
+
+
+def spoilt(array, value):
+    array = np.array(array, dtype="double")
+    array.reshape(-1)[-1] = value
+    return array
+
+
+FC2 = np.eye(3)[None, None] * np.array([1.0, -1.0])[None, :, None, None]
+FC3 = np.zeros((1, 2, 2, 3, 3, 3))
+VERDICTS = {
+    "phonons": lambda x: check_phonons(spoilt(np.ones((2, 6)), x), np.zeros(6)),
+    "gamma": lambda x: check_phonons(np.ones((2, 6)), spoilt(np.zeros(6), x)),
+    "residual forces": lambda x: [check_residual_forces(spoilt(np.zeros((2, 3)), x))],
+    "amplitude": lambda x: [
+        check_amplitude(spoilt(np.zeros((1, 2, 3)), x), np.ones((1, 2, 3)))
+    ],
+    "amplitude trained": lambda x: [
+        check_amplitude(np.ones((1, 2, 3)), spoilt(np.ones((1, 2, 3)), x - x))
+    ],
+    "drift of fc2": lambda x: [check_drift(spoilt(FC2, x), FC3)],
+    "drift of fc3": lambda x: [check_drift(FC2, spoilt(FC3, x))],
+    "fit": lambda x: [check_fit(x, NACL.forces, allow=True)],
+    "fit to forces": lambda x: [check_fit(0.0, spoilt(NACL.forces, x - x), allow=True)],
+    "training": lambda x: check_training(x, NACL, range(9), 100),
+}
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("check", VERDICTS)
+def test_no_verdict_is_passed_by_what_is_not_finite(check, value):
+    assert not all(verdict.passed for verdict in VERDICTS[check](value))
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_no_error_bar_is_finite_of_what_is_not(value):
+    one = np.ones(2)
+    draws = np.array([[1.0, value], [1.0, 1.0]])
+    assert norm_scatter(one, list(draws)) == np.inf
+    assert absolute_error(one, draws, np.empty((0, 2)), 5)[1] == np.inf
+    assert absolute_error(one, np.array([one]), draws, 5)[1] == np.inf
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0, 0.0])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: DisplacementOptions(amplitude=x),
+        lambda x: TransportOptions(mesh=(x, x, x)),
+        lambda x: TransportOptions(temperatures=(x,)),
+        lambda x: TransportOptions(sigma=x),
+        lambda x: TransportOptions(boundary_mfp=x),
+        lambda x: HiphiveOptions(cutoffs=(x,)),
+        lambda x: request_solver("symfc", {"cutoff": x}),
+        lambda x: request_solver("symfc", f"cutoff = {x}"),
+        lambda x: request_calculator("pypolymlp", {"cutoff": x}),
+        lambda x: request_calculator("pypolymlp", f"force_weight = {x}"),
+    ],
+)
+def test_no_option_takes_what_is_not_positive_and_finite(make, value):
+    with pytest.raises(ParameterError):
+        make(value)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_no_force_constants_that_are_not_finite_describe_forces(value):
+    n = NACL.forces.shape[1]
+    lattice = Lattice(np.arange(n), np.arange(n)[None])
+    fc2 = spoilt(np.zeros((n, n, 3, 3)), value)
+    with pytest.raises(MLPError):
+        check_force_constants("a", {2: fc2}, NACL.displacements, NACL.forces, lattice)
+
+
+def test_pivots_that_are_not_known_determine_nothing():
+    assert undetermined_orders(np.array([1.0, 0.5, np.nan]), [(2, 2), (3, 1)]) == [3]

@@ -83,7 +83,7 @@ def read_extxyz(path: Path) -> list[Frame]:
 
 
 def _frame(atoms: Any, where: str) -> Frame:
-    if not atoms.pbc.all() or abs(atoms.cell.volume) < 1e-9:
+    if not atoms.pbc.all() or not abs(atoms.cell.volume) >= 1e-9:
         raise DatasetError(f"{where}: there is no periodic cell (Lattice=...).")
     # Not get_forces(), which puts zeros where the file fixes atoms.
     results = {} if atoms.calc is None else atoms.calc.results

@@ -49,12 +49,16 @@ def physics_checks(
         A mode on the mesh is imaginary.
     """
     frequencies, _, addresses = ph3.get_phonon_data()
-    known = np.isfinite(frequencies).all(axis=1)
     gamma = np.abs(addresses).max(axis=1) == 0
+    elsewhere = ~gamma
+    if not np.isfinite(frequencies).all():
+        raise PhysicsError(
+            "phonons: frequencies on the mesh are not finite. Check Born charges, "
+            "dielectric tensor, masses and force constants."
+        )
     checks = []
-    if (known & gamma).any():
-        elsewhere = known & ~gamma
-        checks += check_phonons(frequencies[elsewhere], frequencies[known & gamma][0])
+    if gamma.any():
+        checks += check_phonons(frequencies[elsewhere], frequencies[gamma][0])
         if not checks[0].passed and not allow_imaginary:
             worst = frequencies[elsewhere].min(axis=1).argmin()
             q = addresses[elsewhere][worst] / np.array(ph3.mesh_numbers)

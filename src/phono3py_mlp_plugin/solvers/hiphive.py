@@ -45,7 +45,9 @@ class HiphiveOptions:
     )
 
     def __post_init__(self) -> None:
-        if len(self.cutoffs) > 2 or any(cutoff <= 0 for cutoff in self.cutoffs):
+        if len(self.cutoffs) > 2 or not all(
+            0 < cutoff < np.inf for cutoff in self.cutoffs
+        ):
             raise ParameterError(
                 f"cutoffs = {' '.join(map(str, self.cutoffs))}; expected at most two "
                 "positive numbers, of fc2 and fc3."

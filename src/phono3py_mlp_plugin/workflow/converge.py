@@ -413,6 +413,8 @@ class _Run:
                 new = self._points(missing, fit, order, keys)
             for variant in variants:
                 known = self._known.get(keys[variant.label])
+                if known is not None:
+                    self._check_fit(size, known.rmse_test)
                 point = new[variant.label] if known is None else known
                 point = self._with_fall(point, done[variant.label])
                 if point != known:
@@ -510,10 +512,14 @@ class _Run:
         )
         error = root_mean_square_errors(test, evaluation)["force"]
         assert error is not None
-        # Fewer supercells may be too few.
-        allow = self._study.allow_poor_fit or fit.size < max(self._study.sizes)
-        check_fit(error, test.forces, allow=allow, remedy=GO_ON)
+        self._check_fit(fit.size, error)
         return error
+
+    def _check_fit(self, size: int, error: float) -> None:
+        """Stop where the most supercells are no fit; fewer may be too few."""
+        allow = self._study.allow_poor_fit or size < max(self._study.sizes)
+        forces = self._dataset.forces[self._test]
+        check_fit(error, forces, allow=allow, remedy=GO_ON)
 
     def _force_constants(self, variant: Variant) -> ForceConstantsOf:
         """Return what gives force constants, made once for the same displacements."""

@@ -76,7 +76,8 @@ def check_phonons(frequencies: FloatArray, at_gamma: FloatArray) -> list[Check]:
         )
     ]
     if len(frequencies):
-        lowest = float(frequencies.min())
+        finite = bool(np.isfinite(frequencies).all())
+        lowest = float(frequencies.min()) if finite else float("nan")
         checks.insert(
             0,
             Check(

@@ -69,7 +69,7 @@ def relax_positions(
     relaxed = moved(result.x)
     forces = evaluate(name, potential, [relaxed]).forces[0]
     largest = float(np.abs(forces).max())
-    if largest > _LARGEST_FORCE:
+    if not largest <= _LARGEST_FORCE:
         raise PotentialError(
             f"relaxation: the largest force is {largest:.1e} eV/angstrom after "
             f"{result.nit} steps; expected {_LARGEST_FORCE:.0e}. The potential does "

@@ -86,7 +86,7 @@ class Sites:
                 f"{_composition(expected.symbols)}. Was it made for another supercell?"
             )
         off = np.abs(np.asarray(lattice) - expected.cell).max(axis=1)
-        if off.max() > _LATTICE_TOLERANCE:
+        if not off.max() <= _LATTICE_TOLERANCE:
             axis = int(off.argmax())
             raise DatasetError(
                 f"lattice vector {'abc'[axis]} = {_vector(lattice[axis])}; that of the "
@@ -99,7 +99,7 @@ class Sites:
     ) -> None:
         lengths = np.linalg.norm(displacements, axis=1)
         atom = int(lengths.argmax())
-        if lengths[atom] > self.neighbour_distance / 2:
+        if not lengths[atom] <= self.neighbour_distance / 2:
             raise DatasetError(
                 f"atom {atom + 1} is {lengths[atom]:.2f} angstrom from the nearest "
                 f"site of its element; atoms are {self.neighbour_distance:.2f} apart. "

@@ -113,7 +113,7 @@ class PypolymlpOptions:
     )
 
     def __post_init__(self) -> None:
-        if self.cutoff <= 0:
+        if not 0 < self.cutoff < math.inf:
             raise ParameterError(f"cutoff = {self.cutoff}; expected a positive length.")
         if self.memory is not None and not 0 < self.memory < math.inf:
             raise ParameterError(f"memory = {self.memory}; expected a positive size.")
@@ -135,7 +135,7 @@ class PypolymlpOptions:
                 "train on."
             )
         for name in ("energy_weight", "force_weight"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ParameterError(
                     f"{name} = {getattr(self, name)}; expected a positive number."
                 )
@@ -190,7 +190,7 @@ class PypolymlpOptions:
                     f"distance: {name!r} is not a pair of {', '.join(symbols)}, such "
                     f"as {symbols[0]}-{symbols[-1]}."
                 )
-            if not distances or min(distances) <= 0:
+            if not distances or not all(0 < d < math.inf for d in distances):
                 raise ParameterError(
                     f"distance: {name} = {' '.join(map(str, distances))}; expected "
                     "positive lengths."

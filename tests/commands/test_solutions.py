@@ -1,0 +1,109 @@
+"""Runs whose force constants or potential mean nothing end with one line."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import phono3py
+import pytest
+
+import phono3py_mlp_plugin as mlp
+from phono3py_mlp_plugin.errors import PhysicsError, SolverError
+from small_model import MODEL, SMALL
+
+RUN = ["phono3py-load", "--pypolymlp", "--random-seed", "1", "--nonac"]
+KAPPA = ["--mesh", "5", "5", "5", "--br", "--ts", "300"]
+PARAMS = "phono3py_params.yaml"
+
+
+def one_error(done):
+    """Return the one line that a run ends with."""
+    assert done.returncode == 1, done.stdout
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("ERROR: "), done.stderr
+    return lines[0]
+
+
+def test_supercells_that_leave_fc3_open_are_refused_before_it_is_written(run, folder):
+    model = ["--mlp-params", f"{MODEL}, ntrain=16, ntest=4"]
+    line = one_error(run([*RUN, "--rd", "4", *KAPPA, *model, PARAMS], folder))
+    assert "4 pairs of supercells" in line
+    assert "--rd N with N >= 5" in line
+    assert not list(folder.glob("fc*.hdf5"))
+    # As many as the remedy says do.
+    done = run([*RUN, "--rd", "5", *model, PARAMS], folder)
+    assert done.returncode == 0, done.stderr
+    for verdict in ("lowest mode", "drift of fc2 and fc3", "test error"):
+        assert verdict in done.stdout
+    assert "of kappa" not in done.stdout
+
+
+def previous_forces(ph3):
+    return np.roll(ph3.forces, 1, axis=0)
+
+
+def atoms_in_another_order(ph3):
+    return ph3.forces[:, np.random.default_rng(0).permutation(64)]
+
+
+def noise(ph3):
+    rng = np.random.default_rng(0)
+    return rng.normal(scale=ph3.forces.std(), size=ph3.forces.shape)
+
+
+FORCES_OF_OTHERS = [previous_forces, atoms_in_another_order, noise]
+
+
+def with_forces(path, spoil):
+    """Return the crystal of a file, its forces spoilt and without energies."""
+    ph3 = phono3py.load(path, produce_fc=False, log_level=0)
+    ph3.dataset = {"displacements": ph3.displacements, "forces": spoil(ph3)}
+    return ph3
+
+
+def test_potential_that_fits_nothing_stops_a_run_without_a_mesh(run, folder):
+    with_forces(folder / PARAMS, noise).save(
+        folder / PARAMS, settings={"force_sets": True, "displacements": True}
+    )
+    command = [*RUN, "--rd", "8", "--mlp-params", SMALL, PARAMS]
+    line = one_error(run(command, folder))
+    assert "--allow-poor-fit" in line
+    assert not list(folder.glob("fc*.hdf5"))
+    assert not (folder / "polymlp.yaml").exists()
+    # Told to go on, it is used, and used again only where told so again.
+    done = run([*command, "--allow-poor-fit"], folder)
+    assert done.returncode == 0, done.stderr
+    assert "look  test error" in done.stdout
+    assert "--allow-poor-fit" in one_error(run(command, folder))
+
+
+@pytest.mark.parametrize("spoil", FORCES_OF_OTHERS)
+def test_potential_that_fits_nothing_is_refused_in_python(nacl_params, spoil):
+    ph3 = with_forces(nacl_params, spoil)
+    with pytest.raises(PhysicsError, match="allow_poor_fit"):
+        mlp.train(ph3, options=SMALL)
+    ph3.mlp_dataset, ph3.dataset = ph3.dataset, None
+    with pytest.raises(PhysicsError):
+        ph3.develop_mlp(params=SMALL)
+    training = mlp.train(ph3, options=SMALL, allow_poor_fit=True)
+    assert training.provenance.rmse["test"]["force"] > 0.03
+
+
+def test_force_constants_left_open_are_refused_by_the_host_in_python(host_source):
+    """Some of the eight atoms move together in every supercell."""
+    path = host_source / "test" / "phono3py_params-Si111-rd.yaml.xz"
+    ph3 = phono3py.load(path, produce_fc=False, log_level=0)
+    with pytest.raises(SolverError, match="do not determine"):
+        ph3.produce_fc3(fc_calculator="symfc")
+    with pytest.raises(SolverError, match="do not determine"):
+        mlp.solve_force_constants(ph3)
+    assert ph3.fc3 is None
+
+
+def test_run_of_the_host_alone_is_warned(run, host_source, tmp_path):
+    name = "phono3py_params-Si111-rd.yaml.xz"
+    shutil.copy(host_source / "test" / name, tmp_path)
+    done = run(["phono3py-load", "--symfc", name], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "WARNING: symfc: the 1000 supercells do not determine" in done.stderr
