@@ -176,13 +176,19 @@ def evaluate(
         )
     name = type(potential).__name__
     result = workflow.evaluate(
-        name, potential, ph3.supercells_with_displacements, progress
+        name,
+        potential,
+        ph3.supercells_with_displacements,
+        progress,
+        supercell=ph3.supercell,
     )
     ph3.forces = result.forces
     ph3.supercell_energies = result.energies
     if ph3.phonon_supercell_matrix is not None and ph3.phonon_dataset is not None:
         cells = ph3.phonon_supercells_with_displacements
-        phonon = workflow.evaluate(name, potential, cells, progress)
+        phonon = workflow.evaluate(
+            name, potential, cells, progress, supercell=ph3.phonon_supercell
+        )
         ph3.phonon_forces = phonon.forces
         ph3.phonon_supercell_energies = phonon.energies
 

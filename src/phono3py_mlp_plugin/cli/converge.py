@@ -173,24 +173,23 @@ def _add_transport(parser: argparse.ArgumentParser) -> None:
 def _converge(args: argparse.Namespace) -> int:
     from phono3py_mlp_plugin.host.command import work_in_folder
     from phono3py_mlp_plugin.host.output import progress
-    from phono3py_mlp_plugin.host.reading import add_born, read_phono3py
+    from phono3py_mlp_plugin.host.reading import read_crystal
     from phono3py_mlp_plugin.report import draw_convergence, save
 
     work_in_folder(Path())
-    crystal = read_phono3py(args.filename)
-    source = add_born(crystal, args.filename, Path())
+    crystal = read_crystal(args.filename)
     dataset = read_dataset(crystal.dataset, crystal.supercell, str(args.filename))
     if dataset is None:
         raise DatasetError(f"{args.filename}: there are no forces in it.")
     study = _study(args, len(dataset))
     check_study(study, len(dataset))
     notes = [*check_dataset(dataset)]
-    if source is None:
+    if crystal.nac_params is None:
         notes.append("no Born charges: nothing corrects for long-range forces.")
     for note in notes:
         print(f"Note: {note}")
-    if source is not None:
-        print(f'Born charges from "{source}".')
+    if crystal.nac_params is not None:
+        print("Born charges correct for long-range forces.")
     split = split_dataset(len(dataset), max(study.sizes), study.ntest)
     for line in forecast(study.variants[0].request, dataset, split):
         print(line)

@@ -31,6 +31,7 @@ from phono3py_mlp_plugin.files.partial import (
     PartialEvaluations,
     forget_partial_evaluations,
 )
+from phono3py_mlp_plugin.files.plain_yaml import PlainLoader
 from phono3py_mlp_plugin.files.potential import (
     Provenance,
     find_potential,
@@ -49,6 +50,7 @@ __all__ = [
     "Frame",
     "KappaFile",
     "PartialEvaluations",
+    "PlainLoader",
     "Provenance",
     "back_up",
     "find_kappa",

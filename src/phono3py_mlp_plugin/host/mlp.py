@@ -67,6 +67,8 @@ class PluginMLP(PhonopyMLP):
         Fingerprint of what decides the potential's forces.
     folder : Path or None
         Where long evaluations are kept by parts.
+    supercell : PhonopyAtoms or None
+        The one without displacements, for the species of displaced ones.
     """
 
     def __init__(self, mlp: Any = None, log_level: int = 0) -> None:
@@ -76,6 +78,7 @@ class PluginMLP(PhonopyMLP):
         self.provenance: Provenance | None = None
         self.origin: str | None = None
         self.folder: Path | None = None
+        self.supercell: PhonopyAtoms | None = None
 
     @property
     def mlp(self) -> Any:
@@ -104,6 +107,7 @@ class PluginMLP(PhonopyMLP):
         """Train as requested."""
         training = train(request, dataset, split, progress(self._log_level))
         self.calculator = request.calculator.name
+        self.supercell = dataset.supercell
         self.potential = training.potential
         self.provenance = training.provenance
         self.origin = training.provenance.fingerprint
@@ -163,6 +167,7 @@ class PluginMLP(PhonopyMLP):
             cells,
             progress(self._log_level),
             keep=self._partial(cells),
+            supercell=self.supercell,
         )
         stresses = np.zeros((len(cells), 6))
         if result.stresses is not None:
@@ -238,6 +243,7 @@ def obtain_potential(
         _reuse_or_train(mlp, request, dataset, log_level)
     else:
         _read(mlp, request, path, dataset, log_level)
+    mlp.supercell = ph3.supercell
     ph3.mlp = mlp
     show([f" {calculator.name} end ".center(76, "-")], log_level)
 

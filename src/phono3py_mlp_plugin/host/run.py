@@ -22,8 +22,10 @@ from phono3py_mlp_plugin.files import (
 from phono3py_mlp_plugin.host.arguments import CommandOptions, option_of, positive
 from phono3py_mlp_plugin.host.bindings import (
     COMMAND_BINDINGS,
+    CONFIGURATION,
     SETTING_ERROR,
     check,
+    replace,
 )
 from phono3py_mlp_plugin.host.mlp import (
     DEFAULT_CALCULATOR,
@@ -32,7 +34,11 @@ from phono3py_mlp_plugin.host.mlp import (
 )
 from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.host.physics import physics_checks
-from phono3py_mlp_plugin.host.reading import unreadable_input
+from phono3py_mlp_plugin.host.reading import (
+    read_born_charges,
+    read_cell_info,
+    read_datasets,
+)
 from phono3py_mlp_plugin.host.solvers import (
     check_names,
     check_options,
@@ -93,6 +99,7 @@ class Run:
             setattr(self._script, binding.name, getattr(self, method))
         check(SETTING_ERROR)
         ConfParser.setting_error = _setting_error  # type: ignore[method-assign]
+        replace([CONFIGURATION])
 
     def read_settings(
         self, args: argparse.Namespace, argparse_control: dict[str, Any], log_level: int
@@ -131,10 +138,25 @@ class Run:
         host = self._host["get_cell_info"]
         if self._request is None:
             return host(settings, cell_filename, log_level, load_phonopy_yaml)
-        try:
-            return host(settings, cell_filename, log_level, load_phonopy_yaml)
-        except Exception as error:
-            raise unreadable_input(Path(cell_filename or ""), error) from error
+        return read_cell_info(
+            host, settings, cell_filename, log_level, load_phonopy_yaml
+        )
+
+    def store_born_charges(self, ph3py: Phono3py, *args: Any, **options: Any) -> None:
+        """Read Born charges as the host does; give them the factor of our units."""
+        host = self._host["store_nac_params"]
+        if self._request is None:
+            host(ph3py, *args, **options)
+        else:
+            read_born_charges(host, ph3py, *args, **options)
+
+    def load_datasets(self, ph3py: Phono3py, *args: Any, **options: Any) -> None:
+        """Read datasets as the host does; say why where it cannot."""
+        host = self._host["_load_dataset_and_phonon_dataset"]
+        if self._request is None:
+            host(ph3py, *args, **options)
+        else:
+            read_datasets(host, ph3py, *args, **options)
 
     def load_force_constants(
         self,
@@ -512,7 +534,13 @@ class Run:
             ],
             log_level,
         )
-        result = evaluate(name, ph3py.mlp.potential, cells, progress(log_level))
+        result = evaluate(
+            name,
+            ph3py.mlp.potential,
+            cells,
+            progress(log_level),
+            supercell=ph3py.phonon_supercell,
+        )
         ph3py.phonon_forces = result.forces
         ph3py.phonon_supercell_energies = result.energies
 

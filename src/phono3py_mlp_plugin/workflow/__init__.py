@@ -29,6 +29,7 @@ from phono3py_mlp_plugin.workflow.converge import (
     judge,
     with_value,
 )
+from phono3py_mlp_plugin.workflow.crystal import Cell, check_crystal, check_masses
 from phono3py_mlp_plugin.workflow.dataset import Split, read_dataset, split_dataset
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.join import dataset_of_frames, joined
@@ -62,6 +63,7 @@ from phono3py_mlp_plugin.workflow.train import (
 )
 
 __all__ = [
+    "Cell",
     "Check",
     "Decision",
     "DisplacementOptions",
@@ -79,8 +81,10 @@ __all__ = [
     "Verdict",
     "band_path",
     "certainty",
+    "check_crystal",
     "check_dataset",
     "check_drift",
+    "check_masses",
     "check_phonons",
     "check_potential",
     "check_split",

@@ -20,6 +20,7 @@ from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.workflow.dataset import read_dataset
 from phono3py_mlp_plugin.workflow.evaluate import evaluate
 from phono3py_mlp_plugin.workflow.request import SolverRequest
+from phono3py_mlp_plugin.workflow.species import with_species
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -125,7 +126,9 @@ class ForceConstantsOf:
         self._solver = solver
         self._name = name
         number = _displace(crystal, displacements)
-        self._cells = _present(crystal.supercells_with_displacements)
+        self._cells = with_species(
+            _present(crystal.supercells_with_displacements), crystal.supercell
+        )
         own_fc2 = crystal.phonon_supercell_matrix is not None
         self._solve_many = self._prepare(
             crystal.dataset["displacements"],
@@ -146,7 +149,10 @@ class ForceConstantsOf:
                 is_plusminus=True,
                 random_seed=displacements.seed,
             )
-            self._fc2_cells = _present(crystal.phonon_supercells_with_displacements)
+            self._fc2_cells = with_species(
+                _present(crystal.phonon_supercells_with_displacements),
+                crystal.phonon_supercell,
+            )
         solve_many = self._prepare(
             crystal.phonon_dataset["displacements"]
             if data is None
