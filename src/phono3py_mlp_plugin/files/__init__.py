@@ -31,7 +31,7 @@ from phono3py_mlp_plugin.files.partial import (
     PartialEvaluations,
     forget_partial_evaluations,
 )
-from phono3py_mlp_plugin.files.plain_yaml import PlainLoader
+from phono3py_mlp_plugin.files.plain_yaml import PlainLoader, each_file_once
 from phono3py_mlp_plugin.files.potential import (
     Provenance,
     find_potential,
@@ -53,6 +53,7 @@ __all__ = [
     "PlainLoader",
     "Provenance",
     "back_up",
+    "each_file_once",
     "find_kappa",
     "find_potential",
     "fingerprint",

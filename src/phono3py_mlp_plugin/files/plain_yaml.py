@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import IO, Any
 
 import yaml
@@ -19,6 +22,23 @@ _SMALL = 16 * 2**20
 _LARGEST_EXPANSION = 100_000
 
 
+_read: ContextVar[dict[tuple[int, ...], Any] | None] = ContextVar("_read", default=None)
+
+
+@contextlib.contextmanager
+def each_file_once() -> Iterator[None]:
+    """Keep what files hold while the host opens one of them several times.
+
+    It looks at all of a file to know what it is, and then reads it: of forces in a
+    thousand supercells, minutes.
+    """
+    token = _read.set({})
+    try:
+        yield
+    finally:
+        _read.reset(token)
+
+
 class PlainLoader(_SAFE):  # type: ignore[misc]
     """Loader for ``yaml.load``: numbers, text, lists and mappings, nothing else.
 
@@ -30,6 +50,16 @@ class PlainLoader(_SAFE):  # type: ignore[misc]
     def __init__(self, stream: Any) -> None:
         self._watched = _Watched(stream) if hasattr(stream, "read") else None
         super().__init__(stream if self._watched is None else self._watched)
+
+    def get_single_data(self) -> Any:
+        """Return the value of the one document of the stream."""
+        known = _read.get()
+        identity = None if self._watched is None else self._watched.identity
+        if known is None or identity is None:
+            return super().get_single_data()
+        if identity not in known:
+            known[identity] = super().get_single_data()
+        return known[identity]
 
     def construct_document(self, node: yaml.Node) -> Any:
         """Return the value of a document, after a look at what its aliases make."""
@@ -68,7 +98,14 @@ class _Watched:
     def __init__(self, stream: IO[Any]) -> None:
         self._stream = stream
         self.name = getattr(stream, "name", "<file>")
-        self._left = max(_SMALL, _LARGEST_GROWTH * _size(stream))
+        status = _status(stream)
+        size = 0 if status is None else status.st_size
+        self.identity = (
+            None
+            if status is None
+            else (status.st_dev, status.st_ino, size, status.st_mtime_ns)
+        )
+        self._left = max(_SMALL, _LARGEST_GROWTH * size)
         self._anchor = self._alias = False
 
     @property
@@ -96,12 +133,12 @@ class _Watched:
         return text
 
 
-def _size(stream: IO[Any]) -> int:
-    """Return the size of the file behind a stream; 0 where there is none."""
+def _status(stream: IO[Any]) -> os.stat_result | None:
+    """Return the status of the file behind a stream, where there is one."""
     try:
-        return os.fstat(stream.fileno()).st_size
+        return os.fstat(stream.fileno())
     except (AttributeError, OSError, ValueError):
-        return 0
+        return None
 
 
 def _check_aliases(root: yaml.Node) -> None:

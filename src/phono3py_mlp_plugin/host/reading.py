@@ -25,10 +25,20 @@ from phono3py_mlp_plugin.errors import (
     ResourceError,
     one_line,
 )
-from phono3py_mlp_plugin.files import UNREADABLE, PlainLoader, open_text
+from phono3py_mlp_plugin.files import (
+    UNREADABLE,
+    PlainLoader,
+    each_file_once,
+    open_text,
+)
 from phono3py_mlp_plugin.host.output import show
 from phono3py_mlp_plugin.host.units import settle_born_factor
-from phono3py_mlp_plugin.workflow import Cell, check_crystal, check_masses
+from phono3py_mlp_plugin.workflow import (
+    Cell,
+    check_crystal,
+    check_masses,
+    shares_sites,
+)
 
 _ARRAYS = ("displacements", "forces")
 _MATRICES = ("supercell_matrix", "primitive_matrix", "phonon_supercell_matrix")
@@ -260,7 +270,7 @@ def read_cell_info(
     """
     path = Path(filename or "")
     try:
-        with np.errstate(all="ignore"):
+        with each_file_once(), np.errstate(all="ignore"):
             info = host(settings, filename, log_level, load_phonopy_yaml)
         units = get_calculator_physical_units(info.interface_mode)
     except Exception as error:
@@ -271,7 +281,7 @@ def read_cell_info(
             cell.cell * units.distance_to_A,
             cell.scaled_positions,
             cell.masses,
-            may_overlap=bool(getattr(cell, "is_site_mixture", False)),
+            may_overlap=shares_sites(cell),
         ),
         {name: getattr(info, name) for name in _MATRICES},
         str(info.optional_structure_info.unitcell_filename),

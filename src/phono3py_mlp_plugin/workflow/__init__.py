@@ -29,7 +29,12 @@ from phono3py_mlp_plugin.workflow.converge import (
     judge,
     with_value,
 )
-from phono3py_mlp_plugin.workflow.crystal import Cell, check_crystal, check_masses
+from phono3py_mlp_plugin.workflow.crystal import (
+    Cell,
+    check_crystal,
+    check_masses,
+    shares_sites,
+)
 from phono3py_mlp_plugin.workflow.dataset import Split, read_dataset, split_dataset
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.join import dataset_of_frames, joined
@@ -109,6 +114,7 @@ __all__ = [
     "request_calculator",
     "request_solver",
     "root_mean_square_errors",
+    "shares_sites",
     "split_dataset",
     "thermal_conductivity",
     "train",

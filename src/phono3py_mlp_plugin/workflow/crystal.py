@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import DatasetError, ResourceError
+
+if TYPE_CHECKING:
+    from phonopy.structure.atoms import PhonopyAtoms
 
 # fc3 of ten thousand atoms takes 20 GB for each atom of the primitive cell.
 _MOST_ATOMS = 20_000
@@ -85,6 +88,22 @@ def check_crystal(cell: Cell, matrices: Mapping[str, Any], where: str) -> None:
     primitive = matrices.get("primitive_matrix")
     if primitive is not None and not isinstance(primitive, str):
         _check_primitive(primitive, len(positions), f"{where}: primitive_matrix")
+
+
+def check_supercell(supercell: PhonopyAtoms, where: str) -> None:
+    """Refuse a supercell that no crystal can have; as `check_crystal`."""
+    cell = Cell(
+        supercell.cell,
+        supercell.scaled_positions,
+        supercell.masses,
+        may_overlap=shares_sites(supercell),
+    )
+    check_crystal(cell, {}, where)
+
+
+def shares_sites(cell: PhonopyAtoms) -> bool:
+    """Return whether atoms of several species share sites; older hosts know none."""
+    return bool(getattr(cell, "is_site_mixture", False))
 
 
 def check_masses(masses: Iterable[Any] | None, where: str) -> None:
