@@ -16,6 +16,9 @@ DISPLACEMENTS = ["--rd", "8", "--random-seed", "0"]
 # commands: 1e-5 of kappa. The tetrahedron method would turn rounding into a percent.
 TOLERANCE = 1e-3
 
+# Of the file in angstrom and eV, by phono3py-load (W/m-K).
+KAPPA = 9.403
+
 
 @pytest.fixture(scope="module")
 def crystal(nacl_params):
@@ -37,26 +40,21 @@ def by_converge(run, folder):
     assert done.returncode == 0, done.stderr
     text = (folder / "phono3py_mlp_convergence.json").read_text()
     (point,) = json.loads(text)["points"]
-    return point["kappa"][0]
+    return point["kappa"][0][0]
 
 
-@pytest.mark.parametrize(
-    ("calculator", "born"), [("qe", OWN), ("cp2k", MISSING), ("vasp", MISSING)]
-)
-def test_converge_and_load_agree_in_the_units_of(
-    calculator, born, run, tmp_path, crystal
-):
-    write_in_units(crystal, calculator, tmp_path / "phono3py_params.yaml", born)
-    # Of the angstrom file, by phono3py-load.
-    assert by_converge(run, tmp_path) == pytest.approx(9.403, rel=TOLERANCE)
-    if calculator == "qe":
-        assert by_load(run, tmp_path) == pytest.approx(9.403, rel=TOLERANCE)
+def test_converge_finds_kappa_of_a_file_in_rydberg(run, tmp_path, crystal):
+    write_in_units(crystal, "qe", tmp_path / "phono3py_params.yaml", OWN)
+    assert by_converge(run, tmp_path) == pytest.approx(KAPPA, rel=TOLERANCE)
 
 
-def test_report_reads_born_charges_without_a_factor(run, tmp_path, crystal):
-    write_in_units(crystal, "vasp", tmp_path / "phono3py_params.yaml", MISSING)
+def test_all_commands_read_a_file_in_hartree_without_a_factor(run, tmp_path, crystal):
+    """As ``--sp --cf3`` writes it with a file BORN: no unit_conversion_factor."""
+    write_in_units(crystal, "cp2k", tmp_path / "phono3py_params.yaml", MISSING)
+    assert by_load(run, tmp_path) == pytest.approx(KAPPA, rel=TOLERANCE)
     done = run(["phono3py-mlp", "report"], tmp_path)
     assert done.returncode == 0, done.stderr
+    assert by_converge(run, tmp_path) == pytest.approx(KAPPA, rel=TOLERANCE)
 
 
 @pytest.mark.parametrize("command", ["phono3py-load", "converge", "report", "extend"])

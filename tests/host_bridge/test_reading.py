@@ -2,6 +2,8 @@
 
 import lzma
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from phono3py import Phono3py
 from phono3py.cui.settings import Phono3pySettings
 from phonopy.interface.calculator import calculator_info
+from phonopy.physical_units import get_physical_units
 from phonopy.structure.atoms import PhonopyAtoms
 
 from phono3py_mlp_plugin.errors import DatasetError, MLPError, ResourceError
@@ -88,9 +91,27 @@ def test_units_are_converted_once_however_often_python_saves(
     assert_same_crystal(read_crystal(path), crystal)
 
 
-def test_energies_of_systematic_displacements_are_converted(tmp_path, crystal):
-    from phonopy.physical_units import get_physical_units
+def test_crystal_given_in_python_is_left_in_angstrom(tmp_path):
+    program = (
+        "import phono3py\n"
+        "from phonopy.structure.atoms import PhonopyAtoms\n"
+        "cell = PhonopyAtoms(symbols=['Cu'], cell=[[0, 4, 4], [4, 0, 4], [4, 4, 0]],\n"
+        "    scaled_positions=[[0, 0, 0]])\n"
+        "ph3 = phono3py.load(unitcell=cell, calculator='qe', produce_fc=False,\n"
+        "    supercell_matrix=[2, 2, 2], primitive_matrix='P')\n"
+        "ph3.save('saved.yaml')\n"
+    )
+    # A process of its own: this one has read a file of the host's before.
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found = phono3py.load(tmp_path / "saved.yaml", produce_fc=False)
+    bohr = get_physical_units().Bohr
+    np.testing.assert_allclose(found.unitcell.cell.max(), 4 * bohr, rtol=1e-12)
 
+
+def test_energies_of_systematic_displacements_are_converted(tmp_path, crystal):
     ph3 = Phono3py(
         crystal.unitcell,
         supercell_matrix=[1, 1, 1],

@@ -93,6 +93,12 @@ BINDINGS = (
         for module in ("phonopy.interface.phonopy_yaml", "phonopy.file_IO")
     ),
     Binding(
+        "phonopy.cui.load_helper",
+        "get_cell_settings",
+        ("supercell_matrix", "primitive_matrix"),
+        "phono3py_mlp_plugin.host.units:get_cell_settings",
+    ),
+    Binding(
         "phono3py.interface.phono3py_yaml",
         "Phono3pyYaml.read",
         ("self", "filename"),

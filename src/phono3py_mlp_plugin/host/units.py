@@ -38,6 +38,12 @@ def read_yaml(
     return yaml
 
 
+def get_cell_settings(*args: Any, **options: Any) -> Any:
+    """Stand for the host's function for crystals of other files; as `read_yaml`."""
+    complete()
+    return original("phonopy.cui.load_helper:get_cell_settings")(*args, **options)
+
+
 def parse_forces(
     phono3py: Phono3py,
     ph3py_yaml: Phono3pyYaml | None = None,
