@@ -47,7 +47,7 @@ def finished(tmp_path_factory, nacl_params, run):
 
 def test_table_verdict_and_files(finished):
     folder, done = finished
-    assert "Born charges from" in done.stdout
+    assert "Born charges correct" in done.stdout
     lines = [line.split() for line in done.stdout.splitlines() if " +- " in line]
     assert [words[0] for words in lines] == ["10", "20", "40", "Least"]
     assert "not converged with 40 supercells: change over the last 2" in done.stdout

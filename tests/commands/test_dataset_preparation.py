@@ -73,3 +73,13 @@ def test_dataset_from_a_hundred_vasprun_files(run, run_plain, results):
     done = run_plain(["phono3py-init", "--sp", "--cf3", *files], folder)
     assert done.returncode == 0, done.stderr
     assert (folder / "phono3py_params.yaml").read_bytes() == ours
+
+
+def test_fewer_results_than_displacements_are_told(run, results):
+    folder, whole = results
+    files = [f"vasprun_xmls/vasprun-{i:05d}.xml" for i in range(1, 5)]
+    done = run(["phono3py", "-q", "--sp", "--cf3", *files], folder)
+    assert done.returncode == 0, done.stderr
+    assert "Note: forces of 4 supercells for 100 displacements" in done.stderr
+    collected = phono3py.load(folder / "phono3py_params.yaml", produce_fc=False)
+    np.testing.assert_allclose(collected.forces, whole.forces[:4], atol=1e-8)

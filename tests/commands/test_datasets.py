@@ -5,6 +5,7 @@ import phono3py
 import pytest
 
 from small_model import MODEL
+from units import RIGHT, write_in_units
 
 CELL = ["-c", "POSCAR-unitcell", "--dim", "2", "2", "2"]
 
@@ -170,16 +171,20 @@ def test_what_cannot_be_imported_is_told(run, results, words, spoil, message):
     assert sorted(p.name for p in results.iterdir()) == before
 
 
-def test_other_units_and_no_forces_are_refused(run, results, snapshots):
-    ph3, _ = snapshots
+def test_crystals_of_other_units_are_taken_and_no_forces_refused(
+    run, results, snapshots
+):
+    ph3, dataset = snapshots
     ph3.save(results / "disp.yaml", settings={"force_sets": False})
     done = run(["phono3py-mlp", "extend", "disp.yaml", "disp.yaml"], results)
     assert "ERROR: disp.yaml: there are no forces in it." in done.stderr
-    phono3py.Phono3py(
-        ph3.unitcell, ph3.supercell_matrix, ph3.primitive_matrix, calculator="qe"
-    ).save(results / "qe.yaml")
-    done = run(
-        ["phono3py-mlp", "import", "a.extxyz", "--supercell", "qe.yaml"], results
-    )
-    assert done.returncode == 1
-    assert "in the units of qe" in done.stderr
+    write_in_units(ph3, "qe", results / "qe.yaml", RIGHT)
+    command = ["import", "a.extxyz", "--supercell", "qe.yaml", "-o", "a.yaml"]
+    done = run(["phono3py-mlp", *command], results)
+    assert done.returncode == 0, done.stderr
+    written, found = read(results / "a.yaml")
+    np.testing.assert_allclose(written.unitcell.cell, ph3.unitcell.cell, atol=1e-12)
+    np.testing.assert_allclose(found["forces"], dataset["forces"][:6], atol=1e-8)
+    # The same snapshots in Ry and bohr: known as such, and joined by number.
+    done = run(["phono3py-mlp", "extend", "a.yaml", "qe.yaml"], results)
+    assert "qe.yaml, snapshot 1 is the same as a.yaml, snapshot 1" in done.stderr

@@ -34,3 +34,12 @@ def test_potentials_of_all_penalties(run, folder):
     assert versions == [f"polymlp.yaml.v0{i}" for i in range(1, 6)]
     log = (folder / "polymlp.log").read_text()
     assert all(f"mlp file:  {name}" in log for name in versions)
+
+
+def test_parameters_in_a_configuration_file(run, folder):
+    (folder / "run.conf").write_text(f"MLP_PARAMS = {MODEL}, +++\n ntrain=8, ntest=4\n")
+    command = ["phono3py-load", "--pypolymlp", "--config", "run.conf"]
+    done = run([*command, "phono3py_params.yaml"], folder)
+    assert done.returncode == 0, done.stderr
+    shown = errors_shown(done.stdout)
+    assert (shown["training"][0], shown["test"][0]) == (8, 4)

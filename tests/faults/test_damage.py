@@ -7,7 +7,7 @@ import pytest
 
 from damage import damaged_copies
 from phono3py_mlp_plugin.errors import MLPError
-from phono3py_mlp_plugin.host.reading import read_phono3py
+from phono3py_mlp_plugin.host.reading import read_crystal
 from phono3py_mlp_plugin.reference import nacl_dataset
 from phono3py_mlp_plugin.workflow import check_dataset, read_dataset
 
@@ -38,7 +38,7 @@ def test_damaged_dataset_is_read_as_numbers_or_refused(seed, params, tmp_path):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                ph3 = read_phono3py(path)
+                ph3 = read_crystal(path)
                 dataset = read_dataset(ph3.dataset, ph3.supercell)
                 if dataset is not None:
                     check_dataset(dataset)

@@ -57,7 +57,8 @@ class AsePotential:
         has_stress = "stress" in self.calculator.implemented_properties
         for cell in supercells:
             atoms = Atoms(
-                symbols=cell.symbols,
+                numbers=cell.numbers,
+                magmoms=cell.magnetic_moments,
                 cell=cell.cell,
                 positions=cell.positions,
                 masses=cell.masses,

@@ -91,13 +91,13 @@ def _extend(args: argparse.Namespace) -> int:
 
 
 def _crystal(args: argparse.Namespace) -> Phono3py:
-    from phono3py_mlp_plugin.host.reading import read_phono3py, read_unitcell
+    from phono3py_mlp_plugin.host.reading import read_crystal, read_unitcell
 
     if (args.cell is None) != (args.dim is None):
         raise ParameterError("-c and --dim: give both, or --supercell YAML.")
     if args.cell is None:
-        return _in_angstrom(
-            read_phono3py(args.supercell or Path("phono3py_disp.yaml")), "import"
+        return read_crystal(
+            args.supercell or Path("phono3py_disp.yaml"), with_datasets=False
         )
     if args.supercell is not None:
         raise ParameterError("--supercell and -c: give one.")
@@ -105,22 +105,13 @@ def _crystal(args: argparse.Namespace) -> Phono3py:
 
 
 def _with_forces(path: Path) -> tuple[Phono3py, Dataset]:
-    from phono3py_mlp_plugin.host.reading import read_phono3py
+    from phono3py_mlp_plugin.host.reading import read_crystal
 
-    ph3 = _in_angstrom(read_phono3py(path), "extend")
+    ph3 = read_crystal(path)
     dataset = read_dataset(ph3.dataset, ph3.supercell, str(path))
     if dataset is None:
         raise DatasetError(f"{path}: there are no forces in it.")
     return ph3, dataset
-
-
-def _in_angstrom(ph3: Phono3py, command: str) -> Phono3py:
-    if ph3.calculator not in (None, "vasp"):
-        raise DatasetError(
-            f"phono3py-mlp {command}: the crystal is in the units of "
-            f"{ph3.calculator}; only angstrom and eV are taken."
-        )
-    return ph3
 
 
 def _write(ph3: Phono3py, dataset: Dataset, path: Path) -> None:

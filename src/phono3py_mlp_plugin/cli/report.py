@@ -45,11 +45,7 @@ def add_report(commands: Any) -> None:
 
 def _report(args: argparse.Namespace) -> int:
     from phono3py_mlp_plugin.host.command import work_in_folder
-    from phono3py_mlp_plugin.host.reading import (
-        add_born,
-        read_phono3py,
-        read_settings,
-    )
+    from phono3py_mlp_plugin.host.reading import read_crystal, read_settings
     from phono3py_mlp_plugin.report import gather, write_report
 
     folder = Path()
@@ -59,13 +55,11 @@ def _report(args: argparse.Namespace) -> int:
         args.force_calculator_options,
         "--force-calculator-options",
     )
-    path = args.filename or _first_of(folder, _INPUTS)
-    crystal = read_phono3py(path)
-    add_born(crystal, path, folder)
+    crystal = read_crystal(args.filename or _first_of(folder, _INPUTS))
     check_born_charges(crystal)
     evaluated = None
     if (folder / _EVALUATED).is_file():
-        evaluated = read_phono3py(folder / _EVALUATED)
+        evaluated = read_crystal(folder / _EVALUATED)
         evaluated.nac_params = evaluated.nac_params or crystal.nac_params
     settings = {}
     if (folder / _SETTINGS).is_file():

@@ -39,6 +39,7 @@ from phono3py_mlp_plugin.files.partial import (
     evaluation_key,
     forget_partial_evaluations,
 )
+from phono3py_mlp_plugin.files.plain_yaml import PlainLoader, each_file_once
 from phono3py_mlp_plugin.files.potential import (
     Provenance,
     find_potential,
@@ -68,6 +69,7 @@ __all__ = [
     "Frame",
     "KappaFile",
     "PartialEvaluations",
+    "PlainLoader",
     "Provenance",
     "back_up",
     "check_force_constants",
@@ -77,6 +79,7 @@ __all__ = [
     "check_regular",
     "content_of",
     "count_finished_members",
+    "each_file_once",
     "evaluation_key",
     "find_kappa",
     "find_potential",

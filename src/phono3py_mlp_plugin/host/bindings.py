@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,52 @@ BINDINGS = (
         (),
         "phono3py_mlp_plugin.host.command:get_run_parser",
     ),
+    # The host's loader runs what a file tells it to.
+    *(
+        Binding(
+            module,
+            "Loader",
+            ("stream",),
+            "phono3py_mlp_plugin.files.plain_yaml:PlainLoader",
+        )
+        for module in ("phonopy.interface.phonopy_yaml", "phonopy.file_IO")
+    ),
+    Binding(
+        "phonopy.cui.load_helper",
+        "get_cell_settings",
+        ("supercell_matrix", "primitive_matrix"),
+        "phono3py_mlp_plugin.host.units:get_cell_settings",
+    ),
+    Binding(
+        "phono3py.interface.phono3py_yaml",
+        "Phono3pyYaml.read",
+        ("self", "filename"),
+        "phono3py_mlp_plugin.host.units:read_yaml",
+    ),
+)
+
+# Not there yet while phono3py is imported: bound when the first file is read.
+LATE_BINDINGS = (
+    Binding(
+        "phono3py.cui.load",
+        "parse_forces",
+        (
+            "phono3py",
+            "ph3py_yaml",
+            "cutoff_pair_distance",
+            "force_filename",
+            "phono3py_yaml_filename",
+            "fc_type",
+            "calculator",
+        ),
+        "phono3py_mlp_plugin.host.units:parse_forces",
+    ),
+    Binding(
+        "phono3py.cui.load",
+        "select_and_load_dataset",
+        ("ph3py", "ph3py_yaml"),
+        "phono3py_mlp_plugin.host.units:select_and_load_dataset",
+    ),
 )
 
 COMMAND_BINDINGS = (
@@ -102,6 +148,18 @@ COMMAND_BINDINGS = (
         "get_cell_info",
         ("settings", "cell_filename", "log_level", "load_phonopy_yaml"),
         "phono3py_mlp_plugin.host.run:Run.read_cell",
+    ),
+    Binding(
+        "phono3py.cui.phono3py_script",
+        "store_nac_params",
+        ("phonon", "settings", "phpy_yaml", "unitcell_filename", "log_level"),
+        "phono3py_mlp_plugin.host.run:Run.store_born_charges",
+    ),
+    Binding(
+        "phono3py.cui.phono3py_script",
+        "_load_dataset_and_phonon_dataset",
+        ("ph3py", "ph3py_yaml"),
+        "phono3py_mlp_plugin.host.run:Run.load_datasets",
     ),
     Binding(
         "phono3py.cui.phono3py_script",
@@ -150,12 +208,35 @@ SETTING_ERROR = Binding(
     "phono3py_mlp_plugin.host.run:_setting_error",
 )
 
+# As SETTING_ERROR: the host takes every "=" of a line for the one after the tag.
+CONFIGURATION = Binding(
+    "phonopy.cui.settings",
+    "ConfParser._read_file",
+    ("self", "filename"),
+    "phono3py_mlp_plugin.host.configuration:read_file",
+)
+
+# Bound where a setup operation is run: it takes fewer files than displacements.
+FORCE_FILES = Binding(
+    "phono3py.cui.create_force_sets",
+    "_get_force_sets_fc3",
+    ("settings", "disp_dataset", "supercell", "disp_filename", "interface_mode"),
+    "phono3py_mlp_plugin.host.force_files:get_force_sets",
+)
+
 _originals: dict[str, Any] = {}
 
 
 def bindings() -> tuple[Binding, ...]:
     """Return all names of the host that this package relies on."""
-    return (*BINDINGS, *COMMAND_BINDINGS, SETTING_ERROR)
+    return (
+        *BINDINGS,
+        *LATE_BINDINGS,
+        *COMMAND_BINDINGS,
+        SETTING_ERROR,
+        CONFIGURATION,
+        FORCE_FILES,
+    )
 
 
 def is_bound() -> bool:
@@ -171,10 +252,32 @@ def bind() -> None:
     IncompatibleHost
         A name is missing or has another signature; nothing is replaced then.
     """
-    if is_bound():
-        return
-    found = {str(b): check(b) for b in BINDINGS}
-    for binding in BINDINGS:
+    if not is_bound():
+        replace(BINDINGS)
+
+
+def complete() -> None:
+    """Replace the names that `bind` could not, when phono3py is imported as a whole.
+
+    Raises
+    ------
+    IncompatibleHost
+        As `bind`.
+    """
+    replace(LATE_BINDINGS)
+
+
+def replace(bindings: Sequence[Binding]) -> None:
+    """Replace those of the host's names that are not ours yet; all, or none.
+
+    Raises
+    ------
+    IncompatibleHost
+        A name is missing or has another signature.
+    """
+    new = [b for b in bindings if str(b) not in _originals]
+    found = {str(b): check(b) for b in new}
+    for binding in new:
         owner, attribute = _owner(binding)
         setattr(owner, attribute, _lazy(binding, found[str(binding)]))
     _originals.update(found)

@@ -17,7 +17,7 @@ from phono3py_mlp_plugin.host.arguments import (
     add_options,
     give_file_back,
 )
-from phono3py_mlp_plugin.host.bindings import original
+from phono3py_mlp_plugin.host.bindings import FORCE_FILES, original, replace
 from phono3py_mlp_plugin.host.boundary import run_to_end
 from phono3py_mlp_plugin.host.run import Run
 from phono3py_mlp_plugin.host.study import StudyRun
@@ -209,6 +209,7 @@ def _redirect_to_init(operation: str, *, quiet: bool) -> None:
 
     if not quiet:
         print(f"'{operation}' is a setup operation: running as phono3py-init.")
+    replace([FORCE_FILES])
     phono3py_script.main(load_phono3py_yaml=False, mode="init")
     sys.exit(0)
 

@@ -65,6 +65,8 @@ class PluginMLP(PhonopyMLP):
         Fingerprint of what decides the potential's forces.
     folder : Path or None
         Where long evaluations are kept by parts.
+    supercell : PhonopyAtoms or None
+        The one without displacements, for the species of displaced ones.
     """
 
     def __init__(self, mlp: Any = None, log_level: int = 0) -> None:
@@ -74,6 +76,7 @@ class PluginMLP(PhonopyMLP):
         self.provenance: Provenance | None = None
         self.origin: str | None = None
         self.folder: Path | None = None
+        self.supercell: PhonopyAtoms | None = None
 
     @property
     def mlp(self) -> Any:
@@ -109,6 +112,7 @@ class PluginMLP(PhonopyMLP):
         training = train(
             request, dataset, split, progress(self._log_level), allow_poor_fit
         )
+        self.supercell = dataset.supercell
         self.take(
             self.calculator,
             ObtainedPotential(
@@ -162,6 +166,7 @@ class PluginMLP(PhonopyMLP):
             cells,
             progress(self._log_level),
             keep=self._partial(cells),
+            supercell=self.supercell,
         )
         stresses = np.zeros((len(cells), 6))
         if result.stresses is not None:
@@ -243,7 +248,9 @@ def give_potential(
         plan, request, dataset, progress(log_level), allow_poor_fit
     )
     show(potential_lines(plan, obtained, dataset), log_level)
-    ph3.mlp = PluginMLP(log_level=log_level).take(calculator.name, obtained)
+    mlp = PluginMLP(log_level=log_level).take(calculator.name, obtained)
+    mlp.supercell = ph3.supercell
+    ph3.mlp = mlp
     show([f" {calculator.name} end ".center(76, "-")], log_level)
 
 

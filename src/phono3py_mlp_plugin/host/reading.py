@@ -3,31 +3,48 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 from phono3py import Phono3py
-from phono3py.interface.phono3py_yaml import Phono3pyYaml
-from phonopy.file_IO import parse_BORN
+from phono3py.cui.settings import Phono3pySettings
+from phono3py.phonon3.dataset import forces_in_dataset
+from phonopy.cui.phonopy_script import store_nac_params
 from phonopy.interface.calculator import read_crystal_structure
+from phonopy.physical_units import get_calculator_physical_units, get_physical_units
 
-from phono3py_mlp_plugin.errors import DatasetError, ParameterError, one_line
-from phono3py_mlp_plugin.files import UNREADABLE, open_text
-
-# libyaml is forty times faster; not every build of PyYAML has it.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-# Of the host's commands (THz); its class has another default.
-_CUTOFF_FREQUENCY = 0.01
+from phono3py_mlp_plugin.errors import (
+    DatasetError,
+    MLPError,
+    ParameterError,
+    ResourceError,
+    one_line,
+)
+from phono3py_mlp_plugin.files import (
+    UNREADABLE,
+    PlainLoader,
+    each_file_once,
+    open_text,
+)
+from phono3py_mlp_plugin.host.output import show
+from phono3py_mlp_plugin.host.units import settle_born_factor
+from phono3py_mlp_plugin.workflow import (
+    Cell,
+    check_crystal,
+    check_masses,
+    shares_sites,
+)
 
 _ARRAYS = ("displacements", "forces")
+_MATRICES = ("supercell_matrix", "primitive_matrix", "phonon_supercell_matrix")
 
 
-def unreadable_input(path: Path, error: Exception) -> DatasetError:
+def unreadable_input(path: Path, error: Exception) -> MLPError:
     """Return the error to raise where the host could not read its input file.
 
     On a file that is not as it expects, it and what it calls raise nearly anything.
@@ -38,25 +55,70 @@ def unreadable_input(path: Path, error: Exception) -> DatasetError:
     error : Exception
         What the host raised; quoted where nothing better is found.
     """
+    if isinstance(error, MLPError):
+        return error
     if not path.is_file():
         return DatasetError(one_line(error))
     try:
-        with open_text(path) as file:
-            content = yaml.load(file, Loader=_LOADER)  # noqa: S506
-    except yaml.MarkedYAMLError as broken:
-        mark = broken.problem_mark
-        line = "" if mark is None else f", line {mark.line + 1}"
-        return DatasetError(
-            f"{path}{line}: not YAML ({broken.problem}). Is the file complete?"
-        )
-    except (*UNREADABLE, yaml.YAMLError, UnicodeDecodeError) as broken:
-        return DatasetError(f"{path}: cannot be read ({one_line(broken)}).")
+        content = _content(path)
+        fault = _fault(content)
+        if fault is None:
+            _check_raw_crystal(content, path)
+    except (DatasetError, ResourceError) as broken:
+        return broken
     return DatasetError(
         f"{path}: "
         + (
-            _fault(content)
+            fault
             or f"not a phono3py.yaml-like file ({one_line(error)}). Is it complete?"
         )
+    )
+
+
+def _content(path: Path) -> Any:
+    """Return the content of a YAML file.
+
+    Raises
+    ------
+    DatasetError
+        It cannot be read, or it would run code.
+    """
+    try:
+        with open_text(path) as file:
+            return yaml.load(file, Loader=PlainLoader)  # noqa: S506
+    except yaml.constructor.ConstructorError as broken:
+        raise DatasetError(
+            f"{path}{_line(broken)}: {broken.problem}; expected numbers, text, lists "
+            "and mappings alone. Leave it out, and ask where the file comes from."
+        ) from broken
+    except yaml.MarkedYAMLError as broken:
+        raise DatasetError(
+            f"{path}{_line(broken)}: not YAML ({broken.problem}). Is the file complete?"
+        ) from broken
+    except (*UNREADABLE, yaml.YAMLError) as broken:
+        raise DatasetError(f"{path}: cannot be read ({one_line(broken)}).") from broken
+
+
+def _line(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark
+    return "" if mark is None else f", line {mark.line + 1}"
+
+
+def _check_raw_crystal(content: Mapping[str, Any], path: Path) -> None:
+    """Check the crystal as it is written, in the calculator's unit of length."""
+    unitcell = content["unit_cell"]
+    points = unitcell.get("points") or unitcell.get("atoms") or ()
+    sites = [point for point in points if isinstance(point, Mapping)]
+    masses = [point["mass"] for point in sites if "mass" in point]
+    check_crystal(
+        Cell(
+            unitcell.get("lattice"),
+            [site.get("coordinates", site.get("position")) for site in sites],
+            masses,
+            may_overlap=any("weight" in s or "mixture" in s for s in sites),
+        ),
+        {name: content.get(name) for name in _MATRICES},
+        str(path),
     )
 
 
@@ -111,40 +173,187 @@ def _quiet_about_primitive_axes() -> Iterator[None]:
         yield
 
 
-def read_phono3py(path: Path) -> Phono3py:
-    """Return crystal, dataset and Born charges of a phono3py.yaml-like file.
+def read_crystal(
+    filename: Path,
+    settings: Any | None = None,
+    log_level: int = 0,
+    *,
+    with_datasets: bool = True,
+) -> Phono3py:
+    """Return crystal, datasets and Born charges as ``phono3py-load FILE`` has them.
+
+    In angstrom, eV and eV/angstrom, whatever calculator the file is of. As there, the
+    files BORN, FORCES_FC3 and FORCES_FC2 of the current folder are read where the file
+    has no Born charges or forces.
+
+    Parameters
+    ----------
+    filename : Path
+        A phono3py.yaml-like file.
+    settings : Phono3pySettings, optional
+        The host's, made of a command line; those of ``phono3py-load FILE`` where it is
+        not given.
+    log_level : int
+        Of what the host prints; 0 is silent.
+    with_datasets : bool
+        Displacements and forces are read too.
+
+    Raises
+    ------
+    DatasetError, ResourceError
+        The file, or one of those beside it, is not one of which anything can be
+        computed.
+    """
+    if not filename.is_file():
+        raise DatasetError(f'"{filename}" is not found.')
+    from phono3py.cui import phono3py_script
+    from phono3py.cui.create_supercells import get_cell_info
+
+    if settings is None:
+        settings = Phono3pySettings(load_phono3py_yaml=True)
+    tolerance = settings.symmetry_tolerance
+    with _quiet_about_primitive_axes():
+        info = read_cell_info(get_cell_info, settings, str(filename), log_level)
+        try:
+            ph3, _ = phono3py_script._init_phono3py_with_cell_info(
+                settings,
+                info,
+                info.interface_mode,
+                1e-5 if tolerance is None else tolerance,
+                log_level,
+            )
+        except SystemExit as error:
+            raise DatasetError(
+                f"{filename}: the supercell is not what unit_cell and supercell_matrix "
+                "make. Correct the matrix, or make the file anew."
+            ) from error
+        except Exception as error:
+            raise unreadable_input(filename, error) from error
+    yaml_of_host = info.phono3py_yaml
+    if settings.is_nac:
+        units = get_physical_units()
+        read_born_charges(
+            store_nac_params,
+            ph3,
+            settings,
+            yaml_of_host,
+            filename,
+            log_level,
+            nac_factor=units.Hartree * units.Bohr,
+        )
+    if with_datasets:
+        read_datasets(
+            phono3py_script._load_dataset_and_phonon_dataset,
+            ph3,
+            ph3py_yaml=yaml_of_host,
+            phono3py_yaml_filename=filename,
+            cutoff_pair_distance=settings.cutoff_pair_distance,
+            calculator=info.interface_mode,
+            log_level=log_level,
+        )
+    return ph3
+
+
+def read_cell_info(
+    host: Callable[..., Any],
+    settings: Any,
+    filename: str | None,
+    log_level: int,
+    load_phonopy_yaml: bool = True,
+) -> Any:
+    """Return what the host's ``get_cell_info`` finds, when it is sound.
+
+    Raises
+    ------
+    DatasetError, ResourceError
+        It cannot be read, or it is no crystal that can be computed.
+    """
+    path = Path(filename or "")
+    try:
+        with each_file_once(), np.errstate(all="ignore"):
+            info = host(settings, filename, log_level, load_phonopy_yaml)
+        units = get_calculator_physical_units(info.interface_mode)
+    except Exception as error:
+        raise unreadable_input(path, error) from error
+    cell = info.unitcell
+    check_crystal(
+        Cell(
+            cell.cell * units.distance_to_A,
+            cell.scaled_positions,
+            cell.masses,
+            may_overlap=shares_sites(cell),
+        ),
+        {name: getattr(info, name) for name in _MATRICES},
+        str(info.optional_structure_info.unitcell_filename),
+    )
+    check_masses(settings.masses, "--mass")
+    return info
+
+
+def read_born_charges(
+    host: Callable[..., Any],
+    ph3: Phono3py,
+    settings: Any,
+    ph3py_yaml: Any,
+    filename: str | os.PathLike[str],
+    log_level: int,
+    **options: Any,
+) -> None:
+    """Let the host's ``store_nac_params`` set Born charges; give them their factor.
 
     Raises
     ------
     DatasetError
-        It is not one.
+        The file BORN cannot be used, or the factor is of no unit system.
     """
-    if not path.is_file():
-        raise DatasetError(f'"{path}" is not found.')
-    content = Phono3pyYaml()
+    own = ph3py_yaml is not None and ph3py_yaml.nac_params is not None
+    where = str(filename) if own else "BORN"
     try:
-        content.read(path)
-        with _quiet_about_primitive_axes():
-            ph3 = Phono3py(
-                content.unitcell,
-                supercell_matrix=np.eye(3, dtype=int)
-                if content.supercell_matrix is None
-                else content.supercell_matrix,
-                primitive_matrix="auto"
-                if content.primitive_matrix is None
-                else content.primitive_matrix,
-                phonon_supercell_matrix=content.phonon_supercell_matrix,
-                cutoff_frequency=_CUTOFF_FREQUENCY,
-                calculator=content.calculator,
-            )
-        ph3.nac_params = content.nac_params
-        if content.dataset is not None:
-            ph3.dataset = content.dataset
-        if content.phonon_dataset is not None:
-            ph3.phonon_dataset = content.phonon_dataset
+        host(ph3, settings, ph3py_yaml, filename, log_level, **options)
     except Exception as error:
-        raise unreadable_input(path, error) from error
-    return ph3
+        raise DatasetError(
+            f"{where}: Born charges cannot be read ({one_line(error)}). Is it "
+            "complete, and of this crystal?"
+        ) from error
+    note = settle_born_factor(ph3, where)
+    if note:
+        show([f"Note: {note}"], log_level)
+
+
+def read_datasets(host: Callable[..., Any], ph3: Phono3py, **options: Any) -> None:
+    """Let the host's ``_load_dataset_and_phonon_dataset`` set the datasets.
+
+    Raises
+    ------
+    DatasetError
+        A file of forces cannot be read, or is of another supercell.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Of an empty file; refused for that.
+            warnings.filterwarnings("ignore", message="loadtxt: input contained no")
+            host(ph3, **options)
+    except Exception as error:
+        where = _forces_file(ph3, options.get("ph3py_yaml")) or options.get(
+            "phono3py_yaml_filename"
+        )
+        raise DatasetError(
+            f"{where}: forces cannot be read ({one_line(error)}). Is it complete, and "
+            "of these displacements?"
+        ) from error
+
+
+def _forces_file(ph3: Phono3py, ph3py_yaml: Any) -> Path | None:
+    """Return the file of forces that the host has read last; None for the input."""
+    order = 2 if ph3.dataset is not None else 3
+    dataset = (
+        None
+        if ph3py_yaml is None
+        else (ph3py_yaml.dataset if order == 3 else ph3py_yaml.phonon_dataset)
+    )
+    if dataset is not None and forces_in_dataset(dataset):
+        return None
+    return next(iter(sorted(Path().glob(f"FORCES_FC{order}*"))), None)
 
 
 def read_settings(path: Path) -> dict[str, str]:
@@ -156,8 +365,7 @@ def read_settings(path: Path) -> dict[str, str]:
         It is not a phono3py.yaml.
     """
     try:
-        with open_text(path) as file:
-            content = yaml.load(file, Loader=_LOADER)  # noqa: S506
+        content = _content(path)
         settings = content["phono3py"].get("configuration") or {}
         return {str(name): str(value) for name, value in settings.items()}
     except Exception as error:
@@ -177,7 +385,7 @@ def read_unitcell(path: Path, dim: Sequence[int], primitive: str) -> Phono3py:
 
     Raises
     ------
-    DatasetError, ParameterError
+    DatasetError, ParameterError, ResourceError
         The file is not a POSCAR, or the supercell is none.
     """
     if not path.is_file():
@@ -186,11 +394,18 @@ def read_unitcell(path: Path, dim: Sequence[int], primitive: str) -> Phono3py:
         unitcell, _ = read_crystal_structure(path)
     except Exception as error:
         raise DatasetError(f"{path}: not a POSCAR ({one_line(error)}).") from error
+    if unitcell is None:
+        raise DatasetError(f"{path}: not a POSCAR.")
     matrix = np.array(dim)
     if len(dim) not in (3, 9) or (len(dim) == 3 and min(dim) < 1):
         raise ParameterError(
             f"--dim {' '.join(map(str, dim))}; expected three positive numbers or nine."
         )
+    check_crystal(
+        Cell(unitcell.cell, unitcell.scaled_positions, unitcell.masses),
+        {"supercell_matrix": matrix if len(dim) == 3 else matrix.reshape(3, 3)},
+        str(path),
+    )
     try:
         with _quiet_about_primitive_axes():
             return Phono3py(
@@ -200,28 +415,3 @@ def read_unitcell(path: Path, dim: Sequence[int], primitive: str) -> Phono3py:
             )
     except (RuntimeError, ValueError) as error:
         raise ParameterError(f"--dim, --pa: {one_line(error)}") from error
-
-
-def add_born(ph3: Phono3py, path: Path, folder: Path) -> Path | None:
-    """Give Born charges of the file BORN where the input file has none, as the host.
-
-    Returns
-    -------
-    Path or None
-        Where they come from.
-
-    Raises
-    ------
-    DatasetError
-        The file BORN cannot be used.
-    """
-    if ph3.nac_params is not None:
-        return path
-    born = folder / "BORN"
-    if not born.is_file():
-        return None
-    try:
-        ph3.nac_params = parse_BORN(ph3.primitive, filename=str(born))
-    except Exception as error:
-        raise DatasetError(f"{born}: {one_line(error)}") from error
-    return born

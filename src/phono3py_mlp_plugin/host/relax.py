@@ -56,5 +56,6 @@ def relax(
     if ph3.mesh_numbers is not None:
         new.mesh_numbers = settings.mesh_numbers
     new.nac_params = ph3.nac_params
-    new.mlp = ph3.mlp
+    mlp.supercell = new.supercell
+    new.mlp = mlp
     return new

@@ -21,9 +21,11 @@ from phono3py_mlp_plugin.files import (
 from phono3py_mlp_plugin.host.arguments import CommandOptions, option_of
 from phono3py_mlp_plugin.host.bindings import (
     COMMAND_BINDINGS,
+    CONFIGURATION,
     SETTING_ERROR,
     check,
 )
+from phono3py_mlp_plugin.host.bindings import replace as replace_names
 from phono3py_mlp_plugin.host.force_constants import (
     FC2,
     FC3,
@@ -37,7 +39,11 @@ from phono3py_mlp_plugin.host.mlp import PluginMLP, give_potential
 from phono3py_mlp_plugin.host.output import show
 from phono3py_mlp_plugin.host.physics import checks_without_mesh, physics_checks
 from phono3py_mlp_plugin.host.preflight import check_cell, check_settings
-from phono3py_mlp_plugin.host.reading import unreadable_input
+from phono3py_mlp_plugin.host.reading import (
+    read_born_charges,
+    read_cell_info,
+    read_datasets,
+)
 from phono3py_mlp_plugin.host.relax import relax
 from phono3py_mlp_plugin.host.settings import (
     RunRequest,
@@ -119,6 +125,7 @@ class Run:
             setattr(self._script, binding.name, getattr(self, method))
         check(SETTING_ERROR)
         ConfParser.setting_error = _setting_error  # type: ignore[method-assign]
+        replace_names([CONFIGURATION])
 
     def read_settings(
         self, args: argparse.Namespace, argparse_control: dict[str, Any], log_level: int
@@ -171,15 +178,30 @@ class Run:
         host = self._host["get_cell_info"]
         if self._state is None:
             return host(settings, cell_filename, log_level, load_phonopy_yaml)
-        try:
-            found = host(settings, cell_filename, log_level, load_phonopy_yaml)
-        except Exception as error:
-            raise unreadable_input(Path(cell_filename or ""), error) from error
+        found = read_cell_info(
+            host, settings, cell_filename, log_level, load_phonopy_yaml
+        )
         if self._study is not None:
             content = found.phono3py_yaml
             inside = content is not None and content.nac_params is not None
             self._study.born_source = str(cell_filename) if inside else "BORN"
         return found
+
+    def store_born_charges(self, ph3py: Phono3py, *args: Any, **options: Any) -> None:
+        """Read Born charges as the host does; give them the factor of our units."""
+        host = self._host["store_nac_params"]
+        if self._state is None:
+            host(ph3py, *args, **options)
+        else:
+            read_born_charges(host, ph3py, *args, **options)
+
+    def load_datasets(self, ph3py: Phono3py, *args: Any, **options: Any) -> None:
+        """Read datasets as the host does; say why where it cannot."""
+        host = self._host["_load_dataset_and_phonon_dataset"]
+        if self._state is None:
+            host(ph3py, *args, **options)
+        else:
+            read_datasets(host, ph3py, *args, **options)
 
     def load_force_constants(
         self,

@@ -24,6 +24,12 @@ from phono3py_mlp_plugin.workflow.converge import (
     judge,
     with_value,
 )
+from phono3py_mlp_plugin.workflow.crystal import (
+    Cell,
+    check_crystal,
+    check_masses,
+    shares_sites,
+)
 from phono3py_mlp_plugin.workflow.cutoffs import (
     check_reach,
     check_solver_cutoffs,
@@ -101,6 +107,7 @@ __all__ = [
     "EQUATIONS",
     "FINITE_DIFFERENCES",
     "LEAST_PAIRS",
+    "Cell",
     "Check",
     "CrystalSupercell",
     "Decision",
@@ -125,10 +132,12 @@ __all__ = [
     "band_path",
     "certainty",
     "check_born_charges",
+    "check_crystal",
     "check_dataset",
     "check_drift",
     "check_fit",
     "check_found_force_constants",
+    "check_masses",
     "check_phonons",
     "check_potential",
     "check_reach",
@@ -168,6 +177,7 @@ __all__ = [
     "request_solver",
     "root_mean_square_errors",
     "run_ensemble",
+    "shares_sites",
     "solve_force_constants",
     "split_dataset",
     "supercells_of",

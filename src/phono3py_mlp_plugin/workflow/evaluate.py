@@ -16,9 +16,9 @@ from phono3py_mlp_plugin.contracts import (
     Progress,
     no_progress,
 )
-from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.files import PartialEvaluations
 from phono3py_mlp_plugin.workflow.cutoffs import check_reach
+from phono3py_mlp_plugin.workflow.species import as_known, with_species
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
@@ -37,6 +37,7 @@ def evaluate(
     progress: Progress = no_progress,
     task: str = "Evaluating forces",
     keep: PartialEvaluations | None = None,
+    supercell: PhonopyAtoms | None = None,
 ) -> Evaluation:
     """Return energies and forces of supercells, zero where there is no supercell.
 
@@ -52,6 +53,9 @@ def evaluate(
         What the user is told while it runs.
     keep : PartialEvaluations, optional
         Where finished parts are kept every few seconds, and taken from.
+    supercell : PhonopyAtoms, optional
+        The one without displacements, where species are to be taken from: the host's
+        displaced supercells have lost the numbers of atoms such as Mn1.
 
     Returns
     -------
@@ -68,8 +72,8 @@ def evaluate(
         What it returned breaks the contract.
     """
     present = [i for i, cell in enumerate(supercells) if cell is not None]
-    cells = [cell for cell in supercells if cell is not None]
-    check_elements(name, potential, cells[0].symbols)
+    cells = with_species([cell for cell in supercells if cell is not None], supercell)
+    cells = as_known(name, potential, cells)
     check_reach(name, potential, cells[0])
     n, n_atoms = len(supercells), len(cells[0])
     energies, forces = np.zeros(n), np.zeros((n, n_atoms, 3))
@@ -121,16 +125,6 @@ def _joined(parts: Sequence[Evaluation]) -> Evaluation:
         np.concatenate([part.forces for part in parts]),
         np.concatenate(stresses) if len(stresses) == len(parts) else None,
     )
-
-
-def check_elements(name: str, potential: Potential, symbols: Sequence[str]) -> None:
-    """Refuse a potential made for other elements."""
-    unknown = sorted(set(symbols) - set(potential.elements))
-    if potential.elements and unknown:
-        raise PotentialError(
-            f"{name}: the potential was made for {', '.join(potential.elements)}; the "
-            f"crystal contains {', '.join(unknown)}. Train one for this crystal."
-        )
 
 
 def root_mean_square_errors(

@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import DatasetError
+from phono3py_mlp_plugin.workflow.species import element_of
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
@@ -26,7 +27,7 @@ class Sites:
 
     def __init__(self, supercell: PhonopyAtoms) -> None:
         self.supercell = supercell
-        self._symbols = np.array(supercell.symbols)
+        self._elements = np.array([element_of(s) for s in supercell.symbols])
         images = supercell.scaled_positions[:, None] + _SHIFTS
         self._images = images @ supercell.cell
         distances, _ = cKDTree(self._images.reshape(-1, 3)).query(
@@ -67,9 +68,11 @@ class Sites:
         wrapped = (scaled - np.floor(scaled)) @ cell
         site_of = np.empty(len(symbols), dtype=np.intp)
         displacements = np.empty((len(symbols), 3))
-        for symbol in dict.fromkeys(symbols):
-            atoms = np.flatnonzero(np.array(symbols) == symbol)
-            sites = np.flatnonzero(self._symbols == symbol)
+        # Other programs leave out the numbers of atoms such as Mn1.
+        elements = np.array([element_of(symbol) for symbol in symbols])
+        for element in dict.fromkeys(elements):
+            atoms = np.flatnonzero(elements == element)
+            sites = np.flatnonzero(self._elements == element)
             images = self._images[sites].reshape(-1, 3)
             _, nearest = cKDTree(images).query(wrapped[atoms])
             site_of[atoms] = sites[nearest // len(_SHIFTS)]
@@ -80,7 +83,7 @@ class Sites:
 
     def _check_crystal(self, lattice: FloatArray, symbols: list[str]) -> None:
         expected = self.supercell
-        if sorted(symbols) != sorted(expected.symbols):
+        if sorted(map(element_of, symbols)) != sorted(self._elements):
             raise DatasetError(
                 f"{_composition(symbols)}; the supercell is "
                 f"{_composition(expected.symbols)}. Was it made for another supercell?"

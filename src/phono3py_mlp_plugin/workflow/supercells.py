@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from phono3py_mlp_plugin.contracts import Dataset, Evaluation
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.workflow.dataset import read_dataset
+from phono3py_mlp_plugin.workflow.species import with_species
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -52,6 +53,8 @@ class CrystalSupercell:
     def displaced(self) -> list[PhonopyAtoms | None]:
         """Return the supercells with displacements; None is beyond a cutoff.
 
+        Their species are those of the supercell, which the host loses.
+
         Raises
         ------
         DatasetError
@@ -70,7 +73,10 @@ class CrystalSupercell:
             raise DatasetError(
                 "there are no displacements; generate_displacements() first."
             )
-        return list(cells)
+        present = iter(
+            with_species([cell for cell in cells if cell is not None], self.supercell)
+        )
+        return [None if cell is None else next(present) for cell in cells]
 
     def read_dataset(self) -> Dataset | None:
         """Return displacements with forces; None where there are no forces."""

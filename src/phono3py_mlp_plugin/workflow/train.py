@@ -19,6 +19,7 @@ from phono3py_mlp_plugin.files import (
 from phono3py_mlp_plugin.files.potential import FORMAT_VERSION
 from phono3py_mlp_plugin.options import READING, RESOURCE
 from phono3py_mlp_plugin.plugins import DISTRIBUTION, blame, registry
+from phono3py_mlp_plugin.workflow.crystal import check_supercell
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.physics import check_fit
@@ -68,6 +69,8 @@ def train(
 
     Raises
     ------
+    DatasetError
+        The supercell is no crystal that can be computed.
     ParameterError
         The calculator cannot be trained.
     PluginFailed
@@ -81,6 +84,7 @@ def train(
             f"force calculator {calculator.name!r} cannot be trained; it is used as it "
             "is."
         )
+    check_supercell(dataset.supercell, "supercell of the dataset")
     training, test = dataset.select(split.training), dataset.select(split.test)
     with blame(f"force calculator {calculator.name!r} failed in training"):
         trained = calculator.train(training, test, request.options, progress)

@@ -1,0 +1,175 @@
+"""YAML of plain values: what a file says is data, whoever wrote it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import IO, Any
+
+import yaml
+
+# libyaml is forty times faster; not every build of PyYAML has it.
+_SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+# Forces are compressed to a fourth, lists of equal displacements to a thirtieth; what
+# grows more is no data. Text of this many bytes may come of a file of any size.
+_LARGEST_GROWTH = 100
+_SMALL = 16 * 2**20
+
+# Aliases (*name) may stand for this many values more than the file spells out.
+_LARGEST_EXPANSION = 100_000
+
+
+_read: ContextVar[dict[tuple[int, ...], Any] | None] = ContextVar("_read", default=None)
+
+
+@contextlib.contextmanager
+def each_file_once() -> Iterator[None]:
+    """Keep what files hold while the host opens one of them several times.
+
+    It looks at all of a file to know what it is, and then reads it: of forces in a
+    thousand supercells, minutes.
+    """
+    token = _read.set({})
+    try:
+        yield
+    finally:
+        _read.reset(token)
+
+
+class PlainLoader(_SAFE):  # type: ignore[misc]
+    """Loader for ``yaml.load``: numbers, text, lists and mappings, nothing else.
+
+    Tags that would make Python objects or call functions are refused, and so is what
+    grows out of proportion: aliases of aliases, a compressed file of one repeated word.
+    What cannot be read is a ``yaml.MarkedYAMLError`` with its line.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._watched = _Watched(stream) if hasattr(stream, "read") else None
+        super().__init__(stream if self._watched is None else self._watched)
+
+    def get_single_data(self) -> Any:
+        """Return the value of the one document of the stream."""
+        known = _read.get()
+        identity = None if self._watched is None else self._watched.identity
+        if known is None or identity is None:
+            return super().get_single_data()
+        if identity not in known:
+            known[identity] = super().get_single_data()
+        return known[identity]
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        """Return the value of a document, after a look at what its aliases make."""
+        if self._watched is None or self._watched.has_aliases:
+            _check_aliases(node)
+        return super().construct_document(node)
+
+
+def _construct(kind: str, what: str) -> Any:
+    plain = getattr(_SAFE, f"construct_yaml_{kind}")
+
+    def construct(loader: PlainLoader, node: yaml.Node) -> Any:
+        try:
+            return plain(loader, node)
+        except (ValueError, OverflowError) as error:
+            text = str(node.value)
+            shown = text if len(text) <= 40 else f"{text[:20]}... ({len(text)} digits)"
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{shown} is no {what}", node.start_mark
+            ) from error
+
+    return construct
+
+
+for _kind, _what in (
+    ("int", "integer that can be meant"),
+    ("float", "number"),
+    ("timestamp", "date"),
+):
+    PlainLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _construct(_kind, _what))
+
+
+class _Watched:
+    """A stream that is not read beyond what its file can be meant to hold."""
+
+    def __init__(self, stream: IO[Any]) -> None:
+        self._stream = stream
+        self.name = getattr(stream, "name", "<file>")
+        status = _status(stream)
+        size = 0 if status is None else status.st_size
+        self.identity = (
+            None
+            if status is None
+            else (status.st_dev, status.st_ino, size, status.st_mtime_ns)
+        )
+        self._left = max(_SMALL, _LARGEST_GROWTH * size)
+        self._anchor = self._alias = False
+
+    @property
+    def has_aliases(self) -> bool:
+        """Whether there may be aliases in what was read."""
+        return self._anchor and self._alias
+
+    def read(self, size: int = -1) -> Any:
+        """Read as the stream does.
+
+        Raises
+        ------
+        yaml.MarkedYAMLError
+            There is more than a file of this size can be meant to hold.
+        """
+        text = self._stream.read(size)
+        self._left -= len(text)
+        if self._left < 0:
+            raise yaml.MarkedYAMLError(
+                problem=f"it unpacks to more than {_LARGEST_GROWTH} times its size"
+            )
+        ampersand, star = ("&", "*") if isinstance(text, str) else (b"&", b"*")
+        self._anchor = self._anchor or ampersand in text
+        self._alias = self._alias or star in text
+        return text
+
+
+def _status(stream: IO[Any]) -> os.stat_result | None:
+    """Return the status of the file behind a stream, where there is one."""
+    try:
+        return os.fstat(stream.fileno())
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _check_aliases(root: yaml.Node) -> None:
+    """Refuse a document whose aliases stand for far more than it spells out."""
+    sizes: dict[int, int] = {}
+    open_nodes: set[int] = set()
+    stack = [(root, False)]
+    while stack:
+        node, closing = stack.pop()
+        key = id(node)
+        children = _children(node)
+        if closing:
+            open_nodes.discard(key)
+            sizes[key] = 1 + sum(sizes[id(child)] for child in children)
+            continue
+        if key in sizes:
+            continue
+        if key in open_nodes:
+            raise _too_much(node, "an alias stands inside of what it stands for")
+        open_nodes.add(key)
+        stack.append((node, True))
+        stack += [(child, False) for child in children if id(child) not in sizes]
+    if sizes[id(root)] > len(sizes) + _LARGEST_EXPANSION:
+        raise _too_much(root, f"aliases stand for {sizes[id(root)]:.3g} values")
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def _too_much(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)

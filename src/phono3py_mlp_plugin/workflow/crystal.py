@@ -1,0 +1,204 @@
+"""Whether lattice, atoms and matrices are a crystal that can be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.errors import DatasetError, ResourceError
+
+if TYPE_CHECKING:
+    from phonopy.structure.atoms import PhonopyAtoms
+
+# fc3 of ten thousand atoms takes 20 GB for each atom of the primitive cell.
+_MOST_ATOMS = 20_000
+
+# No two nuclei are nearer (angstrom), not in H2 (0.74) nor under any pressure reached.
+_CLOSEST = 0.3
+
+# Of the volume of a box with these edges: three vectors that span less lie in a plane.
+_FLATTEST = 1e-4
+
+_SHIFTS = np.array(np.meshgrid(*[(-1, 0, 1)] * 3)).reshape(3, -1).T
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A unit cell as a file gives it, before anything is made of it.
+
+    Attributes
+    ----------
+    lattice : array_like
+        Rows are lattice vectors (angstrom), shape ``(3, 3)``.
+    scaled_positions : array_like
+        In units of the lattice vectors, shape ``(N, 3)``.
+    masses : iterable of float or None, optional
+        In atomic mass units; None where an element has none.
+    may_overlap : bool
+        Sites are shared by several species.
+    """
+
+    lattice: Any
+    scaled_positions: Any
+    masses: Iterable[Any] | None = None
+    may_overlap: bool = False
+
+
+def check_crystal(cell: Cell, matrices: Mapping[str, Any], where: str) -> None:
+    """Refuse a crystal of which nothing can be computed, before any work.
+
+    Parameters
+    ----------
+    cell : Cell
+        The unit cell.
+    matrices : mapping
+        By name: ``supercell_matrix``, ``phonon_supercell_matrix``, and
+        ``primitive_matrix``; None or text ("auto") where there is no array.
+    where : str
+        Named in error messages.
+
+    Raises
+    ------
+    DatasetError
+        A number is not finite or has the wrong sign, lattice vectors lie in a plane, or
+        atoms are on top of each other.
+    ResourceError
+        A supercell would have more atoms than can be computed.
+    """
+    lattice = _lattice(cell.lattice, f"{where}: lattice")
+    positions = _numbers(
+        cell.scaled_positions, f"{where}: coordinates", "three for each atom"
+    )
+    if positions.ndim != 2 or positions.shape[1] != 3 or not len(positions):
+        raise DatasetError(
+            f"{where}: coordinates: shape = {positions.shape}; expected three for each "
+            "atom."
+        )
+    check_masses(cell.masses, where)
+    if not cell.may_overlap:
+        _check_distances(lattice, positions, where)
+    for name in ("supercell_matrix", "phonon_supercell_matrix"):
+        if matrices.get(name) is not None:
+            _check_supercell(matrices[name], len(positions), f"{where}: {name}")
+    primitive = matrices.get("primitive_matrix")
+    if primitive is not None and not isinstance(primitive, str):
+        _check_primitive(primitive, len(positions), f"{where}: primitive_matrix")
+
+
+def check_supercell(supercell: PhonopyAtoms, where: str) -> None:
+    """Refuse a supercell that no crystal can have; as `check_crystal`."""
+    cell = Cell(
+        supercell.cell,
+        supercell.scaled_positions,
+        supercell.masses,
+        may_overlap=shares_sites(supercell),
+    )
+    check_crystal(cell, {}, where)
+
+
+def shares_sites(cell: PhonopyAtoms) -> bool:
+    """Return whether atoms of several species share sites; older hosts know none."""
+    return bool(getattr(cell, "is_site_mixture", False))
+
+
+def check_masses(masses: Iterable[Any] | None, where: str) -> None:
+    """Refuse masses that are not positive numbers; None stands for an unknown one."""
+    for number, mass in enumerate(() if masses is None else masses, start=1):
+        value = np.nan if not _is_number(mass) else float(mass)
+        if mass is not None and not 0 < value < np.inf:
+            raise DatasetError(
+                f"{where}: mass of atom {number} = {mass}; expected a positive number "
+                "of atomic mass units. Correct it, or leave all masses out."
+            )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def _numbers(values: Any, where: str, expected: str) -> FloatArray:
+    try:
+        array = np.array(values, dtype="double")
+    except (TypeError, ValueError, OverflowError):
+        array = np.array([np.nan])
+    if not np.isfinite(array).all():
+        raise DatasetError(
+            f"{where}: not all are finite numbers; expected {expected}. Is the file "
+            "complete?"
+        )
+    return array
+
+
+def _matrix(values: Any, where: str) -> FloatArray:
+    array = _numbers(values, where, "3 x 3 numbers")
+    if array.shape == (3,):
+        array = np.diag(array)
+    if array.shape != (3, 3):
+        raise DatasetError(f"{where}: shape = {array.shape}; expected (3, 3).")
+    return array
+
+
+def _lattice(values: Any, where: str) -> FloatArray:
+    lattice = _numbers(values, where, "three vectors")
+    if lattice.shape != (3, 3):
+        raise DatasetError(f"{where}: shape = {lattice.shape}; expected (3, 3).")
+    lengths = np.linalg.norm(lattice, axis=1)
+    volume = float(np.linalg.det(lattice))
+    if not abs(volume) > _FLATTEST * float(np.prod(lengths)):
+        raise DatasetError(
+            f"{where}: volume = {volume:.4g} angstrom^3; expected three vectors "
+            "that do not lie in a plane."
+        )
+    if volume < 0:
+        raise DatasetError(
+            f"{where}: volume = {volume:.4g} angstrom^3; expected vectors that follow "
+            "the right-hand rule. Exchange two of them, and the coordinates with them."
+        )
+    return lattice
+
+
+def _check_distances(lattice: FloatArray, positions: FloatArray, where: str) -> None:
+    wrapped = positions - np.floor(positions)
+    images = ((wrapped[:, None] + _SHIFTS) @ lattice).reshape(-1, 3)
+    found, nearest = cKDTree(images).query(wrapped @ lattice, k=2)
+    atom = int(found[:, 1].argmin())
+    if not found[atom, 1] > _CLOSEST:
+        other = int(nearest[atom, 1]) // len(_SHIFTS)
+        if other == atom:
+            other = int(nearest[atom, 0]) // len(_SHIFTS)
+        raise DatasetError(
+            f"{where}: atoms {min(atom, other) + 1} and {max(atom, other) + 1} are "
+            f"{found[atom, 1]:.3g} angstrom apart; expected more than {_CLOSEST}. Is "
+            "an atom there twice, or the lattice in another unit?"
+        )
+
+
+def _check_supercell(values: Any, n_atoms: int, where: str) -> None:
+    matrix = _matrix(values, where)
+    rows = ", ".join(" ".join(f"{x:g}" for x in row) for row in matrix)
+    volume = float(np.linalg.det(matrix))
+    if not (matrix == np.rint(matrix)).all() or not volume > 0.5:
+        raise DatasetError(
+            f"{where} = [{rows}] (determinant {volume:.3g}); expected integers with a "
+            "positive determinant."
+        )
+    if volume * n_atoms > _MOST_ATOMS:
+        raise ResourceError(
+            f"{where} = [{rows}]: a supercell of {volume * n_atoms:.7g} atoms; "
+            f"expected at most {_MOST_ATOMS}. Use a smaller one."
+        )
+
+
+def _check_primitive(values: Any, n_atoms: int, where: str) -> None:
+    matrix = _matrix(values, where)
+    volume = float(np.linalg.det(matrix))
+    if not volume * n_atoms > 0.5:
+        raise DatasetError(
+            f"{where}: determinant = {volume:.3g}; expected a positive one that leaves "
+            f"at least one of {n_atoms} atoms. Use 'auto', or the centring's matrix."
+        )
