@@ -12,6 +12,7 @@ from phono3py_mlp_plugin.files.atomic import (
 from phono3py_mlp_plugin.files.convergence import (
     CONVERGENCE_FILE,
     UNCERTAINTY_FILE,
+    kept_of_study,
     read_convergence,
     read_uncertainty,
     write_convergence,
@@ -63,6 +64,7 @@ __all__ = [
     "fingerprint",
     "forget_finished_members",
     "forget_partial_evaluations",
+    "kept_of_study",
     "open_text",
     "other_parts",
     "potential_files",
