@@ -25,7 +25,8 @@ def install(tmp_path_factory):
             command = [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet"]
             command += ["--no-build-isolation", "--target", str(target)]
             subprocess.run([*command, str(HERE / name)], check=True)
-        return {**os.environ, "PYTHONPATH": str(target)}
+        path = [str(target), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
 
     return install_package
 
@@ -149,6 +150,11 @@ WAYS = [
     ("raise", "'unruly' failed: 'inside'"),
     ("exit", "'unruly' failed: I have seen enough"),
     ("lines", "'unruly' failed: one line and another and a third"),
+    ("leave", "'unruly' failed: it called sys.exit(0)"),
+    ("end", "exit code 0 before the run was finished. A plugin or library has ended"),
+    ("chdir", "'unruly' failed: it changed the working directory to /; expected"),
+    ("complex", "is of type complex128; expected a numpy.ndarray of float64"),
+    ("huge", "holds 1e+300 at ("),
 ]
 
 
@@ -169,6 +175,41 @@ def test_unruly_plugin_is_named_and_makes_no_file(
     assert message in line
     assert "unruly" in line
     assert not list(tmp_path.glob("*.hdf5"))
+    assert not list(tmp_path.glob(".phono3py-mlp*"))
+
+
+def test_plugin_that_changes_the_process_leaves_the_run_as_it_was(
+    unruly, tmp_path, nacl_params
+):
+    (tmp_path / "phono3py_params.yaml").write_bytes(Path(nacl_params).read_bytes())
+    options = ["--force-calculator-options", "way = streams"]
+    done = command([*UNRULY, *options], tmp_path, unruly)
+    assert done.returncode == 0, done.stderr
+    assert 'Summary of calculation was written in "phono3py.yaml"' in done.stdout
+    assert (tmp_path / "fc3.hdf5").stat().st_mode & 0o400
+
+
+@pytest.mark.parametrize("words", [["phono3py-mlp", "plugins"], UNRULY])
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        ("end", "exit code 0 before the run was finished"),
+        ("leave", "it called sys.exit(0)"),
+        ("hook", "it called sys.exit(0)"),
+    ],
+)
+def test_plugin_that_ends_the_process_where_it_is_found_is_named(
+    unruly, tmp_path, nacl_params, words, way, message
+):
+    (tmp_path / "phono3py_params.yaml").write_bytes(Path(nacl_params).read_bytes())
+    done = command(words, tmp_path, {**unruly, "UNRULY_IMPORT": way})
+    told = " ".join((done.stdout + done.stderr).split())
+    assert message in told
+    assert "unruly of phono3py-mlp-unruly 1.0" in told
+    # A list of plugins names the broken ones, unless it has been ended itself.
+    lists = words is not UNRULY and way != "end"
+    assert done.returncode == (0 if lists else 1), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["phono3py_params.yaml"]
 
 
 def test_plugin_may_talk_and_hold_what_cannot_be_copied(unruly, tmp_path, nacl_params):

@@ -12,8 +12,8 @@ from phono3py_mlp_plugin.contracts import Ensemble
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import (
     CONVERGENCE_FILE,
-    count_finished_members,
     forget_finished_members,
+    kept_of_study,
     read_convergence,
     replacing,
     write_convergence,
@@ -78,7 +78,7 @@ def run_converge(arguments: Sequence[str]) -> int:
     parser = study_parser("phono3py-mlp converge", _DESCRIPTION)
     _add_study(parser)
     args = parser.parse_args(list(arguments))
-    work_in_folder(Path(), _kept)
+    work_in_folder(Path(), kept_of_study)
     options = _StudyOptions.taken_from(args)
     log_level = 0 if args.quiet else 1
 
@@ -305,18 +305,6 @@ def _default_sizes(largest: int) -> list[int]:
         sizes.append(size)
         size *= 2
     return [*sizes, largest]
-
-
-def _kept(folder: Path) -> str:
-    """Return what a study that was stopped leaves for the next one."""
-    points = len(read_convergence(folder / CONVERGENCE_FILE))
-    members = count_finished_members(folder)
-    texts = []
-    for number, name in ((points, "finished point"), (members, "ensemble member")):
-        if number:
-            texts.append(f"{number} {name}{'s' if number > 1 else ''}")
-    verb = "is" if points + members == 1 else "are"
-    return f"{' and '.join(texts)} {verb} kept" if texts else ""
 
 
 def _known(records: Iterable[dict[str, Any]]) -> dict[str, Point]:

@@ -11,6 +11,7 @@ from phono3py_mlp_plugin.files.content import check_named, content_of, versions_
 from phono3py_mlp_plugin.files.convergence import (
     CONVERGENCE_FILE,
     UNCERTAINTY_FILE,
+    kept_of_study,
     read_convergence,
     read_uncertainty,
     write_convergence,
@@ -87,6 +88,7 @@ __all__ = [
     "forget_finished_members",
     "forget_partial_evaluations",
     "hash_of_numbers",
+    "kept_of_study",
     "open_regular",
     "open_text",
     "other_parts",

@@ -11,6 +11,7 @@ from typing import Any
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import UnusableFile
 from phono3py_mlp_plugin.files.atomic import replacing
+from phono3py_mlp_plugin.files.members import count_finished_members
 from phono3py_mlp_plugin.files.regular import UNREADABLE, open_text
 
 CONVERGENCE_FILE = "phono3py_mlp_convergence.json"
@@ -146,3 +147,27 @@ def _read(path: Path) -> Any:
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def kept_of_study(folder: Path) -> str:
+    """Return what a folder keeps of a study that was stopped, in words.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> kept_of_study(Path(tempfile.mkdtemp()))
+    'No point is finished yet'
+    """
+    points = len(read_convergence(folder / CONVERGENCE_FILE))
+    members = count_finished_members(folder)
+    words = []
+    if points:
+        words.append(f"{points} point{'s' if points > 1 else ''}")
+    if members:
+        words.append(
+            f"{members} member{'s' if members > 1 else ''} of unfinished points"
+        )
+    if not words:
+        return "No point is finished yet"
+    plural = points + members > 1
+    return f"{' and '.join(words)} {'are' if plural else 'is'} kept"

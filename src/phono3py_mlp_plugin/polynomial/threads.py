@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from threadpoolctl import threadpool_info, threadpool_limits
+import threadpoolctl
+from threadpoolctl import ThreadpoolController
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -19,38 +20,57 @@ class _SingleThreadedBlas:
     """The limit of BLAS, which is one for the whole process, counted by its users.
 
     The first of overlapping calls sets it and the last one takes it away: each for
-    itself would find, and leave behind, the limit of the other.
+    itself would find, and leave behind, the limit of the other. Both are done in one
+    thread, since threadpoolctl lets only the thread that set a limit take it away.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
+        self._controller: ThreadpoolController | None = None
         self._limits: Any = None
         self._before = 0
+        self._thread: ThreadPoolExecutor | None = None
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Limit BLAS to one thread."""
+    def held(self) -> Iterator[ThreadpoolController]:
+        """Limit BLAS to one thread; yield what knows the libraries of BLAS."""
         with self._lock:
             if self._users == 0:
-                self._before = _threads_of_blas()
-                self._limits = threadpool_limits(1, user_api="blas")
+                # Anew each time: a plugin may have loaded another library.
+                self._controller = ThreadpoolController()
+                self._before = _threads_of(self._controller)
+                self._thread = ThreadPoolExecutor(1)
+                self._limits = self._thread.submit(_limit, self._controller).result()
             self._users += 1
         try:
-            yield
+            yield self._controller
         finally:
             with self._lock:
                 self._users -= 1
-                if self._users == 0:
-                    self._limits.restore_original_limits()
+                if self._users == 0 and self._thread is not None:
+                    self._thread.submit(self._limits.restore_original_limits).result()
+                    self._thread.shutdown()
 
     def threads(self) -> int:
         """Return the number of threads of BLAS where nobody limits it."""
         with self._lock:
-            return self._before if self._users else _threads_of_blas()
+            if self._users:
+                return self._before
+        return _threads_of(ThreadpoolController())
 
 
 _single_threaded_blas = _SingleThreadedBlas()
+
+
+def _limit(controller: ThreadpoolController) -> Any:
+    """Limit BLAS to one thread, also where another thread has limited it."""
+    # Since threadpoolctl 3.8: a limit that is set elsewhere would win.
+    clear = getattr(
+        threadpoolctl.OpenBLASController, "clear_controlling_thread", lambda force: None
+    )
+    clear(force=True)
+    return controller.limit(limits=1, user_api="blas")
 
 
 def default_threads() -> int:
@@ -61,8 +81,8 @@ def default_threads() -> int:
     return _single_threaded_blas.threads()
 
 
-def _threads_of_blas() -> int:
-    numbers = [pool["num_threads"] for pool in threadpool_info()]
+def _threads_of(controller: ThreadpoolController) -> int:
+    numbers = [pool["num_threads"] for pool in controller.info()]
     return max(numbers, default=0) or _cores()
 
 
@@ -77,7 +97,12 @@ def _cores() -> int:
 def threads(n_threads: int | None) -> Iterator[ThreadPoolExecutor]:
     """Give threads; BLAS has one meanwhile: threads below threads would fight."""
     number = n_threads or default_threads()
-    with _single_threaded_blas.held(), ThreadPoolExecutor(number) as executor:
+    with (
+        _single_threaded_blas.held() as controller,
+        # BLAS on OpenMP has a limit for each thread, this one among them.
+        controller.limit(limits=1, user_api="blas"),
+        ThreadPoolExecutor(number) as executor,
+    ):
         yield executor
 
 

@@ -1,5 +1,6 @@
 """A plugin that misbehaves in the way it is told to."""
 
+import os
 import sys
 import threading
 from dataclasses import dataclass
@@ -14,7 +15,28 @@ from phono3py_mlp_plugin import (
     hookimpl,
 )
 
-Way = Literal["", "shape", "nan", "raise", "exit", "lines", "talk", "lock"]
+Way = Literal[
+    "",
+    "shape",
+    "nan",
+    "raise",
+    "exit",
+    "lines",
+    "talk",
+    "lock",
+    "leave",
+    "end",
+    "chdir",
+    "complex",
+    "huge",
+    "streams",
+]
+
+# The same when it is imported.
+if os.environ.get("UNRULY_IMPORT") == "end":
+    os._exit(0)
+if os.environ.get("UNRULY_IMPORT") == "leave":
+    sys.exit(0)
 
 
 @dataclass(frozen=True)
@@ -37,6 +59,10 @@ class Unruly:
         result = self.answer(n, (atoms, 2 if self.way == "shape" else 3))
         if self.way == "nan":
             result.forces[-1, -1, -1] = np.nan
+        if self.way == "huge":
+            result.forces[-1, -1, -1] = 1e300
+        if self.way == "complex":
+            return Evaluation(result.energies, result.forces.astype(complex))
         return result
 
     def save(self, path):
@@ -48,6 +74,17 @@ def misbehave(way):
         raise KeyError("inside")
     if way == "exit":
         sys.exit("I have seen enough")
+    if way == "leave":
+        sys.exit(0)
+    if way == "end":
+        os._exit(0)
+    if way == "chdir":
+        os.chdir(os.sep)
+    if way == "streams":
+        os.umask(0o777)
+        np.seterr(all="raise")
+        sys.stdout.close()
+        os.close(2)
     if way == "lines":
         raise RuntimeError("one line\nand another\nand a third")
     if way == "talk":
@@ -58,17 +95,17 @@ def misbehave(way):
 def solve(problem):
     misbehave(problem.options.way)
     shift = 1 if problem.options.way == "shape" else 0
+    value = {"nan": np.nan, "huge": 1e300, "complex": 1j}.get(problem.options.way, 0.0)
     return {
-        order: np.full(
-            (*problem.shape(order)[:-1], 3 + shift),
-            np.nan if problem.options.way == "nan" else 0.0,
-        )
+        order: np.full((*problem.shape(order)[:-1], 3 + shift), value)
         for order in problem.orders
     }
 
 
 @hookimpl
 def phono3py_mlp_force_calculators():
+    if os.environ.get("UNRULY_IMPORT") == "hook":
+        sys.exit(0)
     return [
         ForceCalculator(
             name="unruly",
