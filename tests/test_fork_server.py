@@ -173,7 +173,7 @@ def test_what_is_read_at_the_start_needs_a_process(fork_server, monkeypatch):
 
 PARAMS = "phono3py_params.yaml"
 TRAINED = ["--mlp-params", f"{MODEL}, ntrain=20, ntest=20"]
-SETUP = ["-d", "--dim", "2", "2", "2", "-c", PARAMS]
+SETUP = ["-d", "--dim", "1", "1", "1", "-c", PARAMS]
 COMMANDS = {
     "training to kappa": [
         *("phono3py-load", PARAMS, "--pypolymlp", "--rd", "8", "--random-seed", "1"),
