@@ -24,7 +24,7 @@ import numpy as np
 from phono3py import Phono3py
 
 from phono3py_mlp_plugin.contracts import Ensemble, no_progress
-from phono3py_mlp_plugin.host.reading import read_phono3py
+from phono3py_mlp_plugin.host.reading import read_crystal
 from phono3py_mlp_plugin.uncertainty import (
     ErrorBar,
     fall_of_scatter,
@@ -34,11 +34,10 @@ from phono3py_mlp_plugin.uncertainty import (
 from phono3py_mlp_plugin.workflow import (
     DisplacementOptions,
     ForceConstantsOf,
-    TransportOptions,
+    displace,
     read_dataset,
     request_calculator,
-    request_solver,
-    thermal_conductivity,
+    request_force_constants,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,7 +61,7 @@ def crystal_of(source: Path, file: str) -> tuple[Phono3py, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
         path.write_bytes(lzma.decompress((source / file).read_bytes()))
-        published = read_phono3py(path)
+        published = read_crystal(path)
     crystal = Phono3py(
         published.unitcell,
         supercell_matrix=published.supercell_matrix,
@@ -83,19 +82,22 @@ class Case:
         self.crystal, self.dataset = crystal_of(source, file)
         self.request = request_calculator("pypolymlp", MODEL)
         self.ensemble = ensemble
-        self.transport = TransportOptions(mesh=(9.0, 9.0, 9.0), sigma=sigma)
-        self.machine = ForceConstantsOf(
-            self.crystal, DisplacementOptions(), request_solver("symfc"), "pypolymlp"
+        self.crystal.mesh_numbers = [9, 9, 9]
+        self.crystal.sigmas = [sigma]
+        displace(self.crystal, DisplacementOptions())
+        self.force_constants = ForceConstantsOf(
+            self.crystal, request_force_constants("symfc"), "pypolymlp"
         )
 
     def kappa(self, potentials: list[Any]) -> np.ndarray:
-        """Return kappa_xx of potentials."""
-        return np.array(
-            [
-                thermal_conductivity(self.crystal, fcs, self.transport)[0, 0]
-                for fcs in self.machine.solve(potentials)
-            ]
-        )
+        """Return kappa_xx of potentials at 300 K."""
+        found = []
+        for fcs in self.force_constants.solve(potentials):
+            self.crystal.fc2, self.crystal.fc3 = fcs[2], fcs[3]
+            self.crystal.init_phph_interaction()
+            self.crystal.run_thermal_conductivity(temperatures=[300])
+            found.append(self.crystal.thermal_conductivity.kappa.ravel()[0])
+        return np.array(found)
 
     def fits(self, training: Any, test: Any, sizes: tuple[int, ...]) -> Any:
         """Yield nested fits."""
