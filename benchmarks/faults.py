@@ -227,7 +227,7 @@ def fuzz(number: int, work: Path) -> dict[str, Any]:
     """Read damaged potentials and datasets: finite numbers, or refused."""
     from damage import damaged_copies
     from phono3py_mlp_plugin.errors import MLPError
-    from phono3py_mlp_plugin.host.reading import read_phono3py
+    from phono3py_mlp_plugin.host.reading import read_crystal
     from phono3py_mlp_plugin.polynomial.file import parse_potential
     from phono3py_mlp_plugin.workflow import check_dataset, read_dataset
 
@@ -242,7 +242,7 @@ def fuzz(number: int, work: Path) -> dict[str, Any]:
 
     def read_params(text: str) -> bool:
         damaged.write_text(text)
-        ph3 = read_phono3py(damaged)
+        ph3 = read_crystal(damaged)
         dataset = read_dataset(ph3.dataset, ph3.supercell)
         if dataset is None:
             return True

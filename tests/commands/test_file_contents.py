@@ -95,11 +95,11 @@ def foreign(folder, spheres, run):
 def test_damaged_force_constants_of_others_are_told_in_one_line(
     run, foreign, spheres, nacl_params, monkeypatch
 ):
-    from phono3py_mlp_plugin.host.reading import read_phono3py
+    from phono3py_mlp_plugin.host.reading import read_crystal
 
     monkeypatch.chdir(foreign)
     assert "do not say what they were computed from" in finished(run, spheres, foreign)
-    ph3 = read_phono3py(nacl_params)
+    ph3 = read_crystal(nacl_params)
     paths = [foreign / "fc2.hdf5", foreign / "fc3.hdf5"]
     check_found_force_constants(ph3, paths)
     with h5py.File(paths[0], "r+") as file:

@@ -21,6 +21,7 @@ from phono3py_mlp_plugin.host.settings import (
 from phono3py_mlp_plugin.workflow import (
     DisplacementOptions,
     ForceConstantsRequest,
+    check_found_force_constants,
     check_solver_cutoffs,
     cutoffs_in_options,
     decide_force_constants,
@@ -131,6 +132,44 @@ def force_constants_fingerprint(ph3: Phono3py, plan: ForceConstantsPlan) -> str:
             else [data_fc2.displacements, data_fc2.forces],
         }
     )
+
+
+def leave_or_check(
+    ph3: Phono3py, *, read_fc2: bool, read_fc3: bool, log_level: int
+) -> bool:
+    """Return whether the host may read fc2 and fc3 now.
+
+    Ours are left until the potential is known, to be judged by content then. Others
+    are checked, and used as they are.
+
+    Parameters
+    ----------
+    ph3 : Phono3py
+    read_fc2, read_fc3 : bool
+        What the host would read.
+    log_level : int
+
+    Raises
+    ------
+    SolverError
+        A file is damaged, or of another crystal.
+    """
+    wanted = [n for n, read in ((FC3, read_fc3), (FC2, read_fc2)) if read]
+    found = [name for name in wanted if Path(name).is_file()]
+    foreign = [name for name in found if read_stamp(Path(name)) is None]
+    if found and (len(foreign) < len(found) or len(found) < len(wanted)):
+        return False
+    if foreign:
+        names = " and ".join(f'"{name}"' for name in sorted(foreign))
+        show(
+            [
+                f"{names} do not say what they were computed from: used as they are. "
+                "Remove them to compute them anew."
+            ],
+            log_level,
+        )
+    check_found_force_constants(ph3, map(Path, found))
+    return True
 
 
 def can_be_used_again(wanted: str, *, read: bool, log_level: int) -> bool:

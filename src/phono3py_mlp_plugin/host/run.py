@@ -16,7 +16,6 @@ from phono3py_mlp_plugin.errors import ParameterError, one_line
 from phono3py_mlp_plugin.files import (
     STAMP,
     forget_partial_evaluations,
-    read_stamp,
 )
 from phono3py_mlp_plugin.host.arguments import CommandOptions, option_of
 from phono3py_mlp_plugin.host.bindings import (
@@ -33,6 +32,7 @@ from phono3py_mlp_plugin.host.force_constants import (
     can_be_used_again,
     displace_and_evaluate,
     force_constants_fingerprint,
+    leave_or_check,
     plan_force_constants,
 )
 from phono3py_mlp_plugin.host.mlp import PluginMLP, give_potential
@@ -219,21 +219,10 @@ class Run:
         if self._study is not None:
             return
         if self._state is not None:
-            wanted = [n for n, read in ((FC3, read_fc3), (FC2, read_fc2)) if read]
-            found = [n for n in wanted if Path(n).is_file()]
-            foreign = [n for n in found if read_stamp(Path(n)) is None]
-            if found and (len(foreign) < len(found) or len(found) < len(wanted)):
-                read_fc3 = read_fc2 = False
-            elif foreign:
-                show(
-                    [
-                        f'"{FC2}" and "{FC3}" do not say what they were computed '
-                        "from: used as they are. Remove them to compute them anew."
-                    ],
-                    log_level,
-                )
-            if read_fc3 or read_fc2:
-                check_found_force_constants(ph3py, map(Path, found))
+            ready = leave_or_check(
+                ph3py, read_fc2=read_fc2, read_fc3=read_fc3, log_level=log_level
+            )
+            read_fc2, read_fc3 = read_fc2 and ready, read_fc3 and ready
         self._host["load_fc2_and_fc3"](
             ph3py,
             fc3_filename=fc3_filename,
@@ -263,7 +252,7 @@ class Run:
             return self._study.take_crystal(self._script, ph3py, settings, dataset)
         if state.error_bars is not None:
             state.error_bars.take_dataset(dataset)
-        plan = state.plan = plan_force_constants(
+        state.plan = plan_force_constants(
             self._script, ph3py, settings, request, log_level
         )
         give_potential(
@@ -275,18 +264,7 @@ class Run:
             request.allow_poor_fit,
         )
         if settings.relax_atomic_positions:
-            assert isinstance(ph3py.mlp, PluginMLP)
-            before = ph3py
-            ph3py = relax(self._script, before, settings, ph3py.mlp, log_level)
-            if ph3py is not before and plan.keep_fc2:
-                show(
-                    [
-                        "The forces of dim-fc2 belong to the structure before the "
-                        "relaxation: fc2 comes from the potential."
-                    ],
-                    log_level,
-                )
-                plan = state.plan = replace(plan, keep_fc2=False)
+            ph3py = self._relaxed(state, ph3py, settings, log_level)
         if not request.generates:
             show(
                 ["Generate displacements (--rd or -d) to go on to force constants."],
@@ -295,6 +273,7 @@ class Run:
             self._script._finalize_phono3py(
                 ph3py, confs_dict, log_level=log_level, filename=output_yaml_filename
             )
+        plan = state.plan
         state.wanted = force_constants_fingerprint(ph3py, plan)
         read = bool(settings.read_fc2 and settings.read_fc3)
         if can_be_used_again(state.wanted, read=read, log_level=log_level):
@@ -309,6 +288,23 @@ class Run:
             log_level,
         )
         return ph3py
+
+    def _relaxed(
+        self, state: RunState, ph3py: Phono3py, settings: Any, log_level: int
+    ) -> Phono3py:
+        """Return the relaxed crystal, for which forces of dim-fc2 do not hold."""
+        assert isinstance(ph3py.mlp, PluginMLP) and state.plan is not None
+        relaxed = relax(self._script, ph3py, settings, ph3py.mlp, log_level)
+        if relaxed is not ph3py and state.plan.keep_fc2:
+            show(
+                [
+                    "The forces of dim-fc2 belong to the structure before the "
+                    "relaxation: fc2 comes from the potential."
+                ],
+                log_level,
+            )
+            state.plan = replace(state.plan, keep_fc2=False)
+        return relaxed
 
     def produce_force_constants(
         self, ph3py: Phono3py, settings: Any, log_level: int, load_phono3py_yaml: bool
