@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phono3py_mlp_plugin import plugins
-from phono3py_mlp_plugin.contracts import FloatArray, ForceConstantsProblem
+from phono3py_mlp_plugin.contracts import Dataset, FloatArray, ForceConstantsProblem
 from phono3py_mlp_plugin.errors import DatasetError, MLPError, one_line
 from phono3py_mlp_plugin.files import (
     CONVERGENCE_FILE,
