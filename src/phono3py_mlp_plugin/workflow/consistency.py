@@ -260,14 +260,18 @@ def _refuse_order(work: Work, found: str) -> NoReturn:
 def _names(dataset: Dataset, work: Work) -> list[str]:
     """Return the mistakes of scale that fit, the likeliest first."""
     known = [*scales(dataset), *_per_cell(dataset), *_fractions(dataset, work)]
-    named = named_scale(work, known)
-    if not named and work.line.slope < 0:
+    both = list(_two_scales(known))
+    named = (
+        named_scale(work, known)
+        or named_scale(work, both)
+        or named_scale(work, known, loose=True)
+        or named_scale(work, both, loose=True)
+    )
+    if not named:
         named = [
             f"energies with the opposite sign, and {text}"
-            for text in named_scale(work, known, sign=-1)
+            for text in named_scale(work, known, sign=-1, loose=True)
         ]
-    if not named:
-        named = named_scale(work, list(_two_scales(known)))
     return named
 
 

@@ -36,8 +36,9 @@ _BETTER_AXES = 0.05
 _CHANCE = 5.0
 _CHANCE_AXES = 0.5
 
-# A special order or turn must not be as good as a general one by less than this.
+# By this a general order must be better than a special one, and a general turn.
 _SIMPLER = 0.05
+_SPECIAL = 0.03
 
 # What the cosine must be once a mistake is undone.
 _RIGHT = 0.4
@@ -294,16 +295,18 @@ def _of_axes(response: Response) -> Iterator[Mistake]:
     turn, sizes, back = np.linalg.svd(mean)
     if sizes[2] < _ALL_DIRECTIONS * sizes[0]:
         return
+    special = float(np.trace(mean))
     for order in permutations(range(3)):
         for signs in product((1, -1), repeat=3):
             if signs != (-1, -1, -1):
-                fitting = mean[np.arange(3), order] * signs
-                yield Mistake(_axes(order, signs), _TURN, float(fitting.sum()))
+                cosine = float((mean[np.arange(3), order] * signs).sum())
+                special = max(special, cosine)
+                yield Mistake(_axes(order, signs), _TURN, cosine)
     rotation = turn @ back
-    if np.linalg.det(rotation) > 0:
+    if np.linalg.det(rotation) > 0 and sizes.sum() > special + _SPECIAL:
         angle = np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)))
         text = f"forces turned by {angle:.0f} degrees against the displacements"
-        yield Mistake(text, _TURN, float(sizes.sum()) - _SIMPLER)
+        yield Mistake(text, _TURN, float(sizes.sum()))
 
 
 def _axes(order: tuple[int, ...], signs: tuple[int, ...]) -> str:

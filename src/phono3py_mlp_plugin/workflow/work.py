@@ -273,23 +273,26 @@ def scales(dataset: Dataset) -> Iterator[tuple[float, str]]:
 
 
 def named_scale(
-    work: Work, known: Sequence[tuple[float, str]], sign: int = 1
+    work: Work, known: Sequence[tuple[float, str]], sign: int = 1, loose: bool = False
 ) -> list[str]:
-    """Return the mistakes whose slope is near that of ``work``, the nearest first."""
+    """Return the mistakes whose slope is near that of ``work``, the nearest first.
+
+    Near as slopes of good data are to 1, or ``loose``.
+    """
     slope = sign * work.line.slope
     doubt = 2 * work.line.error / abs(slope)
-    near, far = [], []
+    near = []
+    low = _STEADY + _ANHARMONIC * work.anharmonicity + doubt
+    high = _STEADY + doubt
+    if loose:
+        low, high = max(low, _NEAR + doubt), _NEAR + doubt
     for expected, text in known:
         if slope * expected <= 0:
             continue
         distance = float(np.log(slope / expected))
-        named = (abs(distance), f"{text} (slope {expected:.3g})")
-        low = _STEADY + _ANHARMONIC * work.anharmonicity + doubt
-        if -low < distance < _STEADY + doubt:
-            near.append(named)
-        elif abs(distance) < _NEAR + doubt:
-            far.append(named)
-    return [text for _, text in sorted(near or far)]
+        if -low < distance < high:
+            near.append((abs(distance), f"{text} (slope {expected:.3g})"))
+    return [text for _, text in sorted(near)]
 
 
 def order_of_energies(work: Work, by_rank: bool = True) -> str | None:
