@@ -211,24 +211,9 @@ def read_crystal(
 
     if settings is None:
         settings = Phono3pySettings(load_phono3py_yaml=True)
-    tolerance = settings.symmetry_tolerance
     with _quiet_about_primitive_axes():
         info = read_cell_info(get_cell_info, settings, str(filename), log_level)
-        try:
-            ph3, _ = phono3py_script._init_phono3py_with_cell_info(
-                settings,
-                info,
-                info.interface_mode,
-                1e-5 if tolerance is None else tolerance,
-                log_level,
-            )
-        except SystemExit as error:
-            raise DatasetError(
-                f"{filename}: the supercell is not what unit_cell and supercell_matrix "
-                "make. Correct the matrix, or make the file anew."
-            ) from error
-        except Exception as error:
-            raise unreadable_input(filename, error) from error
+        ph3 = _made_of(info, settings, filename, log_level)
     yaml_of_host = info.phono3py_yaml
     if settings.is_nac:
         units = get_physical_units()
@@ -251,6 +236,29 @@ def read_crystal(
             calculator=info.interface_mode,
             log_level=log_level,
         )
+    return ph3
+
+
+def _made_of(info: Any, settings: Any, filename: Path, log_level: int) -> Phono3py:
+    """Return what the host makes of a crystal: in angstrom, without datasets."""
+    from phono3py.cui import phono3py_script
+
+    tolerance = settings.symmetry_tolerance
+    try:
+        ph3, _ = phono3py_script._init_phono3py_with_cell_info(
+            settings,
+            info,
+            info.interface_mode,
+            1e-5 if tolerance is None else tolerance,
+            log_level,
+        )
+    except SystemExit as error:
+        raise DatasetError(
+            f"{filename}: the supercell is not what unit_cell and supercell_matrix "
+            "make. Correct the matrix, or make the file anew."
+        ) from error
+    except Exception as error:
+        raise unreadable_input(filename, error) from error
     return ph3
 
 
