@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from phonopy.structure.atoms import PhonopyAtoms
 
 from conftest import SCRIPTS
 from phono3py_mlp_plugin.errors import ParameterError
@@ -341,7 +342,7 @@ def test_error_of_ours_is_one_line_and_a_traceback_in_a_file(
     assert run_to_end(raises(error)) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"ERROR: {type(error).__name__}")
-    assert "(unexpected: a bug of phono3py-mlp-plugin or phono3py)" in line
+    assert f"(unexpected, in {__name__}: a bug there, in phono3py-mlp-" in line
     assert line.endswith(f'The traceback is in "{TRACEBACK}": please report it.')
     text = (tmp_path / TRACEBACK).read_text()
     assert "raise error" in text
@@ -653,7 +654,9 @@ def test_isotopes_that_the_host_does_not_know_are_refused_before_the_work():
     from phono3py_mlp_plugin.host.preflight import check_cell
 
     cell = types.SimpleNamespace(
-        phonon_primitive=types.SimpleNamespace(symbols=["Na", "Tc"])
+        phonon_primitive=PhonopyAtoms(
+            symbols=["Na", "Tc"], cell=np.eye(3), scaled_positions=np.zeros((2, 3))
+        )
     )
     with pytest.raises(ParameterError, match=r"--isotope: the isotopes of Tc are not"):
         check_cell(cell, settings(is_isotope=True))

@@ -126,8 +126,8 @@ def _unexpected(error: BaseException) -> str:
     else:
         place = f'The traceback is in "{path}"'
     return (
-        f"{told} (unexpected: a bug of phono3py-mlp-plugin or phono3py). {place}: "
-        "please report it."
+        f"{told} (unexpected, in {module_of(error)}: a bug there, in "
+        f"phono3py-mlp-plugin or in phono3py). {place}: please report it."
     )
 
 
