@@ -655,10 +655,10 @@ def test_isotopes_that_the_host_does_not_know_are_refused_before_the_work():
 
     cell = types.SimpleNamespace(
         phonon_primitive=PhonopyAtoms(
-            symbols=["Na", "Tc"], cell=np.eye(3), scaled_positions=np.zeros((2, 3))
+            symbols=["Na", "Pu"], cell=np.eye(3), scaled_positions=np.zeros((2, 3))
         )
     )
-    with pytest.raises(ParameterError, match=r"--isotope: the isotopes of Tc are not"):
+    with pytest.raises(ParameterError, match=r"--isotope: the isotopes of Pu are not"):
         check_cell(cell, settings(is_isotope=True))
 
 

@@ -24,7 +24,7 @@ _ENDED = "A plugin or library has ended the run before it was finished."
 _HOST = ("phono3py.", "phonopy.")
 
 # Where the host and this package end a run themselves.
-_OWN = ("phono3py.", "phono3py_mlp_plugin.host.", "phono3py_mlp_plugin.cli.")
+_OWN = (*_HOST, "phono3py_mlp_plugin.host.", "phono3py_mlp_plugin.cli.")
 
 
 def run_to_end(work: Callable[[], int], *, verbose: bool = False) -> int:
