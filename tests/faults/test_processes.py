@@ -70,6 +70,22 @@ class Begun:
         return self.process.returncode, error.strip(), output.split()
 
 
+# The host's end, its lines still in the buffer of a standard output that is full.
+LOST = """
+import os, sys
+from phono3py_mlp_plugin.host.boundary import run_to_end
+space = {"__name__": "phono3py.cui.phono3py_script"}
+exec("def end(): raise SystemExit(0)", space)
+
+def work():
+    print("kappa")
+    space["end"]()
+
+full = os.open("/dev/full", os.O_WRONLY)
+os.dup2(full, 1)
+sys.exit(run_to_end(work))
+"""
+
 SLEEPS = "time.sleep(60)"
 
 ENDING = [
@@ -161,6 +177,18 @@ def test_end_without_a_word_is_a_failure_of_what_was_done(body, code, message):
 def test_word_counts_although_a_library_fails_when_the_process_ends():
     run = Begun("import atexit; atexit.register(os._exit, 3)")
     assert run.finish()[:2] == (0, "")
+
+
+def test_regular_end_of_the_host_whose_output_is_lost_is_a_failure():
+    done = subprocess.run(
+        [sys.executable, "-c", LOST],
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("ERROR: standard output: No space left on device.")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_exit_by_code_of_others_is_a_failure():
@@ -655,7 +683,10 @@ def test_isotopes_that_the_host_does_not_know_are_refused_before_the_work():
 
     cell = types.SimpleNamespace(
         phonon_primitive=PhonopyAtoms(
-            symbols=["Na", "Pu"], cell=np.eye(3), scaled_positions=np.zeros((2, 3))
+            symbols=["Na", "Pu"],
+            cell=np.eye(3),
+            scaled_positions=np.zeros((2, 3)),
+            masses=[23, 244],
         )
     )
     with pytest.raises(ParameterError, match=r"--isotope: the isotopes of Pu are not"):

@@ -44,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_doctor,
     ):
         add(commands)
-    args = parser.parse_args(arguments)
 
     def work() -> int:
+        args = parser.parse_args(arguments)
         if arguments is None and args.command not in _WATCHED:
             supervise(lambda process: None, lambda line: print(line, file=sys.stderr))
         return int(args.run(args))
