@@ -84,8 +84,18 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("line", ["Crystal structure was read", "Training on 21"])
+@pytest.mark.parametrize(
+    ("number", "line"),
+    [
+        (signal.SIGINT, "Crystal structure was read"),
+        (signal.SIGTERM, "Crystal structure was read"),
+        (signal.SIGINT, "Training on 21"),
+        (signal.SIGTERM, "Training on 21"),
+        # Of queueing systems, before the time is over.
+        (signal.SIGUSR1, "Training on 21"),
+        (signal.SIGQUIT, "Training on 21"),
+    ],
+)
 def test_signal_ends_the_run_and_leaves_nothing(start, folder, number, line):
     command = start(LONG)
     command.wait_for(line)

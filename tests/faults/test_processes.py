@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from phonopy.structure.atoms import PhonopyAtoms
 
 from conftest import SCRIPTS
 from phono3py_mlp_plugin.errors import ParameterError
@@ -68,6 +69,22 @@ class Begun:
         output, error = self.process.communicate(timeout=60)
         return self.process.returncode, error.strip(), output.split()
 
+
+# The host's end, its lines still in the buffer of a standard output that is full.
+LOST = """
+import os, sys
+from phono3py_mlp_plugin.host.boundary import run_to_end
+space = {"__name__": "phono3py.cui.phono3py_script"}
+exec("def end(): raise SystemExit(0)", space)
+
+def work():
+    print("kappa")
+    space["end"]()
+
+full = os.open("/dev/full", os.O_WRONLY)
+os.dup2(full, 1)
+sys.exit(run_to_end(work))
+"""
 
 SLEEPS = "time.sleep(60)"
 
@@ -160,6 +177,18 @@ def test_end_without_a_word_is_a_failure_of_what_was_done(body, code, message):
 def test_word_counts_although_a_library_fails_when_the_process_ends():
     run = Begun("import atexit; atexit.register(os._exit, 3)")
     assert run.finish()[:2] == (0, "")
+
+
+def test_regular_end_of_the_host_whose_output_is_lost_is_a_failure():
+    done = subprocess.run(
+        [sys.executable, "-c", LOST],
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("ERROR: standard output: No space left on device.")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_exit_by_code_of_others_is_a_failure():
@@ -341,7 +370,7 @@ def test_error_of_ours_is_one_line_and_a_traceback_in_a_file(
     assert run_to_end(raises(error)) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"ERROR: {type(error).__name__}")
-    assert "(unexpected: a bug of phono3py-mlp-plugin or phono3py)" in line
+    assert f"(unexpected, in {__name__}: a bug there, in phono3py-mlp-" in line
     assert line.endswith(f'The traceback is in "{TRACEBACK}": please report it.')
     text = (tmp_path / TRACEBACK).read_text()
     assert "raise error" in text
@@ -653,9 +682,14 @@ def test_isotopes_that_the_host_does_not_know_are_refused_before_the_work():
     from phono3py_mlp_plugin.host.preflight import check_cell
 
     cell = types.SimpleNamespace(
-        phonon_primitive=types.SimpleNamespace(symbols=["Na", "Tc"])
+        phonon_primitive=PhonopyAtoms(
+            symbols=["Na", "Pu"],
+            cell=np.eye(3),
+            scaled_positions=np.zeros((2, 3)),
+            masses=[23, 244],
+        )
     )
-    with pytest.raises(ParameterError, match=r"--isotope: the isotopes of Tc are not"):
+    with pytest.raises(ParameterError, match=r"--isotope: the isotopes of Pu are not"):
         check_cell(cell, settings(is_isotope=True))
 
 

@@ -47,12 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):
         add(commands)
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["converge"]:
-        # Its options are those of phono3py-load, which has a parser of its own.
-        return run_to_end(lambda: run_converge(given[1:]))
-    args = parser.parse_args(given)
 
     def work() -> int:
+        if given[:1] == ["converge"]:
+            # Its options are those of phono3py-load, which has a parser of its own.
+            return run_converge(given[1:])
+        args = parser.parse_args(given)
         check_inputs(Path(), vars(args).values())
         if arguments is None and args.command not in _WATCHED:
             supervise(lambda process: None, lambda line: print(line, file=sys.stderr))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from phono3py_mlp_plugin.errors import message_for_user, one_line
 from phono3py_mlp_plugin.files import replacing
-from phono3py_mlp_plugin.host.streams import Stream, guarded_streams
+from phono3py_mlp_plugin.host.streams import OutputLost, Stream, guarded_streams
 from phono3py_mlp_plugin.supervision import Stopped, end_with, stopped
 
 TRACEBACK = "phono3py_mlp_traceback.txt"
@@ -24,7 +24,7 @@ _ENDED = "A plugin or library has ended the run before it was finished."
 _HOST = ("phono3py.", "phonopy.")
 
 # Where the host and this package end a run themselves.
-_OWN = ("phono3py.", "phono3py_mlp_plugin.host.", "phono3py_mlp_plugin.cli.")
+_OWN = (*_HOST, "phono3py_mlp_plugin.host.", "phono3py_mlp_plugin.cli.")
 
 
 def run_to_end(work: Callable[[], int], *, verbose: bool = False) -> int:
@@ -48,8 +48,12 @@ def run_to_end(work: Callable[[], int], *, verbose: bool = False) -> int:
             if verbose:
                 traceback.print_exception(error)
             code, line = _outcome(error, output)
-            with contextlib.suppress(Exception):
-                sys.stdout.flush()
+            try:
+                output.flush()
+            except OutputLost as lost:
+                # The host ends by sys.exit(0) with half its lines in the buffer.
+                if code == 0:
+                    code, line = _outcome(lost, output)
             watched = end_with(code)
             if line is not None and not (watched and isinstance(error, Stopped)):
                 print(line, file=sys.stderr, flush=True)
@@ -126,8 +130,8 @@ def _unexpected(error: BaseException) -> str:
     else:
         place = f'The traceback is in "{path}"'
     return (
-        f"{told} (unexpected: a bug of phono3py-mlp-plugin or phono3py). {place}: "
-        "please report it."
+        f"{told} (unexpected, in {module_of(error)}: a bug there, in "
+        f"phono3py-mlp-plugin or in phono3py). {place}: please report it."
     )
 
 

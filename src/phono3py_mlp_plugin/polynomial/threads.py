@@ -66,10 +66,9 @@ _single_threaded_blas = _SingleThreadedBlas()
 def _limit(controller: ThreadpoolController) -> Any:
     """Limit BLAS to one thread, also where another thread has limited it."""
     # Since threadpoolctl 3.8: a limit that is set elsewhere would win.
-    clear = getattr(
-        threadpoolctl.OpenBLASController, "clear_controlling_thread", lambda force: None
-    )
-    clear(force=True)
+    openblas: Any = getattr(threadpoolctl, "OpenBLASController", None)
+    if hasattr(openblas, "clear_controlling_thread"):
+        openblas.clear_controlling_thread(force=True)
     return controller.limit(limits=1, user_api="blas")
 
 
