@@ -13,6 +13,8 @@ import yaml
 
 from small_model import MODEL
 
+pytestmark = pytest.mark.slow
+
 PARAMS = "phono3py_params.yaml"
 PAGE = "phono3py_mlp_report.html"
 NUMBERS = "phono3py_mlp_report.json"

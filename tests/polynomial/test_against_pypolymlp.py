@@ -108,6 +108,7 @@ def test_energies_forces_and_virials(model):
     assert_found_alike(found, expected, [order for _, order in theirs])
 
 
+@pytest.mark.slow
 def test_energies_forces_and_virials_of_the_largest_model():
     """As above, with what pypolymlp gave once: reading it takes minutes there."""
     recorded = json.loads(RECORD.read_text())

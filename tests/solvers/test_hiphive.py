@@ -30,6 +30,7 @@ def of_hiphive(host, n_supercells=None, **changes):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "n_supercells", "cutoff", "primitive_matrix", "is_compact_fc"),
     [

@@ -102,6 +102,7 @@ def test_supercell_that_leaves_nothing_free_is_refused():
         ph3.produce_fc3(fc_calculator="symfc")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "cutoff", "is_compact_fc", "orders"),
     [
