@@ -82,6 +82,8 @@ def test_potential_that_fits_nothing_stops_a_run_without_a_mesh(run, folder):
     assert "--allow-poor-fit" in one_error(run(command, folder))
 
 
+# What is only suspicious is a warning.
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("spoil", FORCES_OF_OTHERS)
 def test_potential_that_fits_nothing_is_refused_in_python(nacl_params, spoil):
     ph3 = with_forces(nacl_params, spoil)
