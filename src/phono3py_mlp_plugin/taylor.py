@@ -280,17 +280,16 @@ def more_supercells(displacements: FloatArray, needed: int | None = None) -> str
         Shape ``(n, N, 3)``.
     needed : int, optional
         Number of supercells, or of pairs with opposite displacements, where it is
-        known; by default twice those there are.
+        known.
     """
-    n = len(displacements)
-    n_pairs = len(opposites(displacements))
-    is_paired = 2 * n_pairs == n
-    if needed is None:
-        needed = 2 * n_pairs if is_paired else 2 * n
-    what = f"--rd N with N >= {needed}" if is_paired else f"{needed} or more"
+    what = ""
+    if needed is not None:
+        is_paired = 2 * len(opposites(displacements)) == len(displacements)
+        what = f"--rd N with N >= {needed}" if is_paired else f"{needed} or more"
+        what = f" ({what})"
     return (
-        f"Add supercells with random displacements ({what}), set a cutoff or take a "
-        "larger supercell."
+        f"Add supercells with independent random displacements of all atoms{what}, set "
+        "a cutoff or take a larger supercell."
     )
 
 

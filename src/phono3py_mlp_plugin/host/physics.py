@@ -99,7 +99,9 @@ def checks_without_mesh(
     )
     frequencies = phonon_frequencies(harmonic, points)
     gamma = np.abs(points).max(axis=1) < 1e-8
-    phonons = check_phonons(frequencies[~gamma], frequencies[gamma][0])
+    phonons = check_phonons(
+        frequencies[~gamma], frequencies[gamma][0], "at points of the supercell"
+    )
     return [f"  {check}" for check in (*phonons, *checks)]
 
 

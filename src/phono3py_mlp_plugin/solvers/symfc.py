@@ -267,12 +267,17 @@ def check_pivots(
     SolverError
     """
     sizes = [(o, basis_set[o].blocked_basis_set.shape[1]) for o in orders]
+    n = len(displacements)
+    equations = (n - len(opposites(displacements))) * (displacements[0].size - 3)
+    # Where there are many more equations, their number is not what is missing.
+    few = equations < 2 * max(size for _, size in sizes)
+    needed = 2 * (n - len(opposites(displacements))) if few else None
     for pivots in seen:
         if len(pivots) != sum(size for _, size in sizes):
             continue
         for order in undetermined_orders(pivots, sizes):
             raise SolverError(
-                f"symfc: the {len(displacements)} supercells do not determine the "
+                f"symfc: the {n} supercells do not determine the "
                 f"force constants fc{order}: their displacements depend on each other. "
-                f"{more_supercells(displacements)}"
+                f"{more_supercells(displacements, needed)}"
             )

@@ -54,8 +54,10 @@ class Check:
         return f"look  {self.text}. {self.remedy}"
 
 
-def check_phonons(frequencies: FloatArray, at_gamma: FloatArray) -> list[Check]:
-    """Check phonons on a mesh.
+def check_phonons(
+    frequencies: FloatArray, at_gamma: FloatArray, where: str = "on the mesh"
+) -> list[Check]:
+    """Check phonons on a mesh, or at other points.
 
     Parameters
     ----------
@@ -63,6 +65,8 @@ def check_phonons(frequencies: FloatArray, at_gamma: FloatArray) -> list[Check]:
         In THz, of grid points other than Gamma, shape ``(n, n_bands)``.
     at_gamma : ndarray
         In THz, shape ``(n_bands,)``.
+    where : str
+        Which points these are, for messages.
     """
     # Sorting puts what is not a number last, out of sight.
     acoustic = float(np.sort(np.abs(at_gamma))[:3].max())
@@ -82,7 +86,7 @@ def check_phonons(frequencies: FloatArray, at_gamma: FloatArray) -> list[Check]:
             0,
             Check(
                 lowest >= _IMAGINARY,
-                f"lowest mode on the mesh: {lowest:.3f} THz",
+                f"lowest mode {where}: {lowest:.3f} THz",
                 "It is imaginary: --relax-atomic-positions, or more supercells.",
             ),
         )
