@@ -178,14 +178,9 @@ class Run:
         host = self._host["get_cell_info"]
         if self._state is None:
             return host(settings, cell_filename, log_level, load_phonopy_yaml)
-        found = read_cell_info(
+        return read_cell_info(
             host, settings, cell_filename, log_level, load_phonopy_yaml
         )
-        if self._study is not None:
-            content = found.phono3py_yaml
-            inside = content is not None and content.nac_params is not None
-            self._study.born_source = str(cell_filename) if inside else "BORN"
-        return found
 
     def store_born_charges(self, ph3py: Phono3py, *args: Any, **options: Any) -> None:
         """Read Born charges as the host does; give them the factor of our units."""

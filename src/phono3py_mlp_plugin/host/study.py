@@ -107,8 +107,6 @@ class StudyRun:
         self._settings: Any = None
         self._dataset: Dataset | None = None
         self._study: Study | None = None
-        self.born_source = ""
-        """File that the Born charges come from."""
 
     def set_defaults(self, settings: Any) -> None:
         """Set what a study does where the user does not say."""
@@ -197,7 +195,7 @@ class StudyRun:
             notes.append("no Born charges: nothing corrects for long-range forces.")
         lines = [f"Note: {note}" for note in notes]
         if ph3.nac_params is not None:
-            lines.append(f'Born charges from "{self.born_source}".')
+            lines.append("Born charges correct for long-range forces.")
         show(lines, self._log_level)
         split = _split_of(study, len(dataset))
         show(list(forecast(study.variants[0].request, dataset, split)), self._log_level)
