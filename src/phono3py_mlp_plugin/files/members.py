@@ -36,7 +36,7 @@ class FinishedMembers:
     --------
     >>> import tempfile
     >>> members = FinishedMembers(Path(tempfile.mkdtemp()), "a3f0")
-    >>> members.get_or_compute(2, lambda: np.full((1, 6), 8.5))[0, 0]
+    >>> float(members.get_or_compute(2, lambda: np.full((1, 6), 8.5))[0, 0])
     8.5
     >>> sorted(members.load())
     [2]
