@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from phono3py_mlp_plugin.files import CHANGED, STAMP, read_stamp
 from phono3py_mlp_plugin.host.writing import HostFiles
 
 NAME = "phono3py.file_IO"
@@ -89,3 +90,14 @@ def test_reading_is_left_alone(module, tmp_path):
         file["x"] = 1
     with module.h5py.File(tmp_path / "a.hdf5", "r") as file:
         assert type(file) is h5py.File
+
+
+def test_stamp_of_the_host_s_file_holds_for_its_numbers(files, module, tmp_path):
+    path = tmp_path / "fc3.hdf5"
+    files.attributes = {"fc3.hdf5": {STAMP: "made from this"}}
+    with module.h5py.File(path, "w") as file:
+        file.create_dataset("fc3", data=np.arange(9.0), compression="gzip")
+    assert read_stamp(path) == "made from this"
+    with h5py.File(path, "r+") as file:
+        file["fc3"][0] = 1e-300
+    assert read_stamp(path) == CHANGED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,8 +23,11 @@ _FORMAT_VERSION = 1
 # Bytes; numbers of Python take ten times as much.
 _LARGEST = 200_000_000
 
-# What is raised on a file that is another's; nested brackets without end are no depth
-# of recursion of ours.
+# The decoder crashes the process at some ten thousand levels; ours have eight.
+_MOST_LEVELS = 50
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+
+# What is raised on a file that is another's.
 _NOT_OURS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 _HEAD = {
@@ -141,7 +145,13 @@ def _bars_at(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read(path: Path) -> Any:
     with open_text(path, _LARGEST) as file:
-        return json.load(file)
+        text = file.read()
+    level = 0
+    for found in _BRACKETS.finditer(text):
+        level += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found.group(), 0)
+        if level > _MOST_LEVELS:
+            raise ValueError("nested too deeply")
+    return json.loads(text)
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

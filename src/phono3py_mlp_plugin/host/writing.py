@@ -183,7 +183,11 @@ class _HDF5(_Whole, h5py.File):  # type: ignore[misc]
         self._unfinished = unfinished
 
     def _complete(self) -> None:
-        if self._attributes is not None:
+        if self._attributes is None:
+            return
+        self.flush()
+        # What the disk did not take cannot be read; it is told when all is closed.
+        if self._disk.error is None:
             numbers = {NUMBERS: hash_of_numbers(self)}
             self.attrs.update({**self._attributes, **numbers})
 

@@ -179,7 +179,7 @@ def _check_number(lattice: FloatArray, n_atoms: int, cutoff: float) -> None:
             "one. Mend the lattice vectors."
         )
     density = n_atoms / volume
-    expected = density * 4 / 3 * np.pi * cutoff**3
+    expected = density * 4 / 3 * np.pi * min(cutoff, 1e100) ** 3
     if not expected <= _MOST_NEIGHBOURS:
         longest = (_MOST_NEIGHBOURS / (density * 4 / 3 * np.pi)) ** (1 / 3)
         raise PotentialError(

@@ -77,7 +77,7 @@ class LibraryPotential:
     @property
     def cutoff_radius(self) -> float:
         """In angstrom."""
-        return float(self.polymlp.parameters.model.cutoff)
+        return max(float(part.model.cutoff) for part in self.polymlp.parameters)
 
     @property
     def atomic_energies(self) -> dict[str, float]:
