@@ -16,14 +16,6 @@ from filelock import FileLock
 
 from fork_server import AVAILABLE, SCRIPTS, ForkServer
 
-# Workers share the processors: more threads than these would only wait for each other.
-# Before numpy is imported, which asks once: nothing above does.
-_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-if _WORKERS > 1:
-    _threads = str(max(1, (os.cpu_count() or 1) // _WORKERS))
-    for _name in ("OMP", "OPENBLAS", "MKL", "RAYON", "NUMBA"):
-        os.environ.setdefault(f"{_name}_NUM_THREADS", _threads)
-
 TESTS = Path(__file__).resolve().parent
 FETCH_DATA = TESTS.parent / "example" / "NaCl-pypolymlp" / "fetch_data.py"
 HOST = TESTS / "host"
@@ -44,6 +36,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="give every command a process of its own instead of forking it",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Share the processors out: more threads would only wait for each other.
+
+    Here, where workers are started: in a worker numpy is imported already, and has
+    asked once.
+    """
+    workers = getattr(config.option, "numprocesses", None)
+    if workers:
+        threads = str(max(1, (os.cpu_count() or 1) // int(workers)))
+        for name in ("OMP", "OPENBLAS", "MKL", "RAYON", "NUMBA"):
+            os.environ.setdefault(f"{name}_NUM_THREADS", threads)
 
 
 _marked = False
