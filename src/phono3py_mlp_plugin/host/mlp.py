@@ -28,6 +28,7 @@ from phono3py_mlp_plugin.files import (
 )
 from phono3py_mlp_plugin.host.bindings import original
 from phono3py_mlp_plugin.host.output import error_table, progress, ridge_lines, show
+from phono3py_mlp_plugin.host.solvers import leave_to_host
 from phono3py_mlp_plugin.workflow import (
     Request,
     Split,
@@ -168,6 +169,7 @@ class PluginMLP(PhonopyMLP):
             raise PotentialError(
                 "there is no potential to evaluate; train or load one."
             )
+        leave_to_host(False)
         cells = list(supercells_with_displacements)
         result = evaluate(
             self.calculator,
