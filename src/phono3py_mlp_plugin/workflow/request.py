@@ -134,7 +134,7 @@ def request_solver(
             cutoff[order] = np.nan
         if not 0 < cutoff[order] < np.inf:
             raise ParameterError(
-                f"{where}: cutoff = {text}; expected a positive length in angstrom."
+                f"{where}: cutoff = {text}; expected a length in angstrom, positive."
             )
     return SolverRequest(solver, parse_options(values, solver.options, where), cutoff)
 
