@@ -26,6 +26,7 @@ from phono3py_mlp_plugin.host.output import (
     progress,
     show,
 )
+from phono3py_mlp_plugin.host.solvers import leave_to_host
 from phono3py_mlp_plugin.workflow import (
     ObtainedPotential,
     Request,
@@ -159,6 +160,7 @@ class PluginMLP(PhonopyMLP):
             raise PotentialError(
                 "there is no potential to evaluate; train or load one."
             )
+        leave_to_host(False)
         cells = list(supercells_with_displacements)
         result = evaluate(
             self.calculator,

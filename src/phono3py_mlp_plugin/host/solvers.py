@@ -43,14 +43,14 @@ class PluginFCSolver:
         self.force_constants = force_constants
 
 
-# Whether a run is the host's alone: it is told what would otherwise be refused.
-_host_alone: ContextVar[bool] = ContextVar("host_alone", default=False)
+# Whether forces are the host's alone: it is told what would otherwise be refused.
+_host_alone: ContextVar[bool] = ContextVar("host_alone", default=True)
 
 
 def leave_to_host(alone: bool) -> None:
-    """Say whether the runs to come are the host's alone, without a potential.
+    """Say whether what comes is the host's alone, without a potential of ours.
 
-    Their results stay the host's own, byte for byte; the user is warned.
+    Its results stay the host's own, byte for byte; the user is warned.
     """
     _host_alone.set(alone)
 
