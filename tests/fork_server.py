@@ -259,12 +259,29 @@ def _take_place(request: Mapping[str, Any], pipes: Sequence[int]) -> None:
     for number, pipe in zip((1, 2), pipes, strict=True):
         os.dup2(pipe, number)
         os.close(pipe)
+    _open_streams()
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["cwd"])
     sys.argv[:] = request["words"]
     # Python's own generator reseeds itself after a fork, numpy's does not.
     sys.modules["numpy"].random.seed()
+
+
+def _open_streams() -> None:
+    """Open standard output and error anew: those of the server know no pipes."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        old = getattr(sys, name)
+        raw = io.FileIO(number, "wb", closefd=False)
+        new = io.TextIOWrapper(
+            raw if isinstance(old.buffer, io.RawIOBase) else io.BufferedWriter(raw),
+            encoding=old.encoding,
+            errors=old.errors,
+            line_buffering=old.line_buffering,
+            write_through=old.write_through,
+        )
+        setattr(sys, name, new)
+        setattr(sys, f"__{name}__", new)
 
 
 def _main() -> tuple[types.CodeType, dict[str, Any]]:

@@ -45,7 +45,7 @@ def run_to_end(work: Callable[[], int], *, verbose: bool = False) -> int:
             code = work()
             output.flush()
         except BaseException as error:
-            if verbose:
+            if verbose and not isinstance(error, SystemExit):
                 traceback.print_exception(error)
             code, line = _outcome(error, output)
             try:
