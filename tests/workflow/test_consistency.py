@@ -268,6 +268,8 @@ def test_first_principles_data_get_no_word(load, name, n, digits):
     assert notes_of(replace(good, energies=None)) == []
 
 
+# The host's own word on its file of NaCl-alm.
+@pytest.mark.filterwarnings("ignore:This phono3py.yaml format:DeprecationWarning")
 @pytest.mark.parametrize("name", FORCES_ONLY)
 def test_first_principles_forces_alone_get_no_word(load, name):
     assert notes_of(load(name)) == []
