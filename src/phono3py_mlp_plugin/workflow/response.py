@@ -310,17 +310,16 @@ def _of_axes(response: Response) -> Iterator[Mistake]:
 
 
 def _axes(order: tuple[int, ...], signs: tuple[int, ...]) -> str:
-    found = " ".join(
-        f"{'-' if sign < 0 else ''}{'xyz'[axis]}"
-        for axis, sign in zip(order, signs, strict=True)
-    )
+    """Return words where axis i of the forces is found in column ``order[i]``."""
+    held = np.argsort(order)
+    found = " ".join(f"{'-' if signs[axis] < 0 else ''}{'xyz'[axis]}" for axis in held)
     moved = [i for i in range(3) if order[i] != i]
     name = ""
     if min(signs) > 0 and len(moved) == 2:
         name = f"{'xyz'[moved[0]]} and {'xyz'[moved[1]]} exchanged: "
     elif min(signs) > 0 and len(moved) == 3:
         name = "cyclic: "
-    return f"forces along other axes ({name}x y z are {found})"
+    return f"forces along other axes ({name}columns x y z hold {found})"
 
 
 def _of_atoms(response: Response) -> Iterator[Mistake]:
@@ -329,7 +328,9 @@ def _of_atoms(response: Response) -> Iterator[Mistake]:
     atoms = np.arange(n_atoms)
     for shift in range(1, n_atoms):
         order = (atoms + shift) % n_atoms
-        text = f"forces of atoms in another order (atom 1 has those of {shift + 1})"
+        # Of atom a they are found at atom a + shift.
+        held = n_atoms - shift + 1
+        text = f"forces of atoms in another order (atom 1 has those of {held})"
         if 2 * shift == n_atoms:
             text = "forces with the two halves of the atoms exchanged"
         yield Mistake(text, _ATOMS_IN_ORDER, float(fit[atoms, order].sum()))
@@ -347,10 +348,10 @@ def _of_atoms(response: Response) -> Iterator[Mistake]:
         chance = np.sqrt(2 * np.log(n_atoms) / (3 * n))
         moved = np.flatnonzero(order != atoms)
         if len(moved) and cosine > chance + 0.2:
-            first = int(moved[0])
+            first = int(order[moved].min())
             text = (
                 f"forces of atoms in another order ({len(moved)} of {n_atoms}; atom "
-                f"{first + 1} has those of {order[first] + 1})"
+                f"{first + 1} has those of {list(order).index(first) + 1})"
             )
             yield Mistake(text, _ATOMS_IN_ORDER, cosine - _SIMPLER)
 
