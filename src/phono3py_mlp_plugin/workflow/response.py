@@ -14,7 +14,6 @@ from itertools import permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 
@@ -263,7 +262,7 @@ def _of_snapshots(response: Response) -> Iterator[Mistake]:
         yield Mistake(text, _IN_ORDER, cosine)
     reverse = float(response.pairs[rows, rows[::-1]].mean())
     yield Mistake("forces of snapshots in reverse order", _IN_ORDER, reverse)
-    own, holder = linear_sum_assignment(-response.pairs)
+    own, holder = rows, _best_order(response.pairs)
     # The best of many by chance.
     chance = np.sqrt(2 * np.log(n) / response.freedom)
     cosine = float(response.pairs[own, holder].mean())
@@ -309,6 +308,13 @@ def _of_axes(response: Response) -> Iterator[Mistake]:
         yield Mistake(text, _TURN, float(sizes.sum()))
 
 
+def _best_order(fit: FloatArray) -> NDArray[np.intp]:
+    """Return for each row the column that is its own, the sum being the largest."""
+    from scipy.optimize import linear_sum_assignment
+
+    return np.asarray(linear_sum_assignment(fit, maximize=True)[1])
+
+
 def _axes(order: tuple[int, ...], signs: tuple[int, ...]) -> str:
     """Return words where axis i of the forces is found in column ``order[i]``."""
     held = np.argsort(order)
@@ -343,7 +349,7 @@ def _of_atoms(response: Response) -> Iterator[Mistake]:
         cosine = float(fit[atoms, order].sum())
         yield Mistake(f"forces of atoms in {name}", _ATOMS_IN_ORDER, cosine)
     if 3 * n >= n_atoms // 2 and n > 5:
-        _, order = linear_sum_assignment(-fit)
+        order = _best_order(fit)
         cosine = float(fit[atoms, order].sum())
         chance = np.sqrt(2 * np.log(n_atoms) / (3 * n))
         moved = np.flatnonzero(order != atoms)
