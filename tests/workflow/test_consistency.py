@@ -124,10 +124,10 @@ ORDERS = {
         lambda n: np.roll(np.arange(n), n // 2)
     ),
     "atoms in reverse order": atoms_in_order(lambda n: np.arange(n)[::-1]),
-    "atom 1 has those of 2": atoms_in_order(lambda n: np.roll(np.arange(n), 1)),
+    "atom 1 has those of 2)": atoms_in_order(lambda n: np.roll(np.arange(n), -1)),
     "x and y exchanged": lambda d: {"forces": d.forces[:, :, [1, 0, 2]]},
-    "cyclic": lambda d: {"forces": d.forces[:, :, [1, 2, 0]]},
-    "x y z are x y -z": lambda d: {"forces": d.forces * [1, 1, -1]},
+    "cyclic: columns x y z hold y z x": lambda d: {"forces": d.forces[:, :, [1, 2, 0]]},
+    "columns x y z hold x y -z": lambda d: {"forces": d.forces * [1, 1, -1]},
     "turned by 30 degrees": lambda d: {"forces": d.forces @ turn(30)},
     "nothing to do with displacements": lambda d: {"forces": noise(d.forces)},
 }
@@ -194,10 +194,10 @@ def test_energies_in_another_order_are_named(load, name, cause):
 def test_atoms_in_any_order_are_named_by_many_snapshots(load):
     good = load(NACL)
     order = np.random.default_rng(0).permutation(64)
-    with pytest.raises(
-        DatasetError, match=rf"atom 1 has those of {order.argmin() + 1}|"
-    ):
+    cause = f"atom 1 has those of {order[0] + 1})"
+    with pytest.raises(DatasetError) as refused:
         check_dataset(replace(good, forces=good.forces[:, order]))
+    assert cause in str(refused.value)
 
 
 @pytest.mark.parametrize("name", [NACL, ALN, SI])
@@ -268,6 +268,8 @@ def test_first_principles_data_get_no_word(load, name, n, digits):
     assert notes_of(replace(good, energies=None)) == []
 
 
+# The host's own word on its file of NaCl-alm.
+@pytest.mark.filterwarnings("ignore:This phono3py.yaml format:DeprecationWarning")
 @pytest.mark.parametrize("name", FORCES_ONLY)
 def test_first_principles_forces_alone_get_no_word(load, name):
     assert notes_of(load(name)) == []

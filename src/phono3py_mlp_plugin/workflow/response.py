@@ -14,7 +14,6 @@ from itertools import permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 
@@ -263,7 +262,7 @@ def _of_snapshots(response: Response) -> Iterator[Mistake]:
         yield Mistake(text, _IN_ORDER, cosine)
     reverse = float(response.pairs[rows, rows[::-1]].mean())
     yield Mistake("forces of snapshots in reverse order", _IN_ORDER, reverse)
-    own, holder = linear_sum_assignment(-response.pairs)
+    own, holder = rows, _best_order(response.pairs)
     # The best of many by chance.
     chance = np.sqrt(2 * np.log(n) / response.freedom)
     cosine = float(response.pairs[own, holder].mean())
@@ -309,18 +308,24 @@ def _of_axes(response: Response) -> Iterator[Mistake]:
         yield Mistake(text, _TURN, float(sizes.sum()))
 
 
+def _best_order(fit: FloatArray) -> NDArray[np.intp]:
+    """Return for each row the column that is its own, the sum being the largest."""
+    from scipy.optimize import linear_sum_assignment
+
+    return np.asarray(linear_sum_assignment(fit, maximize=True)[1])
+
+
 def _axes(order: tuple[int, ...], signs: tuple[int, ...]) -> str:
-    found = " ".join(
-        f"{'-' if sign < 0 else ''}{'xyz'[axis]}"
-        for axis, sign in zip(order, signs, strict=True)
-    )
+    """Return words where axis i of the forces is found in column ``order[i]``."""
+    held = np.argsort(order)
+    found = " ".join(f"{'-' if signs[axis] < 0 else ''}{'xyz'[axis]}" for axis in held)
     moved = [i for i in range(3) if order[i] != i]
     name = ""
     if min(signs) > 0 and len(moved) == 2:
         name = f"{'xyz'[moved[0]]} and {'xyz'[moved[1]]} exchanged: "
     elif min(signs) > 0 and len(moved) == 3:
         name = "cyclic: "
-    return f"forces along other axes ({name}x y z are {found})"
+    return f"forces along other axes ({name}columns x y z hold {found})"
 
 
 def _of_atoms(response: Response) -> Iterator[Mistake]:
@@ -329,7 +334,9 @@ def _of_atoms(response: Response) -> Iterator[Mistake]:
     atoms = np.arange(n_atoms)
     for shift in range(1, n_atoms):
         order = (atoms + shift) % n_atoms
-        text = f"forces of atoms in another order (atom 1 has those of {shift + 1})"
+        # Of atom a they are found at atom a + shift.
+        held = n_atoms - shift + 1
+        text = f"forces of atoms in another order (atom 1 has those of {held})"
         if 2 * shift == n_atoms:
             text = "forces with the two halves of the atoms exchanged"
         yield Mistake(text, _ATOMS_IN_ORDER, float(fit[atoms, order].sum()))
@@ -342,15 +349,15 @@ def _of_atoms(response: Response) -> Iterator[Mistake]:
         cosine = float(fit[atoms, order].sum())
         yield Mistake(f"forces of atoms in {name}", _ATOMS_IN_ORDER, cosine)
     if 3 * n >= n_atoms // 2 and n > 5:
-        _, order = linear_sum_assignment(-fit)
+        order = _best_order(fit)
         cosine = float(fit[atoms, order].sum())
         chance = np.sqrt(2 * np.log(n_atoms) / (3 * n))
         moved = np.flatnonzero(order != atoms)
         if len(moved) and cosine > chance + 0.2:
-            first = int(moved[0])
+            first = int(order[moved].min())
             text = (
                 f"forces of atoms in another order ({len(moved)} of {n_atoms}; atom "
-                f"{first + 1} has those of {order[first] + 1})"
+                f"{first + 1} has those of {list(order).index(first) + 1})"
             )
             yield Mistake(text, _ATOMS_IN_ORDER, cosine - _SIMPLER)
 
