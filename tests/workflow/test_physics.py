@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from phono3py_mlp_plugin.errors import MLPError, ParameterError, PhysicsError
+from phono3py_mlp_plugin.host.settings import mesh_of
 from phono3py_mlp_plugin.reference import nacl_dataset
 from phono3py_mlp_plugin.solvers.hiphive import HiphiveOptions
 from phono3py_mlp_plugin.solvers.pivots import undetermined_orders
@@ -11,7 +12,6 @@ from phono3py_mlp_plugin.taylor import Lattice, check_force_constants
 from phono3py_mlp_plugin.uncertainty.intervals import absolute_error, norm_scatter
 from phono3py_mlp_plugin.workflow import (
     DisplacementOptions,
-    TransportOptions,
     request_calculator,
     request_solver,
 )
@@ -140,10 +140,8 @@ def test_no_error_bar_is_finite_of_what_is_not(value):
     "make",
     [
         lambda x: DisplacementOptions(amplitude=x),
-        lambda x: TransportOptions(mesh=(x, x, x)),
-        lambda x: TransportOptions(temperatures=(x,)),
-        lambda x: TransportOptions(sigma=x),
-        lambda x: TransportOptions(boundary_mfp=x),
+        lambda x: DisplacementOptions(amplitude_fc2=x),
+        lambda x: mesh_of([x, x, x], "--uncertainty-mesh"),
         lambda x: HiphiveOptions(cutoffs=(x,)),
         lambda x: request_solver("symfc", {"cutoff": x}),
         lambda x: request_solver("symfc", f"cutoff = {x}"),

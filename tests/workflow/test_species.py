@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from phono3py import Phono3py
-from phono3py_mlp_plugin.workflow.conductivity import ForceConstantsOf
 from phonopy.structure.atoms import PhonopyAtoms
 
 import phono3py_mlp_plugin as mlp
@@ -11,7 +10,12 @@ from phono3py_mlp_plugin.contracts import Dataset, Evaluation
 from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.host.mlp import PluginMLP
 from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
-from phono3py_mlp_plugin.workflow import DisplacementOptions, request_solver
+from phono3py_mlp_plugin.workflow import (
+    DisplacementOptions,
+    ForceConstantsOf,
+    displace,
+    request_force_constants,
+)
 from phono3py_mlp_plugin.workflow.evaluate import evaluate
 from phono3py_mlp_plugin.workflow.species import known_symbols
 
@@ -75,8 +79,8 @@ def test_converge_evaluates_the_species_of_the_crystal():
         supercell_matrix=[2, 1, 1], phonon_supercell_matrix=[2, 2, 1]
     )
     witness = Witness()
-    options = DisplacementOptions(number=60)
-    found = ForceConstantsOf(ph3, options, request_solver("symfc"), "witness")
+    displace(ph3, DisplacementOptions(number=60))
+    found = ForceConstantsOf(ph3, request_force_constants("symfc"), "witness")
     next(iter(found.solve([witness])))
     assert witness.seen == {
         tuple(ph3.supercell.symbols),

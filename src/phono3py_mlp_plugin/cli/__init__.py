@@ -51,10 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> int:
         if given[:1] == ["converge"]:
             # Its options are those of phono3py-load, which has a parser of its own.
-            return run_converge(given[1:])
+            return run_converge(given[1:], watched=arguments is None)
         args = parser.parse_args(given)
         check_inputs(Path(), vars(args).values())
-        if arguments is None and args.command not in _WATCHED:
+        args.watched = arguments is None
+        if args.watched and args.command not in _WATCHED:
             supervise(lambda process: None, lambda line: print(line, file=sys.stderr))
         return int(args.run(args))
 

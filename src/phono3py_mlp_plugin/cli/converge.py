@@ -13,7 +13,6 @@ from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import (
     CONVERGENCE_FILE,
     forget_finished_members,
-    kept_of_study,
     read_convergence,
     replacing,
     write_convergence,
@@ -65,20 +64,22 @@ def add_converge(commands: Any) -> None:
     ).add_argument("arguments", nargs="*")
 
 
-def run_converge(arguments: Sequence[str]) -> int:
-    """Run ``phono3py-mlp converge`` with the arguments that follow it."""
-    from phono3py_mlp_plugin.host.command import (
-        run_study,
-        study_parser,
-        work_in_folder,
-    )
+def run_converge(arguments: Sequence[str], *, watched: bool) -> int:
+    """Run ``phono3py-mlp converge`` with the arguments that follow it.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+    watched : bool
+        Work in a process of its own.
+    """
+    from phono3py_mlp_plugin.host.command import run_study, study_parser
     from phono3py_mlp_plugin.host.output import progress
     from phono3py_mlp_plugin.host.study import StudyRun
 
     parser = study_parser("phono3py-mlp converge", _DESCRIPTION)
     _add_study(parser)
     args = parser.parse_args(list(arguments))
-    work_in_folder(Path(), kept_of_study)
     options = _StudyOptions.taken_from(args)
     log_level = 0 if args.quiet else 1
 
@@ -87,7 +88,7 @@ def run_converge(arguments: Sequence[str]) -> int:
 
     # Verdict and table are the result, shown however quiet the command is.
     study = StudyRun(options.study, carry_out, 1)
-    return run_study(parser, args, study)
+    return run_study(parser, args, study, watched=watched)
 
 
 def _add_study(parser: argparse.ArgumentParser) -> None:

@@ -49,7 +49,7 @@ def _report(args: argparse.Namespace) -> int:
     from phono3py_mlp_plugin.report import gather, write_report
 
     folder = Path()
-    work_in_folder(folder)
+    work_in_folder(folder, watched=args.watched)
     request = request_calculator(
         args.force_calculator,
         args.force_calculator_options,

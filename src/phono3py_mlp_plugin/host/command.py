@@ -11,7 +11,13 @@ from types import TracebackType
 from typing import NoReturn
 
 from phono3py_mlp_plugin.errors import ParameterError, message_for_user
-from phono3py_mlp_plugin.files import FolderLock, check_inputs, remove_dead_lock, sweep
+from phono3py_mlp_plugin.files import (
+    FolderLock,
+    check_inputs,
+    kept_of_study,
+    remove_dead_lock,
+    sweep,
+)
 from phono3py_mlp_plugin.host.arguments import (
     CommandOptions,
     add_options,
@@ -93,7 +99,11 @@ def study_parser(command: str, description: str) -> argparse.ArgumentParser:
 
 
 def run_study(
-    parser: argparse.ArgumentParser, args: argparse.Namespace, study: StudyRun
+    parser: argparse.ArgumentParser,
+    args: argparse.Namespace,
+    study: StudyRun,
+    *,
+    watched: bool,
 ) -> int:
     """Run phono3py-load with a study in the place of kappa; return the exit code.
 
@@ -104,6 +114,8 @@ def run_study(
     args : argparse.Namespace
         What it has parsed.
     study : StudyRun
+    watched : bool
+        As in `work_in_folder`.
 
     Raises
     ------
@@ -120,6 +132,7 @@ def run_study(
         )
     give_file_back(parser, args)
     check_inputs(Path(), vars(args).values())
+    work_in_folder(Path(), kept_of_study, watched=watched)
     options = _options_of(args)
     if options.force_calculator is None:
         args.use_pypolymlp = True
@@ -170,7 +183,10 @@ def _refuse(parser: argparse.ArgumentParser, message: str) -> NoReturn:
 
 
 def work_in_folder(
-    folder: Path, kept: Callable[[Path], str] = lambda folder: ""
+    folder: Path,
+    kept: Callable[[Path], str] = lambda folder: "",
+    *,
+    watched: bool = True,
 ) -> None:
     """Go on in a watched process that has the folder for itself.
 
@@ -180,6 +196,8 @@ def work_in_folder(
     kept : callable
         Returns what the folder keeps of a run that a signal has stopped, as
         "3 points are kept"; nothing where there is no more to say than that.
+    watched : bool
+        Work in a process of its own; False for calls from Python.
 
     Raises
     ------
@@ -193,11 +211,12 @@ def work_in_folder(
         sweep(folder, process)
         remove_dead_lock(folder)
 
-    supervise(
-        clean_up,
-        lambda line: print(line, file=sys.stderr),
-        lambda: kept(folder),
-    )
+    if watched:
+        supervise(
+            clean_up,
+            lambda line: print(line, file=sys.stderr),
+            lambda: kept(folder),
+        )
     lock = FolderLock(folder)
     atexit.register(lock.release)
     sweep(folder)

@@ -168,7 +168,7 @@ class PluginMLP(PhonopyMLP):
             cells,
             progress(self._log_level),
             keep=self._partial(cells),
-            supercell=self.supercell,
+            supercell=self._undisplaced(cells),
         )
         stresses = np.zeros((len(cells), 6))
         if result.stresses is not None:
@@ -176,6 +176,14 @@ class PluginMLP(PhonopyMLP):
             virials = -result.stresses * volumes[:, None, None]
             stresses = virials[:, (0, 1, 2, 0, 1, 2), (0, 1, 2, 1, 2, 0)]
         return result.energies, result.forces, stresses
+
+    def _undisplaced(self, cells: Sequence[PhonopyAtoms | None]) -> PhonopyAtoms | None:
+        """Return the supercell whose atoms these are, where it is known."""
+        if self.supercell is None or any(
+            cell is not None and len(cell) != len(self.supercell) for cell in cells
+        ):
+            return None
+        return self.supercell
 
     def _partial(
         self, cells: Sequence[PhonopyAtoms | None]

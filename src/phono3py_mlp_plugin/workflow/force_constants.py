@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -147,7 +148,7 @@ class ForceConstantsOf:
         self._calculator = calculator
         # The cells now: the displacements of the crystal may be replaced later.
         self._cells: dict[str, list[PhonopyAtoms]] = {}
-        self._fits: list[tuple[str, SolveMany]] = []
+        self._fits: list[tuple[str, int, SolveMany]] = []
         self._fixed: ForceConstants = {}
         for part, solver, orders in _fits(crystal, request):
             problem = force_constants_problem(
@@ -163,7 +164,9 @@ class ForceConstantsOf:
                 if part.name not in self._cells:
                     cells = part.displaced()
                     self._cells[part.name] = [c for c in cells if c is not None]
-                self._fits.append((part.name, plugins.prepare(solver.solver, problem)))
+                number = len(problem.displacements)
+                prepared = plugins.prepare(solver.solver, problem)
+                self._fits.append((part.name, number, prepared))
 
     def solve(
         self, potentials: Sequence[Potential], progress: Progress = no_progress
@@ -173,7 +176,11 @@ class ForceConstantsOf:
             name: self._forces(cells, potentials, progress)
             for name, cells in self._cells.items()
         }
-        streams = [solve_many(forces[name]) for name, solve_many in self._fits]
+        # Single displacements come first, where a fit takes these alone.
+        streams = [
+            solve_many(forces[name][:, :number])
+            for name, number, solve_many in self._fits
+        ]
         return map(self._joined, zip(*streams, strict=True))
 
     def _joined(self, fits: Sequence[ForceConstants]) -> ForceConstants:
@@ -206,8 +213,20 @@ def _fits(
     if others:
         fits += [(part, request.fc2, part.orders) for part in others]
     elif request.separate_fc2:
-        fits.append((first, request.fc2, (2,)))
+        fits.append((_single_displacements(first), request.fc2, (2,)))
     return fits
+
+
+def _single_displacements(part: CrystalSupercell) -> CrystalSupercell:
+    """Return the supercell without displacements of two atoms: the host's for fc2."""
+    dataset = part.dataset
+    if dataset is None or "first_atoms" not in dataset:
+        return part
+    atoms = [
+        {key: value for key, value in atom.items() if key != "second_atoms"}
+        for atom in dataset["first_atoms"]
+    ]
+    return replace(part, dataset={**dataset, "first_atoms": atoms})
 
 
 def _finished(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _LARGEST_FORCE = 1e-5  # eV/angstrom
 _STEPS = 1000
+_FARTHEST = 5.0  # angstrom
 
 
 def relax_positions(
@@ -55,6 +56,12 @@ def relax_positions(
         return other
 
     def energy_and_slope(amplitudes: FloatArray) -> tuple[float, FloatArray]:
+        if not np.abs(amplitudes).max() <= _FARTHEST:
+            raise PotentialError(
+                "relaxation: the largest force does not vanish before atoms have moved "
+                f"by {_FARTHEST} angstrom. The potential has no minimum near these "
+                "positions: train it on data nearer to them."
+            )
         found = evaluate(name, potential, [moved(amplitudes)])
         return float(found.energies[0]), -free @ found.forces[0].reshape(-1)
 
