@@ -62,7 +62,10 @@ def split_items(text: str, where: str) -> dict[str, str]:
 
 
 def parse_options(
-    values: Mapping[str, Any], record: type[Record], where: str
+    values: Mapping[str, Any],
+    record: type[Record],
+    where: str,
+    also: tuple[str, ...] = (),
 ) -> Record:
     """Return the options record made from text or typed values.
 
@@ -74,6 +77,8 @@ def parse_options(
         Frozen dataclass; the types of its fields decide how text is read.
     where : str
         Named in error messages, e.g. ``"--mlp-params"``.
+    also : tuple of str
+        Names that the user may write besides, taken out of the values already.
 
     Raises
     ------
@@ -106,10 +111,13 @@ def parse_options(
         elif catch_all is not None:
             keywords[name] = _literal(value)
         else:
-            known = ", ".join(fields) or "none"
+            known = [*fields, *also]
             raise ParameterError(
                 f"{where}: unknown parameter {name!r}."
-                + (did_you_mean(name, fields) or f" Known: {known}.")
+                + (
+                    did_you_mean(name, known)
+                    or f" Known: {', '.join(known) or 'none'}."
+                )
             )
     if catch_all is not None:
         arguments[catch_all] = keywords

@@ -126,7 +126,8 @@ class StudyRun:
         if not settings.create_displacements:
             if settings.random_displacements is None:
                 settings.random_displacements = "auto"
-            if settings.rd_number_estimation_factor is None:
+            auto = settings.random_displacements == "auto"
+            if auto and settings.rd_number_estimation_factor is None:
                 settings.rd_number_estimation_factor = EQUATIONS
             if settings.random_seed is None:
                 settings.random_seed = 0

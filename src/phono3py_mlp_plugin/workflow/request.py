@@ -184,7 +184,7 @@ def request_solver(
     solver = registry().force_constants_solver(name.lower())
     values = _by_name(options, where)
     cutoff = _cutoff(values.pop("cutoff", None), solver.name, order, where)
-    record: Any = parse_options(values, solver.options, where)
+    record: Any = parse_options(values, solver.options, where, ("cutoff",))
     check_named(record)
     return SolverRequest(solver, record, cutoff)
 
