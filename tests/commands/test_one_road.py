@@ -42,9 +42,9 @@ def test_error_bars_know_a_cutoff_by_every_name(run, nacl_params, tmp_path):
     found = set()
     for k, options in enumerate(
         [
-            ["--fc-calculator-options", "use_mkl = false, cutoff = 4"],
-            ["--fc-calculator-options", "cutoff = 4, memsize = 2"],
-            ["--fc-calculator", "symfc|symfc", "--cutoff-pair", "4"],
+            ["--fc-calculator-options", "use_mkl = false, cutoff = 3"],
+            ["--fc-calculator-options", "cutoff = 3, memsize = 2"],
+            ["--fc-calculator", "symfc|symfc", "--cutoff-pair", "3"],
         ]
     ):
         # Options of one solver are of all orders.
@@ -61,9 +61,9 @@ def test_error_bars_know_a_cutoff_by_every_name(run, nacl_params, tmp_path):
 @pytest.mark.parametrize(
     "options",
     [
-        [*RANDOM, "--nonac", "--bmfp", "0.5", "--cutoff-pair", "5", "--isotope"],
-        [*RANDOM, "--lbte", "--average-degenerate-weights", "--amplitude", "0.02"],
-        [*RANDOM, "--cutoff-fc3", "5", "--cutoff-pair", "4", "--tt", "smm19"],
+        [*RANDOM, "--nonac", "--bmfp", "0.5", "--cutoff-pair", "3", "--isotope"],
+        [*RANDOM, "--lbte", "--amplitude", "0.02", "--fc-calc-opt", "cutoff = 3"],
+        [*RANDOM, "--cutoff-fc3", "5", "--cutoff-pair", "3", "--tt", "smm19"],
     ],
     ids=" ".join,
 )

@@ -57,22 +57,22 @@ def read_stamp(path: Path) -> str | None:
     """
     check_regular(path)
     status = path.stat()
-    return _read_stamp(path.resolve(), status.st_mtime_ns, status.st_size)
+    try:
+        return _read_stamp(path.resolve(), status.st_mtime_ns, status.st_size)
+    except (OSError, RuntimeError) as error:
+        raise _unreadable(path, error) from error
 
 
 @functools.lru_cache(maxsize=8)
 def _read_stamp(path: Path, _time: int, _size: int) -> str | None:
-    try:
-        with h5py.File(path, "r") as file:
-            value = file.attrs.get(STAMP)
-            numbers = file.attrs.get(NUMBERS)
-            if value is None:
-                return None
-            if numbers is None:
-                return f"{value}, without that of its numbers"
-            return str(value) if str(numbers) == hash_of_numbers(file) else CHANGED
-    except (OSError, RuntimeError) as error:
-        raise _unreadable(path, error) from error
+    with h5py.File(path, "r") as file:
+        value = file.attrs.get(STAMP)
+        numbers = file.attrs.get(NUMBERS)
+        if value is None:
+            return None
+        if numbers is None:
+            return f"{value}, without that of its numbers"
+        return str(value) if str(numbers) == hash_of_numbers(file) else CHANGED
 
 
 def hash_of_numbers(file: h5py.File) -> str:
