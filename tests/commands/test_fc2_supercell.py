@@ -10,8 +10,6 @@ from small_model import MODEL, force_constants
 
 COMMAND = ["phono3py-load", "--pypolymlp", f"--mlp-params={MODEL}, ntrain=10, ntest=10"]
 
-FEW = ["-d", "--cutoff-pair", "2.5"]
-
 
 @pytest.fixture(scope="module")
 def mgo(tmp_path_factory, host_source):
@@ -34,7 +32,7 @@ def mgo(tmp_path_factory, host_source):
 
 
 def test_first_principles_forces_for_fc2_are_kept(run, mgo, tmp_path):
-    done = run([*COMMAND, *FEW, str(mgo / "with.yaml")], tmp_path)
+    done = run([*COMMAND, "-d", str(mgo / "with.yaml")], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "fc2 comes from the first-principles forces of dim-fc2" in done.stdout
     assert "Type-II" not in done.stdout
@@ -47,7 +45,7 @@ def test_first_principles_forces_for_fc2_are_kept(run, mgo, tmp_path):
 
 
 def test_potential_evaluates_the_supercells_of_fc2(run, mgo, tmp_path):
-    done = run([*COMMAND, *FEW, str(mgo / "without.yaml")], tmp_path)
+    done = run([*COMMAND, "-d", str(mgo / "without.yaml")], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "fc2 comes from pypolymlp: evaluate forces in 4 supercells" in done.stdout
     ours = force_constants(tmp_path)

@@ -90,7 +90,7 @@ def checks_without_mesh(
         Force constants hold what is not a number.
     """
     checks = _checks_of_forces(ph3, request, dataset)
-    harmonic = harmonic_crystal(ph3, ph3.fc2)
+    harmonic = harmonic_crystal(ph3, ph3.fc2, symmetry=False)
     # Where phonons are those of the supercell itself, by no interpolation.
     points = get_commensurate_points(
         np.rint(np.linalg.solve(ph3.primitive_matrix, harmonic.supercell_matrix))

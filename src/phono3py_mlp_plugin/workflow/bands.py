@@ -86,7 +86,9 @@ def _path(primitive: Primitive) -> dict[str, Any]:
     return found
 
 
-def harmonic_crystal(crystal: Phono3py, fc2: FloatArray) -> Phonopy:
+def harmonic_crystal(
+    crystal: Phono3py, fc2: FloatArray, *, symmetry: bool = True
+) -> Phonopy:
     """Return a crystal with these force constants and its Born charges.
 
     Parameters
@@ -95,6 +97,9 @@ def harmonic_crystal(crystal: Phono3py, fc2: FloatArray) -> Phonopy:
         Cells and Born charges; fc2 belongs to its phonon supercell.
     fc2 : ndarray
         In eV/angstrom^2, shape ``(N or N_p, N, 3, 3)``.
+    symmetry : bool
+        Find the symmetry, which meshes of q-points use; single ones do not need it, and
+        it takes long in large supercells.
     """
     from phonopy import Phonopy
 
@@ -104,6 +109,7 @@ def harmonic_crystal(crystal: Phono3py, fc2: FloatArray) -> Phonopy:
         supercell_matrix=crystal.supercell_matrix if matrix is None else matrix,
         primitive_matrix=crystal.primitive_matrix,
         symprec=crystal.symmetry.tolerance,
+        is_symmetry=symmetry,
     )
     harmonic.force_constants = fc2
     harmonic.nac_params = crystal.nac_params
@@ -154,7 +160,7 @@ def phonons_with_errors(
     """
     points = high_symmetry_points(crystal.primitive)
     qpoints = np.array([q for _, q in points])
-    harmonic = harmonic_crystal(crystal, fc2)
+    harmonic = harmonic_crystal(crystal, fc2, symmetry=False)
     found = []
     for one in (fc2, *members, *alternatives):
         harmonic.force_constants = one
