@@ -1,5 +1,6 @@
 # make demo    install into .venv, then run the example on real data
-# make test    install what the tests need, then run all checks
+# make test    install what the tests need, then run all checks but the slow tests
+# make test-all  the slow tests too
 # make coverage  the tests again, and which lines of the package they do not reach
 # make bench   measure against pypolymlp, compiled for this machine
 # GNU make and Python are needed, for tests and benchmarks a C++ compiler as well: they
@@ -18,11 +19,12 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check ruff mypy imports docs coverage bench host-tests clean
+.PHONY: help demo test test-all check ruff mypy imports docs coverage bench host-tests clean
 
 help:
 	@echo "make demo        install into $(VENV), then train on NaCl up to its thermal conductivity"
-	@echo "make test        install what the tests need, then run all checks"
+	@echo "make test        install what the tests need, then run all checks but the slow tests"
+	@echo "make test-all    the same with the slow tests"
 	@echo "make coverage    run the tests and show which lines they do not reach"
 	@echo "make bench       measure against pypolymlp, compiled for this machine"
 	@echo "make host-tests  run the host's own tests without and with this package"
@@ -33,6 +35,10 @@ demo: $(VENV)/.package
 
 # The tests come last: their closing line is what a reader looks for.
 test: $(VENV)/.test
+	@$(MAKE) --no-print-directory --jobs=2 check
+	$(PYTEST) -m "not slow"
+
+test-all: $(VENV)/.test
 	@$(MAKE) --no-print-directory --jobs=2 check
 	$(PYTEST)
 

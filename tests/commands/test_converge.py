@@ -13,8 +13,6 @@ import pytest
 from conftest import SCRIPTS
 from small_model import MODEL
 
-pytestmark = pytest.mark.slow
-
 PARAMS = "phono3py_params.yaml"
 JSON = "phono3py_mlp_convergence.json"
 CONVERGE = ["phono3py-mlp", "converge", PARAMS, "--mesh", "3", "3", "3"]

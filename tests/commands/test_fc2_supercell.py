@@ -31,6 +31,7 @@ def mgo(tmp_path_factory, host_source):
     return folder
 
 
+@pytest.mark.slow
 def test_first_principles_forces_for_fc2_are_kept(run, mgo, tmp_path):
     done = run([*COMMAND, "-d", str(mgo / "with.yaml")], tmp_path)
     assert done.returncode == 0, done.stderr
@@ -44,6 +45,7 @@ def test_first_principles_forces_for_fc2_are_kept(run, mgo, tmp_path):
     np.testing.assert_array_equal(ours["fc2"], direct.fc2)
 
 
+@pytest.mark.slow
 def test_potential_evaluates_the_supercells_of_fc2(run, mgo, tmp_path):
     done = run([*COMMAND, "-d", str(mgo / "without.yaml")], tmp_path)
     assert done.returncode == 0, done.stderr

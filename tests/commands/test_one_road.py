@@ -10,8 +10,6 @@ import pytest
 from small_model import MODEL
 
 PARAMS = "phono3py_params.yaml"
-pytestmark = pytest.mark.slow
-
 MESH = ["--mesh", "3", "3", "3", "--sigma", "0.3", "--ts", "300"]
 LOAD = ["phono3py-load", PARAMS, "--pypolymlp", "--br", *MESH]
 LOAD += ["--mlp-params", f"{MODEL}, ntrain = 10, ntest = 10"]
@@ -37,6 +35,7 @@ def point(folder):
     return found
 
 
+@pytest.mark.slow
 def test_error_bars_know_a_cutoff_by_every_name(run, nacl_params, tmp_path):
     """The options of force constants reach the ensemble as they reach the run."""
     found = set()
@@ -58,6 +57,7 @@ def test_error_bars_know_a_cutoff_by_every_name(run, nacl_params, tmp_path):
     assert len(found) == 1, found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -90,6 +90,7 @@ def test_options_of_a_run_have_their_effect_in_a_study(
     assert sampling == pytest.approx(np.sqrt(np.mean(logs**2)), rel=1e-2)
 
 
+@pytest.mark.slow
 def test_systematic_displacements_of_a_run_are_those_of_its_error_bar(
     run, nacl_params, tmp_path
 ):
