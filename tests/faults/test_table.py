@@ -313,7 +313,7 @@ FAULTS = [
     ),
     dataset(
         "contradiction",
-        "snapshots 1 and 2 have the same displacements and forces that differ",
+        "snapshot 2: forces do not answer to its displacements",
         same_displacements(1, 2),
     ),
     Fault("dataset empty file", PARAMS, spoil=file_of(PARAMS, b"")),

@@ -69,7 +69,6 @@ def check_dataset(dataset: Dataset) -> list[str]:
         units, or the same displacements have different forces.
     """
     _check_displacements(dataset)
-    repeated = _repeated(dataset)
     suspicious = check_forces(dataset)
     _check_zero(dataset)
     _check_stiffness(dataset)
@@ -77,7 +76,7 @@ def check_dataset(dataset: Dataset) -> list[str]:
     check_energies(dataset)
     return [
         *_few_displaced(dataset),
-        *repeated,
+        *_repeated(dataset),
         *suspicious,
         *_net_force(dataset),
     ]
