@@ -7,6 +7,8 @@ import phono3py
 import pytest
 
 import phono3py_mlp_plugin as mlp
+from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
 from small_model import MODEL
 
 PARAMS = {
@@ -165,3 +167,17 @@ def test_unknown_solver_in_produce_fc3(nacl_params):
     ph3 = phono3py.load(nacl_params, produce_fc=False)
     with pytest.raises(mlp.PluginNotFound, match="No force-constants solver named 'x'"):
         ph3.produce_fc3(fc_calculator="x")
+
+
+def systematic():
+    unitcell, _ = nacl_dataset(1, repeats=1)
+    ph3 = phono3py.Phono3py(unitcell, supercell_matrix=[1, 1, 1], primitive_matrix="F")
+    ph3.generate_displacements(distance=0.01)
+    mlp.evaluate(ph3, RigidIonNaCl())
+    return ph3
+
+
+@pytest.mark.parametrize("options", [{"level": 5}, "memsize = 2", {"cutoff": 4.0}])
+def test_options_that_finite_differences_would_not_use_are_refused(options):
+    with pytest.raises(ParameterError, match="options: traditional has options in"):
+        mlp.solve_force_constants(systematic(), "traditional", options)

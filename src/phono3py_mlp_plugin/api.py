@@ -15,7 +15,7 @@ from phono3py_mlp_plugin.contracts import (
     Progress,
     no_progress,
 )
-from phono3py_mlp_plugin.errors import DatasetError, PotentialError
+from phono3py_mlp_plugin.errors import DatasetError, ParameterError, PotentialError
 from phono3py_mlp_plugin.files import find_potential, potential_files
 from phono3py_mlp_plugin.workflow import Training
 
@@ -238,6 +238,11 @@ def solve_force_constants(
         is_compact_fc=is_compact_fc,
         symmetrize=False,
     )
+    if solver.lower() == workflow.FINITE_DIFFERENCES and options:
+        raise ParameterError(
+            f"options: {solver} has options in runs of the commands alone, which limit "
+            "the displacements and symmetrise the result. Leave them out."
+        )
     result = workflow.solve_force_constants(ph3, request)
     ph3.fc2, ph3.fc3 = result[2], result[3]
     return result

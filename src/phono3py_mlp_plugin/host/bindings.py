@@ -57,7 +57,7 @@ BINDINGS = (
         "phonopy.interface.pypolymlp",
         "relax_atomic_positions",
         ("unitcell", "polymlp"),
-        "phono3py_mlp_plugin.host.relaxation:relax_atomic_positions",
+        "phono3py_mlp_plugin.host.relax:relax_atomic_positions",
     ),
     Binding(
         "phonopy.interface.fc_calculator",

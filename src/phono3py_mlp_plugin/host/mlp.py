@@ -114,14 +114,7 @@ class PluginMLP(PhonopyMLP):
             request, dataset, split, progress(self._log_level), allow_poor_fit
         )
         self.supercell = dataset.supercell
-        self.take(
-            self.calculator,
-            ObtainedPotential(
-                training.potential,
-                training.provenance,
-                training.provenance.fingerprint,
-            ),
-        )
+        self.take(self.calculator, ObtainedPotential.just_trained(training))
 
     def load(self, filename: str | os.PathLike[str] | None = None) -> PluginMLP:
         """Read a potential of the default calculator."""

@@ -23,8 +23,7 @@ from phono3py_mlp_plugin.workflow import (
     with_memory,
 )
 
-# Settings of the host that need force constants: with a potential they imply -d.
-_NEED_FORCE_CONSTANTS = (
+CALCULATIONS = (
     "is_bterta",
     "is_lbte",
     "is_gruneisen",
@@ -32,9 +31,11 @@ _NEED_FORCE_CONSTANTS = (
     "is_real_self_energy",
     "is_spectral_function",
     "is_joint_dos",
-    "is_isotope",
-    "write_phonon",
 )
+"""Settings of the host for what it computes from force constants."""
+
+# With a potential they imply -d.
+_NEED_FORCE_CONSTANTS = (*CALCULATIONS, "is_isotope", "write_phonon")
 
 # What the host would read instead of computing it from force constants.
 _READ = {
@@ -153,19 +154,21 @@ def check_ensemble(option: str, calculator: Request, settings: Any) -> None:
             raise ParameterError(f"{option} and {name}: leave one out.")
 
 
-def mesh_of(numbers: list[float], option: str) -> tuple[float, ...]:
+def mesh_of(words: Sequence[str | float], option: str) -> tuple[float, ...]:
     """Return three mesh numbers, or one length.
 
     Raises
     ------
     ParameterError
     """
+    numbers = tuple(_number(word) for word in words)
     if len(numbers) not in (1, 3) or not all(0 < x < math.inf for x in numbers):
+        shown = (w if isinstance(w, str) else f"{w:g}" for w in words)
         raise ParameterError(
-            f"{option} = {' '.join(f'{x:g}' for x in numbers)}; expected three "
-            "positive numbers, or one length."
+            f"{option} = {' '.join(shown)}; expected three positive numbers, or one "
+            "length."
         )
-    return tuple(numbers)
+    return numbers
 
 
 def check_mesh(words: Sequence[str] | None) -> None:
@@ -175,22 +178,19 @@ def check_mesh(words: Sequence[str] | None) -> None:
     ------
     ParameterError
     """
-    if words is None:
-        return
-    numbers = []
-    for word in words:
-        try:
-            numbers.append(float(word))
-        except ValueError:
-            numbers.append(math.nan)
     # Nine are a grid generation matrix, which may hold zeros.
-    if len(numbers) == 9 and all(map(math.isfinite, numbers)):
+    if words is None or (
+        len(words) == 9 and all(math.isfinite(_number(w)) for w in words)
+    ):
         return
-    if len(numbers) not in (1, 3) or not all(0 < x < math.inf for x in numbers):
-        raise ParameterError(
-            f"mesh = {' '.join(map(str, words))}; expected three positive numbers, or "
-            "one length."
-        )
+    mesh_of(words, "mesh")
+
+
+def _number(word: str | float) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return math.nan
 
 
 def force_constants_request(settings: Any) -> ForceConstantsRequest:

@@ -16,7 +16,6 @@ import numpy as np
 
 from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
-from phono3py_mlp_plugin.host.arguments import positive
 from phono3py_mlp_plugin.host.force_constants import (
     ForceConstantsPlan,
     plan_force_constants,
@@ -24,7 +23,7 @@ from phono3py_mlp_plugin.host.force_constants import (
 from phono3py_mlp_plugin.host.mlp import PluginMLP
 from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.host.relax import relax
-from phono3py_mlp_plugin.host.settings import RunRequest, check_ensemble
+from phono3py_mlp_plugin.host.settings import CALCULATIONS, RunRequest, check_ensemble
 from phono3py_mlp_plugin.host.transport import RunTransport, when_kappa_is_computed
 from phono3py_mlp_plugin.workflow import (
     EQUATIONS,
@@ -110,18 +109,7 @@ class StudyRun:
 
     def set_defaults(self, settings: Any) -> None:
         """Set what a study does where the user does not say."""
-        if not any(
-            getattr(settings, name)
-            for name in (
-                "is_bterta",
-                "is_lbte",
-                "is_gruneisen",
-                "is_imag_self_energy",
-                "is_real_self_energy",
-                "is_spectral_function",
-                "is_joint_dos",
-            )
-        ):
+        if not any(getattr(settings, name) for name in CALCULATIONS):
             settings.is_bterta = True
         if not settings.create_displacements:
             if settings.random_displacements is None:
@@ -131,8 +119,7 @@ class StudyRun:
                 settings.rd_number_estimation_factor = EQUATIONS
             if settings.random_seed is None:
                 settings.random_seed = 0
-        temperatures = settings.temperatures
-        if temperatures is None:
+        if settings.temperatures is None:
             # The host's default of a hundred temperatures is for one kappa.
             settings.temperatures = [_ROOM_TEMPERATURE]
 
@@ -165,8 +152,6 @@ class StudyRun:
             raise ParameterError(
                 "--sigma: converge takes one smearing width, without --thm."
             )
-        for width in widths:
-            positive("--sigma", width)
         if settings.mesh_numbers is None:
             raise ParameterError("converge: --mesh is missing. Give --mesh N N N.")
         self._request, self._settings = request, settings
@@ -232,12 +217,7 @@ class StudyRun:
             self._request.allow_poor_fit,
         )
         mlp = PluginMLP().take(
-            request.calculator.name,
-            ObtainedPotential(
-                training.potential,
-                training.provenance,
-                training.provenance.fingerprint,
-            ),
+            request.calculator.name, ObtainedPotential.just_trained(training)
         )
         show(
             [

@@ -63,15 +63,7 @@ class RunTransport:
     def kappa(
         self, force_constants: ForceConstants, mesh: Sequence[float] | None = None
     ) -> FloatArray:
-        """Return kappa in W/m-K of the first smearing width, ``(n_temperatures, 6)``.
-
-        Parameters
-        ----------
-        force_constants : dict
-            fc2 and fc3 by order.
-        mesh : sequence of float, optional
-            Three numbers, or one length; by default that of the run.
-        """
+        """Return kappa of the first smearing width; see `workflow.Transport`."""
         ph3 = self._ph3
         own = ph3.fc2, ph3.fc3, ph3.mesh_numbers
         ph3.fc2, ph3.fc3 = force_constants[2], force_constants[3]

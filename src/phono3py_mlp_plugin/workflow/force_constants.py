@@ -119,8 +119,7 @@ class ForceConstantsOf:
     Parameters
     ----------
     crystal : Phono3py
-        Has the displacements. Its force constants are replaced where they have to be
-        symmetrised.
+        Has the displacements.
     request : ForceConstantsRequest
     calculator : str
         Name of the force calculator, for messages.
@@ -249,8 +248,7 @@ def _finished(
     if request.cutoff_fc3:
         crystal.cutoff_fc3_by_zero(request.cutoff_fc3)
     finished = {2: crystal.fc2, 3: crystal.fc3}
-    if own[0] is not None:
-        crystal.fc2, crystal.fc3 = own
+    crystal.fc2, crystal.fc3 = own
     return finished
 
 

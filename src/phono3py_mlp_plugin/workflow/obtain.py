@@ -24,6 +24,7 @@ from phono3py_mlp_plugin.workflow.request import Request
 from phono3py_mlp_plugin.workflow.reuse import decide_potential, origin_of
 from phono3py_mlp_plugin.workflow.train import (
     GO_ON,
+    Training,
     engine_of,
     train,
     training_fingerprint,
@@ -85,6 +86,12 @@ class ObtainedPotential:
     backup: Path | None = None
     difference: float | None = None
     fit: Check | None = None
+
+    @classmethod
+    def just_trained(cls, training: Training) -> ObtainedPotential:
+        """Return a potential that is in no file."""
+        provenance = training.provenance
+        return cls(training.potential, provenance, provenance.fingerprint)
 
 
 def plan_potential(
