@@ -177,3 +177,20 @@ def nacl_params(host_source: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
     name, folder = once(tmp_path_factory, "NaCl", write)
     return folder / name
+
+
+@pytest.fixture(scope="session")
+def analytic_params(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """phono3py_params.yaml of NaCl by an analytic potential, with Born charges.
+
+    A hundred supercells of 16 atoms, for what does not depend on the crystal.
+    """
+
+    def write(folder: Path) -> str:
+        from analytic_crystal import analytic_crystal
+
+        analytic_crystal().save(folder / "phono3py_params.yaml")
+        return "phono3py_params.yaml"
+
+    name, folder = once(tmp_path_factory, "analytic", write)
+    return folder / name

@@ -232,13 +232,13 @@ def contents(folder):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command_does_what_it_does_as_a_process(
-    name, server, run_process, nacl_params, tmp_path
+    name, server, run_process, analytic_params, tmp_path
 ):
     done, found = [], []
     for way in ("process", "forked"):
         folder = tmp_path / way / "run"
         folder.mkdir(parents=True)
-        shutil.copy(nacl_params, folder / PARAMS)
+        shutil.copy(analytic_params, folder / PARAMS)
         program, *options = COMMANDS[name]
         if way == "process":
             done.append(run_process([program, *options], folder))

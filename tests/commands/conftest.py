@@ -9,35 +9,72 @@ from small_model import SMALL
 
 
 @pytest.fixture
-def folder(tmp_path, nacl_params):
-    """A folder with phono3py_params.yaml: a hundred NaCl supercells with forces."""
+def folder(tmp_path, analytic_params):
+    """A folder with phono3py_params.yaml: a hundred supercells of 16 atoms."""
+    shutil.copy(analytic_params, tmp_path / "phono3py_params.yaml")
+    return tmp_path
+
+
+@pytest.fixture
+def nacl_folder(tmp_path, nacl_params):
+    """A folder with phono3py_params.yaml: a hundred NaCl supercells of 64 atoms."""
     shutil.copy(nacl_params, tmp_path / "phono3py_params.yaml")
     return tmp_path
 
 
+def train(params, path, run_process):
+    """Train the small potential in a folder."""
+    shutil.copy(params, path / "phono3py_params.yaml")
+    command = ["phono3py-load", "--pypolymlp", "phono3py_params.yaml"]
+    return run_process([*command, "--mlp-params", SMALL], path)
+
+
 @pytest.fixture(scope="session")
-def training_run(tmp_path_factory, nacl_params, run_process):
+def training_run(tmp_path_factory, analytic_params, run_process):
     """The run that trains the small potential, and its folder."""
+    return once(
+        tmp_path_factory,
+        "training",
+        lambda path: train(analytic_params, path, run_process),
+    )
 
-    def train(path):
-        shutil.copy(nacl_params, path / "phono3py_params.yaml")
-        command = ["phono3py-load", "--pypolymlp", "phono3py_params.yaml"]
-        return run_process([*command, "--mlp-params", SMALL], path)
 
-    return once(tmp_path_factory, "training", train)
+@pytest.fixture(scope="session")
+def nacl_training_run(tmp_path_factory, nacl_params, run_process):
+    """As `training_run` with first-principles data."""
+    return once(
+        tmp_path_factory,
+        "training_nacl",
+        lambda path: train(nacl_params, path, run_process),
+    )
+
+
+def copied(training_run, folder):
+    """Copy phono3py.yaml and polymlp.yaml, without the dataset."""
+    for name in ("phono3py.yaml", "polymlp.yaml"):
+        shutil.copy(training_run[1] / name, folder)
+    return folder
 
 
 @pytest.fixture
 def trained(tmp_path, training_run):
     """A folder with phono3py.yaml and polymlp.yaml, without the dataset."""
-    for name in ("phono3py.yaml", "polymlp.yaml"):
-        shutil.copy(training_run[1] / name, tmp_path)
-    return tmp_path
+    return copied(training_run, tmp_path)
 
 
 @pytest.fixture
-def plain_trained(trained, tmp_path_factory):
+def nacl_trained(tmp_path, nacl_training_run):
+    """As `trained` with first-principles data."""
+    return copied(nacl_training_run, tmp_path)
+
+
+@pytest.fixture
+def plain_trained(training_run, tmp_path_factory):
     """A folder like `trained`, for the host without the plugin."""
-    path = tmp_path_factory.mktemp("plain")
-    shutil.copytree(trained, path, dirs_exist_ok=True)
-    return path
+    return copied(training_run, tmp_path_factory.mktemp("plain"))
+
+
+@pytest.fixture
+def plain_nacl_trained(nacl_training_run, tmp_path_factory):
+    """A folder like `nacl_trained`, for the host without the plugin."""
+    return copied(nacl_training_run, tmp_path_factory.mktemp("plain"))

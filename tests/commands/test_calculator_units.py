@@ -17,12 +17,12 @@ DISPLACEMENTS = ["--rd", "8", "--random-seed", "0"]
 TOLERANCE = 1e-3
 
 # Of the file in angstrom and eV, by phono3py-load (W/m-K).
-KAPPA = 9.403
+KAPPA = 21.413
 
 
 @pytest.fixture(scope="module")
-def crystal(nacl_params):
-    return phono3py.load(nacl_params, produce_fc=False, log_level=0)
+def crystal(analytic_params):
+    return phono3py.load(analytic_params, produce_fc=False, log_level=0)
 
 
 def by_load(run, folder):
@@ -58,9 +58,9 @@ def test_all_commands_read_a_file_in_hartree_without_a_factor(run, tmp_path, cry
 
 
 @pytest.mark.parametrize("command", ["phono3py-load", "converge", "report", "extend"])
-def test_file_that_runs_code_is_refused_by(command, run, tmp_path, nacl_params):
+def test_file_that_runs_code_is_refused_by(command, run, tmp_path, analytic_params):
     path = tmp_path / "phono3py_params.yaml"
-    text = nacl_params.read_text()
+    text = analytic_params.read_text()
     path.write_text(text + "more: !!python/object/apply:os.system ['touch ran']\n")
     words = {
         "phono3py-load": ["phono3py-load", "--pypolymlp", path.name],
@@ -77,10 +77,10 @@ def test_file_that_runs_code_is_refused_by(command, run, tmp_path, nacl_params):
 
 @pytest.mark.parametrize("matrix", ["300 300 2", "0 1 1", "-2 2 2"])
 def test_absurd_supercell_is_one_line_before_any_work(
-    matrix, run, tmp_path, nacl_params
+    matrix, run, tmp_path, analytic_params
 ):
     path = tmp_path / "phono3py_params.yaml"
-    text = nacl_params.read_text()
+    text = analytic_params.read_text()
     start = text.index("supercell_matrix:")
     end = text.index("\n\n", start)
     rows = "\n".join(

@@ -8,6 +8,7 @@ import time
 
 import h5py
 import numpy as np
+import phono3py
 import pytest
 
 from conftest import SCRIPTS
@@ -37,9 +38,9 @@ def refused(done, message):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, nacl_params, run):
+def finished(tmp_path_factory, analytic_params, run):
     folder = tmp_path_factory.mktemp("converge")
-    shutil.copy(nacl_params, folder / PARAMS)
+    shutil.copy(analytic_params, folder / PARAMS)
     done = run(STUDY, folder)
     assert done.returncode == 0, done.stderr
     return folder, done
@@ -59,10 +60,10 @@ def test_table_verdict_and_files(finished):
     assert not list(folder.glob(".phono3py-mlp*"))
 
 
-def test_kappa_is_that_of_a_run_of_each_size(finished, nacl_params, run, tmp_path):
+def test_kappa_is_that_of_a_run_of_each_size(finished, analytic_params, run, tmp_path):
     """Against phono3py-load, which trains each size by itself."""
     folder, _ = finished
-    shutil.copy(nacl_params, tmp_path / PARAMS)
+    shutil.copy(analytic_params, tmp_path / PARAMS)
     model = ["--mlp-params", f"{MODEL}, ntrain = 20, ntest = 10"]
     done = run([*LOAD, *model, "--amplitude", "0.01"], tmp_path)
     assert done.returncode == 0, done.stderr
@@ -122,8 +123,10 @@ def stopped_after_a_point(folder, number):
 
 
 @pytest.mark.real_process
-def test_killed_study_goes_on_to_the_same_numbers(finished, nacl_params, run, tmp_path):
-    shutil.copy(nacl_params, tmp_path / PARAMS)
+def test_killed_study_goes_on_to_the_same_numbers(
+    finished, analytic_params, run, tmp_path
+):
+    shutil.copy(analytic_params, tmp_path / PARAMS)
     stopped_after_a_point(tmp_path, signal.SIGKILL)
     time.sleep(0.5)
     kept = len(points(tmp_path))
@@ -138,8 +141,8 @@ def test_killed_study_goes_on_to_the_same_numbers(finished, nacl_params, run, tm
 
 
 @pytest.mark.real_process
-def test_interrupted_study_ends_in_one_line(nacl_params, tmp_path):
-    shutil.copy(nacl_params, tmp_path / PARAMS)
+def test_interrupted_study_ends_in_one_line(analytic_params, tmp_path):
+    shutil.copy(analytic_params, tmp_path / PARAMS)
     process, error = stopped_after_a_point(tmp_path, signal.SIGINT)
     assert process.returncode == 130
     (line,) = error.splitlines()
@@ -150,8 +153,8 @@ def test_interrupted_study_ends_in_one_line(nacl_params, tmp_path):
     assert names == {PARAMS, JSON}
 
 
-def test_orders_and_variants(run, nacl_params, tmp_path):
-    shutil.copy(nacl_params, tmp_path / PARAMS)
+def test_orders_and_variants(run, analytic_params, tmp_path):
+    shutil.copy(analytic_params, tmp_path / PARAMS)
     done = run(
         [*CONVERGE, "--sizes", "10", "--orders", "2", "--over", "mesh=2,3"], tmp_path
     )
@@ -168,8 +171,8 @@ def test_orders_and_variants(run, nacl_params, tmp_path):
 
 
 @pytest.mark.real_process
-def test_study_stops_where_sizes_agree(run, nacl_params, tmp_path):
-    shutil.copy(nacl_params, tmp_path / PARAMS)
+def test_study_stops_where_sizes_agree(run, analytic_params, tmp_path):
+    shutil.copy(analytic_params, tmp_path / PARAMS)
     words = ["--sizes", "10", "20", "40", "80", "--tolerance", "0.2"]
     done = run([*CONVERGE, *words], tmp_path)
     assert done.returncode == 0, done.stderr
@@ -195,14 +198,16 @@ def test_study_stops_where_sizes_agree(run, nacl_params, tmp_path):
         (["--fc-calculator", "foo"], "No force-constants solver named 'foo'"),
     ],
 )
-def test_what_cannot_be_studied_is_told(run, nacl_params, tmp_path, options, message):
-    shutil.copy(nacl_params, tmp_path / PARAMS)
+def test_what_cannot_be_studied_is_told(
+    run, analytic_params, tmp_path, options, message
+):
+    shutil.copy(analytic_params, tmp_path / PARAMS)
     refused(run([*CONVERGE, *options], tmp_path), message)
     assert [p.name for p in tmp_path.iterdir()] == [PARAMS]
 
 
-def test_error_bars_of_a_run(run, nacl_params, tmp_path, finished):
-    shutil.copy(nacl_params, tmp_path / PARAMS)
+def test_error_bars_of_a_run(run, analytic_params, tmp_path, finished):
+    shutil.copy(analytic_params, tmp_path / PARAMS)
     model = ["--mlp-params", f"{MODEL}, ntrain = 20, ntest = 10"]
     words = [*LOAD, *model, "--amplitude", "0.01", "--uncertainty", "3"]
     done = run(words, tmp_path)
@@ -239,14 +244,14 @@ def test_error_bars_of_a_run(run, nacl_params, tmp_path, finished):
         ),
     ],
 )
-def test_error_bars_that_cannot_be(run, nacl_params, tmp_path, options, message):
-    shutil.copy(nacl_params, tmp_path / PARAMS)
+def test_error_bars_that_cannot_be(run, analytic_params, tmp_path, options, message):
+    shutil.copy(analytic_params, tmp_path / PARAMS)
     refused(run([*LOAD, *options], tmp_path), message)
     assert [p.name for p in tmp_path.iterdir()] == [PARAMS]
 
 
-def test_error_bars_need_a_kappa(run, nacl_params, tmp_path):
-    shutil.copy(nacl_params, tmp_path / PARAMS)
+def test_error_bars_need_a_kappa(run, analytic_params, tmp_path):
+    shutil.copy(analytic_params, tmp_path / PARAMS)
     done = run([*LOAD[:3], "-d", "--uncertainty", "4"], tmp_path)
     refused(done, "--uncertainty: is for runs that compute kappa. Give --br or --lbte")
 
@@ -267,3 +272,37 @@ def test_imaginary_modes_stop_the_run(run, trained, tmp_path):
     done = run([*words, "--allow-imaginary"], trained)
     assert done.returncode == 0, done.stderr
     assert list(trained.glob("kappa*"))
+
+
+@pytest.fixture
+def soft_crystal(nacl_params, tmp_path):
+    """NaCl between whose Na act springs that push: its mode at X is imaginary."""
+    strength = 0.3  # eV/angstrom^2
+    ph3 = phono3py.load(nacl_params, produce_fc=False, is_nac=False, log_level=0)
+    cell = ph3.supercell
+    apart = cell.scaled_positions[:, None] - cell.scaled_positions
+    vectors = (apart - np.rint(apart)) @ cell.cell
+    distances = np.linalg.norm(vectors, axis=2)
+    sodium = np.array(cell.symbols) == "Na"
+    near = np.outer(sodium, sodium) & (distances > 0.1) & (distances < 4.2)
+    units = np.where(near[..., None], vectors / np.fmax(distances, 0.1)[..., None], 0)
+    relative = ph3.displacements[:, :, None] - ph3.displacements[:, None]
+    stretched = np.einsum("ijx,sijx->sij", units, relative)
+    ph3.forces = ph3.forces + strength * np.einsum("ijx,sij->six", units, stretched)
+    pushed = strength / 4 * (stretched**2).sum(axis=(1, 2))
+    ph3.supercell_energies = ph3.supercell_energies - pushed
+    ph3.save(tmp_path / PARAMS, settings={"force_constants": False})
+    return tmp_path
+
+
+def test_imaginary_modes_of_the_most_supercells_stop_the_study(run, soft_crystal):
+    words = [*CONVERGE[:-1], "2", "--sizes", "5", "10", "--sigma", "0.3"]
+    done = run(words, soft_crystal)
+    refused(done, "imaginary modes with 10 supercells: -1.9")
+    assert done.stdout.count("THz at X, 2 of 2 potentials of the ensemble") == 2
+    assert "converged" not in done.stdout
+    done = run([*words, "--allow-imaginary"], soft_crystal)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("(kept)") == 2
+    assert "not converged with 10 supercells" in done.stdout
+    assert "imaginary modes: -1.9" in done.stdout

@@ -18,9 +18,9 @@ def read(path):
 
 
 @pytest.fixture(scope="session")
-def snapshots(nacl_params):
+def snapshots(analytic_params):
     """Twelve NaCl supercells, as written by the host."""
-    return read(nacl_params)
+    return read(analytic_params)
 
 
 def write_extxyz(path, ph3, dataset, numbers, rng, energies=True):
@@ -135,7 +135,7 @@ def text(change):
         (["a.extxyz", "-c", "POSCAR-unitcell"], None, "-c and --dim: give both"),
         (["a.extxyz", *CELL[:2], "--dim", "2", "2"], None, "expected three positive"),
         (["a.extxyz", *CELL[:2], "--dim", "0", "2", "2"], None, "expected three pos"),
-        (["a.extxyz", *CELL[:2], "--dim", "1", "1", "1"], None, "the supercell is Na4"),
+        (["a.extxyz", *CELL[:2], "--dim", "1", "1", "1"], None, "the supercell is Na1"),
         (["a.extxyz", *CELL, "--pa", "Q"], None, "--dim, --pa: "),
         (["a.extxyz", "-c", "a.extxyz", *CELL[2:]], None, "not a POSCAR"),
         (["a.extxyz", *CELL], text(lambda t: ""), "there is no frame in it"),

@@ -6,6 +6,7 @@ import numpy as np
 import phono3py
 import pytest
 
+from analytic_crystal import analytic_crystal
 from small_model import MODEL, force_constants
 
 COMMAND = ["phono3py-load", "--pypolymlp", f"--mlp-params={MODEL}, ntrain=10, ntest=10"]
@@ -29,6 +30,16 @@ def mgo(tmp_path_factory, host_source):
     without.nac_params = whole.nac_params
     without.save(folder / "without.yaml")
     return folder
+
+
+@pytest.fixture
+def two_supercells(tmp_path):
+    """NaCl, 2x2x2 for fc3 and 3x3x3 for fc2: with and without forces for fc2."""
+    ph3 = analytic_crystal(fc2_supercell=True)
+    ph3.save(tmp_path / "with.yaml")
+    ph3.phonon_dataset = None
+    ph3.save(tmp_path / "without.yaml")
+    return tmp_path
 
 
 @pytest.mark.slow
@@ -63,25 +74,25 @@ def test_potential_evaluates_the_supercells_of_fc2(run, mgo, tmp_path):
     assert evaluated.phonon_forces.shape == (4, 512, 3)
 
 
-def test_options_that_first_principles_forces_make_void_are_refused(run, mgo, tmp_path):
-    done = run(
-        [*COMMAND, "--rd", "4", "--rd-fc2", "2", str(mgo / "with.yaml")], tmp_path
-    )
+def test_options_that_first_principles_forces_make_void_are_refused(
+    run, two_supercells
+):
+    done = run([*COMMAND, "--rd", "4", "--rd-fc2", "2", "with.yaml"], two_supercells)
     assert done.returncode == 1
     message = "--rd-fc2 = 2: the dataset has first-principles forces for fc2."
     assert f"ERROR: {message}" in done.stderr
-    assert not (tmp_path / "polymlp.yaml").exists()
+    assert not (two_supercells / "polymlp.yaml").exists()
 
 
-def test_number_and_amplitude_of_their_own(run, mgo, tmp_path):
+def test_number_and_amplitude_of_their_own(run, two_supercells):
     options = ["--rd", "10", "--rd-fc2", "2", "--amplitude-fc2", "0.02"]
-    done = run([*COMMAND, *options, str(mgo / "without.yaml")], tmp_path)
+    done = run([*COMMAND, *options, "without.yaml"], two_supercells)
     assert done.returncode == 0, done.stderr
     evaluated = phono3py.load(
-        tmp_path / "phono3py_mlp_eval_dataset.yaml", produce_fc=False
+        two_supercells / "phono3py_mlp_eval_dataset.yaml", produce_fc=False
     )
     assert len(evaluated.displacements) == 20
     assert len(evaluated.phonon_displacements) == 4
     lengths = np.linalg.norm(evaluated.phonon_displacements, axis=2)
     np.testing.assert_allclose(lengths, 0.02, atol=1e-12)
-    assert force_constants(tmp_path)["fc2"].shape == (2, 512, 3, 3)
+    assert force_constants(two_supercells)["fc2"].shape == (2, 54, 3, 3)

@@ -93,13 +93,13 @@ def foreign(folder, spheres, run):
 
 
 def test_damaged_force_constants_of_others_are_told_in_one_line(
-    run, foreign, spheres, nacl_params, monkeypatch
+    run, foreign, spheres, analytic_params, monkeypatch
 ):
     from phono3py_mlp_plugin.host.reading import read_crystal
 
     monkeypatch.chdir(foreign)
     assert "do not say what they were computed from" in finished(run, spheres, foreign)
-    ph3 = read_crystal(nacl_params)
+    ph3 = read_crystal(analytic_params)
     paths = [foreign / "fc2.hdf5", foreign / "fc3.hdf5"]
     check_found_force_constants(ph3, paths)
     with h5py.File(paths[0], "r+") as file:
@@ -181,12 +181,12 @@ def test_pipe_in_the_place_of_a_file_is_not_waited_for(run, trained, name, optio
 
 @pytest.mark.parametrize("command", ["converge", "report", "import"])
 def test_pipe_is_not_waited_for_by_our_own_commands(
-    tmp_path, monkeypatch, capsys, command, nacl_params
+    tmp_path, monkeypatch, capsys, command, analytic_params
 ):
     from phono3py_mlp_plugin.cli import main
 
     monkeypatch.chdir(tmp_path)
-    shutil.copy(nacl_params, tmp_path / "phono3py_params.yaml")
+    shutil.copy(analytic_params, tmp_path / "phono3py_params.yaml")
     os.mkfifo(tmp_path / "fifo.yaml")
     words = {
         "converge": ["fifo.yaml", "--mesh", "3"],
@@ -211,7 +211,7 @@ def test_pipe_is_not_waited_for_by_our_own_commands(
 def test_solver_cutoff_shorter_than_all_bonds_is_refused(run, trained, options, says):
     done = run(["phono3py-load", "phono3py.yaml", "--pypolymlp", *options], trained)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"ERROR: {says}; expected more than 2.80")
+    assert done.stderr.startswith(f"ERROR: {says}; expected more than 2.8")
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_solver_cutoff_shorter_than_all_bonds_is_refused(run, trained, options, 
 )
 @pytest.mark.parametrize("engine", ["native", "pypolymlp"])
 def test_cutoff_against_the_crystal_on_every_road(
-    nacl_params, training_run, tmp_path, cutoff, says, engine
+    analytic_params, training_run, tmp_path, cutoff, says, engine
 ):
     import phono3py
 
@@ -231,7 +231,7 @@ def test_cutoff_against_the_crystal_on_every_road(
 
     if engine == "pypolymlp":
         pytest.importorskip("pypolymlp")
-    ph3 = phono3py.load(nacl_params, produce_fc=False, log_level=0)
+    ph3 = phono3py.load(analytic_params, produce_fc=False, log_level=0)
     options = MODEL.replace("5.0", cutoff) + f", engine={engine}"
     with pytest.raises(PotentialError, match=says):
         phono3py_mlp_plugin.train(ph3, options=options)

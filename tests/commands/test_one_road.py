@@ -36,7 +36,7 @@ def point(folder):
 
 
 @pytest.mark.slow
-def test_error_bars_know_a_cutoff_by_every_name(run, nacl_params, tmp_path):
+def test_error_bars_know_a_cutoff_by_every_name(run, analytic_params, tmp_path):
     """The options of force constants reach the ensemble as they reach the run."""
     found = set()
     for k, options in enumerate(
@@ -50,7 +50,7 @@ def test_error_bars_know_a_cutoff_by_every_name(run, nacl_params, tmp_path):
         solver = [] if "--fc-calculator" in options else ["--fc-calculator", "symfc"]
         folder = tmp_path / str(k)
         folder.mkdir()
-        shutil.copy(nacl_params, folder / PARAMS)
+        shutil.copy(analytic_params, folder / PARAMS)
         words = [*LOAD, *RANDOM, *options, *solver, "--uncertainty", "3"]
         (line,) = lines(run(words, folder))
         found.add(line)
@@ -68,12 +68,12 @@ def test_error_bars_know_a_cutoff_by_every_name(run, nacl_params, tmp_path):
     ids=" ".join,
 )
 def test_options_of_a_run_have_their_effect_in_a_study(
-    run, nacl_params, tmp_path, options
+    run, analytic_params, tmp_path, options
 ):
     ours, host = tmp_path / "converge", tmp_path / "load"
     for folder in (ours, host):
         folder.mkdir()
-        shutil.copy(nacl_params, folder / PARAMS)
+        shutil.copy(analytic_params, folder / PARAMS)
     done = run([*CONVERGE, *options], ours)
     assert done.returncode == 0, done.stderr
     load = [word for word in LOAD if word != "--br" or "--lbte" not in options]
@@ -92,10 +92,10 @@ def test_options_of_a_run_have_their_effect_in_a_study(
 
 @pytest.mark.slow
 def test_systematic_displacements_of_a_run_are_those_of_its_error_bar(
-    run, nacl_params, tmp_path
+    run, analytic_params, tmp_path
 ):
     """Also where the force constants are used again, and in a study."""
-    shutil.copy(nacl_params, tmp_path / PARAMS)
+    shutil.copy(analytic_params, tmp_path / PARAMS)
     words = [*LOAD, "-d", "--uncertainty", "2"]
     (first,) = lines(run(words, tmp_path))
     done = run(words, tmp_path)
@@ -131,9 +131,9 @@ def test_systematic_displacements_of_a_run_are_those_of_its_error_bar(
     ],
 )
 def test_what_a_study_cannot_do_is_refused_before_work(
-    run, nacl_params, tmp_path, options, message
+    run, analytic_params, tmp_path, options, message
 ):
-    shutil.copy(nacl_params, tmp_path / PARAMS)
+    shutil.copy(analytic_params, tmp_path / PARAMS)
     done = run([*CONVERGE, *options], tmp_path)
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
@@ -144,9 +144,9 @@ def test_what_a_study_cannot_do_is_refused_before_work(
 
 @pytest.mark.parametrize("names", ["traditional|symfc", "symfc|traditional"])
 def test_finite_differences_of_random_displacements_are_refused_before_training(
-    run, nacl_params, tmp_path, names
+    run, analytic_params, tmp_path, names
 ):
-    shutil.copy(nacl_params, tmp_path / PARAMS)
+    shutil.copy(analytic_params, tmp_path / PARAMS)
     done = run([*LOAD, "--rd", "8", "--fc-calculator", names], tmp_path)
     assert done.returncode == 1
     assert "finite differences cannot use random displacements (--rd)" in done.stderr

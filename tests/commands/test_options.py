@@ -25,9 +25,9 @@ def test_ase_calculator_by_name(run, folder):
         folder,
     )
     assert done.returncode == 0, done.stderr
-    assert "Evaluate forces in 292 supercells by ase" in done.stdout
+    assert "Evaluate forces in 124 supercells by ase" in done.stdout
     assert "Nothing is trained in this run" in done.stdout
-    assert force_constants(folder)["fc3"].shape == (2, 64, 64, 3, 3, 3)
+    assert force_constants(folder)["fc3"].shape == (2, 16, 16, 3, 3, 3)
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,10 @@ OFFLINE += ["--disable-component-update", "--hide-scrollbars"]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, nacl_params, run):
+def finished(tmp_path_factory, analytic_params, run):
     """A folder in which all was run, its report, and what the command printed."""
     folder = tmp_path_factory.mktemp("report")
-    shutil.copy(nacl_params, folder / PARAMS)
+    shutil.copy(analytic_params, folder / PARAMS)
     done = run(RUN, folder)
     assert done.returncode == 0, done.stderr
     study = ["phono3py-mlp", "converge", PARAMS, "--mesh", "3", "3", "3"]
@@ -161,12 +161,12 @@ def test_files_that_do_not_belong_together_are_told(copied, run):
     assert len(found["checks"]) == 5
 
 
-def test_what_cannot_be_reported_is_told(copied, run, tmp_path, nacl_params):
+def test_what_cannot_be_reported_is_told(copied, run, tmp_path, analytic_params):
     empty = tmp_path / "empty"
     empty.mkdir()
     refused(run(REPORT, empty), "none of phono3py_params.yaml, phono3py.yaml is found")
     assert not list(empty.iterdir())
-    shutil.copy(nacl_params, empty / PARAMS)
+    shutil.copy(analytic_params, empty / PARAMS)
     refused(run(REPORT, empty), "nothing to report")
     assert [p.name for p in empty.iterdir()] == [PARAMS]
     (copied / "phono3py_mlp_eval_dataset.yaml").write_text("[")

@@ -26,14 +26,16 @@ def one_error(done):
     return lines[0]
 
 
-def test_supercells_that_leave_fc3_open_are_refused_before_it_is_written(run, folder):
+def test_supercells_that_leave_fc3_open_are_refused_before_it_is_written(
+    run, nacl_folder
+):
     model = ["--mlp-params", f"{MODEL}, ntrain=16, ntest=4"]
-    line = one_error(run([*RUN, "--rd", "4", *KAPPA, *model, PARAMS], folder))
+    line = one_error(run([*RUN, "--rd", "4", *KAPPA, *model, PARAMS], nacl_folder))
     assert "4 pairs of supercells" in line
     assert "--rd N with N >= 5" in line
-    assert not list(folder.glob("fc*.hdf5"))
+    assert not list(nacl_folder.glob("fc*.hdf5"))
     # As many as the remedy says do.
-    done = run([*RUN, "--rd", "5", *model, PARAMS], folder)
+    done = run([*RUN, "--rd", "5", *model, PARAMS], nacl_folder)
     assert done.returncode == 0, done.stderr
     for verdict in ("lowest mode", "drift of fc2 and fc3", "test error"):
         assert verdict in done.stdout
@@ -68,19 +70,19 @@ def with_forces(path, spoil):
     return ph3
 
 
-def test_potential_that_fits_nothing_stops_a_run_without_a_mesh(run, folder):
+def test_potential_that_fits_nothing_stops_a_run_without_a_mesh(run, nacl_folder):
     # One supercell trains: forces and structure are right, and the fit is none.
     model = f"{MODEL}, ntrain=1, ntest=20"
     command = [*RUN, "--rd", "8", "--mlp-params", model, PARAMS]
-    line = one_error(run(command, folder))
+    line = one_error(run(command, nacl_folder))
     assert "--allow-poor-fit" in line
-    assert not list(folder.glob("fc*.hdf5"))
-    assert not (folder / "polymlp.yaml").exists()
+    assert not list(nacl_folder.glob("fc*.hdf5"))
+    assert not (nacl_folder / "polymlp.yaml").exists()
     # Told to go on, it is used, and used again only where told so again.
-    done = run([*command, "--allow-poor-fit"], folder)
+    done = run([*command, "--allow-poor-fit"], nacl_folder)
     assert done.returncode == 0, done.stderr
     assert "look  test error" in done.stdout
-    assert "--allow-poor-fit" in one_error(run(command, folder))
+    assert "--allow-poor-fit" in one_error(run(command, nacl_folder))
 
 
 # What is only suspicious is a warning.

@@ -10,31 +10,33 @@ COMMAND = ["phono3py-load", "--pypolymlp", "-d", "phono3py.yaml"]
 
 @pytest.mark.real_process
 def test_force_constants_are_those_of_the_plain_host_within_rounding(
-    run, run_plain, trained, plain_trained
+    run, run_plain, nacl_trained, plain_nacl_trained
 ):
-    done = run(COMMAND, trained)
+    done = run(COMMAND, nacl_trained)
     assert "Engine: native" in done.stdout
-    assert run_plain(COMMAND, plain_trained).returncode == 0
+    assert run_plain(COMMAND, plain_nacl_trained).returncode == 0
     # Forces agree to 1e-12 eV/angstrom; finite differences at 0.01 angstrom divide this
     # by 0.01 for fc2 and by 1e-4 for fc3.
-    ours, theirs = force_constants(trained), force_constants(plain_trained)
+    ours, theirs = force_constants(nacl_trained), force_constants(plain_nacl_trained)
     np.testing.assert_allclose(ours["fc2"], theirs["fc2"], atol=1e-10)
     np.testing.assert_allclose(ours["fc3"], theirs["fc3"], atol=1e-8)
 
 
 def test_the_library_gives_every_bit_of_the_plain_host(
-    run, run_plain, trained, plain_trained
+    run, run_plain, nacl_trained, plain_nacl_trained
 ):
-    done = run([*COMMAND, "--mlp-params", "engine = pypolymlp"], trained)
+    done = run([*COMMAND, "--mlp-params", "engine = pypolymlp"], nacl_trained)
     assert done.returncode == 0, done.stderr
     assert "Evaluate forces in 292 supercells by pypolymlp" in done.stdout
-    plain = run_plain(COMMAND, plain_trained)
+    plain = run_plain(COMMAND, plain_nacl_trained)
     assert plain.returncode == 0, plain.stderr
-    assert_same_force_constants(trained, plain_trained)
+    assert_same_force_constants(nacl_trained, plain_nacl_trained)
     # phono3py.yaml holds the options of the command, which differ.
     name = "phono3py_mlp_eval_dataset.yaml"
-    theirs = (plain_trained / name).read_text().replace("mlp_params:", "")
-    assert set(theirs.splitlines()) <= set((trained / name).read_text().splitlines())
+    theirs = (plain_nacl_trained / name).read_text().replace("mlp_params:", "")
+    assert set(theirs.splitlines()) <= set(
+        (nacl_trained / name).read_text().splitlines()
+    )
 
 
 def test_second_run_uses_the_force_constants_again(run, trained):

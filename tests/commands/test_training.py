@@ -12,8 +12,8 @@ import phono3py_mlp_plugin as mlp
 from small_model import SMALL, errors_shown
 
 
-def test_training_shows_errors_and_penalties(training_run):
-    done, folder = training_run
+def test_training_shows_errors_and_penalties(nacl_training_run):
+    done, folder = nacl_training_run
     assert done.returncode == 0, done.stderr
     shown = errors_shown(done.stdout)
     assert shown["training"][0] == shown["test"][0] == 20
@@ -28,8 +28,8 @@ def test_training_shows_errors_and_penalties(training_run):
     }
 
 
-def test_potential_carries_its_provenance(training_run):
-    _, folder = training_run
+def test_potential_carries_its_provenance(nacl_training_run):
+    _, folder = nacl_training_run
     record = yaml.safe_load((folder / "polymlp.yaml").read_text())["phono3py_mlp"]
     assert record["n_training"] == record["n_test"] == 20
     assert record["n_features"] == 420
@@ -39,7 +39,7 @@ def test_potential_carries_its_provenance(training_run):
 
 
 def test_potential_is_that_of_the_plain_host(
-    training_run, run, run_plain, folder, tmp_path_factory
+    nacl_training_run, run, run_plain, folder, tmp_path_factory
 ):
     plain = tmp_path_factory.mktemp("plain")
     shutil.copy(folder / "phono3py_params.yaml", plain)
@@ -59,17 +59,17 @@ def test_potential_is_that_of_the_plain_host(
     ).supercells_with_displacements[80:]
     forces = [
         mlp.load_potential(path / "polymlp.yaml").evaluate(cells).forces
-        for path in (training_run[1], plain)
+        for path in (nacl_training_run[1], plain)
     ]
     # 1 % of the model's own error; the penalty is near the rounding of X^T X.
     assert np.sqrt(np.mean((forces[0] - forces[1]) ** 2)) < 1e-6  # eV/angstrom
 
 
-def test_pypolymlp_reads_our_potential(training_run):
+def test_pypolymlp_reads_our_potential(nacl_training_run):
     from pypolymlp.mlp_dev.pypolymlp import Pypolymlp
 
     polymlp = Pypolymlp()
-    polymlp.load_mlp(io.StringIO((training_run[1] / "polymlp.yaml").read_text()))
+    polymlp.load_mlp(io.StringIO((nacl_training_run[1] / "polymlp.yaml").read_text()))
     assert len(np.ravel(polymlp.coeffs)) == 420
 
 

@@ -653,10 +653,10 @@ def test_settings_of_users_pass(given):
 
 
 @pytest.fixture(scope="module")
-def crystal(nacl_params):
+def crystal(analytic_params):
     import phono3py
 
-    return phono3py.load(nacl_params, produce_fc=False, log_level=0)
+    return phono3py.load(analytic_params, produce_fc=False, log_level=0)
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,8 @@ def test_listed_with_its_package_and_version(springs, tmp_path):
     assert "skip = 0" in done.stdout
 
 
-def test_calculator_and_solver_in_phono3py_load(springs, tmp_path, nacl_params):
-    (tmp_path / "phono3py_params.yaml").write_bytes(Path(nacl_params).read_bytes())
+def test_calculator_and_solver_in_phono3py_load(springs, tmp_path, analytic_params):
+    (tmp_path / "phono3py_params.yaml").write_bytes(Path(analytic_params).read_bytes())
     load = ["phono3py-load", "phono3py_params.yaml", "--rd", "6", "--random-seed", "1"]
     load += ["--force-calculator", "springs", "--force-calculator-options", "k = 4.5"]
     done = command(
@@ -80,18 +80,24 @@ def test_calculator_and_solver_in_phono3py_load(springs, tmp_path, nacl_params):
     assert np.isclose(mine["fc2"][0].min(), -4.5, atol=0.05)
 
 
-def test_wrong_options_are_refused(springs, tmp_path, nacl_params):
-    load = ["phono3py-load", str(nacl_params), "-d", "--force-calculator", "springs"]
+def test_wrong_options_are_refused(springs, tmp_path, analytic_params):
+    load = [
+        "phono3py-load",
+        str(analytic_params),
+        "-d",
+        "--force-calculator",
+        "springs",
+    ]
     done = command([*load, "--force-calculator-options", "kk = 1"], tmp_path, springs)
     assert done.returncode == 1
     assert "unknown parameter 'kk'" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
-def test_calculator_and_solver_in_a_script(springs, tmp_path, nacl_params):
+def test_calculator_and_solver_in_a_script(springs, tmp_path, analytic_params):
     program = f"""
 import phono3py, phono3py_mlp_plugin as mlp
-ph3 = phono3py.load({str(nacl_params)!r}, produce_fc=False, log_level=0)
+ph3 = phono3py.load({str(analytic_params)!r}, produce_fc=False, log_level=0)
 ph3.generate_displacements(distance=0.01, number_of_snapshots=6, random_seed=1)
 mlp.evaluate(ph3, mlp.load_potential(calculator="springs", options=dict(k=4.5)))
 fc = mlp.solve_force_constants(ph3, "mine", dict(cutoff=4.0, skip=1))
@@ -161,9 +167,9 @@ WAYS = [
 @pytest.mark.parametrize("kind", ["calculator", "solver"])
 @pytest.mark.parametrize(("way", "message"), WAYS)
 def test_unruly_plugin_is_named_and_makes_no_file(
-    unruly, tmp_path, nacl_params, kind, way, message
+    unruly, tmp_path, analytic_params, kind, way, message
 ):
-    (tmp_path / "phono3py_params.yaml").write_bytes(Path(nacl_params).read_bytes())
+    (tmp_path / "phono3py_params.yaml").write_bytes(Path(analytic_params).read_bytes())
     if kind == "calculator":
         options = ["--force-calculator-options", f"way = {way}"]
     else:
@@ -179,9 +185,9 @@ def test_unruly_plugin_is_named_and_makes_no_file(
 
 
 def test_plugin_that_changes_the_process_leaves_the_run_as_it_was(
-    unruly, tmp_path, nacl_params
+    unruly, tmp_path, analytic_params
 ):
-    (tmp_path / "phono3py_params.yaml").write_bytes(Path(nacl_params).read_bytes())
+    (tmp_path / "phono3py_params.yaml").write_bytes(Path(analytic_params).read_bytes())
     options = ["--force-calculator-options", "way = streams"]
     done = command([*UNRULY, *options], tmp_path, unruly)
     assert done.returncode == 0, done.stderr
@@ -199,9 +205,9 @@ def test_plugin_that_changes_the_process_leaves_the_run_as_it_was(
     ],
 )
 def test_plugin_that_ends_the_process_where_it_is_found_is_named(
-    unruly, tmp_path, nacl_params, words, way, message
+    unruly, tmp_path, analytic_params, words, way, message
 ):
-    (tmp_path / "phono3py_params.yaml").write_bytes(Path(nacl_params).read_bytes())
+    (tmp_path / "phono3py_params.yaml").write_bytes(Path(analytic_params).read_bytes())
     done = command(words, tmp_path, {**unruly, "UNRULY_IMPORT": way})
     told = " ".join((done.stdout + done.stderr).split())
     assert message in told
@@ -212,8 +218,10 @@ def test_plugin_that_ends_the_process_where_it_is_found_is_named(
     assert [path.name for path in tmp_path.iterdir()] == ["phono3py_params.yaml"]
 
 
-def test_plugin_may_talk_and_hold_what_cannot_be_copied(unruly, tmp_path, nacl_params):
-    (tmp_path / "phono3py_params.yaml").write_bytes(Path(nacl_params).read_bytes())
+def test_plugin_may_talk_and_hold_what_cannot_be_copied(
+    unruly, tmp_path, analytic_params
+):
+    (tmp_path / "phono3py_params.yaml").write_bytes(Path(analytic_params).read_bytes())
     options = ["--force-calculator-options", "way = talk"]
     done = command([*UNRULY, *options], tmp_path, unruly)
     assert done.returncode == 0, done.stderr

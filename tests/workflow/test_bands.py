@@ -11,8 +11,8 @@ from phono3py_mlp_plugin.workflow import (
     high_symmetry_points,
     least_sure,
     phonon_frequencies,
-    phonons_with_errors,
 )
+from phono3py_mlp_plugin.workflow.bands import frequencies_of, phonons_with_errors
 
 LATTICE = 5.6
 SPRING = 3.0  # eV/angstrom^2
@@ -89,11 +89,13 @@ def test_errors_are_the_scatter_of_the_members(rock_salt):
     crystal, fc2 = rock_salt
     members = [1.01 * fc2, 0.99 * fc2]
     # Of 10,001 supercells: Student's distribution is the normal one.
-    points = phonons_with_errors(crystal, fc2, members, members, 10001)
+    named = high_symmetry_points(crystal.primitive)
+    frequencies = frequencies_of(crystal, [fc2, *members, *members], named)
+    points = phonons_with_errors(named, frequencies, 2, 10001)
     optical = points[0].frequencies[-1]
     expected = 0.9945 * np.sqrt(4 / 3) * 0.005 * optical
     assert points[0].errors[-1] == pytest.approx(expected, rel=1e-3)
     assert points[0].errors[0] == pytest.approx(0.0, abs=1e-5)
     assert "THz at " in least_sure(points)
-    alone = phonons_with_errors(crystal, fc2, members, [], 10001)
+    alone = phonons_with_errors(named, frequencies[:3], 2, 10001)
     assert alone[0].errors[-1] == pytest.approx(expected / np.sqrt(4 / 3), rel=1e-3)

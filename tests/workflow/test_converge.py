@@ -29,14 +29,12 @@ def point(size, kappa, scatter=0.01, label="", order=0):
         n_features=100,
         fc2_error=0.001,
         fc3_error=0.01,
-        phonons=[],
+        phonons=[PhononsAt("X", [0.5, 0, 0.5], [2.0, 5.0], [0.1, 0.1])],
     )
 
 
 def test_records_are_read_back():
-    whole = replace(
-        point(20, 8.0), phonons=[PhononsAt("X", [0.5, 0, 0.5], [2.0], [0.1])]
-    )
+    whole = point(20, 8.0)
     assert Point.from_record(asdict(whole)) == whole
     failed = replace(whole, members=[[[float("nan")] * 6]])
     assert Point.from_record(asdict(failed)).largest_error() == float("inf")
@@ -99,3 +97,25 @@ def test_errors_that_do_not_fall_promise_nothing():
     verdict = judge([point(10, 8.0, 0.2), point(20, 8.0, 0.9)], 0.02, 2)
     assert not verdict.converged
     assert verdict.needed is None
+
+
+def test_imaginary_modes_are_not_converged():
+    soft = [PhononsAt("X", [0.5, 0, 0.5], [-0.4, 5.0], [0.1, 0.1])]
+    points = [point(10, 8.0, 0.001), point(20, 8.0, 0.001)]
+    assert judge(points, 0.02, 2).converged
+    points[-1] = replace(points[-1], phonons=soft)
+    verdict = judge(points, 0.02, 2)
+    assert not verdict.converged
+    assert verdict.needed is None
+    assert verdict.imaginary == "-0.400 THz at X"
+
+
+@pytest.mark.parametrize("frequency", [float("nan"), -0.11])
+def test_modes_that_are_no_numbers_count_as_imaginary(frequency):
+    soft = [PhononsAt("X", [0.5, 0, 0.5], [2.0, frequency], [0.1, 0.1])]
+    assert replace(point(20, 8.0), phonons=soft).imaginary_mode() is not None
+
+
+def test_rounding_is_no_imaginary_mode():
+    at_gamma = [PhononsAt("GAMMA", [0, 0, 0], [-0.02, 5.0], [0.1, 0.1])]
+    assert replace(point(20, 8.0), phonons=at_gamma).imaginary_mode() is None

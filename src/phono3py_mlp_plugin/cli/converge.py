@@ -207,6 +207,7 @@ class _StudyOptions:
             ensemble=Ensemble(self.members, self.ensemble, self.seed),
             tolerance=self.tolerance,
             allow_poor_fit=request.allow_poor_fit,
+            allow_imaginary=request.allow_imaginary,
             ensemble_mesh=None if mesh is None else mesh_of(mesh, "--uncertainty-mesh"),
         )
 
@@ -340,6 +341,8 @@ def _print_verdict(group: str, verdict: Verdict, study: Study) -> None:
             f"{head}converged with {verdict.size} supercells: {change}{error}; {limit}."
         )
         return
+    if verdict.imaginary is not None:
+        limit += f"; imaginary modes: {verdict.imaginary}"
     needed = (
         ""
         if verdict.needed is None or verdict.error < study.tolerance
@@ -383,3 +386,14 @@ class _Table:
             + ("  (kept)" if reused else ""),
             flush=True,
         )
+        mode = point.imaginary_mode()
+        if mode is not None or point.n_imaginary:
+            print(f"{'':>10}  imaginary modes: {_imaginary(point, mode)}", flush=True)
+
+
+def _imaginary(point: Point, mode: str | None) -> str:
+    """Return which modes are imaginary, of the fit and of how many others."""
+    others = f"{point.n_imaginary} of {len(point.members)} potentials of the ensemble"
+    return ", ".join(
+        text for text in (mode, others if point.n_imaginary else "") if text
+    )

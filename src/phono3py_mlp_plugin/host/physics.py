@@ -11,6 +11,7 @@ from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.errors import PhysicsError
 from phono3py_mlp_plugin.host.mlp import PluginMLP
 from phono3py_mlp_plugin.workflow import (
+    IMAGINARY_REMEDY,
     Check,
     Request,
     check_drift,
@@ -64,10 +65,7 @@ def physics_checks(
             q = addresses[elsewhere][worst] / np.array(ph3.mesh_numbers)
             raise PhysicsError(
                 f"imaginary modes: {checks[0].text} at q = "
-                f"{' '.join(f'{x:.3f}' for x in q)}. The structure is not at its "
-                "minimum, or the potential is not good enough: try "
-                "--relax-atomic-positions or more supercells; --allow-imaginary goes "
-                "on."
+                f"{' '.join(f'{x:.3f}' for x in q)}. {IMAGINARY_REMEDY}"
             )
     return checks + _checks_of_forces(ph3, request, dataset)
 

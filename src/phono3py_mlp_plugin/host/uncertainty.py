@@ -154,6 +154,12 @@ def _lines(
             f"  kappa_{direction}({temperatures[t]:g} K) = {value:.3f} +- "
             f"{bar.half_width(value):.3f} W/m-K"
         )
+    if result.n_imaginary:
+        lines.append(
+            f"  look  {result.n_imaginary} of {len(result.members)} potentials have "
+            "imaginary modes: their kappa means nothing, and the error bars little. "
+            "More supercells."
+        )
     errors = certainty(result.fc2_error, result.fc3_error)
     lines.append(f"  fc2 and fc3: {errors} of their norm")
     if result.fc2_error:

@@ -9,7 +9,6 @@ from phono3py_mlp_plugin.workflow.bands import (
     high_symmetry_points,
     least_sure,
     phonon_frequencies,
-    phonons_with_errors,
 )
 from phono3py_mlp_plugin.workflow.born import check_born_charges
 from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
@@ -57,6 +56,7 @@ from phono3py_mlp_plugin.workflow.obtain import (
     read_potential,
 )
 from phono3py_mlp_plugin.workflow.physics import (
+    IMAGINARY_REMEDY,
     Check,
     check_drift,
     check_fit,
@@ -106,6 +106,7 @@ from phono3py_mlp_plugin.workflow.train import (
 __all__ = [
     "EQUATIONS",
     "FINITE_DIFFERENCES",
+    "IMAGINARY_REMEDY",
     "LEAST_PAIRS",
     "Cell",
     "Check",
@@ -167,7 +168,6 @@ __all__ = [
     "obtain_potential",
     "origin_of",
     "phonon_frequencies",
-    "phonons_with_errors",
     "plan_potential",
     "read_dataset",
     "read_potential",

@@ -139,38 +139,61 @@ def phonon_frequencies(harmonic: Phonopy, qpoints: FloatArray) -> FloatArray:
 
 
 def phonons_with_errors(
-    crystal: Phono3py,
-    fc2: FloatArray,
-    members: Sequence[FloatArray],
-    alternatives: Sequence[FloatArray],
+    points: Sequence[tuple[str, FloatArray]],
+    frequencies: FloatArray,
+    members: int,
     n: int,
 ) -> list[PhononsAt]:
-    """Return phonons at the high-symmetry points with their error bars.
+    """Return phonons at high-symmetry points with their error bars.
+
+    Parameters
+    ----------
+    points : sequence of tuple
+        As `high_symmetry_points` returns them.
+    frequencies : ndarray
+        In THz: of the fit, of the members of an ensemble, and with other penalties,
+        shape ``(n_potentials, n_points, n_bands)``.
+    members : int
+        Number of members.
+    n : int
+        Number of training supercells.
+    """
+    own, drawn, others = np.split(frequencies, [1, 1 + members])
+    errors = absolute_error(own[0], drawn, others, n)
+    return [
+        PhononsAt(label, q.tolist(), own[0, k].tolist(), errors[k].tolist())
+        for k, (label, q) in enumerate(points)
+    ]
+
+
+def frequencies_of(
+    crystal: Phono3py,
+    force_constants: Sequence[FloatArray],
+    points: Sequence[tuple[str, FloatArray]],
+) -> FloatArray:
+    """Return the frequencies of several fc2 of one crystal.
 
     Parameters
     ----------
     crystal : Phono3py
         Cells and Born charges.
-    fc2 : ndarray
-        Of the fit, in eV/angstrom^2, shape ``(N or N_p, N, 3, 3)``.
-    members, alternatives : sequence of ndarray
-        Those of an ensemble, and with other penalties.
-    n : int
-        Number of training supercells.
+    force_constants : sequence of ndarray
+        In eV/angstrom^2, shape ``(N or N_p, N, 3, 3)`` each.
+    points : sequence of tuple
+        As `high_symmetry_points` returns them.
+
+    Returns
+    -------
+    ndarray
+        In THz, ascending, shape ``(n_potentials, n_points, n_bands)``.
     """
-    points = high_symmetry_points(crystal.primitive)
     qpoints = np.array([q for _, q in points])
-    harmonic = harmonic_crystal(crystal, fc2, symmetry=False)
-    found = []
-    for one in (fc2, *members, *alternatives):
-        harmonic.force_constants = one
-        found.append(phonon_frequencies(harmonic, qpoints))
-    own, others = found[0], np.array(found[1:]).reshape(-1, *found[0].shape)
-    errors = absolute_error(own, others[: len(members)], others[len(members) :], n)
-    return [
-        PhononsAt(label, q.tolist(), own[k].tolist(), errors[k].tolist())
-        for k, (label, q) in enumerate(points)
-    ]
+    harmonic = harmonic_crystal(crystal, force_constants[0], symmetry=False)
+    frequencies = []
+    for fc2 in force_constants:
+        harmonic.force_constants = fc2
+        frequencies.append(phonon_frequencies(harmonic, qpoints))
+    return np.array(frequencies)
 
 
 def least_sure(phonons: Sequence[PhononsAt]) -> str:

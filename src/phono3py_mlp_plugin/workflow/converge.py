@@ -19,7 +19,7 @@ from phono3py_mlp_plugin.contracts import (
     Progress,
     no_progress,
 )
-from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.errors import ParameterError, PhysicsError
 from phono3py_mlp_plugin.files import FinishedMembers, content_of, fingerprint
 from phono3py_mlp_plugin.uncertainty import (
     ErrorBar,
@@ -31,7 +31,11 @@ from phono3py_mlp_plugin.workflow.bands import PhononsAt
 from phono3py_mlp_plugin.workflow.ensemble import Transport, run_ensemble
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.force_constants import ForceConstantsOf
-from phono3py_mlp_plugin.workflow.physics import check_fit
+from phono3py_mlp_plugin.workflow.physics import (
+    IMAGINARY_REMEDY,
+    check_fit,
+    is_imaginary,
+)
 from phono3py_mlp_plugin.workflow.request import (
     ForceConstantsRequest,
     Request,
@@ -102,6 +106,8 @@ class Study:
         What potentials of the ensemble are run on; None: the mesh of the run.
     allow_poor_fit : bool
         Go on although the error of the largest size is of the size of the forces.
+    allow_imaginary : bool
+        Go on although the largest size has imaginary modes.
     """
 
     variants: tuple[Variant, ...]
@@ -113,6 +119,7 @@ class Study:
     agree: int = 2
     ensemble_mesh: tuple[float, ...] | None = None
     allow_poor_fit: bool = False
+    allow_imaginary: bool = False
 
     def __post_init__(self) -> None:
         if list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] < 2:
@@ -152,6 +159,8 @@ class Point:
         At high-symmetry points.
     fall : float
         Of the scatter of kappa over the ensemble, up to this size: see `ErrorBar`.
+    n_imaginary : int
+        Number of potentials of the ensemble with imaginary modes at these points.
     """
 
     key: str
@@ -171,6 +180,7 @@ class Point:
     fc3_error: float
     phonons: list[PhononsAt]
     fall: float = 0.5
+    n_imaginary: int = 0
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Point | None:
@@ -196,6 +206,7 @@ class Point:
             and np.array(self.reference, dtype="double").shape == shape
             and bool(np.isfinite([*numbers, *self.temperatures]).all())
             and isinstance(self.label, str)
+            and len(self.phonons) > 0
         )
 
     def error_bar(self, temperature: int = 0, component: int = 0) -> ErrorBar:
@@ -222,6 +233,15 @@ class Point:
         """Return kappa in the three directions."""
         return np.array(self.kappa[temperature][:3])
 
+    def imaginary_mode(self) -> str | None:
+        """Return the lowest mode at the high-symmetry points where it is imaginary."""
+        # Not Python's min, which may pass over what is not a number.
+        lowest = np.array([point.frequencies for point in self.phonons]).min(axis=1)
+        place = int(lowest.argmin())
+        if not is_imaginary(lowest[place]):
+            return None
+        return f"{lowest[place]:.3f} THz at {self.phonons[place].label}"
+
     def largest_error(self) -> float:
         """Return the largest relative error (68 %) of directions and temperatures."""
         return max(
@@ -247,6 +267,8 @@ class Verdict:
     needed : int or None
         Number of supercells expected to be needed, where not converged; None where
         these do not tell.
+    imaginary : str or None
+        The lowest mode of the last size, where it is imaginary.
     """
 
     converged: bool
@@ -254,20 +276,25 @@ class Verdict:
     change: float | None
     error: float
     needed: int | None = None
+    imaginary: str | None = None
 
 
 def judge(points: Sequence[Point], tolerance: float, agree: int) -> Verdict:
     """Return the verdict on points of ascending sizes.
 
     Converged: the last ``agree`` sizes differ by less than the tolerance in every
-    direction and temperature, and the error bar of the last is smaller than it.
+    direction and temperature, the error bar of the last is smaller than it, and none
+    of its modes is imaginary.
     """
     last = points[-1]
     error = last.largest_error()
+    imaginary = last.imaginary_mode()
     change = None
     if len(points) >= agree > 1:
         some = np.array([np.array(p.kappa)[:, :3] for p in points[-agree:]])
         change = float((np.abs(some / some[-1] - 1)).max())
+    if imaginary is not None:
+        return Verdict(False, last.size, change, error, imaginary=imaginary)
     if change is not None and change < tolerance and error < tolerance:
         return Verdict(True, last.size, change, error)
     curve = LearningCurve.fit(
@@ -424,6 +451,7 @@ class _Run:
                     kept.forget()
                 done[variant.label].append(point)
                 yield point
+                self._check_phonons(point)
             if all(
                 judge(points, study.tolerance, study.agree).converged
                 for points in done.values()
@@ -498,6 +526,7 @@ class _Run:
                     fc2_error=result.fc2_error,
                     fc3_error=result.fc3_error,
                     phonons=result.phonons,
+                    n_imaginary=result.n_imaginary,
                 )
         return points
 
@@ -520,6 +549,17 @@ class _Run:
         allow = self._study.allow_poor_fit or size < max(self._study.sizes)
         forces = self._dataset.forces[self._test]
         check_fit(error, forces, allow=allow, remedy=GO_ON)
+
+    def _check_phonons(self, point: Point) -> None:
+        """Stop where modes of the most supercells are imaginary, as a run does."""
+        mode = point.imaginary_mode()
+        if mode is None or point.size < max(self._study.sizes):
+            return
+        if not self._study.allow_imaginary:
+            raise PhysicsError(
+                f"imaginary modes with {point.size} supercells: {mode}. "
+                f"{IMAGINARY_REMEDY}"
+            )
 
     def _force_constants(self, variant: Variant) -> ForceConstantsOf:
         """Return what gives force constants, made once for the same displacements."""

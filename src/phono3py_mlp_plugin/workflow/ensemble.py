@@ -15,8 +15,14 @@ from phono3py_mlp_plugin.contracts import (
     Progress,
 )
 from phono3py_mlp_plugin.uncertainty import ErrorBar, error_bar, norm_scatter
-from phono3py_mlp_plugin.workflow.bands import PhononsAt, phonons_with_errors
+from phono3py_mlp_plugin.workflow.bands import (
+    PhononsAt,
+    frequencies_of,
+    high_symmetry_points,
+    phonons_with_errors,
+)
 from phono3py_mlp_plugin.workflow.force_constants import ForceConstantsOf
+from phono3py_mlp_plugin.workflow.physics import is_imaginary
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -73,6 +79,8 @@ class EnsembleResult:
         Scatter of force constants over the ensemble, relative to their norm.
     phonons : list of PhononsAt
         At high-symmetry points.
+    n_imaginary : int
+        Number of potentials of the ensemble with imaginary modes at these points.
     """
 
     size: int
@@ -82,6 +90,7 @@ class EnsembleResult:
     fc2_error: float
     fc3_error: float
     phonons: list[PhononsAt]
+    n_imaginary: int
 
     def error_bar(self, temperature: int, component: int) -> ErrorBar:
         """Return the error bar of a component of kappa at a temperature."""
@@ -132,10 +141,13 @@ def run_ensemble(
             for run, kappa in zip(runs, kappas, strict=True):
                 run.append(kappa(place, fcs))
                 advance(1)
-    drawn, others = fc2[1 : 1 + n_members], fc2[1 + n_members :]
-    fc2_error = norm_scatter(fc2[0], drawn)
+    fc2_error = norm_scatter(fc2[0], fc2[1 : 1 + n_members])
     fc3_error = float(np.sqrt(np.mean(np.square(fc3_scatter))))
-    phonons = phonons_with_errors(crystal, fc2[0], drawn, others, fit.size)
+    points = high_symmetry_points(crystal.primitive)
+    frequencies = frequencies_of(crystal, fc2, points)
+    phonons = phonons_with_errors(points, frequencies, n_members, fit.size)
+    drawn = frequencies[1 : 1 + n_members]
+    n_imaginary = sum(is_imaginary(float(one.min())) for one in drawn)
     return [
         EnsembleResult(
             fit.size,
@@ -145,6 +157,7 @@ def run_ensemble(
             fc2_error,
             fc3_error,
             phonons,
+            n_imaginary,
         )
         for run in runs
     ]

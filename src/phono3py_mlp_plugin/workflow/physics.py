@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 _ACOUSTIC = 0.05
 _IMAGINARY = -0.1
 
+IMAGINARY_REMEDY = (
+    "The structure is not at its minimum, or the potential is not good enough: try "
+    "--relax-atomic-positions or more supercells; --allow-imaginary goes on."
+)
+
 # Largest force (eV/angstrom) on an undisplaced atom that harmonic phonons bear.
 _RESIDUAL = 5e-3
 
@@ -85,12 +90,17 @@ def check_phonons(
         checks.insert(
             0,
             Check(
-                lowest >= _IMAGINARY,
+                not is_imaginary(lowest),
                 f"lowest mode {where}: {lowest:.3f} THz",
                 "It is imaginary: --relax-atomic-positions, or more supercells.",
             ),
         )
     return checks
+
+
+def is_imaginary(lowest: float) -> bool:
+    """Return whether a lowest frequency (THz) is imaginary, and not by rounding."""
+    return not lowest >= _IMAGINARY
 
 
 def check_residual_forces(forces: FloatArray) -> Check:
