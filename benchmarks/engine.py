@@ -108,8 +108,8 @@ def problem(n: int) -> tuple[Any, Any, Any, Any]:
     from pypolymlp.utils.phonopy_utils import phonopy_cell_to_structure
 
     from phono3py_mlp_plugin.calculators.pypolymlp.native import model_parameters
-    from phono3py_mlp_plugin.polynomial.definition import define
-    from phono3py_mlp_plugin.polynomial.structure import structures_of
+    from phono3py_mlp_plugin.polynomial.model.feature_list import define
+    from phono3py_mlp_plugin.polynomial.structures.structure import structures_of
 
     data = nacl_dataset().select(range(n))
     parameters = model_parameters(data, options("native"))
@@ -142,7 +142,7 @@ def design_matrix() -> dict[str, float]:
     """Features of energies and forces of 8 supercells, the matrix used again."""
     from pypolymlp.mlp_dev.core.features import compute_features
 
-    from phono3py_mlp_plugin.polynomial.features import Features
+    from phono3py_mlp_plugin.polynomial.design_matrix import Features
 
     definition, ours, parameters, theirs = problem(8)
     features = Features(definition)
@@ -188,8 +188,8 @@ def construction() -> dict[str, float]:
     """The evaluator made from parameters and coefficients."""
     from pypolymlp.calculator.properties import Properties
 
-    from phono3py_mlp_plugin.polynomial.definition import define
     from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
+    from phono3py_mlp_plugin.polynomial.model.feature_list import define
 
     definition, _, parameters, _ = problem(1)
     coefficients = np.random.default_rng(1).normal(size=definition.n_features)
@@ -222,9 +222,9 @@ def learning_curve() -> dict[str, float]:
         model_parameters,
         regression_problem,
     )
-    from phono3py_mlp_plugin.polynomial.definition import define
-    from phono3py_mlp_plugin.polynomial.features import Features
-    from phono3py_mlp_plugin.polynomial.regression import ridge_paths
+    from phono3py_mlp_plugin.polynomial.design_matrix import Features
+    from phono3py_mlp_plugin.polynomial.model.feature_list import define
+    from phono3py_mlp_plugin.polynomial.regression.ridge import ridge_paths
 
     data = nacl_dataset()
     training, test = data.select(range(80)), data.select(range(80, 100))
@@ -312,7 +312,7 @@ def large_model(symbols: tuple[str, ...], n: int, side: int) -> dict[str, float]
 
 def lennard_jones(lattice: Any, positions: Any, types: Any) -> tuple[float, Any]:
     """Return energy and forces of a smooth pair potential that depends on types."""
-    from phono3py_mlp_plugin.polynomial.neighbours import find_neighbours
+    from phono3py_mlp_plugin.polynomial.structures.neighbours import find_neighbours
 
     cutoff = 7.0
     found = find_neighbours(lattice, positions, cutoff)
@@ -333,10 +333,10 @@ def lennard_jones(lattice: Any, positions: Any, types: Any) -> tuple[float, Any]
 
 def scaling() -> dict[str, Any]:
     """Time per supercell against its atoms, and of a training against supercells."""
-    from phono3py_mlp_plugin.polynomial.definition import define
+    from phono3py_mlp_plugin.polynomial.design_matrix import Features
     from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
-    from phono3py_mlp_plugin.polynomial.features import Features
-    from phono3py_mlp_plugin.polynomial.structure import Structure
+    from phono3py_mlp_plugin.polynomial.model.feature_list import define
+    from phono3py_mlp_plugin.polynomial.structures.structure import Structure
 
     definition, structures, _, _ = problem(100)
     features = Features(definition)

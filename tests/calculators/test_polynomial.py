@@ -12,7 +12,7 @@ from phono3py_mlp_plugin.errors import (
     PotentialError,
     ResourceError,
 )
-from phono3py_mlp_plugin.polynomial import resources
+from phono3py_mlp_plugin.polynomial import memory as resources
 from phono3py_mlp_plugin.reference import nacl_dataset
 from phono3py_mlp_plugin.workflow import request_calculator, with_memory
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from phono3py_mlp_plugin.polynomial.definition import Definition
-from phono3py_mlp_plugin.polynomial.parameters import (
+from phono3py_mlp_plugin.polynomial.model.feature_list import Definition
+from phono3py_mlp_plugin.polynomial.model.parameters import (
     ModelParameters,
     gaussian_pair_params,
 )
-from phono3py_mlp_plugin.polynomial.structure import Structure
+from phono3py_mlp_plugin.polynomial.structures.structure import Structure
 
 ELEMENTS = {1: ("Si",), 2: ("Na", "Cl"), 3: ("Sr", "Ti", "O")}
 

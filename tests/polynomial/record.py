@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from phono3py_mlp_plugin.calculators.pypolymlp.native import invariants_table
-from phono3py_mlp_plugin.polynomial.definition import define
-from phono3py_mlp_plugin.polynomial.features import Features
+from phono3py_mlp_plugin.polynomial.design_matrix import Features
+from phono3py_mlp_plugin.polynomial.model.feature_list import define
 from polynomial.library import library_parameters, library_structures
 from polynomial.models import RECORDED, coefficients_of
 

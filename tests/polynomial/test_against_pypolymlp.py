@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from phono3py_mlp_plugin.calculators.pypolymlp.native import invariants_table
-from phono3py_mlp_plugin.polynomial.definition import count_features, define
+from phono3py_mlp_plugin.polynomial.design_matrix import Features
 from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
-from phono3py_mlp_plugin.polynomial.features import Features
-from phono3py_mlp_plugin.polynomial.file import format_potential, parse_potential
+from phono3py_mlp_plugin.polynomial.file.read import format_potential, parse_potential
+from phono3py_mlp_plugin.polynomial.model.feature_list import count_features, define
 from polynomial.library import library_parameters, library_structures
 from polynomial.models import CASES, RECORDED, coefficients_of
 from polynomial.record import RECORD

@@ -5,16 +5,16 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.polynomial.basis import (
+from phono3py_mlp_plugin.polynomial.kernels.basis import (
     aligned,
     expand,
     make_segments,
     normalisation,
     pad,
 )
-from phono3py_mlp_plugin.polynomial.definition import count_features, define
-from phono3py_mlp_plugin.polynomial.invariants import invariants
-from phono3py_mlp_plugin.polynomial.parameters import (
+from phono3py_mlp_plugin.polynomial.model.feature_list import count_features, define
+from phono3py_mlp_plugin.polynomial.model.invariants import invariants
+from phono3py_mlp_plugin.polynomial.model.parameters import (
     MAXL_LIMITS,
     ModelParameters,
     gaussian_pair_params,

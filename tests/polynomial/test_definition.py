@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.polynomial.definition import count_features, define
-from phono3py_mlp_plugin.polynomial.invariants import Invariants
-from phono3py_mlp_plugin.polynomial.parameters import (
+from phono3py_mlp_plugin.polynomial.model.feature_list import count_features, define
+from phono3py_mlp_plugin.polynomial.model.invariants import Invariants
+from phono3py_mlp_plugin.polynomial.model.parameters import (
     ModelParameters,
     gaussian_pair_params,
 )

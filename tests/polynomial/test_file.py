@@ -10,9 +10,9 @@ import yaml
 
 from damage import damaged_copies
 from phono3py_mlp_plugin.errors import NotCovered, PotentialError
-from phono3py_mlp_plugin.polynomial.definition import count_features
-from phono3py_mlp_plugin.polynomial.file import format_potential, parse_potential
-from phono3py_mlp_plugin.polynomial.parameters import (
+from phono3py_mlp_plugin.polynomial.file.read import format_potential, parse_potential
+from phono3py_mlp_plugin.polynomial.model.feature_list import count_features
+from phono3py_mlp_plugin.polynomial.model.parameters import (
     ModelParameters,
     gaussian_pair_params,
 )

@@ -5,12 +5,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial import features
-from phono3py_mlp_plugin.polynomial.definition import define
+from phono3py_mlp_plugin.polynomial import design_matrix as features
+from phono3py_mlp_plugin.polynomial.design_matrix import Features
 from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
-from phono3py_mlp_plugin.polynomial.features import Features
-from phono3py_mlp_plugin.polynomial.neighbours import find_neighbours
-from phono3py_mlp_plugin.polynomial.structure import Structure
+from phono3py_mlp_plugin.polynomial.model.feature_list import define
+from phono3py_mlp_plugin.polynomial.structures.neighbours import find_neighbours
+from phono3py_mlp_plugin.polynomial.structures.structure import Structure
 from polynomial.models import Case
 
 CASES = [

@@ -11,9 +11,15 @@ from threadpoolctl import threadpool_limits
 
 from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial import forms, regression, rows
-from phono3py_mlp_plugin.polynomial.regression import Regression, ridge_paths
-from phono3py_mlp_plugin.polynomial.rows import Targets, column_scales, targets_of
+from phono3py_mlp_plugin.polynomial.regression import forms
+from phono3py_mlp_plugin.polynomial.regression import ridge as regression
+from phono3py_mlp_plugin.polynomial.regression import targets as rows
+from phono3py_mlp_plugin.polynomial.regression.ridge import Regression, ridge_paths
+from phono3py_mlp_plugin.polynomial.regression.targets import (
+    Targets,
+    column_scales,
+    targets_of,
+)
 from phono3py_mlp_plugin.reference import nacl_dataset
 
 ALPHAS = 10.0 ** np.linspace(-2, 1, 4)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phono3py_mlp_plugin.polynomial.shifts import REACH, groups, shifted
+from phono3py_mlp_plugin.polynomial.regression.krylov import REACH, groups, shifted
 
 
 def _problem(n, lowest, highest, seed=0):

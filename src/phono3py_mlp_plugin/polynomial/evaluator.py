@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.polynomial import adjoint
-from phono3py_mlp_plugin.polynomial.adjoint import CENTRES
-from phono3py_mlp_plugin.polynomial.basis import (
+from phono3py_mlp_plugin.polynomial.kernels import gradient as adjoint
+from phono3py_mlp_plugin.polynomial.kernels.basis import (
     aligned,
     expand,
     make_segments,
@@ -25,17 +24,18 @@ from phono3py_mlp_plugin.polynomial.basis import (
     pad,
     radial_functions,
 )
-from phono3py_mlp_plugin.polynomial.definition import Definition
-from phono3py_mlp_plugin.polynomial.folding import FOLDED_ORDER, fold
-from phono3py_mlp_plugin.polynomial.kernels import pattern_rows
-from phono3py_mlp_plugin.polynomial.structure import (
+from phono3py_mlp_plugin.polynomial.kernels.features import pattern_rows
+from phono3py_mlp_plugin.polynomial.kernels.gradient import CENTRES
+from phono3py_mlp_plugin.polynomial.model.feature_list import Definition
+from phono3py_mlp_plugin.polynomial.model.folding import FOLDED_ORDER, fold
+from phono3py_mlp_plugin.polynomial.model.tables import (
+    CentreTables,
+    centre_tables,
+)
+from phono3py_mlp_plugin.polynomial.structures.structure import (
     Pairs,
     Structure,
     pairs_by_centre_type,
-)
-from phono3py_mlp_plugin.polynomial.tables import (
-    CentreTables,
-    centre_tables,
 )
 from phono3py_mlp_plugin.polynomial.threads import map_threads
 

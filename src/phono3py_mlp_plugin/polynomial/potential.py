@@ -12,11 +12,11 @@ import numpy as np
 
 from phono3py_mlp_plugin.contracts import Evaluation, FloatArray
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial.definition import Definition
 from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
-from phono3py_mlp_plugin.polynomial.file import format_potential
-from phono3py_mlp_plugin.polynomial.parameters import ModelParameters
-from phono3py_mlp_plugin.polynomial.structure import structures_of
+from phono3py_mlp_plugin.polynomial.file.read import format_potential
+from phono3py_mlp_plugin.polynomial.model.feature_list import Definition
+from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
+from phono3py_mlp_plugin.polynomial.structures.structure import structures_of
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms

@@ -28,8 +28,8 @@ from phono3py_mlp_plugin.contracts import (
 )
 from phono3py_mlp_plugin.errors import PotentialError, one_line
 from phono3py_mlp_plugin.files import UNREADABLE
-from phono3py_mlp_plugin.polynomial.invariants import Invariants
-from phono3py_mlp_plugin.polynomial.neighbours import check_cutoff
+from phono3py_mlp_plugin.polynomial.model.invariants import Invariants
+from phono3py_mlp_plugin.polynomial.structures.neighbours import check_cutoff
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms

@@ -19,15 +19,12 @@ from phono3py_mlp_plugin.contracts import (
     TrainedPotential,
 )
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial.definition import count_features, define
-from phono3py_mlp_plugin.polynomial.features import Features, SupercellFeatures
-from phono3py_mlp_plugin.polynomial.file import parse_potential
-from phono3py_mlp_plugin.polynomial.forecast import Forecast
-from phono3py_mlp_plugin.polynomial.forecast import forecast as forecast_training
-from phono3py_mlp_plugin.polynomial.forms import LeaveOneOut
-from phono3py_mlp_plugin.polynomial.invariants import Invariants, invariants
-from phono3py_mlp_plugin.polynomial.neighbours import check_cutoff
-from phono3py_mlp_plugin.polynomial.parameters import (
+from phono3py_mlp_plugin.polynomial.design_matrix import Features, SupercellFeatures
+from phono3py_mlp_plugin.polynomial.file.read import parse_potential
+from phono3py_mlp_plugin.polynomial.memory import available_memory
+from phono3py_mlp_plugin.polynomial.model.feature_list import count_features, define
+from phono3py_mlp_plugin.polynomial.model.invariants import Invariants, invariants
+from phono3py_mlp_plugin.polynomial.model.parameters import (
     ModelParameters,
     active_pair_params,
     gaussian_pair_params,
@@ -36,15 +33,20 @@ from phono3py_mlp_plugin.polynomial.potential import (
     PenaltyFit,
     PolynomialPotential,
 )
-from phono3py_mlp_plugin.polynomial.regression import (
+from phono3py_mlp_plugin.polynomial.regression.forecast import Forecast
+from phono3py_mlp_plugin.polynomial.regression.forecast import (
+    forecast as forecast_training,
+)
+from phono3py_mlp_plugin.polynomial.regression.forms import LeaveOneOut
+from phono3py_mlp_plugin.polynomial.regression.ridge import (
     Regression,
     RidgePath,
     nested_paths,
     ridge_paths,
 )
-from phono3py_mlp_plugin.polynomial.resources import available_memory
-from phono3py_mlp_plugin.polynomial.rows import Targets, targets_of
-from phono3py_mlp_plugin.polynomial.structure import structures_of
+from phono3py_mlp_plugin.polynomial.regression.targets import Targets, targets_of
+from phono3py_mlp_plugin.polynomial.structures.neighbours import check_cutoff
+from phono3py_mlp_plugin.polynomial.structures.structure import structures_of
 from phono3py_mlp_plugin.uncertainty import multiplier_jackknife
 
 # The order up to which this package defines invariants itself.

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from phono3py_mlp_plugin.errors import ResourceError
-from phono3py_mlp_plugin.polynomial.definition import count_features
-from phono3py_mlp_plugin.polynomial.invariants import Table, invariants
-from phono3py_mlp_plugin.polynomial.parameters import ModelParameters
-from phono3py_mlp_plugin.polynomial.regression import smaller_form
-from phono3py_mlp_plugin.polynomial.rows import BLOCK
+from phono3py_mlp_plugin.polynomial.model.feature_list import count_features
+from phono3py_mlp_plugin.polynomial.model.invariants import Table, invariants
+from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
+from phono3py_mlp_plugin.polynomial.regression.ridge import smaller_form
+from phono3py_mlp_plugin.polynomial.regression.targets import BLOCK
 from phono3py_mlp_plugin.polynomial.threads import default_threads
 
 Form = Literal["primal", "dual"]

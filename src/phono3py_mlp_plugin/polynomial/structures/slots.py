@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.polynomial.basis import Segments, make_segments, pad
-from phono3py_mlp_plugin.polynomial.simd import LANES
-from phono3py_mlp_plugin.polynomial.structure import Pairs
+from phono3py_mlp_plugin.polynomial.kernels.basis import Segments, make_segments, pad
+from phono3py_mlp_plugin.polynomial.kernels.simd import LANES
+from phono3py_mlp_plugin.polynomial.structures.structure import Pairs
 
 IntArray = NDArray[np.int64]
 

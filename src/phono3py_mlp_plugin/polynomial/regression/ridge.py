@@ -14,13 +14,13 @@ import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial.forms import (
+from phono3py_mlp_plugin.polynomial.regression.forms import (
     Dual,
     LeaveOneOut,
     Primal,
     refuse_infinite,
 )
-from phono3py_mlp_plugin.polynomial.rows import (
+from phono3py_mlp_plugin.polynomial.regression.targets import (
     DesignMatrix,
     Targets,
     block_size,

@@ -27,15 +27,15 @@ from scipy.linalg import blas, lapack
 
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial.gram import add_gram
-from phono3py_mlp_plugin.polynomial.rows import (
+from phono3py_mlp_plugin.polynomial.kernels.gram import add_gram
+from phono3py_mlp_plugin.polynomial.regression.krylov import REACH, groups, shifted
+from phono3py_mlp_plugin.polynomial.regression.targets import (
     ZERO_SCALE,
     DesignMatrix,
     Targets,
     blocks,
     column_scales,
 )
-from phono3py_mlp_plugin.polynomial.shifts import REACH, groups, shifted
 
 _LinearMap = Callable[[FloatArray], FloatArray]
 

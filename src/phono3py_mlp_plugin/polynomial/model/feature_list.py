@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.polynomial.invariants import (
+from phono3py_mlp_plugin.polynomial.model.invariants import (
     HIGHEST_ORDER,
     Invariants,
     Table,
@@ -24,7 +24,7 @@ from phono3py_mlp_plugin.polynomial.invariants import (
     invariants,
     pair_invariants,
 )
-from phono3py_mlp_plugin.polynomial.parameters import ModelParameters
+from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
 
 IntArray = NDArray[np.int64]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import ParameterError, PotentialError
-from phono3py_mlp_plugin.polynomial.simd import kernel
+from phono3py_mlp_plugin.polynomial.kernels.simd import kernel
 
 IntArray = NDArray[np.int64]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial.neighbours import find_neighbours
+from phono3py_mlp_plugin.polynomial.structures.neighbours import find_neighbours
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms

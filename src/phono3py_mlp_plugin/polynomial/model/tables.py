@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.polynomial.definition import Definition
+from phono3py_mlp_plugin.polynomial.model.feature_list import Definition
 
 IntArray = NDArray[np.int64]
 

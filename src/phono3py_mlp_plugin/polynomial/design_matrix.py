@@ -11,27 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.polynomial import kernels
-from phono3py_mlp_plugin.polynomial.basis import (
+from phono3py_mlp_plugin.polynomial.kernels import features as kernels
+from phono3py_mlp_plugin.polynomial.kernels.basis import (
     aligned,
     normalisation,
     pad,
     radial_functions,
 )
-from phono3py_mlp_plugin.polynomial.definition import Definition
-from phono3py_mlp_plugin.polynomial.kernels import BLOCK
-from phono3py_mlp_plugin.polynomial.simd import LANES
-from phono3py_mlp_plugin.polynomial.slots import Slots, make_slots
-from phono3py_mlp_plugin.polynomial.structure import (
-    Pairs,
-    Structure,
-    pairs_by_centre_type,
-)
-from phono3py_mlp_plugin.polynomial.tables import (
+from phono3py_mlp_plugin.polynomial.kernels.features import BLOCK
+from phono3py_mlp_plugin.polynomial.kernels.simd import LANES
+from phono3py_mlp_plugin.polynomial.model.feature_list import Definition
+from phono3py_mlp_plugin.polynomial.model.tables import (
     CentreTables,
     PatternRows,
     Products,
     centre_tables,
+)
+from phono3py_mlp_plugin.polynomial.structures.slots import Slots, make_slots
+from phono3py_mlp_plugin.polynomial.structures.structure import (
+    Pairs,
+    Structure,
+    pairs_by_centre_type,
 )
 from phono3py_mlp_plugin.polynomial.threads import map_threads
 

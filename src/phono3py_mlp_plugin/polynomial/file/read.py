@@ -27,9 +27,9 @@ from phono3py_mlp_plugin.errors import (
     PotentialError,
     one_line,
 )
-from phono3py_mlp_plugin.polynomial.definition import count_features
-from phono3py_mlp_plugin.polynomial.invariants import HIGHEST_ORDER
-from phono3py_mlp_plugin.polynomial.parameters import (
+from phono3py_mlp_plugin.polynomial.model.feature_list import count_features
+from phono3py_mlp_plugin.polynomial.model.invariants import HIGHEST_ORDER
+from phono3py_mlp_plugin.polynomial.model.parameters import (
     FeatureType,
     ModelParameters,
     TypePair,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.polynomial.tables import CentreTables
+from phono3py_mlp_plugin.polynomial.model.tables import CentreTables
 
 IntArray = NDArray[np.int64]
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.polynomial.parameters import MAXL_LIMITS
+from phono3py_mlp_plugin.polynomial.model.parameters import MAXL_LIMITS
 
 IntArray = NDArray[np.int64]
 
