@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from phonopy.structure.symmetry import Symmetry
 
 FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
 ForceConstants: TypeAlias = dict[int, FloatArray]
 
 

@@ -1,4 +1,4 @@
-"""Polynomial potentials: definition, features, regression, evaluation, files.
+"""Polynomial potentials: model, features, regression, evaluation, files.
 
 Knows numpy, scipy and numba, but neither phono3py nor plugins.
 """

@@ -14,7 +14,7 @@ from phono3py_mlp_plugin.contracts import Evaluation, FloatArray
 from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
 from phono3py_mlp_plugin.polynomial.file.read import format_potential
-from phono3py_mlp_plugin.polynomial.model.feature_list import Definition
+from phono3py_mlp_plugin.polynomial.model.feature_list import FeatureList
 from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
 from phono3py_mlp_plugin.polynomial.structures.structure import structures_of
 
@@ -40,7 +40,7 @@ class PolynomialPotential:
 
     Parameters
     ----------
-    definition : Definition
+    feature_list : FeatureList
     coefficients : ndarray
         Shape ``(n_features,)``.
     sampler : callable, optional
@@ -65,17 +65,17 @@ class PolynomialPotential:
 
     def __init__(
         self,
-        definition: Definition,
+        feature_list: FeatureList,
         coefficients: FloatArray,
         sampler: Sampler | None = None,
         fits: Sequence[PenaltyFit] = (),
     ) -> None:
-        if len(coefficients) != definition.n_features:
+        if len(coefficients) != feature_list.n_features:
             raise PotentialError(
                 f"the potential has {len(coefficients)} coefficients; its parameters "
-                f"define {definition.n_features} features. Train it again."
+                f"define {feature_list.n_features} features. Train it again."
             )
-        self.definition = definition
+        self.feature_list = feature_list
         self.coefficients = coefficients
         self._sampler = sampler
         self._fits = fits
@@ -84,7 +84,7 @@ class PolynomialPotential:
     @property
     def parameters(self) -> ModelParameters:
         """What defines the potential besides its coefficients."""
-        return self.definition.parameters
+        return self.feature_list.parameters
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ class PolynomialPotential:
 
     @cached_property
     def _evaluator(self) -> Evaluator:
-        return Evaluator(self.definition, self.coefficients)
+        return Evaluator(self.feature_list, self.coefficients)
 
     def evaluate(self, supercells: Sequence[PhonopyAtoms]) -> Evaluation:
         """Return energies (eV), forces (eV/angstrom) and stresses (eV/angstrom^3)."""
@@ -168,6 +168,6 @@ class PolynomialPotential:
                 "its distribution. Train it in this run."
             )
         return [
-            PolynomialPotential(self.definition, coefficients)
+            PolynomialPotential(self.feature_list, coefficients)
             for coefficients in self._sampler(size, seed)
         ]

@@ -22,7 +22,10 @@ from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.polynomial.design_matrix import Features, SupercellFeatures
 from phono3py_mlp_plugin.polynomial.file.read import parse_potential
 from phono3py_mlp_plugin.polynomial.memory import available_memory
-from phono3py_mlp_plugin.polynomial.model.feature_list import count_features, define
+from phono3py_mlp_plugin.polynomial.model.feature_list import (
+    count_features,
+    list_features,
+)
 from phono3py_mlp_plugin.polynomial.model.invariants import Invariants, invariants
 from phono3py_mlp_plugin.polynomial.model.parameters import (
     ModelParameters,
@@ -103,8 +106,8 @@ def train(
         The memory would not suffice.
     """
     primal = _forecast(training, options).form == "primal"
-    definition = define(model_parameters(training, options), invariants_table)
-    features = Features(definition)
+    feature_list = list_features(model_parameters(training, options), invariants_table)
+    features = Features(feature_list)
     design, targets = regression_problem(features, training, options)
     test_design, test_targets = regression_problem(features, test, options)
     with progress("Training", len(training) + len(test)) as advance:
@@ -137,11 +140,11 @@ def train(
             strict=True,
         )
     ]
-    potential = PolynomialPotential(definition, path.coefficients[best], sample, fits)
+    potential = PolynomialPotential(feature_list, path.coefficients[best], sample, fits)
     potential.save_all = not options.optimal
     return TrainedPotential(
         potential=potential,
-        n_features=definition.n_features,
+        n_features=feature_list.n_features,
         alpha=alpha,
         penalties=_penalties(path),
     )
@@ -163,8 +166,8 @@ def train_nested(
         As `train`.
     """
     _forecast(training, options)
-    definition = define(model_parameters(training, options), invariants_table)
-    features = Features(definition)
+    feature_list = list_features(model_parameters(training, options), invariants_table)
+    features = Features(feature_list)
     design, targets = regression_problem(features, training, options)
     test_design, test_targets = regression_problem(features, test, options)
 
@@ -193,18 +196,18 @@ def train_nested(
             advance,
         ):
             path, best = found.path, found.best
-            potential = PolynomialPotential(definition, path.coefficients[best])
+            potential = PolynomialPotential(feature_list, path.coefficients[best])
             yield NestedFit(
                 size=found.size,
                 trained=TrainedPotential(
                     potential=potential,
-                    n_features=definition.n_features,
+                    n_features=feature_list.n_features,
                     alpha=float(path.alphas[best]),
                     penalties=_penalties(path),
                 ),
-                members=[PolynomialPotential(definition, c) for c in found.draws],
+                members=[PolynomialPotential(feature_list, c) for c in found.draws],
                 alternatives=[
-                    PolynomialPotential(definition, c) for c in found.alternatives
+                    PolynomialPotential(feature_list, c) for c in found.alternatives
                 ],
                 left_out=float(np.sqrt((found.left_out.forces**2).mean())),
             )
@@ -245,8 +248,8 @@ def load(text: str, where: str) -> PolynomialPotential:
             "the number of features that its parameters define. Train it again, or "
             "name another file by --mlp-file."
         )
-    definition = define(found.parameters, invariants_table)
-    return PolynomialPotential(definition, found.coefficients)
+    feature_list = list_features(found.parameters, invariants_table)
+    return PolynomialPotential(feature_list, found.coefficients)
 
 
 def model_parameters(training: Dataset, options: PypolymlpOptions) -> ModelParameters:
@@ -293,7 +296,7 @@ def regression_problem(
     features: Features, dataset: Dataset, options: PypolymlpOptions
 ) -> tuple[SupercellFeatures, Targets]:
     """Return the design matrix and the targets of a dataset."""
-    parameters: ModelParameters = features.definition.parameters
+    parameters: ModelParameters = features.feature_list.parameters
     by_element = dict(zip(parameters.elements, parameters.atomic_energies, strict=True))
     isolated = sum(by_element[symbol] for symbol in dataset.supercell.symbols)
     structures = structures_of(dataset.supercells(), parameters.elements)

@@ -16,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from phono3py_mlp_plugin.contracts import IntArray
 from phono3py_mlp_plugin.polynomial.model.invariants import (
     HIGHEST_ORDER,
     Invariants,
@@ -25,8 +26,6 @@ from phono3py_mlp_plugin.polynomial.model.invariants import (
     pair_invariants,
 )
 from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
-
-IntArray = NDArray[np.int64]
 
 Runs: TypeAlias = tuple[int, ...]
 """Lengths of the runs of slots with one l, which may be exchanged."""
@@ -54,7 +53,7 @@ class _Assignments:
 
 
 @dataclass(frozen=True, eq=False)
-class Definition:
+class FeatureList:
     """The features of a model.
 
     A linear feature is an invariant of the neighbours' sums of one radial function,
@@ -97,7 +96,9 @@ class Definition:
         return self.n_linear + len(self.quadratic) + len(self.cubic)
 
 
-def define(parameters: ModelParameters, table: Table = invariants) -> Definition:
+def list_features(
+    parameters: ModelParameters, table: Table = invariants
+) -> FeatureList:
     """Return the features of a model.
 
     Parameters
@@ -117,7 +118,7 @@ def define(parameters: ModelParameters, table: Table = invariants) -> Definition
     chosen = np.flatnonzero(orders <= _MULTIPLIED_ORDER[parameters.model_type])
     quadratic, cubic = _polynomials(parameters.max_p, masks, chosen)
     types = np.arange(parameters.n_types)
-    return Definition(
+    return FeatureList(
         parameters=parameters,
         invariants=found,
         radial=radial,
@@ -132,7 +133,7 @@ def define(parameters: ModelParameters, table: Table = invariants) -> Definition
 def count_features(parameters: ModelParameters, table: Table = invariants) -> int:
     """Return the number of features without listing them.
 
-    Parameters and errors are those of `define`.
+    Parameters and errors are those of `list_features`.
     """
     kinds = Counter(_runs(ls) for ls in _degrees(parameters, table))
     highest = _MULTIPLIED_ORDER[parameters.model_type]

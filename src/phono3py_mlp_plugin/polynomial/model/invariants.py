@@ -17,13 +17,10 @@ from math import comb, pi, sqrt
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.polynomial.model.parameters import MAXL_LIMITS
-
-IntArray = NDArray[np.int64]
 
 # Signs in version 1 of the table, by l for order 2 and in the order of the list for 3.
 _SIGNS_2 = "+-+--+-+-+--+--++----"

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
 from phono3py_mlp_plugin.errors import ParameterError, PotentialError
 from phono3py_mlp_plugin.polynomial.kernels.simd import kernel
-
-IntArray = NDArray[np.int64]
 
 # Two atoms nearer than this are on the same place; no function is defined there.
 _COINCIDENT = 1e-3

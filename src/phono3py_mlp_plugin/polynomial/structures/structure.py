@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
 from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.polynomial.structures.neighbours import find_neighbours
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
-
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
