@@ -222,22 +222,24 @@ def learning_curve() -> dict[str, float]:
     """Fits of 20, 40, 60, 80 supercells with 20 fixed test supercells in one pass."""
     from phono3py_mlp_plugin.calculators.pypolymlp.native import (
         model_parameters,
-        regression_problem,
+        ridge_options,
     )
     from phono3py_mlp_plugin.polynomial.design_matrix import Features
     from phono3py_mlp_plugin.polynomial.model.feature_list import list_features
-    from phono3py_mlp_plugin.polynomial.regression.ridge import ridge_paths
+    from phono3py_mlp_plugin.polynomial.regression.path import ridge_paths
+    from phono3py_mlp_plugin.polynomial.training import regression_problem
 
     data = nacl_dataset()
     training, test = data.select(range(80)), data.select(range(80, 100))
 
     def run() -> None:
+        fitting = ridge_options(options("native"))
         parameters = model_parameters(training, options("native"))
         features = Features(list_features(parameters))
         paths = ridge_paths(
-            *regression_problem(features, training, options("native")),
+            regression_problem(features, training, fitting),
+            regression_problem(features, test, fitting),
             (10.0 ** np.linspace(-3, 1, 5)).tolist(),
-            *regression_problem(features, test, options("native")),
             sizes=(20, 40, 60, 80),
         )
         assert all(np.isfinite(path.coefficients[path.best]).all() for path in paths)

@@ -11,7 +11,8 @@ import pytest
 from phono3py_mlp_plugin.calculators.pypolymlp.native import invariants_table
 from phono3py_mlp_plugin.polynomial.design_matrix import Features
 from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
-from phono3py_mlp_plugin.polynomial.file.read import format_potential, parse_potential
+from phono3py_mlp_plugin.polynomial.file.read import parse_potential
+from phono3py_mlp_plugin.polynomial.file.write import format_potential
 from phono3py_mlp_plugin.polynomial.model.feature_list import (
     count_features,
     list_features,
@@ -122,7 +123,9 @@ def test_energies_forces_and_virials_of_the_largest_model():
     matrix = Features(feature_list).design_matrix(structures)
     coefficients = coefficients_of(feature_list, matrix)
     read = parse_potential(
-        format_potential(RECORDED.parameters(), coefficients), "polymlp.yaml"
+        format_potential(RECORDED.parameters(), coefficients),
+        "polymlp.yaml",
+        invariants_table,
     )
     np.testing.assert_array_equal(read.coefficients, coefficients)
     found = Evaluator(feature_list, read.coefficients).evaluate(structures)
@@ -141,7 +144,7 @@ def test_files_of_pypolymlp_are_read(model):
         patch.setattr("builtins.open", lambda *_: buffer)
         patch.setattr(buffer, "close", lambda: None)
         save_mlp_yaml(parameters, coefficients, 1.0, "polymlp.yaml")
-    read = parse_potential(buffer.getvalue(), "polymlp.yaml")
+    read = parse_potential(buffer.getvalue(), "polymlp.yaml", invariants_table)
     assert list_features(read.parameters, invariants_table).n_features == len(
         coefficients
     )

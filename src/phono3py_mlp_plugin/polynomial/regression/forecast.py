@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.errors import ResourceError
+from phono3py_mlp_plugin.polynomial.memory import available_memory
 from phono3py_mlp_plugin.polynomial.model.feature_list import count_features
 from phono3py_mlp_plugin.polynomial.model.invariants import Table, invariants
 from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
-from phono3py_mlp_plugin.polynomial.regression.ridge import smaller_form
-from phono3py_mlp_plugin.polynomial.regression.targets import BLOCK
+from phono3py_mlp_plugin.polynomial.regression.options import RidgeOptions
+from phono3py_mlp_plugin.polynomial.regression.path import smaller_form
+from phono3py_mlp_plugin.polynomial.regression.problem import BLOCK_BYTES
+from phono3py_mlp_plugin.polynomial.structures.neighbours import check_cutoff
 from phono3py_mlp_plugin.polynomial.threads import default_threads
 
-Form = Literal["primal", "dual"]
+FormName: TypeAlias = Literal["primal", "dual"]
 
-# The interpreter with its libraries, the kernels' room, and what the allocator holds.
+# The interpreter with its libraries, the kernels' arrays, and what the allocator holds.
 _PROCESS = 0.45e9
 
 # Rates that two machines of 2023 and 2024 reach per core, for a rough time.
@@ -46,17 +50,15 @@ class Forecast:
 
     n_features: int
     n_rows: int
-    form: Form
+    form: FormName
     memory: float
     seconds: float
 
 
 def forecast(
     parameters: ModelParameters,
-    n_supercells: int,
-    n_atoms: int,
-    n_penalties: int,
-    memory: float,
+    training: Dataset,
+    options: RidgeOptions,
     table: Table = invariants,
 ) -> Forecast:
     """Choose the form of the regression and tell what it takes.
@@ -66,48 +68,60 @@ def forecast(
     Parameters
     ----------
     parameters : ModelParameters
-    n_supercells, n_atoms : int
-        Of the training set.
-    n_penalties : int
-    memory : float
-        Bytes that may be taken.
+    training : Dataset
+    options : RidgeOptions
     table : callable
         Of the invariants.
 
     Raises
     ------
+    PotentialError
+        The cutoff leaves an atom without neighbours, or gives it too many.
     ResourceError
         Neither form fits.
     """
+    cell = training.supercell
+    check_cutoff(cell.cell, cell.positions, parameters.cutoff)
+    memory = available_memory() if options.memory is None else options.memory
+    n_supercells, n_atoms = len(training), len(cell)
     n_features = count_features(parameters, table)
     row = 1 + 3 * n_atoms
     n_rows = n_supercells * row
-    block = 8.0 * n_features * row * max(1, BLOCK // (8 * n_features * row))
-    need = {
-        "primal": _PROCESS + 8.0 * n_features**2 + 2 * block,
-        "dual": _PROCESS + 8.0 * (n_features * n_rows + 2 * n_rows**2),
-    }
-    forms: Sequence[Form] = ("dual", "primal")
+    needed = _memory(n_features, n_supercells, row)
+    forms: Sequence[FormName] = ("dual", "primal")
     if smaller_form(n_features, row)(n_supercells):
         forms = ("primal", "dual")
-    for form in forms:
-        if need[form] <= memory:
-            break
-    else:
-        form = min(forms, key=lambda name: need[name])
+    form = next((name for name in forms if needed[name] <= memory), None)
+    if form is None:
+        least = min(needed.values())
         raise ResourceError(
             f"memory: training {n_features:,} features on {n_supercells} supercells of "
-            f"{n_atoms} atoms takes {need[form] / 1e9:.1f} GB; "
+            f"{n_atoms} atoms takes {least / 1e9:.1f} GB; "
             f"{memory / 1e9:.1f} GB may be taken. Use a smaller model "
             "('preset = compact'), fewer supercells, or more memory."
         )
-    unknowns = n_features if form == "primal" else n_rows
-    other = n_rows if form == "primal" else n_features
-    # Penalties share factors: two take about as long as one factorisation.
-    products = float(unknowns) ** 2 * other + n_penalties * float(unknowns) ** 3 / 6
-    threads = default_threads()
-    seconds = _START + products / (_MATRIX_PRODUCTS * threads)
+    unknowns, others = n_features, n_rows
+    if form == "dual":
+        unknowns, others = others, unknowns
+    seconds = _seconds(unknowns, others, len(options.alphas))
     # All centres see all atoms in the cells that supercells for fc3 are.
     work = _OPERATIONS * n_features * float(n_rows) * n_atoms
-    seconds += work / (_FEATURES * threads)
-    return Forecast(n_features, n_rows, form, need[form], seconds)
+    seconds += work / (_FEATURES * default_threads())
+    return Forecast(n_features, n_rows, form, needed[form], seconds)
+
+
+def _memory(n_features: int, n_supercells: int, row: int) -> dict[FormName, float]:
+    """Return the peak of the process in bytes for each form."""
+    n_rows = n_supercells * row
+    block = 8.0 * n_features * row * max(1, BLOCK_BYTES // (8 * n_features * row))
+    return {
+        "primal": _PROCESS + 8.0 * n_features**2 + 2 * block,
+        "dual": _PROCESS + 8.0 * (n_features * n_rows + 2 * n_rows**2),
+    }
+
+
+def _seconds(unknowns: int, others: int, n_penalties: int) -> float:
+    """Return the rough time of the start and of the linear algebra."""
+    # Penalties share factors: two take about as long as one factorisation.
+    products = float(unknowns) ** 2 * others + n_penalties * float(unknowns) ** 3 / 6
+    return _START + products / (_MATRIX_PRODUCTS * default_threads())
