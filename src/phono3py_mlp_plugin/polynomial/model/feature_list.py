@@ -112,15 +112,15 @@ def list_features(
     ParameterError
         The order of the invariants is beyond the table.
     """
-    found = _invariants(parameters, table)
-    radial, invariant, type_pairs, masks = _linear(parameters, found)
-    orders = np.array([len(ls) for ls in found.l])[invariant]
+    basis = _invariants(parameters, table)
+    radial, invariant, type_pairs, masks = _linear(parameters, basis)
+    orders = np.array([len(ls) for ls in basis.l])[invariant]
     chosen = np.flatnonzero(orders <= _MULTIPLIED_ORDER[parameters.model_type])
     quadratic, cubic = _polynomials(parameters.max_p, masks, chosen)
     types = np.arange(parameters.n_types)
     return FeatureList(
         parameters=parameters,
-        invariants=found,
+        invariants=basis,
         radial=radial,
         invariant=invariant,
         type_pairs=type_pairs,
@@ -199,12 +199,12 @@ def _active(parameters: ModelParameters) -> NDArray[np.bool_]:
 
 
 def _linear(
-    parameters: ModelParameters, found: Invariants
+    parameters: ModelParameters, basis: Invariants
 ) -> tuple[IntArray, IntArray, tuple[tuple[int, ...], ...], IntArray]:
     """Return radial function, invariant, type pairs and centres (bits) of each."""
     masks = [(1 << i) | (1 << j) for i, j in parameters.type_pairs]
     active = _active(parameters)
-    kinds = [_runs(ls) for ls in found.l]
+    kinds = [_runs(ls) for ls in basis.l]
     assigned = {runs: _assign(runs, masks, active) for runs in set(kinds)}
     choices = [assigned[runs] for runs in kinds]
     invariant = np.repeat(np.arange(len(kinds)), [len(c.centres) for c in choices])
@@ -230,20 +230,20 @@ def _assign(
 
     Slots of one run may be exchanged: only ascending pairs count there.
     """
-    found: list[tuple[tuple[int, ...], int]] = [((), -1)]
+    assigned: list[tuple[tuple[int, ...], int]] = [((), -1)]
     for length in runs:
         here = [
             (pairs, reduce(int.__and__, (masks[pair] for pair in pairs)))
             for pairs in combinations_with_replacement(range(len(masks)), length)
         ]
-        found = [
+        assigned = [
             (before + pairs, shared & mask)
-            for before, shared in found
+            for before, shared in assigned
             for pairs, mask in here
             if shared & mask
         ]
-    type_pairs = [pairs for pairs, _ in found]
-    centres = np.array([shared for _, shared in found])
+    type_pairs = [pairs for pairs, _ in assigned]
+    centres = np.array([shared for _, shared in assigned])
     return _Assignments(type_pairs, centres, active[np.array(type_pairs)].all(axis=1))
 
 

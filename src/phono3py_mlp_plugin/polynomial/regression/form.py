@@ -14,7 +14,11 @@ from typing import TypeAlias
 
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.polynomial.regression.cholesky import LinearMap
-from phono3py_mlp_plugin.polynomial.regression.krylov import REACH, groups, shifted
+from phono3py_mlp_plugin.polynomial.regression.krylov import (
+    REACH,
+    penalty_groups,
+    shifted_solutions,
+)
 from phono3py_mlp_plugin.polynomial.regression.leave_one_out import (
     LeaveOneOut,
     leave_one_out,
@@ -83,13 +87,15 @@ class Form(ABC):
         """
         fits: dict[float, Fit | None] = {}
         reach = REACH if self._n_unknowns >= _KRYLOV_FROM else 1.0
-        for leader, *others in groups(alphas, last, reach):
+        for leader, *others in penalty_groups(alphas, last, reach):
             start = self._factorised(leader)
             fits[leader] = None if start is None else self._fit(leader, start)
-            moved: list[FloatArray | None] = [None] * len(others)
+            solutions: list[FloatArray | None] = [None] * len(others)
             if start is not None and others:
-                moved = shifted(self._division(), start, [a - leader for a in others])
-            for alpha, solution in zip(others, moved, strict=True):
+                solutions = shifted_solutions(
+                    self._division(), start, [a - leader for a in others]
+                )
+            for alpha, solution in zip(others, solutions, strict=True):
                 if solution is not None:
                     fits[alpha] = self._fit(alpha, solution)
             for alpha in others:
