@@ -101,7 +101,7 @@ class Case:
 
     def fits(self, training: Any, test: Any, sizes: tuple[int, ...]) -> Any:
         """Yield nested fits."""
-        train = self.request.calculator.train_nested
+        train = self.request.calculator.learning_curve
         assert train is not None
         return train(
             self.dataset.select(training),

@@ -102,14 +102,14 @@ def options(engine: str, **changes: Any) -> Any:
 
 
 def problem(n: int) -> tuple[Any, Any, Any, Any]:
-    """Return definition, structures, pypolymlp's parameters and structures."""
+    """Return the feature list, structures, pypolymlp's parameters and structures."""
     from pypolymlp.core.params import PolymlpParams
     from pypolymlp.core.params_utils import set_all_params
     from pypolymlp.utils.phonopy_utils import phonopy_cell_to_structure
 
     from phono3py_mlp_plugin.calculators.pypolymlp.native import model_parameters
-    from phono3py_mlp_plugin.polynomial.definition import define
-    from phono3py_mlp_plugin.polynomial.structure import structures_of
+    from phono3py_mlp_plugin.polynomial.model.feature_list import list_features
+    from phono3py_mlp_plugin.polynomial.structures.structure import structures_of
 
     data = nacl_dataset().select(range(n))
     parameters = model_parameters(data, options("native"))
@@ -128,7 +128,7 @@ def problem(n: int) -> tuple[Any, Any, Any, Any]:
     both.include_force = True
     cells = data.supercells()
     return (
-        define(parameters),
+        list_features(parameters),
         structures_of(cells, parameters.elements),
         both,
         [phonopy_cell_to_structure(cell) for cell in cells],
@@ -142,11 +142,11 @@ def design_matrix() -> dict[str, float]:
     """Features of energies and forces of 8 supercells, the matrix used again."""
     from pypolymlp.mlp_dev.core.features import compute_features
 
-    from phono3py_mlp_plugin.polynomial.features import Features
+    from phono3py_mlp_plugin.polynomial.design_matrix import Features
 
-    definition, ours, parameters, theirs = problem(8)
-    features = Features(definition)
-    matrix = np.zeros((definition.n_features, 8 * 193))
+    feature_list, ours, parameters, theirs = problem(8)
+    features = Features(feature_list)
+    matrix = np.zeros((feature_list.n_features, 8 * 193))
 
     def fill() -> None:
         matrix[:] = 0.0
@@ -169,9 +169,9 @@ def evaluation() -> dict[str, float]:
 
     from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
 
-    definition, ours, parameters, theirs = problem(40)
-    coefficients = np.random.default_rng(1).normal(size=definition.n_features)
-    evaluator = Evaluator(definition, coefficients)
+    feature_list, ours, parameters, theirs = problem(40)
+    coefficients = np.random.default_rng(1).normal(size=feature_list.n_features)
+    evaluator = Evaluator(feature_list, coefficients)
     library = Properties(params=parameters, coeffs=coefficients)
     return comparison(
         alternate(
@@ -188,15 +188,17 @@ def construction() -> dict[str, float]:
     """The evaluator made from parameters and coefficients."""
     from pypolymlp.calculator.properties import Properties
 
-    from phono3py_mlp_plugin.polynomial.definition import define
     from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
+    from phono3py_mlp_plugin.polynomial.model.feature_list import list_features
 
-    definition, _, parameters, _ = problem(1)
-    coefficients = np.random.default_rng(1).normal(size=definition.n_features)
+    feature_list, _, parameters, _ = problem(1)
+    coefficients = np.random.default_rng(1).normal(size=feature_list.n_features)
     return comparison(
         alternate(
             {
-                "ours": lambda: Evaluator(define(definition.parameters), coefficients),
+                "ours": lambda: Evaluator(
+                    list_features(feature_list.parameters), coefficients
+                ),
                 "pypolymlp": lambda: Properties(params=parameters, coeffs=coefficients),
             },
             5,
@@ -220,22 +222,24 @@ def learning_curve() -> dict[str, float]:
     """Fits of 20, 40, 60, 80 supercells with 20 fixed test supercells in one pass."""
     from phono3py_mlp_plugin.calculators.pypolymlp.native import (
         model_parameters,
-        regression_problem,
+        ridge_options,
     )
-    from phono3py_mlp_plugin.polynomial.definition import define
-    from phono3py_mlp_plugin.polynomial.features import Features
-    from phono3py_mlp_plugin.polynomial.regression import ridge_paths
+    from phono3py_mlp_plugin.polynomial.design_matrix import Features
+    from phono3py_mlp_plugin.polynomial.model.feature_list import list_features
+    from phono3py_mlp_plugin.polynomial.regression.path import ridge_paths
+    from phono3py_mlp_plugin.polynomial.training import regression_problem
 
     data = nacl_dataset()
     training, test = data.select(range(80)), data.select(range(80, 100))
 
     def run() -> None:
+        fitting = ridge_options(options("native"))
         parameters = model_parameters(training, options("native"))
-        features = Features(define(parameters))
+        features = Features(list_features(parameters))
         paths = ridge_paths(
-            *regression_problem(features, training, options("native")),
+            regression_problem(features, training, fitting),
+            regression_problem(features, test, fitting),
             (10.0 ** np.linspace(-3, 1, 5)).tolist(),
-            *regression_problem(features, test, options("native")),
             sizes=(20, 40, 60, 80),
         )
         assert all(np.isfinite(path.coefficients[path.best]).all() for path in paths)
@@ -312,7 +316,7 @@ def large_model(symbols: tuple[str, ...], n: int, side: int) -> dict[str, float]
 
 def lennard_jones(lattice: Any, positions: Any, types: Any) -> tuple[float, Any]:
     """Return energy and forces of a smooth pair potential that depends on types."""
-    from phono3py_mlp_plugin.polynomial.neighbours import find_neighbours
+    from phono3py_mlp_plugin.polynomial.structures.neighbours import find_neighbours
 
     cutoff = 7.0
     found = find_neighbours(lattice, positions, cutoff)
@@ -333,15 +337,15 @@ def lennard_jones(lattice: Any, positions: Any, types: Any) -> tuple[float, Any]
 
 def scaling() -> dict[str, Any]:
     """Time per supercell against its atoms, and of a training against supercells."""
-    from phono3py_mlp_plugin.polynomial.definition import define
+    from phono3py_mlp_plugin.polynomial.design_matrix import Features
     from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
-    from phono3py_mlp_plugin.polynomial.features import Features
-    from phono3py_mlp_plugin.polynomial.structure import Structure
+    from phono3py_mlp_plugin.polynomial.model.feature_list import list_features
+    from phono3py_mlp_plugin.polynomial.structures.structure import Structure
 
-    definition, structures, _, _ = problem(100)
-    features = Features(definition)
-    coefficients = np.random.default_rng(1).normal(size=definition.n_features)
-    evaluator = Evaluator(define(definition.parameters), coefficients)
+    feature_list, structures, _, _ = problem(100)
+    features = Features(feature_list)
+    coefficients = np.random.default_rng(1).normal(size=feature_list.n_features)
+    evaluator = Evaluator(list_features(feature_list.parameters), coefficients)
     rows: dict[str, list[dict[str, float]]] = {"atoms": [], "supercells": []}
     base = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
     random = np.random.default_rng(2)
@@ -362,7 +366,7 @@ def scaling() -> dict[str, Any]:
             for _ in range(2)
         ]
         atoms.append(len(positions))
-        whole = np.zeros((definition.n_features, 2 * (1 + 3 * len(positions))))
+        whole = np.zeros((feature_list.n_features, 2 * (1 + 3 * len(positions))))
 
         def fill(whole: Any = whole, some: Any = some) -> None:
             whole[:] = 0.0
@@ -381,7 +385,7 @@ def scaling() -> dict[str, Any]:
         )
     for n in (10, 50, 100, 200):
         many = (structures * 2)[:n]
-        matrix = np.zeros((definition.n_features, 10 * 193))
+        matrix = np.zeros((feature_list.n_features, 10 * 193))
 
         def stream(many: Any = many, matrix: Any = matrix) -> None:
             for begin in range(0, len(many), 10):

@@ -228,7 +228,7 @@ def fuzz(number: int, work: Path) -> dict[str, Any]:
     from damage import damaged_copies
     from phono3py_mlp_plugin.errors import MLPError
     from phono3py_mlp_plugin.host.reading import read_crystal
-    from phono3py_mlp_plugin.polynomial.file import parse_potential
+    from phono3py_mlp_plugin.polynomial.file.read import parse_potential
     from phono3py_mlp_plugin.workflow import check_dataset, read_dataset
 
     folder = work / "fuzz"

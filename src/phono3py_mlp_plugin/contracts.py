@@ -6,6 +6,7 @@ Units: angstrom, eV, eV/angstrom, eV/angstrom^3.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from phonopy.structure.symmetry import Symmetry
 
 FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
 ForceConstants: TypeAlias = dict[int, FloatArray]
 
 
@@ -201,7 +203,7 @@ class NestedFit:
     left_out: float
 
 
-class TrainNested(Protocol):
+class LearningCurve(Protocol):
     """Train on the first n supercells, for ascending n, in one pass."""
 
     def __call__(
@@ -247,10 +249,12 @@ class ForceCalculator:
         One line for ``phono3py-mlp plugins``.
     load : callable
         ``load(path, options) -> Potential``; ``path`` is None where no file is used.
-    train_nested : callable or None
-        ``train_nested(training, test, sizes, options, ensemble, progress)`` yields a
+    learning_curve : callable or None
+        ``learning_curve(training, test, sizes, options, ensemble, progress)`` yields a
         `NestedFit` for each size: what ``phono3py-mlp converge`` and ``--uncertainty``
         need.
+    train_nested : callable or None
+        The former name of `learning_curve`, deprecated.
     forecast : callable or None
         ``forecast(training, test, options) -> lines`` for the user, before any work:
         what the training will take. Raises `ResourceError` where memory would not
@@ -273,12 +277,24 @@ class ForceCalculator:
     summary: str
     load: Callable[[Path | None, Any], Potential]
     train: Train | None = None
-    train_nested: TrainNested | None = None
+    learning_curve: LearningCurve | None = None
     forecast: Callable[[Dataset, Dataset, Any], Sequence[str]] | None = None
     options: type = NoOptions
     file_names: tuple[str, ...] = ()
     obstacle: Callable[[], str | None] = always_usable
     citation: str = ""
+    train_nested: LearningCurve | None = None
+
+    def __post_init__(self) -> None:
+        """Take what plugins of earlier versions call by its former name."""
+        if self.learning_curve is None and self.train_nested is not None:
+            warnings.warn(
+                f"force calculator {self.name!r}: ForceCalculator(train_nested=...) is "
+                "called learning_curve now.",
+                DeprecationWarning,
+                stacklevel=3,
+            )
+            object.__setattr__(self, "learning_curve", self.train_nested)
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,7 @@ from phono3py_mlp_plugin.errors import (
     one_line,
 )
 from phono3py_mlp_plugin.isolation import isolated
-from phono3py_mlp_plugin.polynomial.neighbours import check_beyond_nearest
+from phono3py_mlp_plugin.polynomial import check_beyond_nearest
 from phono3py_mlp_plugin.supervision import noted
 from phono3py_mlp_plugin.taylor import Lattice, check_force_constants
 

@@ -12,7 +12,7 @@ from phono3py_mlp_plugin.errors import (
     PotentialError,
     ResourceError,
 )
-from phono3py_mlp_plugin.polynomial import resources
+from phono3py_mlp_plugin.polynomial import memory
 from phono3py_mlp_plugin.reference import nacl_dataset
 from phono3py_mlp_plugin.workflow import request_calculator, with_memory
 
@@ -123,9 +123,9 @@ def machine(tmp_path, monkeypatch):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(content)
 
-    monkeypatch.setattr(resources, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(resources, "_OWN_GROUPS", tmp_path / "own")
-    monkeypatch.setattr(resources, "_GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "_OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path / "groups")
     return make
 
 
@@ -139,27 +139,27 @@ def v2(group, limit, used, cache=0):
 
 def test_memory_of_the_group_of_a_job_counts(machine):
     machine({"own": "0::/slurm/job_1/step_0\n", **v2("slurm/job_1", 3000, 1000)})
-    assert resources.available_memory() == 2000
+    assert memory.available_memory() == 2000
     # A step below the job has a limit of its own, the root has none.
     machine(v2("slurm/job_1/step_0", 1500, 1000) | v2("", "max", 5000))
-    assert resources.available_memory() == 500
+    assert memory.available_memory() == 500
 
 
 def test_memory_of_the_tightest_group_counts(machine):
     machine({"own": "0::/user/job\n", **v2("user/job", "max", 1000)})
-    assert resources.available_memory() == 8_192_000_000
+    assert memory.available_memory() == 8_192_000_000
     machine(v2("user", 9000, 4000) | v2("", 7000, 6000))
-    assert resources.available_memory() == 1000
+    assert memory.available_memory() == 1000
 
 
 def test_files_kept_in_memory_are_free(machine):
     machine({"own": "0::/job\n", **v2("job", 3000, 2900, cache=1500)})
-    assert resources.available_memory() == 1600
+    assert memory.available_memory() == 1600
 
 
 def test_a_job_beyond_its_limit_has_no_memory(machine):
     machine({"own": "0::/job\n", **v2("job", 3000, 3500)})
-    assert resources.available_memory() == 0
+    assert memory.available_memory() == 0
 
 
 def test_memory_of_older_control_groups_counts(machine):
@@ -173,14 +173,14 @@ def test_memory_of_older_control_groups_counts(machine):
         "groups/memory/memory.usage_in_bytes": "9000\n",
     }
     machine(files)
-    assert resources.available_memory() == 1200
+    assert memory.available_memory() == 1200
 
 
 def test_without_groups_the_memory_of_the_machine_counts(machine, tmp_path):
     machine({})
-    assert resources.available_memory() == 8_192_000_000
+    assert memory.available_memory() == 8_192_000_000
     (tmp_path / "meminfo").unlink()
-    assert resources.available_memory() > 0
+    assert memory.available_memory() > 0
 
 
 def test_an_ensemble_scatters_as_the_potential_errs(data):
@@ -312,7 +312,7 @@ def nested(data, sizes, ensemble, text=ONE):
     request = request_calculator("pypolymlp", text)
     training, test = data.select(range(15)), data.select(range(15, 20))
     return list(
-        request.calculator.train_nested(
+        request.calculator.learning_curve(
             training, test, sizes, request.options, ensemble, no_progress
         )
     )

@@ -211,11 +211,12 @@ from pathlib import Path
 from phono3py_mlp_plugin.cli import main
 from phono3py_mlp_plugin.files import FolderLock, remove_dead_lock
 from phono3py_mlp_plugin.host.bindings import is_bound
-from phono3py_mlp_plugin.polynomial import resources, threads
+from phono3py_mlp_plugin.polynomial import memory
+from phono3py_mlp_plugin.polynomial import threads
 assert is_bound()
-resources._MEMINFO = Path("none")
-resources._OWN_GROUPS = Path("none")
-assert resources.available_memory() == sys.maxsize
+memory._MEMINFO = Path("none")
+memory._OWN_GROUPS = Path("none")
+assert memory.available_memory() == sys.maxsize
 assert threads._cores() == os.cpu_count()
 FolderLock(Path()).release()
 remove_dead_lock(Path())

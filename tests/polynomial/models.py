@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from phono3py_mlp_plugin.polynomial.definition import Definition
-from phono3py_mlp_plugin.polynomial.parameters import (
+from phono3py_mlp_plugin.polynomial.model.feature_list import FeatureList
+from phono3py_mlp_plugin.polynomial.model.parameters import (
     ModelParameters,
     gaussian_pair_params,
 )
-from phono3py_mlp_plugin.polynomial.structure import Structure
+from phono3py_mlp_plugin.polynomial.structures.structure import Structure
 
 ELEMENTS = {1: ("Si",), 2: ("Na", "Cl"), 3: ("Sr", "Ti", "O")}
 
@@ -174,8 +174,8 @@ CASES = [
 ]
 
 
-def coefficients_of(definition: Definition, matrix: np.ndarray) -> np.ndarray:
+def coefficients_of(feature_list: FeatureList, matrix: np.ndarray) -> np.ndarray:
     """Random coefficients of features of all sizes alike."""
     size = np.abs(matrix).max(axis=1)
     size = np.maximum(size, 1e-3 * size.max())
-    return np.random.default_rng(3).normal(size=definition.n_features) / size
+    return np.random.default_rng(3).normal(size=feature_list.n_features) / size

@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 
 from phono3py_mlp_plugin.calculators.pypolymlp.native import invariants_table
-from phono3py_mlp_plugin.polynomial.definition import count_features, define
+from phono3py_mlp_plugin.polynomial.design_matrix import Features
 from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
-from phono3py_mlp_plugin.polynomial.features import Features
-from phono3py_mlp_plugin.polynomial.file import format_potential, parse_potential
+from phono3py_mlp_plugin.polynomial.file.read import parse_potential
+from phono3py_mlp_plugin.polynomial.file.write import format_potential
+from phono3py_mlp_plugin.polynomial.model.feature_list import (
+    count_features,
+    list_features,
+)
 from polynomial.library import library_parameters, library_structures
 from polynomial.models import CASES, RECORDED, coefficients_of
 from polynomial.record import RECORD
@@ -29,31 +33,31 @@ TOLERANCE = 1e-11
 @pytest.fixture(scope="module", params=CASES, ids=str)
 def model(request):
     case = request.param
-    return case, define(case.parameters(), invariants_table)
+    return case, list_features(case.parameters(), invariants_table)
 
 
 def test_features_are_listed_alike(model):
     from pypolymlp.cxx.lib import libmlpcpp
 
-    case, definition = model
+    case, feature_list = model
     listed = libmlpcpp.FeaturesAttr(library_parameters(case).as_dict())
-    assert listed.get_radial_ids() == definition.radial.tolist()
-    assert [tuple(x) for x in listed.get_tcomb_ids()] == list(definition.type_pairs)
-    products = definition.quadratic.tolist() + definition.cubic.tolist()
+    assert listed.get_radial_ids() == feature_list.radial.tolist()
+    assert [tuple(x) for x in listed.get_tcomb_ids()] == list(feature_list.type_pairs)
+    products = feature_list.quadratic.tolist() + feature_list.cubic.tolist()
     assert [list(x) for x in listed.get_polynomial_ids()] == products
     if case.feature_type == "gtinv":
-        assert listed.get_gtinv_ids() == definition.invariant.tolist()
+        assert listed.get_gtinv_ids() == feature_list.invariant.tolist()
     counted = count_features(case.parameters(), invariants_table)
-    assert counted == definition.n_features
+    assert counted == feature_list.n_features
 
 
 def test_design_matrix(model):
     from pypolymlp.core.params import PolymlpParams
     from pypolymlp.mlp_dev.core.features import compute_features
 
-    case, definition = model
+    case, feature_list = model
     structures = case.structures()
-    found = Features(definition).design_matrix(structures)
+    found = Features(feature_list).design_matrix(structures)
     parameters = PolymlpParams(library_parameters(case))
     parameters.include_force = True
     theirs = library_structures(case)
@@ -63,9 +67,9 @@ def test_design_matrix(model):
     floor = 1e-3 * scale.max()
     for k, (_, order) in enumerate(theirs):
         forces = expected[7 * n + 3 * n_atoms * k :][: 3 * n_atoms]
-        rows = np.empty((1 + 3 * n_atoms, definition.n_features))
+        rows = np.empty((1 + 3 * n_atoms, feature_list.n_features))
         rows[0] = expected[k]
-        by_atom = np.empty((n_atoms, 3, definition.n_features))
+        by_atom = np.empty((n_atoms, 3, feature_list.n_features))
         by_atom[order] = forces.reshape(n_atoms, 3, -1)
         rows[1:] = by_atom.transpose(1, 0, 2).reshape(3 * n_atoms, -1)
         size = 1 + 3 * n_atoms
@@ -93,11 +97,11 @@ def test_energies_forces_and_virials(model):
     from pypolymlp.core.io_polymlp import load_mlp
     from pypolymlp.core.params import PolymlpParams
 
-    case, definition = model
+    case, feature_list = model
     structures = case.structures()
-    matrix = Features(definition).design_matrix(structures)
-    coefficients = coefficients_of(definition, matrix)
-    found = Evaluator(definition, coefficients).evaluate(structures)
+    matrix = Features(feature_list).design_matrix(structures)
+    coefficients = coefficients_of(feature_list, matrix)
+    found = Evaluator(feature_list, coefficients).evaluate(structures)
     # Through the file, whose numbers are exact.
     text = format_potential(case.parameters(), coefficients)
     read, read_coefficients = load_mlp(filename=io.StringIO(text))
@@ -113,16 +117,18 @@ def test_energies_forces_and_virials_of_the_largest_model():
     """As above, with what pypolymlp gave once: reading it takes minutes there."""
     recorded = json.loads(RECORD.read_text())
     assert recorded["model"] == str(RECORDED)
-    definition = define(RECORDED.parameters(), invariants_table)
-    assert recorded["n_features"] == definition.n_features
+    feature_list = list_features(RECORDED.parameters(), invariants_table)
+    assert recorded["n_features"] == feature_list.n_features
     structures = RECORDED.structures()
-    matrix = Features(definition).design_matrix(structures)
-    coefficients = coefficients_of(definition, matrix)
+    matrix = Features(feature_list).design_matrix(structures)
+    coefficients = coefficients_of(feature_list, matrix)
     read = parse_potential(
-        format_potential(RECORDED.parameters(), coefficients), "polymlp.yaml"
+        format_potential(RECORDED.parameters(), coefficients),
+        "polymlp.yaml",
+        invariants_table,
     )
     np.testing.assert_array_equal(read.coefficients, coefficients)
-    found = Evaluator(definition, read.coefficients).evaluate(structures)
+    found = Evaluator(feature_list, read.coefficients).evaluate(structures)
     expected = [recorded[name] for name in ("energies", "forces", "virials")]
     assert_found_alike(found, expected, [o for _, o in library_structures(RECORDED)])
 
@@ -130,16 +136,18 @@ def test_energies_forces_and_virials_of_the_largest_model():
 def test_files_of_pypolymlp_are_read(model):
     from pypolymlp.core.io_polymlp_yaml import save_mlp_yaml
 
-    case, definition = model
+    case, feature_list = model
     parameters = library_parameters(case)
-    coefficients = np.random.default_rng(4).normal(size=definition.n_features)
+    coefficients = np.random.default_rng(4).normal(size=feature_list.n_features)
     buffer = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("builtins.open", lambda *_: buffer)
         patch.setattr(buffer, "close", lambda: None)
         save_mlp_yaml(parameters, coefficients, 1.0, "polymlp.yaml")
-    read = parse_potential(buffer.getvalue(), "polymlp.yaml")
-    assert define(read.parameters, invariants_table).n_features == len(coefficients)
+    read = parse_potential(buffer.getvalue(), "polymlp.yaml", invariants_table)
+    assert list_features(read.parameters, invariants_table).n_features == len(
+        coefficients
+    )
     assert read.parameters.pair_params == case.parameters().pair_params
     # pypolymlp writes 16 digits.
     np.testing.assert_allclose(read.coefficients, coefficients, rtol=1e-15)

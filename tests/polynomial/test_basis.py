@@ -5,16 +5,19 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.polynomial.basis import (
+from phono3py_mlp_plugin.polynomial.kernels.basis import (
     aligned,
     expand,
     make_segments,
     normalisation,
     pad,
 )
-from phono3py_mlp_plugin.polynomial.definition import count_features, define
-from phono3py_mlp_plugin.polynomial.invariants import invariants
-from phono3py_mlp_plugin.polynomial.parameters import (
+from phono3py_mlp_plugin.polynomial.model.feature_list import (
+    count_features,
+    list_features,
+)
+from phono3py_mlp_plugin.polynomial.model.invariants import invariants
+from phono3py_mlp_plugin.polynomial.model.parameters import (
     MAXL_LIMITS,
     ModelParameters,
     gaussian_pair_params,
@@ -33,12 +36,12 @@ DEFAULT = gaussian_pair_params((1, 1, 1), (0, 7, 10))
 )
 def test_default_models_have_the_documented_number_of_features(elements, number):
     parameters = ModelParameters(elements, 8.0, DEFAULT)
-    assert count_features(parameters) == define(parameters).n_features == number
+    assert count_features(parameters) == list_features(parameters).n_features == number
 
 
 def test_a_model_far_too_large_is_counted():
     parameters = ModelParameters(("Na", "Cl"), 8.0, DEFAULT, model_type=2, max_p=3)
-    n = define(ModelParameters(("Na", "Cl"), 8.0, DEFAULT, 1, 1)).n_features
+    n = list_features(ModelParameters(("Na", "Cl"), 8.0, DEFAULT, 1, 1)).n_features
     # Not all factors share a centre: fewer than all triples, many more than pairs.
     assert n**3 / 24 < count_features(parameters) < n**3 / 6 + n**2
 

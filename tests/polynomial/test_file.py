@@ -10,9 +10,11 @@ import yaml
 
 from damage import damaged_copies
 from phono3py_mlp_plugin.errors import NotCovered, PotentialError
-from phono3py_mlp_plugin.polynomial.definition import count_features
-from phono3py_mlp_plugin.polynomial.file import format_potential, parse_potential
-from phono3py_mlp_plugin.polynomial.parameters import (
+from phono3py_mlp_plugin.polynomial.file.read import parse_potential
+from phono3py_mlp_plugin.polynomial.file.write import format_potential
+from phono3py_mlp_plugin.polynomial.model.feature_list import count_features
+from phono3py_mlp_plugin.polynomial.model.invariants import invariants
+from phono3py_mlp_plugin.polynomial.model.parameters import (
     ModelParameters,
     gaussian_pair_params,
 )
@@ -386,12 +388,25 @@ def test_number_of_coefficients_is_that_of_the_features():
     assert more > n
 
 
-def test_orders_above_three_are_left_to_the_caller():
+def test_the_features_are_counted_by_the_table_of_the_caller():
+    """Beyond order 3 this package has none of its own."""
     parameters = replace(BINARY, gtinv_order=4, gtinv_maxl=(3, 2, 1))
-    found = parse_potential(format_potential(parameters, np.arange(1.0, 8.0)), "here")
-    assert_equal(found, parameters, np.arange(1.0, 8.0))
-    text = format_potential(parameters, np.array([]))
-    assert "coeffs = []; expected numbers" in refusal(text)
+
+    def table(_order, _maxl, version):
+        return invariants(3, (3, 2), version)
+
+    n = count_features(parameters, table)
+    text = format_potential(parameters, np.arange(1.0, n + 1))
+    assert_equal(
+        parse_potential(text, "here", table), parameters, np.arange(1.0, n + 1)
+    )
+    assert "orders 4 to 6 need pypolymlp" in refusal(text)
+    assert "coeffs = []; expected numbers" in refusal(
+        format_potential(parameters, np.array([]))
+    )
+    short = format_potential(parameters, np.arange(1.0, n))
+    with pytest.raises(PotentialError, match=f"n_coeffs = {n - 1}; expected {n}, "):
+        parse_potential(short, "here", table)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from phono3py_mlp_plugin.polynomial.gram import add_gram
+from phono3py_mlp_plugin.polynomial.kernels.gram import add_gram
 
 
 def integers(*shape):
@@ -66,10 +66,10 @@ def test_tiles_of_both_shapes(shape, tmp_path, monkeypatch):
     """Of processors with vectors of 512 bits and with shorter ones, on either."""
     program = f"""
 import numpy as np
-from phono3py_mlp_plugin.polynomial import simd
+from phono3py_mlp_plugin.polynomial.kernels import simd
 assert (simd.TILE_VECTORS, simd.TILE_COLUMNS) in ((3, 8), (1, 6))
 simd.TILE_VECTORS, simd.TILE_COLUMNS = {shape}
-from phono3py_mlp_plugin.polynomial.gram import add_gram
+from phono3py_mlp_plugin.polynomial.kernels.gram import add_gram
 for n in (1, 6, 23, 250):
     matrix = np.random.default_rng(n).integers(-9, 10, size=(n, 390)).astype(float)
     array = np.zeros((n, n), order="F")

@@ -10,12 +10,12 @@ import scipy.special
 from scipy.spatial.transform import Rotation
 
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.polynomial.invariants import (
+from phono3py_mlp_plugin.polynomial.model.invariants import (
     degrees,
     invariants,
     pair_invariants,
 )
-from phono3py_mlp_plugin.polynomial.parameters import MAXL_LIMITS
+from phono3py_mlp_plugin.polynomial.model.parameters import MAXL_LIMITS
 
 LIMITS = {version: (limits[2], limits[3]) for version, limits in MAXL_LIMITS.items()}
 

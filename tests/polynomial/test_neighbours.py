@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from phono3py_mlp_plugin.errors import ParameterError, PotentialError
-from phono3py_mlp_plugin.polynomial.neighbours import (
+from phono3py_mlp_plugin.polynomial.structures.neighbours import (
     check_beyond_nearest,
     check_cutoff,
     find_neighbours,

@@ -5,12 +5,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial import features
-from phono3py_mlp_plugin.polynomial.definition import define
+from phono3py_mlp_plugin.polynomial import design_matrix as features
+from phono3py_mlp_plugin.polynomial.design_matrix import Features
 from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
-from phono3py_mlp_plugin.polynomial.features import Features
-from phono3py_mlp_plugin.polynomial.neighbours import find_neighbours
-from phono3py_mlp_plugin.polynomial.structure import Structure
+from phono3py_mlp_plugin.polynomial.model.feature_list import list_features
+from phono3py_mlp_plugin.polynomial.structures.neighbours import find_neighbours
+from phono3py_mlp_plugin.polynomial.structures.structure import Structure
 from polynomial.models import Case
 
 CASES = [
@@ -25,13 +25,13 @@ CASES = [
 @pytest.fixture(scope="module", params=CASES, ids=str)
 def model(request):
     case = request.param
-    definition = define(case.parameters())
+    feature_list = list_features(case.parameters())
     structures = case.structures()
-    matrix = Features(definition).design_matrix(structures)
+    matrix = Features(feature_list).design_matrix(structures)
     size = np.abs(matrix).max(axis=1)
     coefficients = np.random.default_rng(1).normal(size=len(size))
     coefficients /= np.maximum(size, 1e-3 * size.max())
-    return structures, Evaluator(definition, coefficients), matrix, coefficients
+    return structures, Evaluator(feature_list, coefficients), matrix, coefficients
 
 
 def test_evaluation_is_the_design_matrix_times_the_coefficients(model):
@@ -52,7 +52,7 @@ def test_how_much_is_done_together_does_not_matter(model, monkeypatch):
     monkeypatch.setattr(features, "_PRODUCTS", 8)
     monkeypatch.setattr(features, "_SINGLE", 0.0)
     monkeypatch.setattr(features, "_ATOMS", 1)
-    found = Features(evaluator.definition).design_matrix(structures)
+    found = Features(evaluator.feature_list).design_matrix(structures)
     scale = np.abs(matrix).max(axis=1, keepdims=True)
     assert (np.abs(found - matrix) <= 1e-13 * scale).all()
 
@@ -145,19 +145,19 @@ def test_a_repeated_cell_repeats_its_forces(model):
 
 def test_threads_and_company_change_nothing(model):
     structures, evaluator, matrix, coefficients = model
-    definition = evaluator.definition
-    alone = [Features(definition, 1).design_matrix([s]) for s in structures]
+    feature_list = evaluator.feature_list
+    alone = [Features(feature_list, 1).design_matrix([s]) for s in structures]
     scale = np.abs(matrix).max(axis=1, keepdims=True)
     scale = np.maximum(scale, 1e-3 * scale.max())
     difference = np.abs(np.concatenate(alone, axis=1) - matrix) / scale
     assert difference.max() <= 1e-12
     np.testing.assert_array_equal(
-        Features(definition, 1).design_matrix(structures),
-        Features(definition, 2).design_matrix(structures),
+        Features(feature_list, 1).design_matrix(structures),
+        Features(feature_list, 2).design_matrix(structures),
     )
     many = structures * 20
-    one = Evaluator(definition, coefficients, 1).evaluate(many)
-    two = Evaluator(definition, coefficients, 2).evaluate(many)
+    one = Evaluator(feature_list, coefficients, 1).evaluate(many)
+    two = Evaluator(feature_list, coefficients, 2).evaluate(many)
     np.testing.assert_array_equal(one.energies, two.energies)
     np.testing.assert_array_equal(one.forces, two.forces)
 

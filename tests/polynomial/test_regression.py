@@ -11,9 +11,21 @@ from threadpoolctl import threadpool_limits
 
 from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial import forms, regression, rows
-from phono3py_mlp_plugin.polynomial.regression import Regression, ridge_paths
-from phono3py_mlp_plugin.polynomial.rows import Targets, column_scales, targets_of
+from phono3py_mlp_plugin.polynomial.regression import form as form_module
+from phono3py_mlp_plugin.polynomial.regression import problem as problem_module
+from phono3py_mlp_plugin.polynomial.regression.dual import Dual
+from phono3py_mlp_plugin.polynomial.regression.path import (
+    curve,
+    regression,
+    ridge_paths,
+)
+from phono3py_mlp_plugin.polynomial.regression.primal import Primal
+from phono3py_mlp_plugin.polynomial.regression.problem import Problem
+from phono3py_mlp_plugin.polynomial.regression.targets import (
+    Targets,
+    column_scales,
+    targets_of,
+)
 from phono3py_mlp_plugin.reference import nacl_dataset
 
 ALPHAS = 10.0 ** np.linspace(-2, 1, 4)
@@ -33,7 +45,7 @@ def one_thread():
 def shared(request, monkeypatch):
     """All hold where one factor serves several penalties, as with many unknowns."""
     if request.param:
-        monkeypatch.setattr(forms, "_MANY", 0)
+        monkeypatch.setattr(form_module, "_KRYLOV_FROM", 0)
     return request.param
 
 
@@ -60,7 +72,7 @@ class Known:
         return Known(self.rows[:n])
 
 
-class Problem:
+class Example:
     """Random features over twelve orders of magnitude, and targets they can mostly fit.
 
     Energies vary little about large means, as those of displaced supercells.
@@ -82,15 +94,18 @@ class Problem:
 
     def training(self, n=None):
         n = n or self.n
-        return Known(self.rows[:n]), Targets(self.energies[:n], self.forces[:n])
+        return Problem(
+            Known(self.rows[:n]), Targets(self.energies[:n], self.forces[:n])
+        )
 
     def test(self):
         n = self.n
-        return Known(self.rows[n:]), Targets(self.energies[n:], self.forces[n:])
+        return Problem(
+            Known(self.rows[n:]), Targets(self.energies[n:], self.forces[n:])
+        )
 
     def paths(self, n=None, **options):
-        design, targets = self.training(n)
-        return ridge_paths(design, targets, ALPHAS, *self.test(), **options)
+        return ridge_paths(self.training(n), self.test(), ALPHAS, **options)
 
 
 OVER = {"n_features": 25, "n": 12, "n_test": 4}
@@ -158,6 +173,10 @@ class Reference:
         return np.linalg.norm(residuals) / np.linalg.norm(self.weights)
 
 
+def without_energies(problem):
+    return replace(problem, targets=Targets(None, problem.targets.forces))
+
+
 def predicted(rows, coefficients):
     return np.asarray(rows @ coefficients)
 
@@ -184,10 +203,10 @@ def assert_same_path(one, other, rows, tolerance=1e-8):
 @pytest.mark.parametrize("energies", [(-4.0, 0.01), (-1.0, 2.0)], ids=["near", "far"])
 def test_every_penalty_is_least_squares(shape, primal, energies):
     """Far: energies in all four classes of weights, the lowest in the training set."""
-    problem = Problem(**shape, energies=energies)
-    reference = Reference(problem.rows[: problem.n], problem.training()[1])
-    on_test = Reference(problem.rows[problem.n :], problem.test()[1])
-    (path,) = problem.paths(primal=lambda _n: primal)
+    problem = Example(**shape, energies=energies)
+    reference = Reference(problem.rows[: problem.n], problem.training().targets)
+    on_test = Reference(problem.rows[problem.n :], problem.test().targets)
+    (path,) = problem.paths(is_primal=lambda _n: primal)
     for k, alpha in enumerate(ALPHAS):
         expected = reference.coefficients(alpha)
         assert_same_predictions(problem.rows, path.coefficients[k], expected)
@@ -201,20 +220,20 @@ def test_every_penalty_is_least_squares(shape, primal, energies):
 def test_penalties_share_factors(monkeypatch, primal, shared):
     """Four within three decades: one in the middle serves all."""
     factorised = []
-    form = regression.Primal if primal else regression.Dual
+    form = Primal if primal else Dual
     factorise = form._factorised
     monkeypatch.setattr(
         form,
         "_factorised",
         lambda self, alpha: (factorised.append(alpha), factorise(self, alpha))[1],
     )
-    Problem(**OVER).paths(primal=lambda _n: primal)
+    Example(**OVER).paths(is_primal=lambda _n: primal)
     assert len(factorised) == (1 if shared else 4)
 
 
 def test_the_smaller_form_is_taken(monkeypatch):
     taken = []
-    for form in (regression.Primal, regression.Dual):
+    for form in (Primal, Dual):
         prepare = form.prepare
         monkeypatch.setattr(
             form,
@@ -222,8 +241,8 @@ def test_the_smaller_form_is_taken(monkeypatch):
             lambda self, prepare=prepare: (taken.append(type(self)), prepare(self)),
         )
     for shape in (OVER, UNDER):
-        Problem(**shape).paths()
-    assert taken == [regression.Primal, regression.Dual]
+        Example(**shape).paths()
+    assert taken == [Primal, Dual]
 
 
 @FORMS
@@ -233,17 +252,15 @@ def test_the_mean_of_energies_does_not_drown_the_rest(primal):
     Then the energy rows give X X^T an eigenvalue of 1e13, whose rounding is larger than
     the smallest of these penalties.
     """
-    problem = Problem(**OVER)
+    problem = Example(**OVER)
     problem.rows[:, 0] += 1e5 * problem.rows[:, 0].std(axis=0)
-    design, targets = problem.training()
+    training = problem.training()
     # The formula leaves six digits here and the order of the sum decides the rest:
     # scales are not in question.
-    scales = column_scales(np.ascontiguousarray(design.rows[:, 0].T))
-    reference = Reference(design.rows, targets, scales)
+    scales = column_scales(np.ascontiguousarray(training.design.rows[:, 0].T))
+    reference = Reference(training.design.rows, training.targets, scales)
     alphas = (1e-4, 1e-2, 1.0)
-    (path,) = ridge_paths(
-        design, targets, alphas, *problem.test(), primal=lambda _n: primal
-    )
+    (path,) = ridge_paths(training, problem.test(), alphas, is_primal=lambda _n: primal)
     for k, alpha in enumerate(alphas):
         expected = reference.coefficients(alpha)
         forces = problem.rows[:, 1:]
@@ -253,20 +270,12 @@ def test_the_mean_of_energies_does_not_drown_the_rest(primal):
 
 @FORMS
 def test_without_energies_only_forces_count(primal):
-    problem = Problem(**OVER)
-    design, targets = problem.training()
-    test_design, test_targets = problem.test()
-    targets = Targets(None, targets.forces)
-    test_targets = Targets(None, test_targets.forces)
-    (path,) = ridge_paths(
-        design,
-        targets,
-        ALPHAS,
-        test_design,
-        test_targets,
-        primal=lambda _n: primal,
-    )
-    reference = Reference(design.rows, targets)
+    problem = Example(**OVER)
+    training = problem.training()
+    training = without_energies(training)
+    test = without_energies(problem.test())
+    (path,) = ridge_paths(training, test, ALPHAS, is_primal=lambda _n: primal)
+    reference = Reference(training.design.rows, training.targets)
     for k, alpha in enumerate(ALPHAS):
         expected = reference.coefficients(alpha)
         # What the forces leave open is not compared: the energy.
@@ -277,28 +286,28 @@ def test_without_energies_only_forces_count(primal):
 
 @FORMS
 def test_columns_without_scatter_have_no_coefficient(primal):
-    problem = Problem(**OVER)
+    problem = Example(**OVER)
     problem.rows[:, :, [3, 7]] = 0.0
     # Constant energies: the rounding of their variance decides in pypolymlp as well,
     # but zero is zero whatever the forces are.
     problem.rows[:, 0, 11] = 0.0
-    (path,) = problem.paths(primal=lambda _n: primal)
+    (path,) = problem.paths(is_primal=lambda _n: primal)
     assert not path.coefficients[:, [3, 7, 11]].any()
-    reference = Reference(problem.rows[: problem.n], problem.training()[1])
+    reference = Reference(problem.rows[: problem.n], problem.training().targets)
     expected = reference.coefficients(ALPHAS[0])
     assert_same_predictions(problem.rows, path.coefficients[0], expected)
 
 
 def test_a_column_that_scatters_late_is_not_lost(monkeypatch):
     """The first block had left it out: everything is computed once more."""
-    problem = Problem(**OVER)
+    problem = Example(**OVER)
     problem.rows[:4, 0, 5] = 7.0
     problem.rows[:, :, 9] = 0.0
-    monkeypatch.setattr(rows, "BLOCK", 8 * 25 * SIZE * 2)
-    design, targets = problem.training()
-    (path,) = ridge_paths(design, targets, ALPHAS, *problem.test())
-    np.testing.assert_array_equal(design.asked, 2)
-    reference = Reference(design.rows, targets)
+    monkeypatch.setattr(problem_module, "BLOCK_BYTES", 8 * 25 * SIZE * 2)
+    training = problem.training()
+    (path,) = ridge_paths(training, problem.test(), ALPHAS)
+    np.testing.assert_array_equal(training.design.asked, 2)
+    reference = Reference(training.design.rows, training.targets)
     for k, alpha in enumerate(ALPHAS):
         expected = reference.coefficients(alpha)
         assert_same_predictions(problem.rows, path.coefficients[k], expected)
@@ -307,31 +316,23 @@ def test_a_column_that_scatters_late_is_not_lost(monkeypatch):
 
 @FORMS
 def test_blocks_do_not_matter(monkeypatch, primal):
-    problem = Problem(**OVER)
-    (whole,) = problem.paths(primal=lambda _n: primal)
+    problem = Example(**OVER)
+    (whole,) = problem.paths(is_primal=lambda _n: primal)
     for supercells in (1, 2, 5):
-        monkeypatch.setattr(rows, "BLOCK", 8 * 25 * SIZE * supercells)
-        (path,) = problem.paths(primal=lambda _n: primal)
+        monkeypatch.setattr(problem_module, "BLOCK_BYTES", 8 * 25 * SIZE * supercells)
+        (path,) = problem.paths(is_primal=lambda _n: primal)
         assert_same_path(path, whole, problem.rows)
 
 
 def test_features_are_computed_once():
-    problem = Problem(**OVER)
+    problem = Example(**OVER)
     for sizes in (None, (2, 6, 12)):
-        design, targets = problem.training()
-        test_design, test_targets = problem.test()
+        training = problem.training()
+        test = problem.test()
         done = []
-        ridge_paths(
-            design,
-            targets,
-            ALPHAS,
-            test_design,
-            test_targets,
-            sizes=sizes,
-            advance=done.append,
-        )
-        np.testing.assert_array_equal(design.asked, 1)
-        np.testing.assert_array_equal(test_design.asked, 1)
+        ridge_paths(training, test, ALPHAS, sizes=sizes, advance=done.append)
+        np.testing.assert_array_equal(training.design.asked, 1)
+        np.testing.assert_array_equal(test.design.asked, 1)
         assert sum(done) == len(problem.rows)
 
 
@@ -343,52 +344,51 @@ def test_features_are_computed_once():
 @pytest.mark.parametrize("energies", [(-4.0, 0.01), (-1.0, 2.0)], ids=["near", "far"])
 def test_first_supercells_as_if_they_were_all(form, energies):
     """Scales, lowest energy and weights are those of each size."""
-    problem = Problem(60, n=20, n_test=4, energies=energies)
+    problem = Example(60, n=20, n_test=4, energies=energies)
     problem.energies[10] = 1.5 * problem.energies.min()
     sizes = (3, 5, 10, 11, 20)
-    paths = problem.paths(sizes=sizes, primal=form)
+    paths = problem.paths(sizes=sizes, is_primal=form)
     for n, path in zip(sizes, paths, strict=True):
-        design, targets = problem.training(n)
-        (alone,) = ridge_paths(design, targets, ALPHAS, *problem.test(), primal=form)
+        (alone,) = ridge_paths(
+            problem.training(n), problem.test(), ALPHAS, is_primal=form
+        )
         assert_same_path(path, alone, problem.rows)
 
 
 def test_late_scatter_within_a_learning_curve(monkeypatch):
-    problem = Problem(**OVER)
+    problem = Example(**OVER)
     problem.rows[:5, 0, 5] = 7.0
-    monkeypatch.setattr(rows, "BLOCK", 8 * 25 * SIZE * 2)
+    monkeypatch.setattr(problem_module, "BLOCK_BYTES", 8 * 25 * SIZE * 2)
     sizes = (4, 8, 12)
-    paths = problem.paths(sizes=sizes, primal=lambda _n: True)
+    paths = problem.paths(sizes=sizes, is_primal=lambda _n: True)
     for n, path in zip(sizes, paths, strict=True):
-        reference = Reference(problem.rows[:n], problem.training(n)[1])
+        reference = Reference(problem.rows[:n], problem.training(n).targets)
         expected = reference.coefficients(ALPHAS[1])
         assert_same_predictions(problem.rows, path.coefficients[1], expected)
 
 
 @FORMS
 def test_a_penalty_below_rounding_fails_and_the_others_do_not(primal):
-    problem = Problem(**UNDER if primal else OVER)
+    problem = Example(**UNDER if primal else OVER)
     problem.rows[:, 1:] *= 1e7
     alphas = np.array([1e-8, 1e4])
-    design, targets = problem.training()
-    (path,) = ridge_paths(
-        design, targets, alphas, *problem.test(), primal=lambda _n: primal
-    )
+    training = problem.training()
+    (path,) = ridge_paths(training, problem.test(), alphas, is_primal=lambda _n: primal)
     assert np.isnan(path.rmse_training[0]) and np.isnan(path.rmse_test[0])
     assert np.isnan(path.coefficients[0]).all()
     assert np.isfinite(path.coefficients[1]).all()
     assert path.best == 1
     with pytest.raises(PotentialError, match="singular"):
-        Regression(design, targets, primal).leave_one_out(1e-8)
+        regression(training, primal).leave_one_out(1e-8)
 
 
 @FORMS
 def test_all_penalties_failed(primal):
-    problem = Problem(**UNDER if primal else OVER)
+    problem = Example(**UNDER if primal else OVER)
     problem.rows[:, 1:] *= 1e7
-    design, targets = problem.training()
+    training = problem.training()
     (path,) = ridge_paths(
-        design, targets, [1e-8, 1e-7], *problem.test(), primal=lambda _n: primal
+        training, problem.test(), [1e-8, 1e-7], is_primal=lambda _n: primal
     )
     with pytest.raises(PotentialError, match="reg_alpha_params"):
         _ = path.best
@@ -398,15 +398,15 @@ def test_all_penalties_failed(primal):
 @pytest.mark.parametrize("row", [0, 4], ids=["energy", "force"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_features_that_are_not_finite(primal, row, value):
-    problem = Problem(**OVER)
+    problem = Example(**OVER)
     problem.rows[6, row, 2] = value
     with pytest.raises(PotentialError, match="supercell 7"):
-        problem.paths(primal=lambda _n: primal)
+        problem.paths(is_primal=lambda _n: primal)
 
 
 @pytest.mark.parametrize("row", [0, 4], ids=["energy", "force"])
 def test_test_features_that_are_not_finite(row):
-    problem = Problem(**OVER)
+    problem = Example(**OVER)
     problem.rows[problem.n + 1, row, 2] = np.nan
     with pytest.raises(PotentialError, match="test supercell 2"):
         problem.paths()
@@ -432,18 +432,18 @@ def test_forces_are_taken_by_direction():
 @FORMS
 @pytest.mark.parametrize("shape", [OVER, UNDER], ids=["over", "under"])
 def test_leaving_one_out_is_fitting_again(shape, primal):
-    problem = Problem(**shape)
-    design, targets = problem.training()
-    reference = Reference(design.rows, targets)
+    problem = Example(**shape)
+    training = problem.training()
+    reference = Reference(training.design.rows, training.targets)
     for alpha in (0.1, 10.0):
-        found = Regression(design, targets, primal).leave_one_out(alpha, changes=True)
+        found = regression(training, primal).leave_one_out(alpha, changes=True)
         whole = reference.coefficients(alpha)
         weighted = []
         for s in range(problem.n):
             refitted = reference.coefficients(alpha, without={s})
-            errors = predicted(design.rows[s], refitted)
-            errors[0] -= targets.energies[s]
-            errors[1:] -= targets.forces[s].reshape(-1)
+            errors = predicted(training.design.rows[s], refitted)
+            errors[0] -= training.targets.energies[s]
+            errors[1:] -= training.targets.forces[s].reshape(-1)
             assert found.energies[s] == pytest.approx(errors[0], abs=1e-7)
             np.testing.assert_allclose(
                 found.forces[s].reshape(-1), errors[1:], atol=1e-7
@@ -460,11 +460,11 @@ def test_leaving_one_out_is_fitting_again(shape, primal):
 
 @FORMS
 def test_leaving_one_out_without_energies(primal):
-    problem = Problem(**OVER)
-    design, targets = problem.training()
-    targets = Targets(None, targets.forces)
-    reference = Reference(design.rows, targets)
-    found = Regression(design, targets, primal).leave_one_out(0.1)
+    problem = Example(**OVER)
+    training = problem.training()
+    training = without_energies(training)
+    reference = Reference(training.design.rows, training.targets)
+    found = regression(training, primal).leave_one_out(0.1)
     assert np.isnan(found.energies).all() and found.changes is None
     weighted = []
     for s in range(problem.n):
@@ -481,11 +481,11 @@ def test_leaving_one_out_without_energies(primal):
 
 @FORMS
 def test_samples_have_the_covariance_of_the_posterior(primal):
-    problem = Problem(12 if primal else 60, n=4, n_test=2)
-    design, targets = problem.training()
-    reference = Reference(design.rows, targets)
+    problem = Example(12 if primal else 60, n=4, n_test=2)
+    training = problem.training()
+    reference = Reference(training.design.rows, training.targets)
     alpha, size = 1.0, 20_000
-    fitted = Regression(design, targets, primal)
+    fitted = regression(training, primal)
     drawn = fitted.samples(alpha, size, seed=3)
     assert drawn.shape == (size, problem.rows.shape[2])
     noise = fitted.leave_one_out(alpha).noise
@@ -508,10 +508,33 @@ def test_samples_have_the_covariance_of_the_posterior(primal):
     )
 
 
+@pytest.mark.parametrize("form", [Primal, Dual])
+def test_a_learning_curve_is_the_fits_and_errors_of_each_size(form):
+    """The choice of the form is not the caller's: both answer alike."""
+    problem = Example(**OVER if form is Primal else UNDER)
+    alphas = ALPHAS.tolist()
+    sizes = (problem.n // 2, problem.n)
+    for point in curve(problem.training(), problem.test(), alphas, sizes):
+        (alone,) = ridge_paths(problem.training(point.size), problem.test(), alphas)
+        assert_same_path(point.path, alone, problem.rows)
+        assert isinstance(point.form, form) or point.size < problem.n
+        alpha = alphas[alone.best]
+        again = regression(problem.training(point.size))
+        expected = again.leave_one_out(alpha)
+        np.testing.assert_allclose(
+            point.left_out.forces, expected.forces, rtol=1e-7, atol=1e-7
+        )
+        # Random numbers are the same, so that only rounding is left.
+        drawn = point.form.samples(alpha, 2, seed=1)
+        for one, other in zip(drawn, again.samples(alpha, 2, seed=1), strict=True):
+            assert_same_predictions(problem.rows, one, other, 1e-7)
+        assert len(point.alternatives) == 2
+
+
 @FORMS
 def test_samples_are_drawn_from_a_seed(primal):
-    design, targets = Problem(**OVER).training()
-    one = Regression(design, targets, primal)
+    training = Example(**OVER).training()
+    one = regression(training, primal)
     first = one.samples(1.0, 3, seed=5)
     np.testing.assert_array_equal(one.samples(1.0, 3, seed=5), first)
     assert not np.allclose(one.samples(1.0, 3, seed=6), first)
@@ -520,8 +543,8 @@ def test_samples_are_drawn_from_a_seed(primal):
 @FORMS
 def test_what_was_asked_before_does_not_matter(primal):
     """The factors of all penalties are made in the same array."""
-    design, targets = Problem(**OVER).training()
-    fitted = Regression(design, targets, primal)
+    training = Example(**OVER).training()
+    fitted = regression(training, primal)
     first = fitted.leave_one_out(0.1)
     fitted.samples(10.0, 2, seed=1)
     again = fitted.leave_one_out(0.1)
@@ -531,11 +554,11 @@ def test_what_was_asked_before_does_not_matter(primal):
 
 @FORMS
 def test_threads_do_not_matter(primal):
-    problem = Problem(200, n=40, n_test=2)
+    problem = Example(200, n=40, n_test=2)
     paths = []
     for threads in (1, 2):
         with threadpool_limits(threads, user_api="blas"):
-            paths.extend(problem.paths(primal=lambda _n: primal))
+            paths.extend(problem.paths(is_primal=lambda _n: primal))
     assert_same_path(*paths, problem.rows)
 
 
@@ -614,12 +637,10 @@ def test_pypolymlp_fits_the_same(library_fit, primal):
     polymlp, rows, targets = library_fit
     n, _ = N_LIBRARY
     (path,) = ridge_paths(
-        Known(rows[:n]),
-        Targets(targets.energies[:n], targets.forces[:n]),
+        Problem(Known(rows[:n]), Targets(targets.energies[:n], targets.forces[:n])),
+        Problem(Known(rows[n:]), Targets(targets.energies[n:], targets.forces[n:])),
         10.0 ** np.linspace(*LIBRARY_ALPHAS),
-        Known(rows[n:]),
-        Targets(targets.energies[n:], targets.forces[n:]),
-        primal=lambda _n: primal,
+        is_primal=lambda _n: primal,
     )
     models = polymlp._mlp_all_models
     for k, model in enumerate(models):

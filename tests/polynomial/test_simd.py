@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from phono3py_mlp_plugin.polynomial.simd import (
+from phono3py_mlp_plugin.polynomial.kernels.simd import (
     LANES,
     item,
     kernel,

@@ -143,7 +143,7 @@ def check_ensemble(option: str, calculator: Request, settings: Any) -> None:
         raise ParameterError(
             f"{option}: is for runs that compute kappa. Give --br or --lbte."
         )
-    if calculator.calculator.train_nested is None:
+    if calculator.calculator.learning_curve is None:
         raise ParameterError(
             f"{option}: force calculator {calculator.calculator.name!r} gives no "
             "error bars; pypolymlp does."

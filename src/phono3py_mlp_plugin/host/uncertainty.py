@@ -71,9 +71,9 @@ class ErrorBars:
             )
         request = self._request.calculator
         split = request.divide(len(dataset))
-        train = request.calculator.train_nested
-        assert train is not None and self._request.uncertainty is not None
-        self._fits = train(
+        learning_curve = request.calculator.learning_curve
+        assert learning_curve is not None and self._request.uncertainty is not None
+        self._fits = learning_curve(
             dataset.select(split.training),
             dataset.select(split.test),
             [len(split.training)],

@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.polynomial import adjoint
-from phono3py_mlp_plugin.polynomial.adjoint import CENTRES
-from phono3py_mlp_plugin.polynomial.basis import (
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
+from phono3py_mlp_plugin.polynomial.kernels import gradient as adjoint
+from phono3py_mlp_plugin.polynomial.kernels.basis import (
     aligned,
     expand,
     make_segments,
@@ -25,21 +23,20 @@ from phono3py_mlp_plugin.polynomial.basis import (
     pad,
     radial_functions,
 )
-from phono3py_mlp_plugin.polynomial.definition import Definition
-from phono3py_mlp_plugin.polynomial.folding import FOLDED_ORDER, fold
-from phono3py_mlp_plugin.polynomial.kernels import pattern_rows
-from phono3py_mlp_plugin.polynomial.structure import (
+from phono3py_mlp_plugin.polynomial.kernels.features import pattern_rows
+from phono3py_mlp_plugin.polynomial.kernels.gradient import CENTRES
+from phono3py_mlp_plugin.polynomial.model.feature_list import FeatureList
+from phono3py_mlp_plugin.polynomial.model.folding import FOLDED_ORDER, fold
+from phono3py_mlp_plugin.polynomial.model.tables import (
+    CentreTables,
+    centre_tables,
+)
+from phono3py_mlp_plugin.polynomial.structures.structure import (
     Pairs,
     Structure,
     pairs_by_centre_type,
 )
-from phono3py_mlp_plugin.polynomial.tables import (
-    CentreTables,
-    centre_tables,
-)
 from phono3py_mlp_plugin.polynomial.threads import map_threads
-
-IntArray = NDArray[np.int64]
 
 # Atoms handled by one task: small structures share blocks of centres.
 _ATOMS = 128
@@ -69,7 +66,7 @@ class Evaluator:
 
     Parameters
     ----------
-    definition : Definition
+    feature_list : FeatureList
     coefficients : ndarray
         Shape ``(n_features,)``.
     n_threads : int, optional
@@ -78,18 +75,18 @@ class Evaluator:
 
     def __init__(
         self,
-        definition: Definition,
+        feature_list: FeatureList,
         coefficients: FloatArray,
         n_threads: int | None = None,
     ) -> None:
-        self.definition = definition
-        self._parameters = definition.parameters
+        self.feature_list = feature_list
+        self._parameters = feature_list.parameters
         self._n_threads = n_threads
         self._constants = normalisation(self._parameters.max_l)
         n_v = self._parameters.n_types * (self._parameters.max_l + 1) ** 2
         self._centres = [
             _CentreEnergy(tables, coefficients, self._parameters.n_radial, n_v)
-            for tables in centre_tables(definition)
+            for tables in centre_tables(feature_list)
         ]
         energies = self._parameters.atomic_energies
         self._atomic = np.array(energies or (0.0,) * self._parameters.n_types)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +11,17 @@ import numpy as np
 
 from phono3py_mlp_plugin.contracts import Evaluation, FloatArray
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial.definition import Definition
 from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
-from phono3py_mlp_plugin.polynomial.file import format_potential
-from phono3py_mlp_plugin.polynomial.parameters import ModelParameters
-from phono3py_mlp_plugin.polynomial.structure import structures_of
+from phono3py_mlp_plugin.polynomial.file.read import parse_potential
+from phono3py_mlp_plugin.polynomial.file.write import format_potential
+from phono3py_mlp_plugin.polynomial.model.feature_list import (
+    FeatureList,
+    list_features,
+)
+from phono3py_mlp_plugin.polynomial.model.invariants import Table, invariants
+from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
+from phono3py_mlp_plugin.polynomial.regression.path import RidgePath
+from phono3py_mlp_plugin.polynomial.structures.structure import structures_of
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
@@ -25,35 +30,23 @@ Sampler = Callable[[int, int], FloatArray]
 """``sampler(size, seed)`` returns coefficients, shape ``(size, n_features)``."""
 
 
-@dataclass(frozen=True, eq=False)
-class PenaltyFit:
-    """The fit of one penalty: coefficients, or None where it failed."""
-
-    alpha: float
-    rmse_training: float | None
-    rmse_test: float | None
-    coefficients: FloatArray | None
-
-
 class PolynomialPotential:
     """A polynomial potential of this package's own engine.
 
     Parameters
     ----------
-    definition : Definition
+    feature_list : FeatureList
     coefficients : ndarray
         Shape ``(n_features,)``.
     sampler : callable, optional
         Draws coefficients from their distribution given the training data.
-    fits : sequence of PenaltyFit
-        What each penalty gave.
+    saved_path : RidgePath, optional
+        The fits of other penalties, which `save` writes as well.
 
     Attributes
     ----------
     engine : str
         "native".
-    save_all : bool
-        Whether `save` writes the potentials of all penalties.
 
     Raises
     ------
@@ -65,26 +58,25 @@ class PolynomialPotential:
 
     def __init__(
         self,
-        definition: Definition,
+        feature_list: FeatureList,
         coefficients: FloatArray,
         sampler: Sampler | None = None,
-        fits: Sequence[PenaltyFit] = (),
+        saved_path: RidgePath | None = None,
     ) -> None:
-        if len(coefficients) != definition.n_features:
+        if len(coefficients) != feature_list.n_features:
             raise PotentialError(
                 f"the potential has {len(coefficients)} coefficients; its parameters "
-                f"define {definition.n_features} features. Train it again."
+                f"define {feature_list.n_features} features. Train it again."
             )
-        self.definition = definition
+        self.feature_list = feature_list
         self.coefficients = coefficients
         self._sampler = sampler
-        self._fits = fits
-        self.save_all = False
+        self._saved_path = saved_path
 
     @property
     def parameters(self) -> ModelParameters:
         """What defines the potential besides its coefficients."""
-        return self.definition.parameters
+        return self.feature_list.parameters
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -108,43 +100,49 @@ class PolynomialPotential:
 
     @cached_property
     def _evaluator(self) -> Evaluator:
-        return Evaluator(self.definition, self.coefficients)
+        return Evaluator(self.feature_list, self.coefficients)
 
     def evaluate(self, supercells: Sequence[PhonopyAtoms]) -> Evaluation:
         """Return energies (eV), forces (eV/angstrom) and stresses (eV/angstrom^3)."""
-        found = self._evaluator.evaluate(structures_of(supercells, self.elements))
-        volumes = np.array([cell.volume for cell in supercells])
+        structures = structures_of(supercells, self.elements)
+        properties = self._evaluator.evaluate(structures)
+        # The determinant of left-handed lattice vectors is negative.
+        volumes = np.abs([cell.volume for cell in supercells])
         return Evaluation(
-            found.energies,
-            np.array(found.forces),
-            found.virials / volumes[:, None, None],
+            properties.energies,
+            np.array(properties.forces),
+            properties.virials / volumes[:, None, None],
         )
 
     def save(self, path: Path) -> None:
         """Write ``polymlp.yaml``, which pypolymlp reads as well.
 
-        With ``save_all`` also the potential of every penalty, ``polymlp.yaml.v01`` and
-        so on, listed in ``polymlp.log``.
+        Where that was asked for, also the potential of every penalty,
+        ``polymlp.yaml.v01`` and so on, listed in ``polymlp.log``.
         """
-        path.write_text(
-            format_potential(self.parameters, self.coefficients), encoding="utf-8"
-        )
-        if not self.save_all:
+        self._write(path, self.coefficients)
+        if self._saved_path is None:
             return
+        fits = zip(
+            self._saved_path.penalties, self._saved_path.coefficients, strict=True
+        )
         lines = ["polymlps:\n"]
-        for number, fit in enumerate(self._fits, start=1):
-            if fit.coefficients is None:
+        for number, (penalty, coefficients) in enumerate(fits, start=1):
+            if penalty.rmse_test is None:
                 continue
             version = path.with_name(f"{path.name}.v{number:02}")
-            version.write_text(
-                format_potential(self.parameters, fit.coefficients), encoding="utf-8"
-            )
+            self._write(version, coefficients)
             lines += [
                 f"- mlp file:  {version.name}\n",
-                f"  alpha:     {fit.alpha!r}\n",
-                f"  rmse_test: {fit.rmse_test!r}\n\n",
+                f"  alpha:     {penalty.alpha!r}\n",
+                f"  rmse_test: {penalty.rmse_test!r}\n\n",
             ]
         path.with_suffix(".log").write_text("".join(lines), encoding="utf-8")
+
+    def _write(self, path: Path, coefficients: FloatArray) -> None:
+        path.write_text(
+            format_potential(self.parameters, coefficients), encoding="utf-8"
+        )
 
     def ensemble(self, size: int, seed: int) -> list[PolynomialPotential]:
         """Return potentials drawn from the distribution given the training data.
@@ -168,6 +166,28 @@ class PolynomialPotential:
                 "its distribution. Train it in this run."
             )
         return [
-            PolynomialPotential(self.definition, coefficients)
+            PolynomialPotential(self.feature_list, coefficients)
             for coefficients in self._sampler(size, seed)
         ]
+
+
+def load(text: str, where: str, table: Table = invariants) -> PolynomialPotential:
+    """Return the potential that the text of a file is, of either format.
+
+    Parameters
+    ----------
+    text : str
+    where : str
+        The file's name, for messages.
+    table : callable
+        Of the invariants; the one of this package reaches order 3.
+
+    Raises
+    ------
+    PotentialError
+        It is not a polynomial potential, or a part of one.
+    NotCovered
+        It is of a kind that only pypolymlp knows.
+    """
+    file = parse_potential(text, where, table)
+    return PolynomialPotential(list_features(file.parameters, table), file.coefficients)

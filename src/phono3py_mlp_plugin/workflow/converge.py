@@ -469,12 +469,12 @@ class _Run:
 
     def _fits(self, request: Request, rows: NDArray[np.intp]) -> Iterator[NestedFit]:
         calculator = request.calculator
-        if calculator.train_nested is None:
+        if calculator.learning_curve is None:
             raise ParameterError(
-                f"force calculator {calculator.name!r} gives no error bars: it has no "
-                "nested training. Use pypolymlp."
+                f"force calculator {calculator.name!r} gives no error bars: it offers "
+                "no learning curve. Use pypolymlp."
             )
-        return calculator.train_nested(
+        return calculator.learning_curve(
             self._dataset.select(rows[: max(self._study.sizes)]),
             self._dataset.select(self._test),
             self._study.sizes,

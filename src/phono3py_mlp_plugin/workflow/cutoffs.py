@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from phono3py_mlp_plugin.contracts import Potential
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial.neighbours import (
-    check_beyond_nearest,
-    check_cutoff,
-)
+from phono3py_mlp_plugin.polynomial import check_beyond_nearest, check_cutoff
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms

@@ -68,7 +68,7 @@ def train(
     return native.train(training, test, options, progress)
 
 
-def train_nested(
+def learning_curve(
     training: Dataset,
     test: Dataset,
     sizes: Sequence[int],
@@ -91,7 +91,7 @@ def train_nested(
         raise ParameterError(
             "engine = pypolymlp gives no error bars. Leave it out: engine = native."
         )
-    return native.train_nested(training, test, sizes, options, ensemble, progress)
+    return native.learning_curve(training, test, sizes, options, ensemble, progress)
 
 
 def load(path: Path | None, options: PypolymlpOptions) -> Potential:
@@ -144,7 +144,7 @@ def phono3py_mlp_force_calculators() -> Iterable[ForceCalculator]:
         summary="polynomial machine-learning potentials, trained on the dataset",
         load=load,
         train=train,
-        train_nested=train_nested,
+        learning_curve=learning_curve,
         forecast=forecast,
         options=PypolymlpOptions,
         file_names=("polymlp.yaml", "phonopy.pmlp", "phono3py.pmlp"),

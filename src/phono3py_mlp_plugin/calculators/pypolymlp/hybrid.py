@@ -76,13 +76,13 @@ class HybridPotential:
             for count in set(counts.tolist()) - {0}:
                 rows = np.flatnonzero(counts == count)
                 cells = [_only(supercells[row], seen[row]) for row in rows.tolist()]
-                found = part.evaluate(cells)
-                assert found.stresses is not None
+                evaluation = part.evaluate(cells)
+                assert evaluation.stresses is not None
                 isolated = isolated_energies(part.atomic_energies, cells)
-                energies[rows] += found.energies - isolated
-                stresses[rows] += found.stresses
+                energies[rows] += evaluation.energies - isolated
+                stresses[rows] += evaluation.stresses
                 atoms = seen & (counts == count)[:, None]
-                forces[atoms] += found.forces.reshape(-1, 3)
+                forces[atoms] += evaluation.forces.reshape(-1, 3)
         return Evaluation(energies, forces, stresses)
 
     def save(self, path: Path) -> None:

@@ -28,8 +28,7 @@ from phono3py_mlp_plugin.contracts import (
 )
 from phono3py_mlp_plugin.errors import PotentialError, one_line
 from phono3py_mlp_plugin.files import UNREADABLE
-from phono3py_mlp_plugin.polynomial.invariants import Invariants
-from phono3py_mlp_plugin.polynomial.neighbours import check_cutoff
+from phono3py_mlp_plugin.polynomial import Invariants, check_cutoff
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
@@ -49,7 +48,7 @@ _FOREIGN = (
 )
 
 # xx yy zz xy yz zx, the order of pypolymlp's six components.
-_ROWS, _COLUMNS = (0, 1, 2, 0, 1, 2), (0, 1, 2, 1, 2, 0)
+_VOIGT_ROWS, _VOIGT_COLUMNS = (0, 1, 2, 0, 1, 2), (0, 1, 2, 1, 2, 0)
 
 
 class LibraryPotential:
@@ -102,7 +101,7 @@ class LibraryPotential:
         energies, forces, virials = self._evaluator.eval_multiple(
             [phonopy_cell_to_structure(cell) for cell in supercells]
         )
-        volumes = np.array([cell.volume for cell in supercells])
+        volumes = np.abs([cell.volume for cell in supercells])
         return Evaluation(
             # pypolymlp leaves out the energies of the isolated atoms.
             np.array(energies, dtype="double")
@@ -269,6 +268,6 @@ def _ridge_path(polymlp: Any) -> tuple[RidgePenalty, ...]:
 def _stresses(virials: Any, volumes: Any) -> Any:
     """Return -virial/volume as tensors, from pypolymlp's six numbers per supercell."""
     tensors = np.zeros((len(virials), 3, 3))
-    tensors[:, _ROWS, _COLUMNS] = virials
-    tensors[:, _COLUMNS, _ROWS] = virials
+    tensors[:, _VOIGT_ROWS, _VOIGT_COLUMNS] = virials
+    tensors[:, _VOIGT_COLUMNS, _VOIGT_ROWS] = virials
     return -tensors / volumes[:, None, None]

@@ -1,51 +1,29 @@
-"""The engine of this package behind the calculator."""
+"""The engine of this package behind the calculator: options become its records."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from phono3py_mlp_plugin import polynomial
 from phono3py_mlp_plugin.calculators.pypolymlp import library
 from phono3py_mlp_plugin.calculators.pypolymlp.options import PypolymlpOptions
 from phono3py_mlp_plugin.contracts import (
     Dataset,
     Ensemble,
-    FloatArray,
     NestedFit,
     Progress,
-    RidgePenalty,
     TrainedPotential,
 )
-from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial.definition import count_features, define
-from phono3py_mlp_plugin.polynomial.features import Features, SupercellFeatures
-from phono3py_mlp_plugin.polynomial.file import parse_potential
-from phono3py_mlp_plugin.polynomial.forecast import Forecast
-from phono3py_mlp_plugin.polynomial.forecast import forecast as forecast_training
-from phono3py_mlp_plugin.polynomial.forms import LeaveOneOut
-from phono3py_mlp_plugin.polynomial.invariants import Invariants, invariants
-from phono3py_mlp_plugin.polynomial.neighbours import check_cutoff
-from phono3py_mlp_plugin.polynomial.parameters import (
+from phono3py_mlp_plugin.polynomial import (
+    Invariants,
     ModelParameters,
+    PolynomialPotential,
+    RidgeOptions,
     active_pair_params,
     gaussian_pair_params,
 )
-from phono3py_mlp_plugin.polynomial.potential import (
-    PenaltyFit,
-    PolynomialPotential,
-)
-from phono3py_mlp_plugin.polynomial.regression import (
-    Regression,
-    RidgePath,
-    nested_paths,
-    ridge_paths,
-)
-from phono3py_mlp_plugin.polynomial.resources import available_memory
-from phono3py_mlp_plugin.polynomial.rows import Targets, targets_of
-from phono3py_mlp_plugin.polynomial.structure import structures_of
-from phono3py_mlp_plugin.uncertainty import multiplier_jackknife
 
 # The order up to which this package defines invariants itself.
 _OWN_ORDER = 3
@@ -66,20 +44,23 @@ def forecast(
         The memory would not suffice.
     """
     del test
-    found = _forecast(training, options)
-    unknowns = "coefficients" if found.form == "primal" else "rows"
+    parameters = model_parameters(training, options)
+    needs = polynomial.forecast(
+        parameters, training, ridge_options(options), invariants_table
+    )
+    unknowns = "coefficients" if needs.form == "primal" else "rows"
     lines = [
-        f"Regression: {found.n_features:,} features, {found.n_rows:,} rows; "
-        f"{found.form} form (unknowns: {unknowns}), about {found.memory / 1e9:.1f} GB "
-        f"and {_duration(found.seconds)}."
+        f"Regression: {needs.n_features:,} features, {needs.n_rows:,} rows; "
+        f"{needs.form} form (unknowns: {unknowns}), about {needs.memory / 1e9:.1f} GB "
+        f"and {_duration(needs.seconds)}."
     ]
-    if found.n_rows < found.n_features:
+    if needs.n_rows < needs.n_features:
         lines.append(
-            f"Note: {found.n_rows / found.n_features:.2f} equations per coefficient; "
+            f"Note: {needs.n_rows / needs.n_features:.2f} equations per coefficient; "
             "ridge regression bears that, and the test error tells how well. More "
             "supercells, or a smaller model, say more."
         )
-    large = found.seconds > _LONG or found.memory > _LARGE
+    large = needs.seconds > _LONG or needs.memory > _LARGE
     if large and options.preset == "default":
         lines.append(
             "Smaller and, for NaCl and MgO, as accurate for kappa: --mlp-params "
@@ -95,57 +76,24 @@ def train(
 
     Raises
     ------
+    ParameterError
+        ``atom_energies`` lacks an element.
     PotentialError
-        Every penalty failed, or ``atom_energies`` lacks an element.
+        Every penalty failed.
     ResourceError
         The memory would not suffice.
     """
-    primal = _forecast(training, options).form == "primal"
-    definition = define(model_parameters(training, options), invariants_table)
-    features = Features(definition)
-    design, targets = regression_problem(features, training, options)
-    test_design, test_targets = regression_problem(features, test, options)
-    with progress("Training", len(training) + len(test)) as advance:
-        (path,) = ridge_paths(
-            design,
-            targets,
-            _alphas(options),
-            test_design,
-            test_targets,
-            primal=lambda _n: primal,
-            advance=advance,
-        )
-    best = path.best
-    alpha = float(path.alphas[best])
-
-    def sample(size: int, seed: int) -> FloatArray:
-        """Fit once more: keeping the factor would keep its memory."""
-        regression = Regression(design, targets, primal)
-        return regression.samples(alpha, size, seed)
-
-    fits = [
-        PenaltyFit(float(penalty), None, None, None)
-        if np.isnan(tested)
-        else PenaltyFit(float(penalty), float(trained), float(tested), fitted)
-        for penalty, trained, tested, fitted in zip(
-            path.alphas,
-            path.rmse_training,
-            path.rmse_test,
-            path.coefficients,
-            strict=True,
-        )
-    ]
-    potential = PolynomialPotential(definition, path.coefficients[best], sample, fits)
-    potential.save_all = not options.optimal
-    return TrainedPotential(
-        potential=potential,
-        n_features=definition.n_features,
-        alpha=alpha,
-        penalties=_penalties(path),
+    return polynomial.fit(
+        model_parameters(training, options),
+        training,
+        test,
+        ridge_options(options),
+        invariants_table,
+        progress,
     )
 
 
-def train_nested(
+def learning_curve(
     training: Dataset,
     test: Dataset,
     sizes: Sequence[int],
@@ -153,74 +101,22 @@ def train_nested(
     ensemble: Ensemble,
     progress: Progress,
 ) -> Iterator[NestedFit]:
-    """Yield fits to the first supercells for ascending sizes, with their ensembles.
+    """Return fits to the first supercells with their ensembles, made one by one.
 
     Raises
     ------
-    PotentialError, ResourceError
+    ParameterError, PotentialError
         As `train`.
     """
-    _forecast(training, options)
-    definition = define(model_parameters(training, options), invariants_table)
-    features = Features(definition)
-    design, targets = regression_problem(features, training, options)
-    test_design, test_targets = regression_problem(features, test, options)
-
-    def draw(
-        coefficients: FloatArray,
-        left_out: LeaveOneOut,
-        posterior: Callable[[int, int], FloatArray],
-    ) -> FloatArray:
-        if ensemble.method == "posterior":
-            return posterior(ensemble.members, ensemble.seed)
-        assert left_out.changes is not None
-        changes = multiplier_jackknife(
-            left_out.changes, ensemble.members, ensemble.seed
-        )
-        return coefficients + changes
-
-    with progress("Training", max(sizes)) as advance:
-        for found in nested_paths(
-            design,
-            targets,
-            _alphas(options),
-            test_design,
-            test_targets,
-            sizes,
-            draw,
-            advance,
-        ):
-            path, best = found.path, found.best
-            potential = PolynomialPotential(definition, path.coefficients[best])
-            yield NestedFit(
-                size=found.size,
-                trained=TrainedPotential(
-                    potential=potential,
-                    n_features=definition.n_features,
-                    alpha=float(path.alphas[best]),
-                    penalties=_penalties(path),
-                ),
-                members=[PolynomialPotential(definition, c) for c in found.draws],
-                alternatives=[
-                    PolynomialPotential(definition, c) for c in found.alternatives
-                ],
-                left_out=float(np.sqrt((found.left_out.forces**2).mean())),
-            )
-
-
-def _alphas(options: PypolymlpOptions) -> list[float]:
-    first, last, number = options.reg_alpha_params
-    return [float(alpha) for alpha in 10.0 ** np.linspace(first, last, number)]
-
-
-def _penalties(path: RidgePath) -> tuple[RidgePenalty, ...]:
-    return tuple(
-        RidgePenalty(float(alpha), None, None)
-        if np.isnan(tested)
-        else RidgePenalty(float(alpha), float(trained), float(tested))
-        for alpha, trained, tested in zip(
-            path.alphas, path.rmse_training, path.rmse_test, strict=True
-        )
+    return polynomial.learning_curve(
+        model_parameters(training, options),
+        training,
+        test,
+        sizes,
+        ensemble,
+        ridge_options(options),
+        invariants_table,
+        progress,
     )
 
 
@@ -234,17 +130,7 @@ def load(text: str, where: str) -> PolynomialPotential:
     NotCovered
         It is of a kind that only pypolymlp knows.
     """
-    found = parse_potential(text, where)
-    # Before they are listed: a file may define more than there is memory for.
-    n_features = count_features(found.parameters, invariants_table)
-    if len(found.coefficients) != n_features:
-        raise PotentialError(
-            f"{where}: n_coeffs = {len(found.coefficients)}; expected {n_features}, "
-            "the number of features that its parameters define. Train it again, or "
-            "name another file by --mlp-file."
-        )
-    definition = define(found.parameters, invariants_table)
-    return PolynomialPotential(definition, found.coefficients)
+    return polynomial.load(text, where, invariants_table)
 
 
 def model_parameters(training: Dataset, options: PypolymlpOptions) -> ModelParameters:
@@ -273,36 +159,16 @@ def model_parameters(training: Dataset, options: PypolymlpOptions) -> ModelParam
     )
 
 
-def _forecast(training: Dataset, options: PypolymlpOptions) -> Forecast:
-    cell = training.supercell
-    check_cutoff(cell.cell, cell.positions, options.cutoff)
-    memory = available_memory() if options.memory is None else 1e9 * options.memory
-    return forecast_training(
-        model_parameters(training, options),
-        len(training),
-        len(training.supercell),
-        options.reg_alpha_params[2],
-        memory,
-        invariants_table,
-    )
-
-
-def regression_problem(
-    features: Features, dataset: Dataset, options: PypolymlpOptions
-) -> tuple[SupercellFeatures, Targets]:
-    """Return the design matrix and the targets of a dataset."""
-    parameters: ModelParameters = features.definition.parameters
-    by_element = dict(zip(parameters.elements, parameters.atomic_energies, strict=True))
-    isolated = sum(by_element[symbol] for symbol in dataset.supercell.symbols)
-    structures = structures_of(dataset.supercells(), parameters.elements)
-    targets = replace(
-        targets_of(dataset, isolated),
-        energy_weight=options.energy_weight,
+def ridge_options(options: PypolymlpOptions) -> RidgeOptions:
+    """Return how the coefficients are fitted."""
+    first, last, number = options.reg_alpha_params
+    return RidgeOptions(
+        alphas=tuple(float(a) for a in 10.0 ** np.linspace(first, last, number)),
+        energy_weight=options.energy_weight if options.include_energy else 0.0,
         force_weight=options.force_weight if options.include_force else 0.0,
+        memory=None if options.memory is None else 1e9 * options.memory,
+        save_all=not options.optimal,
     )
-    if not options.include_energy:
-        targets = replace(targets, energies=None)
-    return SupercellFeatures(features, structures), targets
 
 
 def invariants_table(order: int, maxl: Sequence[int], version: int) -> Invariants:
@@ -313,7 +179,7 @@ def invariants_table(order: int, maxl: Sequence[int], version: int) -> Invariant
     PotentialError
         pypolymlp is needed and not installed.
     """
-    table = invariants if order <= _OWN_ORDER else library.invariants
+    table = polynomial.invariants if order <= _OWN_ORDER else library.invariants
     return table(order, maxl, version)
 
 

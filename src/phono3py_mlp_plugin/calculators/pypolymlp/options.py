@@ -182,7 +182,7 @@ class PypolymlpOptions:
         ParameterError
             A name is not a pair of elements of the crystal, or there is no distance.
         """
-        found = {}
+        by_pair = {}
         for name, distances in (self.distance or {}).items():
             pair = tuple(name.split("-"))
             if len(pair) != 2 or not set(pair) <= set(symbols):
@@ -196,8 +196,8 @@ class PypolymlpOptions:
                     "positive lengths."
                 )
             first, second = sorted(pair, key=list(symbols).index)
-            found[first, second] = distances
-        return found
+            by_pair[first, second] = distances
+        return by_pair
 
     def atomic_energies(self, symbols: Sequence[str]) -> tuple[float, ...]:
         """Return the energies of isolated atoms in the order of the symbols.

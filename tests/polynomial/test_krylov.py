@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from phono3py_mlp_plugin.polynomial.shifts import REACH, groups, shifted
+from phono3py_mlp_plugin.polynomial.regression.krylov import (
+    REACH,
+    penalty_groups,
+    shifted_solutions,
+)
 
 
 def _problem(n, lowest, highest, seed=0):
@@ -30,7 +34,7 @@ def test_within_reach_to_nine_digits(n, lowest):
     problem = _problem(n, lowest, 8)
     alpha = 1.0
     others = [alpha / REACH, 0.3, 2.0, alpha * REACH]
-    found = shifted(
+    found = shifted_solutions(
         _inverse(problem, alpha),
         _solution(problem, alpha),
         [other - alpha for other in others],
@@ -45,7 +49,9 @@ def test_errors_are_small_where_eigenvalues_are_large():
     """What A makes of the solution has ten digits as well."""
     problem = _problem(400, -4, 12)
     vectors, values, _ = problem
-    (found,) = shifted(_inverse(problem, 1.0), _solution(problem, 1.0), [99.0])
+    (found,) = shifted_solutions(
+        _inverse(problem, 1.0), _solution(problem, 1.0), [99.0]
+    )
     expected = _solution(problem, 100.0)
     for power in (0.5, 1.0):
         weighted = values**power * (vectors.T @ (found - expected))
@@ -57,7 +63,9 @@ def test_what_is_not_positive_definite_is_none():
     vectors, values, right = _problem(50, -6, 4)
     values[0] = -0.05
     problem = vectors, values, right
-    found = shifted(_inverse(problem, 1.0), _solution(problem, 1.0), [-0.99, -0.9])
+    found = shifted_solutions(
+        _inverse(problem, 1.0), _solution(problem, 1.0), [-0.99, -0.9]
+    )
     assert found[0] is None
     expected = _solution(problem, 0.1)
     assert np.linalg.norm(found[1] - expected) <= 1e-9 * np.linalg.norm(expected)
@@ -67,7 +75,7 @@ def test_more_steps_than_the_reach_takes_are_not_made():
     applied = []
     problem = _problem(600, -8, 8)
     apply = _inverse(problem, 1.0)
-    found = shifted(
+    found = shifted_solutions(
         lambda x: (applied.append(0), apply(x))[1], _solution(problem, 1.0), [1e6]
     )
     assert found == [None]
@@ -75,7 +83,7 @@ def test_more_steps_than_the_reach_takes_are_not_made():
 
 
 def test_nothing_of_nothing():
-    (found,) = shifted(lambda x: x, np.zeros(5), [1.0])
+    (found,) = shifted_solutions(lambda x: x, np.zeros(5), [1.0])
     np.testing.assert_array_equal(found, np.zeros(5))
 
 
@@ -83,7 +91,7 @@ def test_nothing_of_nothing():
 @pytest.mark.parametrize("reach", [1.0, REACH])
 def test_groups_hold_every_penalty_once_with_its_leader_near(last, reach):
     alphas = (10.0 ** np.linspace(-3, 1, 5)).tolist()
-    found = groups([*alphas, alphas[0]], last, reach)
+    found = penalty_groups([*alphas, alphas[0]], last, reach)
     assert sorted(alpha for group in found for alpha in group) == sorted(alphas)
     for leader, *others in found:
         for other in others:
@@ -97,8 +105,8 @@ def test_groups_hold_every_penalty_once_with_its_leader_near(last, reach):
 
 
 def test_a_group_is_led_from_its_middle():
-    assert groups([0.1, 1.0, 10.0], None, 10.0) == [[1.0, 0.1, 10.0]]
-    assert groups([0.01, 1.0, 10.0, 200.0], None, 10.0) == [
+    assert penalty_groups([0.1, 1.0, 10.0], None, 10.0) == [[1.0, 0.1, 10.0]]
+    assert penalty_groups([0.01, 1.0, 10.0, 200.0], None, 10.0) == [
         [0.01],
         [10.0, 1.0],
         [200.0],

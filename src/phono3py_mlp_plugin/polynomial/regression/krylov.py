@@ -30,7 +30,7 @@ _STEPS = 160
 _LOOK = 4
 
 
-def groups(
+def penalty_groups(
     alphas: Sequence[float], last: float | None, reach: float
 ) -> list[list[float]]:
     """Return penalties in groups that one factor serves, each led by its own.
@@ -55,13 +55,13 @@ def groups(
         return [leader, *(a for a in taken if a != leader)]
 
     final = [] if last is None else [take(last)]
-    found = []
+    groups = []
     while remaining:
-        found.append(take(max(a for a in remaining if near(a, remaining[0]))))
-    return found + final
+        groups.append(take(max(a for a in remaining if near(a, remaining[0]))))
+    return groups + final
 
 
-def shifted(
+def shifted_solutions(
     apply: Callable[[FloatArray], FloatArray],
     start: FloatArray,
     shifts: Sequence[float],
@@ -82,7 +82,7 @@ def shifted(
         None where ``1 + d M`` is not positive definite.
     """
     length = float(np.linalg.norm(start))
-    found: list[FloatArray | None] = [None] * len(shifts)
+    solutions: list[FloatArray | None] = [None] * len(shifts)
     if length == 0.0:
         return [np.zeros_like(start) for _ in shifts]
     n_steps = min(_STEPS, len(start))
@@ -103,15 +103,15 @@ def shifted(
                 np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1)
             )
             for k, shift in enumerate(shifts):
-                if found[k] is not None or (1 + shift * values).min() <= 0:
+                if solutions[k] is not None or (1 + shift * values).min() <= 0:
                     continue
                 small = vectors @ (vectors[0] / (1 + shift * values))
                 if abs(shift * beside[-1] * small[-1]) <= _ACCURACY:
                     # Along large eigenvalues of A, where rows or columns weigh most,
                     # the solution is small: after one product its error is as well.
                     near = spanned @ (length * small)
-                    found[k] = start - shift * apply(near)
-            if complete or all(x is not None for x in found):
+                    solutions[k] = start - shift * apply(near)
+            if complete or all(x is not None for x in solutions):
                 break
         basis[:, step + 1] = vector / beside[-1]
-    return found
+    return solutions

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.polynomial.simd import (
+from phono3py_mlp_plugin.polynomial.kernels.simd import (
     LANES,
     TILE_COLUMNS,
     TILE_VECTORS,

@@ -13,10 +13,9 @@ from math import factorial, pi, sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.polynomial.simd import (
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
+from phono3py_mlp_plugin.polynomial.kernels.simd import (
     LANES,
     item,
     kernel,
@@ -25,8 +24,6 @@ from phono3py_mlp_plugin.polynomial.simd import (
     store,
     total,
 )
-
-IntArray = NDArray[np.int64]
 
 _CACHE_LINE = 64  # bytes
 

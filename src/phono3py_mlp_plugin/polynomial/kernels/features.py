@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from phono3py_mlp_plugin.polynomial.basis import expand, harmonics_and_gradients
-from phono3py_mlp_plugin.polynomial.simd import (
+from phono3py_mlp_plugin.polynomial.kernels.basis import expand, harmonics_and_gradients
+from phono3py_mlp_plugin.polynomial.kernels.simd import (
     LANES,
     item,
     kernel,

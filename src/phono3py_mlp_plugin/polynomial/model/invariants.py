@@ -17,13 +17,10 @@ from math import comb, pi, sqrt
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.polynomial.parameters import MAXL_LIMITS
-
-IntArray = NDArray[np.int64]
+from phono3py_mlp_plugin.polynomial.model.parameters import MAXL_LIMITS
 
 # Signs in version 1 of the table, by l for order 2 and in the order of the list for 3.
 _SIGNS_2 = "+-+--+-+-+--+--++----"
@@ -114,12 +111,12 @@ def degrees(
             f"gtinv_order = {order}; orders 4 to 6 need pypolymlp, whose tables define "
             "them. Install it, or use gtinv_order = 3."
         )
-    found: list[tuple[int, ...]] = [(0,)]
+    listed: list[tuple[int, ...]] = [(0,)]
     if order > 1:
-        found += [(l, l) for l in range(maxl[0] + 1)]
+        listed += [(l, l) for l in range(maxl[0] + 1)]
     if order > 2:
-        found += _triples(maxl[1], version)
-    return tuple(found)
+        listed += _triples(maxl[1], version)
+    return tuple(listed)
 
 
 def pair_invariants() -> Invariants:
@@ -130,14 +127,14 @@ def pair_invariants() -> Invariants:
 
 def _triples(maxl: int, version: int) -> list[tuple[int, int, int]]:
     """Return l1 <= l2 <= l3 that couple to an invariant of even parity."""
-    found = [
+    triples = [
         (a, b, c)
         for a, b, c in combinations_with_replacement(range(maxl + 1), 3)
         if (a + b + c) % 2 == 0 and c <= a + b
     ]
     if version == 1:
-        found.sort(key=lambda ls: ls[2] > _FIRST_LIST)
-    return found
+        triples.sort(key=lambda ls: ls[2] > _FIRST_LIST)
+    return triples
 
 
 def _unsigned(ls: tuple[int, ...]) -> tuple[IntArray, FloatArray]:

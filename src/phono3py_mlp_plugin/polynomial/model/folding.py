@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.polynomial.tables import CentreTables
-
-IntArray = NDArray[np.int64]
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
+from phono3py_mlp_plugin.polynomial.model.tables import CentreTables
 
 FOLDED_ORDER = 3
 """Invariants up to this order are folded: their derivatives are quadratic forms."""

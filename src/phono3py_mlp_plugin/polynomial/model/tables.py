@@ -21,10 +21,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.polynomial.definition import Definition
-
-IntArray = NDArray[np.int64]
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
+from phono3py_mlp_plugin.polynomial.model.feature_list import FeatureList
 
 # Coefficients that cancel to rounding, in tables whose entries are of order one.
 _CANCELLED = 1e-14
@@ -166,32 +164,32 @@ class _Pattern:
         return sorted(set(self.slots))
 
 
-# Potentials of an ensemble share one definition.
+# Potentials of an ensemble share one feature list.
 @lru_cache(maxsize=1)
-def centre_tables(definition: Definition) -> tuple[CentreTables, ...]:
+def centre_tables(feature_list: FeatureList) -> tuple[CentreTables, ...]:
     """Return the tables of every centre type."""
     expansions: dict[tuple[int, tuple[int, ...]], tuple[FloatArray, IntArray]] = {}
     return tuple(
-        _centre(definition, centre, expansions)
-        for centre in range(definition.parameters.n_types)
+        _centre(feature_list, centre, expansions)
+        for centre in range(feature_list.parameters.n_types)
     )
 
 
 def _centre(
-    definition: Definition,
+    feature_list: FeatureList,
     centre: int,
     expansions: dict[tuple[int, tuple[int, ...]], tuple[FloatArray, IntArray]],
 ) -> CentreTables:
-    parameters = definition.parameters
-    features = np.flatnonzero(definition.centres[:, centre])
+    parameters = feature_list.parameters
+    features = np.flatnonzero(feature_list.centres[:, centre])
     numbers: dict[tuple[int, tuple[int, ...]], int] = {}
     of_feature = np.empty(len(features), dtype=np.int64)
-    invariants = definition.invariant[features].tolist()
+    invariants = feature_list.invariant[features].tolist()
     for place, feature in enumerate(features.tolist()):
-        key = (invariants[place], definition.type_pairs[feature])
+        key = (invariants[place], feature_list.type_pairs[feature])
         of_feature[place] = numbers.setdefault(key, len(numbers))
     columns = np.full((parameters.n_radial, len(numbers)), -1, dtype=np.int64)
-    columns[definition.radial[features], of_feature] = features
+    columns[feature_list.radial[features], of_feature] = features
     partner = {
         pair: (i + j - centre)
         for pair, (i, j) in enumerate(parameters.type_pairs)
@@ -203,24 +201,24 @@ def _centre(
             tuple(
                 (partner[pair], l)
                 for pair, l in zip(
-                    pairs, definition.invariants.l[invariant], strict=True
+                    pairs, feature_list.invariants.l[invariant], strict=True
                 )
             ),
         )
         for invariant, pairs in numbers
     ]
-    return _tables(definition, patterns, columns, features, of_feature, expansions)
+    return _tables(feature_list, patterns, columns, features, of_feature, expansions)
 
 
 def _tables(
-    definition: Definition,
+    feature_list: FeatureList,
     patterns: Sequence[_Pattern],
     columns: IntArray,
     features: IntArray,
     of_feature: IntArray,
     expansions: dict[tuple[int, tuple[int, ...]], tuple[FloatArray, IntArray]],
 ) -> CentreTables:
-    parameters = definition.parameters
+    parameters = feature_list.parameters
     n_lm = (parameters.max_l + 1) ** 2
     one = parameters.n_types * n_lm
     width = max(max(len(p.slots) for p in patterns) - 1, 2)
@@ -233,15 +231,15 @@ def _tables(
         key = (pattern.invariant, labels)
         if key not in expansions:
             expansions[key] = _real_monomials(
-                definition.invariants.coefficients[pattern.invariant],
-                definition.invariants.m[pattern.invariant],
+                feature_list.invariants.coefficients[pattern.invariant],
+                feature_list.invariants.m[pattern.invariant],
                 labels,
             )
         coefficients, mu = expansions[key]
         v = mu + np.array([t * n_lm + l * l for t, l in pattern.slots])
         r = mu + np.array([place[number, slot] for slot in pattern.slots])
         terms.setdefault(len(pattern.slots), []).append((coefficients, v, r))
-    multiplied, quadratic, cubic = _products(definition, features)
+    multiplied, quadratic, cubic = _products(feature_list, features)
     return CentreTables(
         columns=columns,
         rows=PatternRows(
@@ -252,7 +250,7 @@ def _tables(
             _derivatives(terms, len(variables), one, width),
         ),
         multiplied=np.column_stack(
-            (definition.radial[features[multiplied]], of_feature[multiplied])
+            (feature_list.radial[features[multiplied]], of_feature[multiplied])
         ),
         quadratic=quadratic,
         cubic=cubic,
@@ -352,18 +350,18 @@ def merge_terms(
 
 
 def _products(
-    definition: Definition, features: IntArray
+    feature_list: FeatureList, features: IntArray
 ) -> tuple[NDArray[np.bool_], Products, Products]:
     """Return which of a centre's features are multiplied, and their products."""
-    multiplied = np.zeros(definition.n_linear, dtype=bool)
-    multiplied[definition.quadratic.ravel()] = True
-    multiplied[definition.cubic.ravel()] = True
+    multiplied = np.zeros(feature_list.n_linear, dtype=bool)
+    multiplied[feature_list.quadratic.ravel()] = True
+    multiplied[feature_list.cubic.ravel()] = True
     here = multiplied[features]
-    place = np.full(definition.n_linear, -1, dtype=np.int64)
+    place = np.full(feature_list.n_linear, -1, dtype=np.int64)
     place[features[here]] = np.arange(here.sum())
     found = []
-    first = definition.n_linear
-    for factors in (definition.quadratic, definition.cubic):
+    first = feature_list.n_linear
+    for factors in (feature_list.quadratic, feature_list.cubic):
         local = place[factors]
         exist = np.flatnonzero((local >= 0).all(axis=1))
         found.append(Products(local[exist], first + exist))

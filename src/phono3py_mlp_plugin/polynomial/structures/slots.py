@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.polynomial.basis import Segments, make_segments, pad
-from phono3py_mlp_plugin.polynomial.simd import LANES
-from phono3py_mlp_plugin.polynomial.structure import Pairs
-
-IntArray = NDArray[np.int64]
+from phono3py_mlp_plugin.contracts import IntArray
+from phono3py_mlp_plugin.polynomial.kernels.basis import Segments, make_segments, pad
+from phono3py_mlp_plugin.polynomial.kernels.simd import LANES
+from phono3py_mlp_plugin.polynomial.structures.structure import Pairs
 
 
 @dataclass(frozen=True, eq=False)

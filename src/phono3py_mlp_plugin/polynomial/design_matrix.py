@@ -8,34 +8,31 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.polynomial import kernels
-from phono3py_mlp_plugin.polynomial.basis import (
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
+from phono3py_mlp_plugin.polynomial.kernels import features as kernels
+from phono3py_mlp_plugin.polynomial.kernels.basis import (
     aligned,
     normalisation,
     pad,
     radial_functions,
 )
-from phono3py_mlp_plugin.polynomial.definition import Definition
-from phono3py_mlp_plugin.polynomial.kernels import BLOCK
-from phono3py_mlp_plugin.polynomial.simd import LANES
-from phono3py_mlp_plugin.polynomial.slots import Slots, make_slots
-from phono3py_mlp_plugin.polynomial.structure import (
-    Pairs,
-    Structure,
-    pairs_by_centre_type,
-)
-from phono3py_mlp_plugin.polynomial.tables import (
+from phono3py_mlp_plugin.polynomial.kernels.features import BLOCK
+from phono3py_mlp_plugin.polynomial.kernels.simd import LANES
+from phono3py_mlp_plugin.polynomial.model.feature_list import FeatureList
+from phono3py_mlp_plugin.polynomial.model.tables import (
     CentreTables,
     PatternRows,
     Products,
     centre_tables,
 )
+from phono3py_mlp_plugin.polynomial.structures.slots import Slots, make_slots
+from phono3py_mlp_plugin.polynomial.structures.structure import (
+    Pairs,
+    Structure,
+    pairs_by_centre_type,
+)
 from phono3py_mlp_plugin.polynomial.threads import map_threads
-
-IntArray = NDArray[np.int64]
 
 # Atoms handled by one task: small structures share blocks of centres.
 _ATOMS = 48
@@ -52,24 +49,24 @@ _SINGLE = 8e6
 
 
 class Features:
-    """Features of structures under one definition.
+    """Features of structures of one list.
 
     Parameters
     ----------
-    definition : Definition
+    feature_list : FeatureList
     n_threads : int, optional
         All cores by default; the result does not depend on it.
     """
 
-    def __init__(self, definition: Definition, n_threads: int | None = None) -> None:
-        self.definition = definition
+    def __init__(self, feature_list: FeatureList, n_threads: int | None = None) -> None:
+        self.feature_list = feature_list
         self._n_threads = n_threads
         self._centres = [
-            _KernelTables(tables, (definition.parameters.max_l + 1) ** 2)
-            for tables in centre_tables(definition)
+            _KernelTables(tables, (feature_list.parameters.max_l + 1) ** 2)
+            for tables in centre_tables(feature_list)
         ]
         self._rooms: list[_Room] = []
-        self._constants = normalisation(definition.parameters.max_l)
+        self._constants = normalisation(feature_list.parameters.max_l)
 
     def design_matrix(self, structures: Sequence[Structure]) -> FloatArray:
         """Return the transposed design matrix.
@@ -86,7 +83,7 @@ class Features:
             the forces in direction x of all atoms, then y, then z.
         """
         n_rows = sum(1 + 3 * len(s) for s in structures)
-        matrix = np.zeros((self.definition.n_features, n_rows))
+        matrix = np.zeros((self.feature_list.n_features, n_rows))
         self.fill(matrix, 0, structures)
         return matrix
 
@@ -114,7 +111,7 @@ class Features:
         begin: int,
         structures: Sequence[Structure],
     ) -> None:
-        parameters = self.definition.parameters
+        parameters = self.feature_list.parameters
         columns = first[begin : begin + len(structures) + 1]
         target = _Target(
             matrix.reshape(-1)[columns[0] :],
@@ -139,7 +136,7 @@ class Features:
         self, tables: _KernelTables, pairs: Pairs, target: _Target, room: _Room
     ) -> _Centres:
         """Prepare what the kernels read of all centres of one type."""
-        parameters = self.definition.parameters
+        parameters = self.feature_list.parameters
         slots = make_slots(pairs, parameters.n_types)
         segments = slots.segments
         functions, slopes = radial_functions(
@@ -387,7 +384,7 @@ class SupercellFeatures:
     @property
     def n_features(self) -> int:
         """Number of features."""
-        return self._features.definition.n_features
+        return self._features.feature_list.n_features
 
     def fill(self, matrix: FloatArray, column: int, supercells: range) -> None:
         """Write X^T of some supercells to zero columns from ``column`` on."""

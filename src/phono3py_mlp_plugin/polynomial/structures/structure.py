@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial.neighbours import find_neighbours
+from phono3py_mlp_plugin.polynomial.structures.neighbours import find_neighbours
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
-
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +65,7 @@ def structures_of(
         finite.
     """
     types = {symbol: number for number, symbol in enumerate(elements)}
-    found = []
+    structures = []
     for number, cell in enumerate(cells):
         unknown = sorted(set(cell.symbols) - set(types))
         if unknown:
@@ -83,14 +80,14 @@ def structures_of(
                 f"supercell {number + 1}: a position is not finite. Mend the "
                 "displacements."
             )
-        found.append(
+        structures.append(
             Structure(
                 np.array(cell.cell, dtype=np.float64),
                 positions,
                 np.array([types[symbol] for symbol in cell.symbols]),
             )
         )
-    return found
+    return structures
 
 
 def pairs_by_centre_type(
@@ -102,11 +99,11 @@ def pairs_by_centre_type(
     owner = np.repeat(np.arange(len(structures)), np.diff(first))
     centre, partner, vectors = [], [], []
     for offset, structure in zip(first, structures, strict=False):
-        found = find_neighbours(structure.lattice, structure.positions, cutoff)
-        counts = np.diff(found.start)
+        neighbours = find_neighbours(structure.lattice, structure.positions, cutoff)
+        counts = np.diff(neighbours.start)
         centre.append(offset + np.repeat(np.arange(len(structure)), counts))
-        partner.append(offset + found.partners)
-        vectors.append(found.vectors)
+        partner.append(offset + neighbours.partners)
+        vectors.append(neighbours.vectors)
     i, j = np.concatenate(centre), np.concatenate(partner)
     order = np.lexsort((j, types[j], i))
     i, j, r = i[order], j[order], np.concatenate(vectors)[order]

@@ -1,4 +1,4 @@
-"""The rows of the regression: what is fitted, and with which weights.
+"""The targets of the regression: what is fitted, and with which weights.
 
 Rows are ordered by supercell: its energy, then the forces in direction x of all atoms,
 then y, then z. Weights and scales are those of pypolymlp, so that the same penalties
@@ -7,38 +7,15 @@ mean the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 from phono3py_mlp_plugin.errors import PotentialError
 
-BLOCK = 110e6
-"""Bytes of the part of the design matrix that is held at a time in the primal."""
-
 # A column whose energies scatter less than this (eV) is dropped.
 ZERO_SCALE = 1e-10
-
-
-class DesignMatrix(Protocol):
-    """Features of supercells that all have N atoms."""
-
-    @property
-    def n_features(self) -> int:
-        """Number of features."""
-
-    def fill(self, matrix: FloatArray, column: int, supercells: range) -> None:
-        """Write X^T of some supercells.
-
-        Parameters
-        ----------
-        matrix : ndarray
-            Shape ``(n_features, n)``; zero in the columns that are written, from
-            ``column`` on, ``1 + 3 N`` for each supercell.
-        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +82,12 @@ class Targets:
         return weights, weights * values
 
 
-def targets_of(dataset: Dataset, atomic_energy: float) -> Targets:
+def targets_of(
+    dataset: Dataset,
+    atomic_energy: float,
+    energy_weight: float = 1.0,
+    force_weight: float = 1.0,
+) -> Targets:
     """Return the targets of a dataset.
 
     Parameters
@@ -113,6 +95,8 @@ def targets_of(dataset: Dataset, atomic_energy: float) -> Targets:
     dataset : Dataset
     atomic_energy : float
         Sum of the energies of isolated atoms of a supercell in eV.
+    energy_weight, force_weight : float
+        Factors on the weights; zero leaves a kind out.
 
     Raises
     ------
@@ -128,10 +112,14 @@ def targets_of(dataset: Dataset, atomic_energy: float) -> Targets:
                 f"supercell {int(finite.argmin()) + 1}: the {name} is not finite. "
                 "Compute it again or leave it out."
             )
-    energies = dataset.energies
+    energies = None
+    if dataset.energies is not None and energy_weight > 0:
+        energies = dataset.energies - atomic_energy
     return Targets(
-        None if energies is None else energies - atomic_energy,
+        energies,
         np.ascontiguousarray(dataset.forces.transpose(0, 2, 1)),
+        energy_weight,
+        force_weight,
     )
 
 
@@ -158,28 +146,3 @@ def column_scales(energies: FloatArray) -> FloatArray:
     scales = np.sqrt(variance)
     scales[scales < ZERO_SCALE] = 0.0
     return np.asarray(scales)
-
-
-def block_size(design: DesignMatrix, n_rows: int) -> int:
-    """Return the number of supercells of a block.
-
-    A power of two, which most numbers of threads share evenly; none of them may decide,
-    or sums would depend on it.
-    """
-    n = max(1, int(BLOCK / (8 * design.n_features * n_rows)))
-    return 1 << (n.bit_length() - 1)
-
-
-def blocks(
-    design: DesignMatrix, n: int, n_rows: int
-) -> Iterator[tuple[range, FloatArray]]:
-    """Yield X^T of the first n supercells by blocks, in one array used again."""
-    step = block_size(design, n_rows)
-    room = np.empty(design.n_features * min(step, n) * n_rows)
-    for begin in range(0, n, step):
-        some = range(begin, min(begin + step, n))
-        block = room[: design.n_features * len(some) * n_rows]
-        block = block.reshape(design.n_features, -1)
-        block[:] = 0.0
-        design.fill(block, 0, some)
-        yield some, block

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
 from phono3py_mlp_plugin.errors import ParameterError, PotentialError
-from phono3py_mlp_plugin.polynomial.simd import kernel
-
-IntArray = NDArray[np.int64]
+from phono3py_mlp_plugin.polynomial.kernels.simd import kernel
 
 # Two atoms nearer than this are on the same place; no function is defined there.
 _COINCIDENT = 1e-3
@@ -87,9 +84,9 @@ def find_neighbours(
     partners = np.empty(start[-1], dtype=np.int64)
     vectors = np.empty((start[-1], 3))
     _pairs(*arguments, start.copy(), partners, vectors, True)
-    found = Neighbours(start, partners, vectors)
-    _check_apart(found)
-    return found
+    neighbours = Neighbours(start, partners, vectors)
+    _check_apart(neighbours)
+    return neighbours
 
 
 def nearest_distances(lattice: FloatArray, positions: FloatArray) -> FloatArray:
@@ -110,12 +107,12 @@ def nearest_distances(lattice: FloatArray, positions: FloatArray) -> FloatArray:
     # An atom sees its own image at the shortest lattice vector, if nothing else.
     farthest = float(np.linalg.norm(lattice, axis=1).min()) * 1.01
     while True:
-        found = find_neighbours(lattice, positions, min(radius, farthest))
-        if np.diff(found.start).all() or radius >= farthest:
+        neighbours = find_neighbours(lattice, positions, min(radius, farthest))
+        if np.diff(neighbours.start).all() or radius >= farthest:
             break
         radius *= 1.5
-    distances = np.sqrt((found.vectors**2).sum(axis=1))
-    return np.minimum.reduceat(distances, found.start[:-1])
+    distances = np.sqrt((neighbours.vectors**2).sum(axis=1))
+    return np.minimum.reduceat(distances, neighbours.start[:-1])
 
 
 def check_cutoff(lattice: FloatArray, positions: FloatArray, cutoff: float) -> None:
@@ -248,12 +245,12 @@ def _pairs(
             start[i + 1] = count
 
 
-def _check_apart(found: Neighbours) -> None:
-    squared = (found.vectors**2).sum(axis=1)
+def _check_apart(neighbours: Neighbours) -> None:
+    squared = (neighbours.vectors**2).sum(axis=1)
     if len(squared) and squared.min() < _COINCIDENT**2:
         pair = int(squared.argmin())
-        i = int(np.searchsorted(found.start, pair, side="right")) - 1
-        j = int(found.partners[pair])
+        i = int(np.searchsorted(neighbours.start, pair, side="right")) - 1
+        j = int(neighbours.partners[pair])
         raise PotentialError(
             f"atoms {i + 1} and {j + 1} of a supercell are {squared.min() ** 0.5:.1e} "
             "angstrom apart; expected different places. Mend the positions."

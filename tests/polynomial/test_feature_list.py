@@ -1,4 +1,4 @@
-"""Feature lists are those of pypolymlp, and those that their definition says."""
+"""Feature lists are those of pypolymlp, and those that the model defines."""
 
 from dataclasses import replace
 from itertools import combinations_with_replacement, groupby, product
@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.polynomial.definition import count_features, define
-from phono3py_mlp_plugin.polynomial.invariants import Invariants
-from phono3py_mlp_plugin.polynomial.parameters import (
+from phono3py_mlp_plugin.polynomial.model.feature_list import (
+    count_features,
+    list_features,
+)
+from phono3py_mlp_plugin.polynomial.model.invariants import Invariants
+from phono3py_mlp_plugin.polynomial.model.parameters import (
     ModelParameters,
     gaussian_pair_params,
 )
@@ -119,11 +122,11 @@ def pypolymlp_table(order, maxl, version):
     return Invariants(l, tuple(terms), tuple(map(np.array, table.get_lm_coeffs())))
 
 
-def assert_as_in_pypolymlp(definition):
+def assert_as_in_pypolymlp(feature_list):
     from pypolymlp.core.params_utils import set_all_params
     from pypolymlp.cxx.lib import libmlpcpp
 
-    parameters = definition.parameters
+    parameters = feature_list.parameters
     theirs = set_all_params(
         elements=parameters.elements,
         cutoff=parameters.cutoff,
@@ -141,11 +144,11 @@ def assert_as_in_pypolymlp(definition):
         active = list(parameters.active_pair_params(pair))
         theirs.model.pair_params_conditional[pair] = active
     listed = libmlpcpp.FeaturesAttr(theirs.as_dict())
-    assert listed.get_radial_ids() == definition.radial.tolist()
-    assert list(map(tuple, listed.get_tcomb_ids())) == list(definition.type_pairs)
+    assert listed.get_radial_ids() == feature_list.radial.tolist()
+    assert list(map(tuple, listed.get_tcomb_ids())) == list(feature_list.type_pairs)
     if parameters.feature_type == "gtinv":
-        assert listed.get_gtinv_ids() == definition.invariant.tolist()
-    products = definition.quadratic.tolist() + definition.cubic.tolist()
+        assert listed.get_gtinv_ids() == feature_list.invariant.tolist()
+    products = feature_list.quadratic.tolist() + feature_list.cubic.tolist()
     assert list(map(list, listed.get_polynomial_ids())) == products
     for number, (i, j) in enumerate(parameters.type_pairs):
         assert listed.get_type_pairs()[i][j] == number
@@ -154,24 +157,24 @@ def assert_as_in_pypolymlp(definition):
 @pytest.mark.parametrize("parameters", MODELS, ids=name)
 def test_lists_are_those_of_pypolymlp(parameters):
     pytest.importorskip("pypolymlp")
-    assert_as_in_pypolymlp(define(parameters))
+    assert_as_in_pypolymlp(list_features(parameters))
 
 
 @pytest.mark.parametrize("parameters", HIGHER, ids=name)
 def test_higher_orders_from_a_table(parameters):
     pytest.importorskip("pypolymlp")
-    definition = define(parameters, pypolymlp_table)
-    assert_as_in_pypolymlp(definition)
-    assert count_features(parameters, pypolymlp_table) == definition.n_features
+    feature_list = list_features(parameters, pypolymlp_table)
+    assert_as_in_pypolymlp(feature_list)
+    assert count_features(parameters, pypolymlp_table) == feature_list.n_features
 
 
 @pytest.mark.parametrize("parameters", MODELS, ids=name)
 def test_count_is_the_length_of_the_list(parameters):
-    definition = define(parameters)
-    assert count_features(parameters) == definition.n_features
-    assert definition.n_linear == len(definition.invariant)
-    assert definition.n_linear == len(definition.type_pairs)
-    assert definition.centres.shape == (definition.n_linear, parameters.n_types)
+    feature_list = list_features(parameters)
+    assert count_features(parameters) == feature_list.n_features
+    assert feature_list.n_linear == len(feature_list.invariant)
+    assert feature_list.n_linear == len(feature_list.type_pairs)
+    assert feature_list.centres.shape == (feature_list.n_linear, parameters.n_types)
 
 
 def assignments(ls, n_pairs):
@@ -194,12 +197,12 @@ def linear_by_definition(parameters, degrees):
     ]
 
 
-def products_by_definition(definition, order, highest):
+def products_by_definition(feature_list, order, highest):
     """Combinations of features up to an order that exist at one centre type."""
     chosen = [
         f
-        for f in range(definition.n_linear)
-        if len(definition.type_pairs[f]) <= highest
+        for f in range(feature_list.n_linear)
+        if len(feature_list.type_pairs[f]) <= highest
     ]
     # The highest factor is the outermost loop, each one from the first on.
     found = sorted(tuple(reversed(c)) for c in product(chosen, repeat=order))
@@ -207,7 +210,7 @@ def products_by_definition(definition, order, highest):
         list(reversed(c))
         for c in found
         if list(c) == sorted(c, reverse=True)
-        and definition.centres[list(c)].all(axis=0).any()
+        and feature_list.centres[list(c)].all(axis=0).any()
     ]
 
 
@@ -217,16 +220,16 @@ def products_by_definition(definition, order, highest):
     ids=name,
 )
 def test_linear_features_by_their_definition(parameters):
-    definition = define(parameters)
-    centres = [tuple(np.flatnonzero(row).tolist()) for row in definition.centres]
+    feature_list = list_features(parameters)
+    centres = [tuple(np.flatnonzero(row).tolist()) for row in feature_list.centres]
     found = zip(
-        definition.radial.tolist(),
-        definition.invariant.tolist(),
-        definition.type_pairs,
+        feature_list.radial.tolist(),
+        feature_list.invariant.tolist(),
+        feature_list.type_pairs,
         centres,
         strict=True,
     )
-    expected = linear_by_definition(parameters, definition.invariants.l)
+    expected = linear_by_definition(parameters, feature_list.invariants.l)
     assert list(found) == expected
 
 
@@ -242,19 +245,19 @@ def test_linear_features_by_their_definition(parameters):
     ids=str,
 )
 def test_products_by_their_definition(parameters, highest):
-    definition = define(parameters)
-    expected = products_by_definition(definition, 2, highest)
-    assert definition.quadratic.tolist() == expected
-    expected = products_by_definition(definition, 3, highest)
-    assert definition.cubic.tolist() == expected
+    feature_list = list_features(parameters)
+    expected = products_by_definition(feature_list, 2, highest)
+    assert feature_list.quadratic.tolist() == expected
+    expected = products_by_definition(feature_list, 3, highest)
+    assert feature_list.cubic.tolist() == expected
 
 
 def test_pair_features_go_through_pairs_first():
-    definition = define(model(2, 1, 1, n=2, feature_type="pair"))
-    assert definition.type_pairs == ((0,),) * 3 + ((1,),) * 3 + ((2,),) * 3
-    assert definition.radial.tolist() == [0, 1, 2] * 3
-    assert not definition.invariant.any()
-    assert definition.centres[::3].tolist() == [
+    feature_list = list_features(model(2, 1, 1, n=2, feature_type="pair"))
+    assert feature_list.type_pairs == ((0,),) * 3 + ((1,),) * 3 + ((2,),) * 3
+    assert feature_list.radial.tolist() == [0, 1, 2] * 3
+    assert not feature_list.invariant.any()
+    assert feature_list.centres[::3].tolist() == [
         [True, False],
         [True, True],
         [False, True],
@@ -271,14 +274,14 @@ def test_pair_features_go_through_pairs_first():
 )
 def test_sizes_of_the_default_model(elements, n_linear, n_features):
     parameters = replace(DEFAULT, elements=elements)
-    definition = define(parameters)
-    assert definition.n_linear == n_linear
-    assert definition.n_features == count_features(parameters) == n_features
+    feature_list = list_features(parameters)
+    assert feature_list.n_linear == n_linear
+    assert feature_list.n_features == count_features(parameters) == n_features
 
 
 def test_model_that_could_not_be_listed_is_counted():
     alone = replace(DEFAULT, elements=("Si",), model_type=2, max_p=3)
-    n = define(replace(alone, max_p=1)).n_linear
+    n = list_features(replace(alone, max_p=1)).n_linear
     assert count_features(alone) == n + comb(n + 1, 2) + comb(n + 2, 3) > 1e7
     ten = ("H", "He", "Li", "Be", "B", "C", "N", "O", "F", "Ne")
     largest = replace(alone, elements=ten, gtinv_maxl=(30, 20), gtinv_version=2)
@@ -289,15 +292,15 @@ def test_type_without_radial_functions_has_no_features():
     parameters = model(2, 2, 3, (1, 1), n=1)
     nothing = dict.fromkeys(parameters.type_pairs, ())
     some = replace(parameters, conditional_pair_params={**nothing, (0, 0): (0,)})
-    definition = define(some)
-    assert definition.centres.tolist() == [[True, False]] * definition.n_linear
-    assert definition.n_features == count_features(some)
+    feature_list = list_features(some)
+    assert feature_list.centres.tolist() == [[True, False]] * feature_list.n_linear
+    assert feature_list.n_features == count_features(some)
     empty = replace(parameters, conditional_pair_params=nothing)
-    assert define(empty).n_features == count_features(empty) == 0
+    assert list_features(empty).n_features == count_features(empty) == 0
 
 
 def test_higher_order_without_a_table_is_refused():
-    for function in (define, count_features):
+    for function in (list_features, count_features):
         with pytest.raises(ParameterError, match="orders 4 to 6 need pypolymlp"):
             function(HIGHER[0])
 

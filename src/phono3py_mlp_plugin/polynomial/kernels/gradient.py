@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from phono3py_mlp_plugin.polynomial.basis import legendre
-from phono3py_mlp_plugin.polynomial.simd import (
+from phono3py_mlp_plugin.polynomial.kernels.basis import legendre
+from phono3py_mlp_plugin.polynomial.kernels.simd import (
     LANES,
     item,
     kernel,

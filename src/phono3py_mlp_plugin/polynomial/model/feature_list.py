@@ -16,7 +16,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.polynomial.invariants import (
+from phono3py_mlp_plugin.contracts import IntArray
+from phono3py_mlp_plugin.polynomial.model.invariants import (
     HIGHEST_ORDER,
     Invariants,
     Table,
@@ -24,9 +25,7 @@ from phono3py_mlp_plugin.polynomial.invariants import (
     invariants,
     pair_invariants,
 )
-from phono3py_mlp_plugin.polynomial.parameters import ModelParameters
-
-IntArray = NDArray[np.int64]
+from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
 
 Runs: TypeAlias = tuple[int, ...]
 """Lengths of the runs of slots with one l, which may be exchanged."""
@@ -54,7 +53,7 @@ class _Assignments:
 
 
 @dataclass(frozen=True, eq=False)
-class Definition:
+class FeatureList:
     """The features of a model.
 
     A linear feature is an invariant of the neighbours' sums of one radial function,
@@ -97,7 +96,9 @@ class Definition:
         return self.n_linear + len(self.quadratic) + len(self.cubic)
 
 
-def define(parameters: ModelParameters, table: Table = invariants) -> Definition:
+def list_features(
+    parameters: ModelParameters, table: Table = invariants
+) -> FeatureList:
     """Return the features of a model.
 
     Parameters
@@ -111,15 +112,15 @@ def define(parameters: ModelParameters, table: Table = invariants) -> Definition
     ParameterError
         The order of the invariants is beyond the table.
     """
-    found = _invariants(parameters, table)
-    radial, invariant, type_pairs, masks = _linear(parameters, found)
-    orders = np.array([len(ls) for ls in found.l])[invariant]
+    basis = _invariants(parameters, table)
+    radial, invariant, type_pairs, masks = _linear(parameters, basis)
+    orders = np.array([len(ls) for ls in basis.l])[invariant]
     chosen = np.flatnonzero(orders <= _MULTIPLIED_ORDER[parameters.model_type])
     quadratic, cubic = _polynomials(parameters.max_p, masks, chosen)
     types = np.arange(parameters.n_types)
-    return Definition(
+    return FeatureList(
         parameters=parameters,
-        invariants=found,
+        invariants=basis,
         radial=radial,
         invariant=invariant,
         type_pairs=type_pairs,
@@ -132,7 +133,7 @@ def define(parameters: ModelParameters, table: Table = invariants) -> Definition
 def count_features(parameters: ModelParameters, table: Table = invariants) -> int:
     """Return the number of features without listing them.
 
-    Parameters and errors are those of `define`.
+    Parameters and errors are those of `list_features`.
     """
     kinds = Counter(_runs(ls) for ls in _degrees(parameters, table))
     highest = _MULTIPLIED_ORDER[parameters.model_type]
@@ -198,12 +199,12 @@ def _active(parameters: ModelParameters) -> NDArray[np.bool_]:
 
 
 def _linear(
-    parameters: ModelParameters, found: Invariants
+    parameters: ModelParameters, basis: Invariants
 ) -> tuple[IntArray, IntArray, tuple[tuple[int, ...], ...], IntArray]:
     """Return radial function, invariant, type pairs and centres (bits) of each."""
     masks = [(1 << i) | (1 << j) for i, j in parameters.type_pairs]
     active = _active(parameters)
-    kinds = [_runs(ls) for ls in found.l]
+    kinds = [_runs(ls) for ls in basis.l]
     assigned = {runs: _assign(runs, masks, active) for runs in set(kinds)}
     choices = [assigned[runs] for runs in kinds]
     invariant = np.repeat(np.arange(len(kinds)), [len(c.centres) for c in choices])
@@ -229,20 +230,20 @@ def _assign(
 
     Slots of one run may be exchanged: only ascending pairs count there.
     """
-    found: list[tuple[tuple[int, ...], int]] = [((), -1)]
+    assigned: list[tuple[tuple[int, ...], int]] = [((), -1)]
     for length in runs:
         here = [
             (pairs, reduce(int.__and__, (masks[pair] for pair in pairs)))
             for pairs in combinations_with_replacement(range(len(masks)), length)
         ]
-        found = [
+        assigned = [
             (before + pairs, shared & mask)
-            for before, shared in found
+            for before, shared in assigned
             for pairs, mask in here
             if shared & mask
         ]
-    type_pairs = [pairs for pairs, _ in found]
-    centres = np.array([shared for _, shared in found])
+    type_pairs = [pairs for pairs, _ in assigned]
+    centres = np.array([shared for _, shared in assigned])
     return _Assignments(type_pairs, centres, active[np.array(type_pairs)].all(axis=1))
 
 

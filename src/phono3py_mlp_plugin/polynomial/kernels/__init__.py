@@ -1,0 +1,1 @@
+"""Compiled kernels, and the vectors that they compute with."""

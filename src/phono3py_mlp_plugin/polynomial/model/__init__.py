@@ -1,0 +1,1 @@
+"""The model: parameters, invariants, the list of features, and tables for kernels."""

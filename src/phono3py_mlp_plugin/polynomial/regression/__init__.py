@@ -1,0 +1,1 @@
+"""Ridge regression of the coefficients: targets, forms, penalties, forecast."""

@@ -1,0 +1,127 @@
+"""What a training will take, told before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from phono3py_mlp_plugin.contracts import Dataset
+from phono3py_mlp_plugin.errors import ResourceError
+from phono3py_mlp_plugin.polynomial.memory import available_memory
+from phono3py_mlp_plugin.polynomial.model.feature_list import count_features
+from phono3py_mlp_plugin.polynomial.model.invariants import Table, invariants
+from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
+from phono3py_mlp_plugin.polynomial.regression.options import RidgeOptions
+from phono3py_mlp_plugin.polynomial.regression.path import smaller_form
+from phono3py_mlp_plugin.polynomial.regression.problem import BLOCK_BYTES
+from phono3py_mlp_plugin.polynomial.structures.neighbours import check_cutoff
+from phono3py_mlp_plugin.polynomial.threads import default_threads
+
+FormName: TypeAlias = Literal["primal", "dual"]
+
+# The interpreter with its libraries, the kernels' arrays, and what the allocator holds.
+_PROCESS = 0.45e9
+
+# Rates that two machines of 2023 and 2024 reach per core, for a rough time.
+_MATRIX_PRODUCTS = 40e9
+_FEATURES = 16e9
+_START = 3.0  # seconds
+
+# Operations for a feature, a coordinate and a centre.
+_OPERATIONS = 15
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a training takes.
+
+    Attributes
+    ----------
+    n_features, n_rows : int
+        Size of the problem; one row for each energy and force component.
+    form : {"primal", "dual"}
+        Unknowns are the coefficients, or one multiplier for each row.
+    memory : float
+        Peak of the process in bytes.
+    seconds : float
+        Rough time.
+    """
+
+    n_features: int
+    n_rows: int
+    form: FormName
+    memory: float
+    seconds: float
+
+
+def forecast(
+    parameters: ModelParameters,
+    training: Dataset,
+    options: RidgeOptions,
+    table: Table = invariants,
+) -> Forecast:
+    """Choose the form of the regression and tell what it takes.
+
+    The faster form is taken where it fits, else the other one.
+
+    Parameters
+    ----------
+    parameters : ModelParameters
+    training : Dataset
+    options : RidgeOptions
+    table : callable
+        Of the invariants.
+
+    Raises
+    ------
+    PotentialError
+        The cutoff leaves an atom without neighbours, or gives it too many.
+    ResourceError
+        Neither form fits.
+    """
+    cell = training.supercell
+    check_cutoff(cell.cell, cell.positions, parameters.cutoff)
+    memory = available_memory() if options.memory is None else options.memory
+    n_supercells, n_atoms = len(training), len(cell)
+    n_features = count_features(parameters, table)
+    row = 1 + 3 * n_atoms
+    n_rows = n_supercells * row
+    needed = _memory(n_features, n_supercells, row)
+    forms: Sequence[FormName] = ("dual", "primal")
+    if smaller_form(n_features, row)(n_supercells):
+        forms = ("primal", "dual")
+    form = next((name for name in forms if needed[name] <= memory), None)
+    if form is None:
+        least = min(needed.values())
+        raise ResourceError(
+            f"memory: training {n_features:,} features on {n_supercells} supercells of "
+            f"{n_atoms} atoms takes {least / 1e9:.1f} GB; "
+            f"{memory / 1e9:.1f} GB may be taken. Use a smaller model "
+            "('preset = compact'), fewer supercells, or more memory."
+        )
+    unknowns, others = n_features, n_rows
+    if form == "dual":
+        unknowns, others = others, unknowns
+    seconds = _seconds(unknowns, others, len(options.alphas))
+    # All centres see all atoms in the cells that supercells for fc3 are.
+    work = _OPERATIONS * n_features * float(n_rows) * n_atoms
+    seconds += work / (_FEATURES * default_threads())
+    return Forecast(n_features, n_rows, form, needed[form], seconds)
+
+
+def _memory(n_features: int, n_supercells: int, row: int) -> dict[FormName, float]:
+    """Return the peak of the process in bytes for each form."""
+    n_rows = n_supercells * row
+    block = 8.0 * n_features * row * max(1, BLOCK_BYTES // (8 * n_features * row))
+    return {
+        "primal": _PROCESS + 8.0 * n_features**2 + 2 * block,
+        "dual": _PROCESS + 8.0 * (n_features * n_rows + 2 * n_rows**2),
+    }
+
+
+def _seconds(unknowns: int, others: int, n_penalties: int) -> float:
+    """Return the rough time of the start and of the linear algebra."""
+    # Penalties share factors: two take about as long as one factorisation.
+    products = float(unknowns) ** 2 * others + n_penalties * float(unknowns) ** 3 / 6
+    return _START + products / (_MATRIX_PRODUCTS * default_threads())

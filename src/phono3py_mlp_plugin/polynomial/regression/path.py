@@ -1,0 +1,290 @@
+"""Fits of many penalties, for the first supercells of a training set.
+
+The features are computed once, block by block, for all penalties and for all sizes of
+the training set that are asked for; a form of the regression solves, whichever is
+smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import FloatArray, RidgePenalty
+from phono3py_mlp_plugin.errors import PotentialError
+from phono3py_mlp_plugin.polynomial.regression.dual import Dual
+from phono3py_mlp_plugin.polynomial.regression.form import Fit, Form
+from phono3py_mlp_plugin.polynomial.regression.leave_one_out import LeaveOneOut
+from phono3py_mlp_plugin.polynomial.regression.primal import Primal
+from phono3py_mlp_plugin.polynomial.regression.problem import Problem, refuse_infinite
+
+Advance: TypeAlias = Callable[[int], object]
+"""Told the number of supercells just done."""
+
+IsPrimal: TypeAlias = Callable[[int], bool]
+"""Whether n supercells are fitted in the primal form."""
+
+# Part of the features that is kept: others do not scatter, a seventh of them in NaCl.
+_KEPT = 0.87
+
+
+@dataclass(frozen=True, eq=False)
+class RidgePath:
+    """The fits of all penalties.
+
+    Attributes
+    ----------
+    alphas : ndarray
+        Penalties, shape ``(n_alphas,)``.
+    coefficients : ndarray
+        Shape ``(n_alphas, n_features)``; NaN where the factorisation failed.
+    rmse_training, rmse_test : ndarray
+        Weighted errors, shape ``(n_alphas,)``; NaN where it failed.
+    """
+
+    alphas: FloatArray
+    coefficients: FloatArray
+    rmse_training: FloatArray
+    rmse_test: FloatArray
+
+    @property
+    def best(self) -> int:
+        """Index of the penalty with the lowest test error.
+
+        Raises
+        ------
+        PotentialError
+            All penalties failed.
+        """
+        if np.isnan(self.rmse_test).all():
+            raise PotentialError(
+                "training failed: X^T X + alpha I is singular at every penalty. Use "
+                "larger ones, e.g. --mlp-params 'reg_alpha_params = -1 1 3', or a "
+                "smaller model."
+            )
+        return int(np.nanargmin(self.rmse_test))
+
+    @property
+    def penalties(self) -> tuple[RidgePenalty, ...]:
+        """All penalties with their errors, None where they failed."""
+        return tuple(
+            RidgePenalty(float(alpha), None, None)
+            if np.isnan(tested)
+            else RidgePenalty(float(alpha), float(trained), float(tested))
+            for alpha, trained, tested in zip(
+                self.alphas, self.rmse_training, self.rmse_test, strict=True
+            )
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class CurvePoint:
+    """The fits of all penalties to the first supercells, and errors of the best.
+
+    Attributes
+    ----------
+    size : int
+        Number of supercells.
+    path : RidgePath
+    left_out : LeaveOneOut
+        Of the best penalty, with changes.
+    alternatives : ndarray
+        Coefficients with a tenth of the best penalty and with ten times of it, shape
+        ``(m, n_features)``; those that fail are left out.
+    form : Form
+        The regression, valid until the next point is asked for.
+    """
+
+    size: int
+    path: RidgePath
+    left_out: LeaveOneOut
+    alternatives: FloatArray
+    form: Form
+
+
+def smaller_form(n_features: int, n_rows: int) -> IsPrimal:
+    """Return whether the primal is the smaller form for n supercells."""
+    return lambda n: n * n_rows >= _KEPT * n_features
+
+
+def regression(problem: Problem, primal: bool | None = None) -> Form:
+    """Return the regression of a whole training set, by default in the smaller form.
+
+    Raises
+    ------
+    PotentialError
+        A feature is not finite.
+    """
+    n = len(problem)
+    if primal is None:
+        primal = smaller_form(problem.n_features, problem.n_rows)(n)
+    return next(_regressions(problem, (n,), lambda _n: primal))
+
+
+def ridge_paths(
+    training: Problem,
+    test: Problem,
+    alphas: Sequence[float],
+    *,
+    sizes: Sequence[int] | None = None,
+    is_primal: IsPrimal | None = None,
+    advance: Advance = lambda _done: None,
+) -> list[RidgePath]:
+    """Fit all penalties to the first n supercells, for each of some sizes n.
+
+    Each fit is that of an independent training on its n supercells; the features of
+    all are computed once.
+
+    Parameters
+    ----------
+    training, test : Problem
+    alphas : sequence of float
+        Penalties.
+    sizes : sequence of int, optional
+        Ascending; by default that of the whole training set.
+    is_primal : callable, optional
+        Whether n supercells are fitted in the primal form; by default where there are
+        no fewer rows than features.
+    advance : callable
+        Told the number of supercells just done.
+
+    Raises
+    ------
+    PotentialError
+        A feature is not finite.
+    """
+    sizes = sizes or (len(training),)
+    if is_primal is None:
+        is_primal = smaller_form(training.n_features, training.n_rows)
+    coefficients, errors = [], []
+    for form in _regressions(training, sizes, is_primal, advance):
+        fitted, trained = _in_order(alphas, form.solve(alphas), training.n_features)
+        coefficients.append(fitted)
+        errors.append(trained)
+    # What the sums took is free again before the test set is evaluated.
+    del form
+    lowest = [training.targets.lowest_energy(n) for n in sizes]
+    tested = _test_errors(np.array(coefficients), lowest, test, advance)
+    return [
+        RidgePath(np.array(alphas), *fits)
+        for fits in zip(coefficients, errors, tested, strict=True)
+    ]
+
+
+def curve(
+    training: Problem,
+    test: Problem,
+    alphas: Sequence[float],
+    sizes: Sequence[int],
+    advance: Advance = lambda _done: None,
+) -> Iterator[CurvePoint]:
+    """Yield what `ridge_paths` gives, with errors of the best fit, for each size.
+
+    Parameters
+    ----------
+    training, test, alphas, advance
+        As in `ridge_paths`.
+    sizes : sequence of int
+        Ascending.
+
+    Raises
+    ------
+    PotentialError
+        A feature is not finite, or all penalties failed.
+    """
+    is_primal = smaller_form(training.n_features, training.n_rows)
+    forms = _regressions(training, sizes, is_primal, advance)
+    expected = alphas[-1]
+    for n, form in zip(sizes, forms, strict=True):
+        fits = form.solve([*alphas, *_neighbours(expected, alphas)], last=expected)
+        fitted, trained = _in_order(alphas, fits, training.n_features)
+        lowest = training.targets.lowest_energy(n)
+        (tested,) = _test_errors(fitted[None], [lowest], test)
+        path = RidgePath(np.array(alphas), fitted, trained, tested)
+        alpha = alphas[path.best]
+        neighbours = _neighbours(alpha, fits)
+        if alpha != expected:
+            new = [a for a in neighbours if a not in fits]
+            fits |= form.solve([alpha, *new], last=alpha)
+            expected = alpha
+        alternatives = [fit[0] for a in neighbours if (fit := fits[a]) is not None]
+        left_out = form.leave_one_out(alpha, changes=True)
+        yield CurvePoint(n, path, left_out, np.array(alternatives), form)
+
+
+def _regressions(
+    problem: Problem,
+    sizes: Sequence[int],
+    is_primal: IsPrimal,
+    advance: Advance = lambda _done: None,
+) -> Iterator[Form]:
+    """Yield the regression of the first n supercells for ascending sizes n.
+
+    Every supercell's features are computed once. What is yielded is valid until the
+    next one.
+    """
+    n_dual = max((n for n in sizes if not is_primal(n)), default=0)
+    needs_primal = any(map(is_primal, sizes))
+    dual, primal = Dual(problem, n_dual), Primal(problem)
+    step = problem.block_size
+    workspace = problem.workspace(step)
+    done = 0
+    for n in sizes:
+        while done < n:
+            some = range(done, min(done + step, n))
+            if done < n_dual:
+                block = dual.compute(some)
+                dual.add(block, some)
+            else:
+                block = problem.block(workspace, some)
+            if needs_primal:
+                primal.add(block, some)
+            done = some.stop
+            advance(len(some))
+        form = primal if is_primal(n) else dual
+        form.prepare()
+        yield form
+
+
+def _in_order(
+    alphas: Sequence[float], fits: Mapping[float, Fit | None], n_features: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return coefficients and training errors of penalties, NaN where they failed."""
+    failed = np.full(n_features, np.nan), np.nan
+    coefficients, errors = zip(*(fits[a] or failed for a in alphas), strict=True)
+    return np.array(coefficients), np.array(errors)
+
+
+def _neighbours(alpha: float, known: Iterable[float]) -> list[float]:
+    """Return a tenth and ten times a penalty, as they are called among others."""
+    known = np.array(list(known))
+    return [
+        float(min(known, key=lambda a: abs(a - other)))
+        if np.isclose(known, other, rtol=1e-6).any()
+        else other
+        for other in (alpha / 10, alpha * 10)
+    ]
+
+
+def _test_errors(
+    coefficients: FloatArray,
+    lowest: Sequence[float | None],
+    test: Problem,
+    advance: Advance = lambda _done: None,
+) -> FloatArray:
+    """Return weighted errors, shape ``(n_sizes, n_alphas)``, block by block."""
+    squares = np.zeros(coefficients.shape[:2])
+    norms = np.zeros((len(coefficients), 1))
+    for some, block in test.blocks(len(test)):
+        refuse_infinite(block, some, "test supercell")
+        for k, fitted in enumerate(coefficients):
+            weights, values = test.targets.weighted(some, lowest[k])
+            weights = weights.reshape(-1)
+            residuals = (fitted @ block) * weights - values.reshape(-1)
+            squares[k] += (residuals**2).sum(axis=1)
+            norms[k] += (weights**2).sum()
+        advance(len(some))
+    return np.sqrt(squares / norms)

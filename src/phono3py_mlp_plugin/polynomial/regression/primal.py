@@ -1,0 +1,318 @@
+"""The primal form of the regression: unknowns are the coefficients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import blas, lapack
+
+from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.polynomial.kernels.gram import add_gram
+from phono3py_mlp_plugin.polynomial.regression.cholesky import (
+    LinearMap,
+    singular,
+    solution_with,
+)
+from phono3py_mlp_plugin.polynomial.regression.form import SCALED_AT_A_TIME, Fit, Form
+from phono3py_mlp_plugin.polynomial.regression.problem import Problem
+from phono3py_mlp_plugin.polynomial.regression.targets import ZERO_SCALE
+
+# Probability that a column is needed though it is left out after the first block.
+_LEFT_OUT_WRONGLY = 1e-6
+
+# Edge of the tiles in which a triangle is mirrored: two fit into the cache of a core.
+_MIRRORED_EDGE = 128
+
+
+@dataclass(frozen=True, eq=False)
+class _System:
+    """What is solved, scaled and weighted: all rows but the mean row, h.
+
+    X^T X of the forces is not in it, as it is held once only.
+    """
+
+    mean_row: FloatArray  # h, (n,)
+    mean_value: float  # what h is fitted to
+    differences: FloatArray  # other energy rows, (n, n_supercells - 1)
+    right_hand_side: FloatArray  # X^T y, (n,)
+    norm: float  # y^T y
+
+
+@dataclass(frozen=True, eq=False)
+class _Solution:
+    """With the mean row: A = B + h h^T, where B is of all others and the penalty."""
+
+    alpha: float
+    scaled: FloatArray  # coefficients of scaled columns
+    direction: FloatArray  # v = B^-1 h
+    length: float  # k = 1 + h^T v
+    mean_error: float  # what the mean row is fitted to, minus the fit
+
+
+@dataclass(frozen=True, eq=False)
+class _BlockRows:
+    """Rows D of some supercells, their energies without the share b of the mean row."""
+
+    whitened: FloatArray  # D L^-T, (rows, n)
+    along: FloatArray  # g = D v - b, b in energy rows only
+    shares: FloatArray  # b of each supercell
+    errors: FloatArray  # weighted targets minus fit
+
+
+class Primal(Form):
+    """Unknowns are the coefficients; X^T X of the force rows is held, unscaled.
+
+    It fills the upper triangle of one array, whose lower triangle takes the factor.
+    Energy rows are few, and their weights change with the training set: they are added
+    when a penalty is tried, the mean row by ``(B + h h^T)^-1 = B^-1 - v v^T / k`` with
+    ``v = B^-1 h`` and ``k = 1 + h^T v``.
+
+    Only active columns are held: those that scatter in the first block. Where another
+    one scatters later, all is computed once more, with every column.
+
+    Parameters
+    ----------
+    problem : Problem
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self._active: NDArray[np.intp] | None = None
+        self._array = np.empty((0, 0))
+        self._diagonal = self._moments = np.empty(0)
+        self._norm = 0.0
+        self._system: _System | None = None
+        self._current: _Solution | None = None
+
+    def _activate(self, features: NDArray[np.intp]) -> None:
+        """Start the sums of some columns."""
+        self._active = features
+        n = len(features)
+        self._array = np.zeros((n, n), order="F")
+        self._diagonal = np.zeros(n)
+        self._moments = np.zeros(n)
+        self._norm = 0.0
+
+    def _add(self, block: FloatArray, supercells: range) -> None:
+        if self._active is None:
+            scatter = block[:, :: self._problem.n_rows].std(axis=1)
+            self._activate(np.flatnonzero(scatter >= _doubtful(len(supercells))))
+        assert self._active is not None
+        weights, values = self._problem.targets.weighted(supercells, None)
+        weights, values = weights.reshape(-1), values.reshape(-1)
+        self._moments += (block @ (weights * values))[self._active]
+        self._norm += float(values @ values)
+        self._set_diagonal(self._diagonal)
+        add_gram(self._array, block, self._active, weights)
+        self._diagonal = self._array.diagonal().copy()
+
+    def _prepare(self) -> None:
+        self._system = self._current = None
+        inactive = np.ones(self._problem.n_features, dtype=bool)
+        inactive[self._active] = False
+        if (self._rows.inverse_scales[inactive] > 0).any():
+            self._activate(np.arange(self._problem.n_features))
+            for supercells, block in self._problem.blocks(self._rows.n):
+                self._add(block, supercells)
+
+    @property
+    def _n_unknowns(self) -> int:
+        return len(self._array)
+
+    def _factorised(self, alpha: float) -> FloatArray | None:
+        solution = self._solution(alpha)
+        return None if solution is None else solution.scaled
+
+    def _division(self) -> LinearMap:
+        assert self._current is not None
+        mean_row, current = self._shared().mean_row, self._current
+        solve = solution_with(self._array)
+
+        def divided(vector: FloatArray) -> FloatArray:
+            without = solve(vector)
+            return without - current.direction * (mean_row @ without / current.length)
+
+        return divided
+
+    def _fit(self, alpha: float, solution: FloatArray) -> Fit:
+        assert self._current is not None
+        system, current = self._shared(), self._current
+        # h^T A^-1 = v^T / k: the mean row's error is no difference of large numbers.
+        along = float(current.direction @ solution)
+        change = (alpha - current.alpha) * along / current.length
+        squared = system.norm - solution @ system.right_hand_side
+        squared -= alpha * (solution @ solution)
+        squared += (current.mean_error + change) * system.mean_value
+        norm = np.linalg.norm(self._rows.weights)
+        error = np.sqrt(max(float(squared), 0.0)) / norm
+        return self._coefficients(solution), float(error)
+
+    def _left_out(
+        self, alpha: float, changes: bool
+    ) -> tuple[FloatArray, FloatArray | None]:
+        """Return weighted residuals of rows left out, and changes of coefficients.
+
+        The design matrix is computed once more, block by block. In the terms of
+        `_BlockRows`, ``X A^-1 X^T = D B^-1 D^T + b^2 - g g^T / k``.
+        """
+        solution = self._solution(alpha)
+        if solution is None:
+            raise singular(alpha)
+        n, size = self._rows.n, self._problem.n_rows
+        residuals = np.empty(n * size)
+        reflection = self._rows.reflection()
+        moved = np.empty((len(self._array), n if changes else 0), order="F")
+        along = np.empty(n)
+        for supercells, block in self._problem.blocks(n):
+            part = self._block_rows(
+                block, supercells, reflection[supercells.start : supercells.stop]
+            )
+            for k, s in enumerate(supercells):
+                rows = slice(k * size, (k + 1) * size)
+                own, g = part.whitened[rows], part.along[rows]
+                matrix = np.eye(size) - own @ own.T
+                matrix += np.outer(g, g) / solution.length
+                matrix[0, 0] -= part.shares[k] ** 2
+                left_out = np.linalg.solve(matrix, part.errors[rows])
+                residuals[s * size : (s + 1) * size] = left_out
+                if changes:
+                    moved[:, s] = own.T @ left_out
+                    along[s] = g @ left_out
+        if not changes:
+            return residuals, None
+        steps, _ = lapack.dtrtrs(self._array, moved, lower=1, trans=1, overwrite_b=1)
+        steps -= np.outer(solution.direction, along / solution.length)
+        return residuals, np.array([-self._coefficients(step) for step in steps.T])
+
+    def _block_rows(
+        self, block: FloatArray, supercells: range, reflection: FloatArray
+    ) -> _BlockRows:
+        """Return the rows of a block of X^T, in whose place they are written."""
+        system, solution = self._shared(), self._current
+        assert solution is not None
+        size, rows = self._problem.n_rows, self._rows.part(supercells)
+        shares, others = reflection[:, 0], reflection[:, 1:]
+        part = self._scaled(block, self._rows.weights[rows])
+        part[:, ::size] = system.differences @ others.T
+        along = solution.direction @ part
+        along[::size] -= shares
+        errors = self._rows.values[rows] - solution.scaled @ part
+        errors[::size] -= shares * (system.mean_value - solution.mean_error)
+        # In place, from the right: the rows of this are columns of L^-1 D^T.
+        whitened = blas.dtrsm(
+            1.0, self._array, part.T, side=1, lower=1, trans_a=1, overwrite_b=1
+        )
+        return _BlockRows(whitened, along, shares, errors)
+
+    def _scaled(self, block: FloatArray, weights: FloatArray) -> FloatArray:
+        """Return the active columns, scaled and weighted, in the place of X^T."""
+        assert self._active is not None
+        inverse = self._inverse()
+        for low in range(0, len(self._active), SCALED_AT_A_TIME):
+            tile = slice(low, low + SCALED_AT_A_TIME)
+            rows = block[self._active[tile]]
+            rows *= inverse[tile, None]
+            np.multiply(rows, weights, out=block[low : low + len(rows)])
+        return block[: len(self._active)]
+
+    def _posterior(
+        self, alpha: float, noise: float, size: int, seed: int
+    ) -> FloatArray:
+        """Return samples of the coefficients for a noise of weighted rows.
+
+        With the factor L of B, and x and e from N(0, 1), ``u = L^-T x`` has the
+        covariance ``B^-1``, and ``u - v (h^T u + e) / k`` has ``A^-1``.
+        """
+        system, solution = self._shared(), self._solution(alpha)
+        if solution is None:
+            raise singular(alpha)
+        random = np.random.default_rng(seed)
+        normal = random.normal(size=(size, len(system.right_hand_side)))
+        drawn, _ = lapack.dtrtrs(self._array, normal.T, lower=1, trans=1)
+        seen = system.mean_row @ drawn + random.normal(size=size)
+        drawn -= np.outer(solution.direction, seen / solution.length)
+        return np.array(
+            [self._coefficients(solution.scaled + noise * d) for d in drawn.T]
+        )
+
+    def _inverse(self) -> FloatArray:
+        return self._rows.inverse_scales[self._active]
+
+    def _shared(self) -> _System:
+        """Return what belongs to all penalties, energy rows reflected."""
+        if self._system is not None:
+            return self._system
+        energies = self._rows.reflected_energies()[self._active]
+        values = self._rows.reflected(self._rows.values[:: self._problem.n_rows])
+        moments = self._moments * self._inverse()
+        self._system = _System(
+            mean_row=energies[:, 0].copy(),
+            mean_value=float(values[0]),
+            differences=np.asfortranarray(energies[:, 1:]),
+            right_hand_side=moments + energies[:, 1:] @ values[1:],
+            norm=self._norm + float(values[1:] @ values[1:]),
+        )
+        return self._system
+
+    def _solution(self, alpha: float) -> _Solution | None:
+        """Return the solution whose factor is at hand then; None where it fails."""
+        if self._current is not None and self._current.alpha == alpha:
+            return self._current
+        self._current = None
+        system = self._shared()
+        if not self._factorise(system, alpha):
+            return None
+        columns = np.column_stack([system.right_hand_side, system.mean_row])
+        solved, _ = lapack.dpotrs(self._array, columns, lower=1)
+        without, direction = solved.T
+        length = 1 + system.mean_row @ direction
+        error = (system.mean_value - system.mean_row @ without) / length
+        scaled = without + direction * error
+        self._current = _Solution(alpha, scaled, direction, length, error)
+        return self._current
+
+    def _factorise(self, system: _System, alpha: float) -> bool:
+        """Write the factor of B to the lower triangle; return whether there is one."""
+        inverse = self._inverse()
+        _mirror(self._array, inverse)
+        self._set_diagonal(self._diagonal * inverse**2 + alpha)
+        self._array = blas.dsyrk(
+            1.0, system.differences, 1.0, self._array, trans=0, lower=1, overwrite_c=1
+        )
+        self._array, info = lapack.dpotrf(self._array, lower=1, clean=0, overwrite_a=1)
+        return bool(info == 0)
+
+    def _set_diagonal(self, values: FloatArray) -> None:
+        self._array.reshape(-1, order="F")[:: len(self._array) + 1] = values
+
+    def _coefficients(self, scaled: FloatArray) -> FloatArray:
+        """Return the coefficients of all columns from those of scaled active ones."""
+        coefficients = np.zeros(self._problem.n_features)
+        coefficients[self._active] = scaled * self._inverse()
+        return coefficients
+
+
+def _mirror(array: FloatArray, scales: FloatArray) -> None:
+    """Write the upper triangle, rows and columns scaled, to the lower one."""
+    n = len(scales)
+    for low in range(0, n, _MIRRORED_EDGE):
+        columns = slice(low, low + _MIRRORED_EDGE)
+        for top in range(low, n, _MIRRORED_EDGE):
+            rows = slice(top, top + _MIRRORED_EDGE)
+            tile = array[columns, rows].T * scales[rows, None]
+            tile *= scales[columns]
+            target = array[rows, columns]
+            if top == low:
+                tile = np.tril(tile, -1) + np.triu(target)
+            target[:] = tile
+
+
+def _doubtful(n: int) -> float:
+    """Return the scatter over n supercells below which a column is not active.
+
+    That of n normal numbers is less than a small part r of what it is over many with a
+    probability of about r^(n - 1).
+    """
+    return ZERO_SCALE * _LEFT_OUT_WRONGLY ** (1 / (n - 1)) if n > 1 else 0.0

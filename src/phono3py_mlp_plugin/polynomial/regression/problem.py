@@ -1,0 +1,103 @@
+"""A regression problem: features of supercells by blocks, and their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.errors import PotentialError
+from phono3py_mlp_plugin.polynomial.regression.targets import Targets
+
+BLOCK_BYTES = 110e6
+"""Size of the part of the design matrix that is held at a time in the primal form."""
+
+
+class DesignMatrix(Protocol):
+    """Features of supercells that all have N atoms."""
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+
+    def fill(self, matrix: FloatArray, column: int, supercells: range) -> None:
+        """Write X^T of some supercells.
+
+        Parameters
+        ----------
+        matrix : ndarray
+            Shape ``(n_features, n)``; zero in the columns that are written, from
+            ``column`` on, ``1 + 3 N`` for each supercell.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Features of supercells, and the energies and forces they are fitted to."""
+
+    design: DesignMatrix
+    targets: Targets
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns of X."""
+        return self.design.n_features
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows of X for each supercell."""
+        return self.targets.n_rows
+
+    @property
+    def block_size(self) -> int:
+        """Number of supercells of a block.
+
+        A power of two, which most numbers of threads share evenly; none of them may
+        decide, or sums would depend on it.
+        """
+        n = max(1, int(BLOCK_BYTES / (8 * self.n_features * self.n_rows)))
+        return 1 << (n.bit_length() - 1)
+
+    def workspace(self, n: int) -> FloatArray:
+        """Return an array in which `block` can write n supercells."""
+        return np.empty(self.n_features * n * self.n_rows)
+
+    def block(self, workspace: FloatArray, supercells: range) -> FloatArray:
+        """Return X^T of some supercells, written to the workspace."""
+        block = workspace[: self.n_features * len(supercells) * self.n_rows]
+        block = block.reshape(self.n_features, -1)
+        block[:] = 0.0
+        self.design.fill(block, 0, supercells)
+        return block
+
+    def blocks(self, n: int) -> Iterator[tuple[range, FloatArray]]:
+        """Yield X^T of the first n supercells by blocks, in one array used again."""
+        step = self.block_size
+        workspace = self.workspace(min(step, n))
+        for begin in range(0, n, step):
+            supercells = range(begin, min(begin + step, n))
+            yield supercells, self.block(workspace, supercells)
+
+
+def refuse_infinite(block: FloatArray, supercells: range, name: str) -> None:
+    """Refuse a block of X^T with numbers that are not finite.
+
+    Raises
+    ------
+    PotentialError
+    """
+    with np.errstate(invalid="ignore"):
+        sums = np.ones(len(block)) @ block
+    finite = np.isfinite(sums).reshape(len(supercells), -1).all(axis=1)
+    if not finite.all():
+        number = supercells[int(finite.argmin())] + 1
+        raise PotentialError(
+            f"{name} {number}: its features are not finite. Check the positions of its "
+            "atoms."
+        )

@@ -1,0 +1,1 @@
+"""Structures, neighbours within a cutoff, and their slots."""

@@ -1,0 +1,176 @@
+"""Trainings: from a dataset to potentials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import (
+    Dataset,
+    Ensemble,
+    FloatArray,
+    NestedFit,
+    Progress,
+    TrainedPotential,
+    no_progress,
+)
+from phono3py_mlp_plugin.polynomial.design_matrix import Features, SupercellFeatures
+from phono3py_mlp_plugin.polynomial.model.feature_list import (
+    FeatureList,
+    list_features,
+)
+from phono3py_mlp_plugin.polynomial.model.invariants import Table, invariants
+from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
+from phono3py_mlp_plugin.polynomial.potential import PolynomialPotential, Sampler
+from phono3py_mlp_plugin.polynomial.regression.forecast import forecast
+from phono3py_mlp_plugin.polynomial.regression.options import RidgeOptions
+from phono3py_mlp_plugin.polynomial.regression.path import (
+    CurvePoint,
+    RidgePath,
+    curve,
+    regression,
+    ridge_paths,
+)
+from phono3py_mlp_plugin.polynomial.regression.problem import Problem
+from phono3py_mlp_plugin.polynomial.regression.targets import targets_of
+from phono3py_mlp_plugin.polynomial.structures.structure import structures_of
+from phono3py_mlp_plugin.uncertainty import multiplier_jackknife
+
+
+def fit(
+    parameters: ModelParameters,
+    training: Dataset,
+    test: Dataset,
+    options: RidgeOptions,
+    table: Table = invariants,
+    progress: Progress = no_progress,
+) -> TrainedPotential:
+    """Fit the coefficients by ridge regression, the penalty chosen by the test set.
+
+    Parameters
+    ----------
+    parameters : ModelParameters
+    training, test : Dataset
+    options : RidgeOptions
+    table : callable
+        Of the invariants.
+    progress : Progress
+        Told how far it is.
+
+    Raises
+    ------
+    PotentialError
+        Every penalty failed, or the cutoff does not suit the crystal.
+    ResourceError
+        The memory would not suffice.
+    """
+    primal = forecast(parameters, training, options, table).form == "primal"
+    features = Features(list_features(parameters, table))
+    problem = regression_problem(features, training, options)
+    test_problem = regression_problem(features, test, options)
+    with progress("Training", len(training) + len(test)) as advance:
+        (path,) = ridge_paths(
+            problem,
+            test_problem,
+            options.alphas,
+            is_primal=lambda _n: primal,
+            advance=advance,
+        )
+    alpha = options.alphas[path.best]
+
+    def sample(size: int, seed: int) -> FloatArray:
+        """Fit once more: keeping the factor would keep its memory."""
+        return regression(problem, primal).samples(alpha, size, seed)
+
+    saved = path if options.save_all else None
+    return _trained(features.feature_list, path, sample, saved)
+
+
+def learning_curve(
+    parameters: ModelParameters,
+    training: Dataset,
+    test: Dataset,
+    sizes: Sequence[int],
+    ensemble: Ensemble,
+    options: RidgeOptions,
+    table: Table = invariants,
+    progress: Progress = no_progress,
+) -> Iterator[NestedFit]:
+    """Yield the fit to the first n supercells and its ensemble, for ascending n.
+
+    Parameters
+    ----------
+    parameters, training, test, options, table, progress
+        As in `fit`.
+    sizes : sequence of int
+        Ascending.
+    ensemble : Ensemble
+        How potentials are drawn about each fit.
+
+    Raises
+    ------
+    PotentialError
+        Every penalty failed, or a number is not finite.
+    """
+    features = Features(list_features(parameters, table))
+    problem = regression_problem(features, training, options)
+    test_problem = regression_problem(features, test, options)
+    with progress("Training", max(sizes)) as advance:
+        for point in curve(problem, test_problem, options.alphas, sizes, advance):
+            yield _nested_fit(features.feature_list, point, ensemble)
+
+
+def regression_problem(
+    features: Features, dataset: Dataset, options: RidgeOptions
+) -> Problem:
+    """Return the features and the targets of a dataset."""
+    parameters = features.feature_list.parameters
+    energies = parameters.atomic_energies or (0.0,) * parameters.n_types
+    by_element = dict(zip(parameters.elements, energies, strict=True))
+    isolated = sum(by_element[symbol] for symbol in dataset.supercell.symbols)
+    structures = structures_of(dataset.supercells(), parameters.elements)
+    targets = targets_of(dataset, isolated, options.energy_weight, options.force_weight)
+    return Problem(SupercellFeatures(features, structures), targets)
+
+
+def _trained(
+    feature_list: FeatureList,
+    path: RidgePath,
+    sampler: Sampler | None = None,
+    saved: RidgePath | None = None,
+) -> TrainedPotential:
+    """Return the potential of the best penalty."""
+    best = path.best
+    potential = PolynomialPotential(
+        feature_list, path.coefficients[best], sampler, saved
+    )
+    return TrainedPotential(
+        potential=potential,
+        n_features=feature_list.n_features,
+        alpha=float(path.alphas[best]),
+        penalties=path.penalties,
+    )
+
+
+def _nested_fit(
+    feature_list: FeatureList, point: CurvePoint, ensemble: Ensemble
+) -> NestedFit:
+    """Return a point of a learning curve with potentials drawn about it."""
+    trained = _trained(feature_list, point.path)
+    if ensemble.method == "posterior":
+        alpha = float(point.path.alphas[point.path.best])
+        members = point.form.samples(alpha, ensemble.members, ensemble.seed)
+    else:
+        assert point.left_out.changes is not None
+        best = point.path.coefficients[point.path.best]
+        members = best + multiplier_jackknife(
+            point.left_out.changes, ensemble.members, ensemble.seed
+        )
+    return NestedFit(
+        size=point.size,
+        trained=trained,
+        members=[PolynomialPotential(feature_list, c) for c in members],
+        alternatives=[PolynomialPotential(feature_list, c) for c in point.alternatives],
+        left_out=float(np.sqrt((point.left_out.forces**2).mean())),
+    )

@@ -1,0 +1,55 @@
+"""Plugins of earlier versions work, and their authors are told of new names."""
+
+import dataclasses
+import warnings
+
+import pytest
+
+from phono3py_mlp_plugin.contracts import ForceCalculator
+from phono3py_mlp_plugin.hookspecs import hookimpl
+from phono3py_mlp_plugin.plugins import discover
+
+
+def learning_curve(training, test, sizes, options, ensemble, progress):
+    """Yield nothing."""
+    return iter(())
+
+
+def calculator(**fields):
+    return ForceCalculator(
+        name="mine", summary="mine", load=lambda path, options: None, **fields
+    )
+
+
+def test_train_nested_is_a_learning_curve_with_a_warning():
+    with pytest.warns(DeprecationWarning, match="'mine': .* learning_curve") as told:
+        old = calculator(train_nested=learning_curve)
+    assert told[0].filename == __file__
+    assert old.learning_curve is learning_curve
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # Told once, where it is written.
+        renamed = dataclasses.replace(old, name="other")
+        new = calculator(learning_curve=learning_curve)
+        neither = calculator()
+    assert renamed.learning_curve is new.learning_curve is learning_curve
+    assert neither.learning_curve is None
+
+
+@pytest.mark.filterwarnings("ignore:force calculator 'mine':DeprecationWarning")
+def test_a_plugin_that_offers_train_nested_is_found_with_a_learning_curve():
+    class Plugin:
+        @staticmethod
+        @hookimpl
+        def phono3py_mlp_force_calculators():
+            yield calculator(train_nested=learning_curve)
+
+    class EntryPoint:
+        name, dist = "mine", None
+
+        @staticmethod
+        def load():
+            return Plugin
+
+    found = discover([EntryPoint]).force_calculator("mine")
+    assert found.learning_curve is learning_curve
