@@ -82,9 +82,12 @@ def test_broken_plugin_is_named_where_it_is_asked_for(value):
     assert found.force_calculator("ase").name == "ase"
 
 
-def test_obstacle_is_told_with_its_remedy():
+def test_unavailable_reason_is_told_with_its_remedy():
     record = ForceConstantsSolver(
-        name="x", summary="", solve=lambda p: {}, obstacle=lambda: "no y. Install y."
+        name="x",
+        summary="",
+        solve=lambda p: {},
+        unavailable_reason=lambda: "no y. Install y.",
     )
     found = plugins.discover([EntryPoint("x", module(solvers=[record]))])
     with pytest.raises(PluginNotFound, match=r"'x' cannot be used: no y\. Install y\."):

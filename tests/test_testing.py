@@ -169,7 +169,9 @@ def test_calculator_without_a_file_may_refuse_to_save(supercells):
 
 def test_unusable_calculator_is_said_to_be_so(supercells):
     with pytest.raises(AssertionError, match="no luck"):
-        check_force_calculator(calculator(obstacle=lambda: "no luck"), supercells)
+        check_force_calculator(
+            calculator(unavailable_reason=lambda: "no luck"), supercells
+        )
 
 
 def test_one_supercell_is_too_few(supercells):

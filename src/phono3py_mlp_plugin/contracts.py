@@ -233,8 +233,22 @@ class Train(Protocol):
 
 
 def always_usable() -> None:
-    """Report no obstacle."""
+    """Return None: nothing is in the way."""
     return
+
+
+def _take_former_name(record: Any, former: str, present: str) -> None:
+    """Give a field the value that was given under its former name."""
+    value = getattr(record, former)
+    if value is None or getattr(record, present) is value:
+        return
+    kind = type(record).__name__
+    warnings.warn(
+        f"{record.name!r}: {kind}({former}=...) is called {present} now.",
+        DeprecationWarning,
+        stacklevel=4,
+    )
+    object.__setattr__(record, present, value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,8 +267,8 @@ class ForceCalculator:
         ``learning_curve(training, test, sizes, options, ensemble, progress)`` yields a
         `NestedFit` for each size: what ``phono3py-mlp converge`` and ``--uncertainty``
         need.
-    train_nested : callable or None
-        The former name of `learning_curve`, deprecated.
+    train_nested, obstacle : callable or None
+        The former names of `learning_curve` and `unavailable_reason`, deprecated.
     forecast : callable or None
         ``forecast(training, test, options) -> lines`` for the user, before any work:
         what the training will take. Raises `ResourceError` where memory would not
@@ -267,7 +281,7 @@ class ForceCalculator:
         from it.
     file_names : tuple of str
         Names under which a potential is looked for, first match first.
-    obstacle : callable
+    unavailable_reason : callable
         Returns None where the calculator can be used, else why not and the remedy.
     citation : str
         What to cite, printed with the results.
@@ -281,20 +295,15 @@ class ForceCalculator:
     forecast: Callable[[Dataset, Dataset, Any], Sequence[str]] | None = None
     options: type = NoOptions
     file_names: tuple[str, ...] = ()
-    obstacle: Callable[[], str | None] = always_usable
+    unavailable_reason: Callable[[], str | None] = always_usable
     citation: str = ""
     train_nested: LearningCurve | None = None
+    obstacle: Callable[[], str | None] | None = None
 
     def __post_init__(self) -> None:
-        """Take what plugins of earlier versions call by its former name."""
-        if self.learning_curve is None and self.train_nested is not None:
-            warnings.warn(
-                f"force calculator {self.name!r}: ForceCalculator(train_nested=...) is "
-                "called learning_curve now.",
-                DeprecationWarning,
-                stacklevel=3,
-            )
-            object.__setattr__(self, "learning_curve", self.train_nested)
+        """Take what plugins of earlier versions call by former names."""
+        _take_former_name(self, "train_nested", "learning_curve")
+        _take_former_name(self, "obstacle", "unavailable_reason")
 
 
 @dataclass(frozen=True, eq=False)
@@ -396,7 +405,7 @@ class ForceConstantsSolver:
         ``solve`` returns for each set of forces, shape ``(k, n, N, 3)``.
     orders : tuple of int
         Orders it can solve for.
-    options, obstacle, citation
+    options, unavailable_reason, citation, obstacle
         As in `ForceCalculator`.
     """
 
@@ -406,5 +415,10 @@ class ForceConstantsSolver:
     prepare: Callable[[ForceConstantsProblem], SolveMany] | None = None
     orders: tuple[int, ...] = (2, 3)
     options: type = NoOptions
-    obstacle: Callable[[], str | None] = always_usable
+    unavailable_reason: Callable[[], str | None] = always_usable
     citation: str = ""
+    obstacle: Callable[[], str | None] | None = None
+
+    def __post_init__(self) -> None:
+        """Take what plugins of earlier versions call by its former name."""
+        _take_former_name(self, "obstacle", "unavailable_reason")

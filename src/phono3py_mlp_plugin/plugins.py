@@ -114,9 +114,9 @@ class Registry:
                 f"Installed: {', '.join(sorted(offered))}.{broken}"
             )
         with blame(f"{kind} {name!r} cannot be used"):
-            obstacle = offered[name].record.obstacle()
-        if obstacle is not None:
-            raise PluginNotFound(f"{kind} {name!r} cannot be used: {obstacle}")
+            reason = offered[name].record.unavailable_reason()
+        if reason is not None:
+            raise PluginNotFound(f"{kind} {name!r} cannot be used: {reason}")
         return offered[name].record
 
 

@@ -104,8 +104,8 @@ def check_force_calculator(
     """
     if len(supercells) < 2:
         raise ValueError("check_force_calculator needs at least two supercells.")
-    obstacle = calculator.obstacle()
-    _promise(obstacle is None, calculator.name, f"cannot be used here: {obstacle}")
+    reason = calculator.unavailable_reason()
+    _promise(reason is None, calculator.name, f"cannot be used here: {reason}")
     if options is None:
         options = calculator.options()
     potential = calculator.load(path, options)
@@ -140,8 +140,8 @@ def check_force_constants_solver(
     AssertionError
         A promise is not kept.
     """
-    obstacle = solver.obstacle()
-    _promise(obstacle is None, solver.name, f"cannot be used here: {obstacle}")
+    reason = solver.unavailable_reason()
+    _promise(reason is None, solver.name, f"cannot be used here: {reason}")
     if isinstance(problem.options, NoOptions):
         problem = dataclasses.replace(problem, options=solver.options())
     compact = dataclasses.replace(problem, is_compact_fc=True)

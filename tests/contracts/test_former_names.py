@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from phono3py_mlp_plugin.contracts import ForceCalculator
+from phono3py_mlp_plugin.contracts import ForceCalculator, ForceConstantsSolver
 from phono3py_mlp_plugin.hookspecs import hookimpl
 from phono3py_mlp_plugin.plugins import discover
 
@@ -36,7 +36,28 @@ def test_train_nested_is_a_learning_curve_with_a_warning():
     assert neither.learning_curve is None
 
 
-@pytest.mark.filterwarnings("ignore:force calculator 'mine':DeprecationWarning")
+def absent():
+    """Say that there is no library."""
+    return "no library. Install it."
+
+
+@pytest.mark.parametrize(
+    ("record", "fields"),
+    [
+        (ForceCalculator, {"load": lambda path, options: None}),
+        (ForceConstantsSolver, {"solve": lambda problem: {}}),
+    ],
+)
+def test_obstacle_is_an_unavailable_reason_with_a_warning(record, fields):
+    with pytest.warns(
+        DeprecationWarning, match="'mine': .* unavailable_reason"
+    ) as told:
+        old = record(name="mine", summary="mine", obstacle=absent, **fields)
+    assert told[0].filename == __file__
+    assert old.unavailable_reason is absent
+
+
+@pytest.mark.filterwarnings("ignore:'mine':DeprecationWarning")
 def test_a_plugin_that_offers_train_nested_is_found_with_a_learning_curve():
     class Plugin:
         @staticmethod

@@ -28,8 +28,8 @@ def silicon(host_source):
 @pytest.mark.parametrize("name", BUILTIN)
 def test_built_in_solver_keeps_the_contract(silicon, name, orders):
     solver = BUILTIN[name].record
-    if (obstacle := solver.obstacle()) is not None:
-        pytest.skip(obstacle)
+    if (reason := solver.unavailable_reason()) is not None:
+        pytest.skip(reason)
     check_force_constants_solver(solver, dataclasses.replace(silicon, orders=orders))
 
 
@@ -101,7 +101,10 @@ def test_broken_promise_is_found(silicon, spoil, message):
 
 def test_unusable_solver_is_said_to_be_so(silicon):
     solver = ForceConstantsSolver(
-        name="absent", summary="", solve=lambda problem: {}, obstacle=lambda: "no luck"
+        name="absent",
+        summary="",
+        solve=lambda problem: {},
+        unavailable_reason=lambda: "no luck",
     )
     with pytest.raises(AssertionError, match="absent: cannot be used here: no luck"):
         check_force_constants_solver(solver, silicon)

@@ -14,14 +14,14 @@ from phono3py_mlp_plugin.contracts import (
 from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
 from phono3py_mlp_plugin.report import gather
 from phono3py_mlp_plugin.workflow import request_solver
-from phono3py_mlp_plugin.workflow.request import Request
+from phono3py_mlp_plugin.workflow.request import CalculatorSpec
 
 IONS = ForceCalculator(
     name="ions",
     summary="an analytic crystal",
     load=lambda path, options: RigidIonNaCl(),
 )
-REQUEST = Request(IONS, NoOptions())
+REQUEST = CalculatorSpec(IONS, NoOptions())
 UNITCELL, _ = nacl_dataset(1, repeats=1)
 
 

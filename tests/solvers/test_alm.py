@@ -144,19 +144,19 @@ def test_failure_of_stand_in_is_reported(stand_in, silicon):
 
 def test_the_other_project_of_that_name_is_recognised(monkeypatch):
     monkeypatch.setitem(sys.modules, "alm", ModuleType("alm"))
-    obstacle = record().obstacle()
-    assert "has no ALM" in obstacle
-    assert "conda install -c conda-forge alm" in obstacle
+    reason = record().unavailable_reason()
+    assert "has no ALM" in reason
+    assert "conda install -c conda-forge alm" in reason
 
 
 def test_without_alm_the_remedy_is_told(monkeypatch):
     # None in sys.modules makes the import fail, whatever is installed.
     monkeypatch.setitem(sys.modules, "alm", None)
-    assert "conda install -c conda-forge alm" in record().obstacle()
+    assert "conda install -c conda-forge alm" in record().unavailable_reason()
 
 
-def test_with_alm_there_is_no_obstacle(stand_in):
-    assert record().obstacle() is None
+def test_with_alm_there_is_no_reason(stand_in):
+    assert record().unavailable_reason() is None
 
 
 def record():

@@ -115,7 +115,7 @@ def phono3py_mlp_force_calculators() -> Iterable[ForceCalculator]:
         summary="any ASE calculator: 'calculator = module:Class, key = value'",
         load=load,
         options=AseOptions,
-        obstacle=_obstacle,
+        unavailable_reason=_unavailable_reason,
         citation="A. Hjorth Larsen et al., J. Phys.: Condens. Matter 29, 273002 (2017)",
     )
 
@@ -126,7 +126,7 @@ def _tensor(voigt: Any) -> Any:
     return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
 
 
-def _obstacle() -> str | None:
+def _unavailable_reason() -> str | None:
     if importlib.util.find_spec("ase") is None:
         return "ase is not installed. Install it by 'pip install ase'."
     return None

@@ -46,13 +46,13 @@ def _print_all(found: Registry) -> None:
             table.add_column(column, no_wrap=True)
         table.add_column("what it is")
         for name, item in sorted(offered.items()):
-            obstacle = item.record.obstacle()
-            status = "ok" if obstacle is None else "not usable"
+            reason = item.record.unavailable_reason()
+            status = "ok" if reason is None else "not usable"
             origin = item.origin
             summary = item.record.summary
             table.add_row(name, status, origin.distribution, origin.version, summary)
-            if obstacle is not None:
-                notes.append(f"{name}: {obstacle}")
+            if reason is not None:
+                notes.append(f"{name}: {reason}")
         console.print(table)
     for note in notes + found.broken:
         console.print(note, markup=False, highlight=False)

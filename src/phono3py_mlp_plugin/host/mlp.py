@@ -28,8 +28,8 @@ from phono3py_mlp_plugin.host.output import (
 )
 from phono3py_mlp_plugin.host.solvers import leave_to_host
 from phono3py_mlp_plugin.workflow import (
+    CalculatorSpec,
     ObtainedPotential,
-    Request,
     check_born_charges,
     check_dataset,
     check_split,
@@ -213,7 +213,7 @@ def develop_or_load(
 
 def give_potential(
     ph3: Phono3py,
-    request: Request,
+    spec: CalculatorSpec,
     dataset: Dataset | None,
     named: Path | None,
     log_level: int,
@@ -224,7 +224,7 @@ def give_potential(
     Parameters
     ----------
     ph3 : Phono3py
-    request : Request
+    spec : CalculatorSpec
     dataset : Dataset or None
         What there is to train on.
     named : Path or None
@@ -233,7 +233,7 @@ def give_potential(
     allow_poor_fit : bool
         Go on although its error is of the size of the forces.
     """
-    calculator = request.calculator
+    calculator = spec.calculator
     show(
         [
             f" {calculator.name} start ".center(76, "-"),
@@ -242,13 +242,13 @@ def give_potential(
         ],
         log_level,
     )
-    plan = plan_potential(request, dataset, named, Path())
-    show(plan_lines(plan, request, dataset), log_level)
+    plan = plan_potential(spec, dataset, named, Path())
+    show(plan_lines(plan, spec, dataset), log_level)
     if plan.split is not None:
         assert dataset is not None
-        show(list(forecast(request, dataset, plan.split)), log_level)
+        show(list(forecast(spec, dataset, plan.split)), log_level)
     obtained = obtain_potential(
-        plan, request, dataset, progress(log_level), allow_poor_fit
+        plan, spec, dataset, progress(log_level), allow_poor_fit
     )
     show(potential_lines(plan, obtained, dataset), log_level)
     mlp = PluginMLP(log_level=log_level).take(calculator.name, obtained)

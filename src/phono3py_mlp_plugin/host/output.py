@@ -12,9 +12,9 @@ from pathlib import Path
 from phono3py_mlp_plugin.contracts import Dataset, Progress, no_progress
 from phono3py_mlp_plugin.files import Provenance, other_parts, potential_files
 from phono3py_mlp_plugin.workflow import (
+    CalculatorSpec,
     ObtainedPotential,
     PotentialPlan,
-    Request,
     Split,
     engine_of,
     unused_parameters,
@@ -109,14 +109,14 @@ def ridge_lines(provenance: Provenance) -> list[str]:
 
 
 def plan_lines(
-    plan: PotentialPlan, request: Request, dataset: Dataset | None
+    plan: PotentialPlan, spec: CalculatorSpec, dataset: Dataset | None
 ) -> list[str]:
     """Return what is told before a potential is trained or read."""
     lines = [f"Note: {note}" for note in plan.notes]
     if plan.reason:
         lines.append(plan.reason)
     if plan.split is None:
-        unused = [] if plan.reason else unused_parameters(request)
+        unused = [] if plan.reason else unused_parameters(spec)
         if unused:
             lines.append(
                 f"Nothing is trained: {', '.join(unused)} given, and not used."
@@ -125,7 +125,7 @@ def plan_lines(
     assert dataset is not None
     if dataset.energies is None:
         lines.append("Note: the dataset has no energies: trained on forces alone.")
-    parameters = dataclasses.asdict(request.options)
+    parameters = dataclasses.asdict(spec.options)
     return [
         *lines,
         "Parameters:",

@@ -12,8 +12,8 @@ from phono3py_mlp_plugin.errors import PhysicsError
 from phono3py_mlp_plugin.host.mlp import PluginMLP
 from phono3py_mlp_plugin.workflow import (
     IMAGINARY_REMEDY,
+    CalculatorSpec,
     Check,
-    Request,
     check_drift,
     check_phonons,
     check_potential,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def physics_checks(
     ph3: Phono3py,
-    request: Request,
+    spec: CalculatorSpec,
     dataset: Dataset | None,
     *,
     allow_imaginary: bool,
@@ -38,7 +38,7 @@ def physics_checks(
     ----------
     ph3 : Phono3py
         With potential, force constants and phonons.
-    request : Request
+    spec : CalculatorSpec
     dataset : Dataset or None
         What the potential was trained on, where it is there.
     allow_imaginary : bool
@@ -67,11 +67,11 @@ def physics_checks(
                 f"imaginary modes: {checks[0].text} at q = "
                 f"{' '.join(f'{x:.3f}' for x in q)}. {IMAGINARY_REMEDY}"
             )
-    return checks + _checks_of_forces(ph3, request, dataset)
+    return checks + _checks_of_forces(ph3, spec, dataset)
 
 
 def checks_without_mesh(
-    ph3: Phono3py, request: Request, dataset: Dataset | None
+    ph3: Phono3py, spec: CalculatorSpec, dataset: Dataset | None
 ) -> list[str]:
     """Return lines of verdicts on a run that ends with force constants.
 
@@ -79,7 +79,7 @@ def checks_without_mesh(
     ----------
     ph3 : Phono3py
         With potential and force constants.
-    request, dataset
+    spec, dataset
         As in `physics_checks`.
 
     Raises
@@ -87,7 +87,7 @@ def checks_without_mesh(
     PhysicsError
         Force constants hold what is not a number.
     """
-    checks = _checks_of_forces(ph3, request, dataset)
+    checks = _checks_of_forces(ph3, spec, dataset)
     harmonic = harmonic_crystal(ph3, ph3.fc2, symmetry=False)
     # Where phonons are those of the supercell itself, by no interpolation.
     points = get_commensurate_points(
@@ -104,7 +104,7 @@ def checks_without_mesh(
 
 
 def _checks_of_forces(
-    ph3: Phono3py, request: Request, dataset: Dataset | None
+    ph3: Phono3py, spec: CalculatorSpec, dataset: Dataset | None
 ) -> list[Check]:
     """Return verdicts on force constants and on the potential."""
     for name, fc in (("fc2", ph3.fc2), ("fc3", ph3.fc3)):
@@ -116,7 +116,7 @@ def _checks_of_forces(
     checks = [check_drift(ph3.fc2, ph3.fc3)]
     mlp = ph3.mlp
     if isinstance(mlp, PluginMLP) and mlp.potential is not None:
-        rows = [] if dataset is None else request.divide(len(dataset)).training.tolist()
+        rows = [] if dataset is None else spec.divide(len(dataset)).training.tolist()
         checks += check_potential(
             mlp.calculator,
             mlp.potential,

@@ -15,9 +15,9 @@ from phono3py_mlp_plugin.host.arguments import CommandOptions, positive
 from phono3py_mlp_plugin.host.mlp import DEFAULT_CALCULATOR
 from phono3py_mlp_plugin.workflow import (
     FINITE_DIFFERENCES,
+    CalculatorSpec,
     DisplacementOptions,
     ForceConstantsRequest,
-    Request,
     request_calculator,
     request_force_constants,
     with_memory,
@@ -55,7 +55,7 @@ class RunRequest:
 
     Attributes
     ----------
-    calculator : Request
+    calculator : CalculatorSpec
     mlp_file : Path or None
         The potential file that the user named.
     generates : bool
@@ -69,7 +69,7 @@ class RunRequest:
         Go on although the error of the potential is of the size of the forces.
     """
 
-    calculator: Request
+    calculator: CalculatorSpec
     mlp_file: Path | None
     generates: bool
     amplitude_fc2: float | None = None
@@ -132,7 +132,7 @@ def run_request(
     )
 
 
-def check_ensemble(option: str, calculator: Request, settings: Any) -> None:
+def check_ensemble(option: str, calculator: CalculatorSpec, settings: Any) -> None:
     """Refuse what gives no error bar of kappa, before any work.
 
     Raises
@@ -298,7 +298,7 @@ def choose_solver(settings: Any, *, random_fc2: bool) -> str | None:
     )
 
 
-def _calculator(settings: Any, options: CommandOptions) -> Request:
+def _calculator(settings: Any, options: CommandOptions) -> CalculatorSpec:
     """Return the force calculator with its parameters."""
     name = options.force_calculator or DEFAULT_CALCULATOR
     if settings.use_pypolymlp and name != DEFAULT_CALCULATOR:

@@ -26,7 +26,7 @@ from phono3py_mlp_plugin.solvers.symfc import check_number_of_equations, check_p
 from phono3py_mlp_plugin.taylor import Lattice, check_force_constants
 from phono3py_mlp_plugin.workflow import (
     CrystalSupercell,
-    SolverRequest,
+    SolverSpec,
     check_solver_cutoffs,
     cutoffs_in_options,
     force_constants_problem,
@@ -124,7 +124,7 @@ def _check_host_answer(
 
 
 def _problem(
-    self: FCSolver, request: SolverRequest, orders: tuple[int, ...]
+    self: FCSolver, request: SolverSpec, orders: tuple[int, ...]
 ) -> ForceConstantsProblem:
     if self._dataset is None or self._primitive is None or self._symmetry is None:
         raise SolverError(

@@ -32,10 +32,10 @@ from phono3py_mlp_plugin.files import (
 )
 from phono3py_mlp_plugin.uncertainty import ErrorBar
 from phono3py_mlp_plugin.workflow import (
+    CalculatorSpec,
     Check,
     PathSegment,
     Point,
-    Request,
     band_path,
     check_dataset,
     check_drift,
@@ -187,7 +187,7 @@ class Contents:
 def gather(
     crystal: Phono3py,
     folder: Path,
-    request: Request,
+    spec: CalculatorSpec,
     evaluated: Phono3py | None,
     settings: Mapping[str, Any],
 ) -> Contents:
@@ -198,7 +198,7 @@ def gather(
     crystal : Phono3py
         Cells, dataset and Born charges.
     folder : Path
-    request : Request
+    spec : CalculatorSpec
         Force calculator and its options.
     evaluated : Phono3py or None
         Crystal whose supercells the potential was asked for: its positions are relaxed
@@ -211,7 +211,7 @@ def gather(
     DatasetError
         There is neither a potential nor force constants nor kappa.
     """
-    return _Gathering(crystal, folder, request, evaluated).contents(settings)
+    return _Gathering(crystal, folder, spec, evaluated).contents(settings)
 
 
 class _Gathering:
@@ -221,7 +221,7 @@ class _Gathering:
         self,
         crystal: Phono3py,
         folder: Path,
-        request: Request,
+        spec: CalculatorSpec,
         evaluated: Phono3py | None,
     ) -> None:
         self._crystal = crystal
@@ -229,7 +229,7 @@ class _Gathering:
         # What fc2, fc3 and kappa of the run belong to.
         self._run = evaluated or crystal
         self._folder = folder
-        self._request = request
+        self._request = spec
         self._missing: dict[str, str] = {}
         self._dataset = self._try("parity", lambda: _sound_dataset(crystal))
         self._own_fc2 = None

@@ -66,12 +66,12 @@ def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
         summary="least squares by ALM",
         solve=solve,
         options=AlmOptions,
-        obstacle=_obstacle,
+        unavailable_reason=_unavailable_reason,
         citation="T. Tadano and S. Tsuneyuki, J. Phys. Soc. Jpn. 87, 041015 (2018)",
     )
 
 
-def _obstacle() -> str | None:
+def _unavailable_reason() -> str | None:
     remedy = (
         "Install it by 'conda install -c conda-forge alm'; the package of that name "
         "on the package index is another project."

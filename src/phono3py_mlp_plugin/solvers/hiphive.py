@@ -97,13 +97,13 @@ def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
         summary="a fit of clusters within a cutoff by hiPhive",
         solve=solve,
         options=HiphiveOptions,
-        obstacle=_obstacle,
+        unavailable_reason=_unavailable_reason,
         citation="F. Eriksson, E. Fransson and P. Erhart, "
         "Adv. Theory Simul. 2, 1800184 (2019)",
     )
 
 
-def _obstacle() -> str | None:
+def _unavailable_reason() -> str | None:
     if importlib.util.find_spec("hiphive") is None:
         return "hiphive is not installed. Install it by 'pip install hiphive'."
     return None

@@ -37,8 +37,8 @@ from phono3py_mlp_plugin.workflow.physics import (
     is_imaginary,
 )
 from phono3py_mlp_plugin.workflow.request import (
+    CalculatorSpec,
     ForceConstantsRequest,
-    Request,
     describe_force_constants,
 )
 from phono3py_mlp_plugin.workflow.reuse import force_constants_versions
@@ -68,7 +68,7 @@ class Variant:
     ----------
     label : str
         "mesh = 9", or nothing.
-    request : Request
+    request : CalculatorSpec
         Force calculator and its parameters.
     displacements : DisplacementOptions
     force_constants : ForceConstantsRequest
@@ -77,7 +77,7 @@ class Variant:
     """
 
     label: str
-    request: Request
+    request: CalculatorSpec
     displacements: DisplacementOptions
     force_constants: ForceConstantsRequest
     mesh: tuple[float, ...] | None = None
@@ -467,8 +467,10 @@ class _Run:
             point, fall=fall_of_scatter(sizes, [p.scatter() for p in points])
         )
 
-    def _fits(self, request: Request, rows: NDArray[np.intp]) -> Iterator[NestedFit]:
-        calculator = request.calculator
+    def _fits(
+        self, spec: CalculatorSpec, rows: NDArray[np.intp]
+    ) -> Iterator[NestedFit]:
+        calculator = spec.calculator
         if calculator.learning_curve is None:
             raise ParameterError(
                 f"force calculator {calculator.name!r} gives no error bars: it offers "
@@ -478,7 +480,7 @@ class _Run:
             self._dataset.select(rows[: max(self._study.sizes)]),
             self._dataset.select(self._test),
             self._study.sizes,
-            request.options,
+            spec.options,
             self._study.ensemble,
             self._progress,
         )
@@ -533,11 +535,11 @@ class _Run:
     def _kept(self, key: str) -> FinishedMembers | None:
         return None if self._folder is None else FinishedMembers(self._folder, key)
 
-    def _test_error(self, request: Request, fit: NestedFit) -> float:
+    def _test_error(self, spec: CalculatorSpec, fit: NestedFit) -> float:
         """Return the root mean square error of forces on the test set."""
         test = self._dataset.select(self._test)
         evaluation = evaluate(
-            request.calculator.name, fit.trained.potential, test.supercells()
+            spec.calculator.name, fit.trained.potential, test.supercells()
         )
         error = root_mean_square_errors(test, evaluation)["force"]
         assert error is not None

@@ -24,7 +24,7 @@ from phono3py_mlp_plugin.workflow.evaluate import evaluate
 from phono3py_mlp_plugin.workflow.request import (
     FINITE_DIFFERENCES,
     ForceConstantsRequest,
-    SolverRequest,
+    SolverSpec,
 )
 from phono3py_mlp_plugin.workflow.supercells import CrystalSupercell, supercells_of
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 def force_constants_problem(
     part: CrystalSupercell,
-    request: SolverRequest,
+    request: SolverSpec,
     orders: tuple[int, ...],
     *,
     is_compact_fc: bool = True,
@@ -48,7 +48,7 @@ def force_constants_problem(
     ----------
     part : CrystalSupercell
         With displacements.
-    request : SolverRequest
+    request : SolverSpec
     orders : tuple of int
     is_compact_fc : bool
     forces : ndarray, optional
@@ -205,7 +205,7 @@ class ForceConstantsOf:
 
 def _fits(
     crystal: Phono3py, request: ForceConstantsRequest
-) -> list[tuple[CrystalSupercell, SolverRequest, tuple[int, ...]]]:
+) -> list[tuple[CrystalSupercell, SolverSpec, tuple[int, ...]]]:
     """Return supercell, solver and orders of each fit; later ones replace fc2."""
     first, *others = supercells_of(crystal)
     fits = [(first, request.fc3, first.orders)]

@@ -20,7 +20,7 @@ from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.physics import Check, check_fit
-from phono3py_mlp_plugin.workflow.request import Request
+from phono3py_mlp_plugin.workflow.request import CalculatorSpec
 from phono3py_mlp_plugin.workflow.reuse import decide_potential, origin_of
 from phono3py_mlp_plugin.workflow.train import (
     GO_ON,
@@ -95,13 +95,13 @@ class ObtainedPotential:
 
 
 def plan_potential(
-    request: Request, dataset: Dataset | None, named: Path | None, folder: Path
+    spec: CalculatorSpec, dataset: Dataset | None, named: Path | None, folder: Path
 ) -> PotentialPlan:
     """Decide how the potential asked for is obtained.
 
     Parameters
     ----------
-    request : Request
+    spec : CalculatorSpec
     dataset : Dataset or None
         What there is to train on.
     named : Path or None
@@ -116,7 +116,7 @@ def plan_potential(
     PotentialError
         The file named is not there.
     """
-    names = request.calculator.file_names
+    names = spec.calculator.file_names
     notes = () if dataset is None else tuple(check_dataset(dataset))
     if named is not None:
         if not potential_files(named):
@@ -125,33 +125,33 @@ def plan_potential(
             )
         return PotentialPlan(named, notes=notes)
     found = find_potential(names, folder)
-    if request.calculator.train is None or dataset is None:
+    if spec.calculator.train is None or dataset is None:
         if found is None and names:
             raise DatasetError(
                 "there is neither a dataset with forces to train on nor a potential "
                 f"({', '.join(names)}). Give phono3py_params.yaml, or --mlp-file FILE."
             )
         return PotentialPlan(found, notes=notes)
-    split = request.divide(len(dataset))
+    split = spec.divide(len(dataset))
     notes += tuple(check_split(dataset, split))
     reason = ""
     if found is not None:
         decision = decide_potential(
             found,
             read_provenance(found),
-            training_fingerprint(request, dataset, split),
-            training_parameters(request, split),
+            training_fingerprint(spec, dataset, split),
+            training_parameters(spec, split),
         )
         reason = decision.reason
         if decision.reuse:
             return PotentialPlan(found, reason=reason, notes=notes)
-    name = names[0] if names else f"{request.calculator.name}.potential"
+    name = names[0] if names else f"{spec.calculator.name}.potential"
     return PotentialPlan(folder / name, split, reason, notes)
 
 
 def obtain_potential(
     plan: PotentialPlan,
-    request: Request,
+    spec: CalculatorSpec,
     dataset: Dataset | None,
     progress: Progress = no_progress,
     allow_poor_fit: bool = False,
@@ -166,25 +166,25 @@ def obtain_potential(
         As `train`, `plugins.load` and `evaluate`.
     """
     if plan.split is None:
-        obtained = read_potential(request, plan.path)
+        obtained = read_potential(spec, plan.path)
         if dataset is None:
             return obtained
-        return _compared(plan, request, dataset, obtained, progress, allow_poor_fit)
+        return _compared(plan, spec, dataset, obtained, progress, allow_poor_fit)
     assert dataset is not None and plan.path is not None
-    training = train(request, dataset, plan.split, progress, allow_poor_fit)
+    training = train(spec, dataset, plan.split, progress, allow_poor_fit)
     backup = back_up(plan.path) if plan.path.is_file() else None
     write_potential(training.potential, plan.path, training.provenance)
     return ObtainedPotential(
         training.potential,
         training.provenance,
-        origin_of(request, plan.path, engine_of(training.potential)),
+        origin_of(spec, plan.path, engine_of(training.potential)),
         backup,
     )
 
 
 def _compared(
     plan: PotentialPlan,
-    request: Request,
+    spec: CalculatorSpec,
     dataset: Dataset,
     obtained: ObtainedPotential,
     progress: Progress,
@@ -196,22 +196,22 @@ def _compared(
         if obtained.provenance is not None:
             check_fit(
                 obtained.provenance.rmse["test"]["force"],
-                dataset.select(request.divide(len(dataset)).test).forces,
+                dataset.select(spec.divide(len(dataset)).test).forces,
                 allow=allow_poor_fit,
                 remedy=GO_ON,
             )
         return obtained
     evaluation = evaluate(
-        request.calculator.name, obtained.potential, dataset.supercells(), progress
+        spec.calculator.name, obtained.potential, dataset.supercells(), progress
     )
     difference = root_mean_square_errors(dataset, evaluation)["force"]
     # A calculator that is not trained makes no claim on these forces.
-    allowed = allow_poor_fit or request.calculator.train is None
+    allowed = allow_poor_fit or spec.calculator.train is None
     fit = check_fit(difference, dataset.forces, allow=allowed, remedy=GO_ON)
     return replace(obtained, difference=difference, fit=fit)
 
 
-def read_potential(request: Request, path: Path | None) -> ObtainedPotential:
+def read_potential(spec: CalculatorSpec, path: Path | None) -> ObtainedPotential:
     """Read a potential from a file, or make one that needs none.
 
     Raises
@@ -221,9 +221,9 @@ def read_potential(request: Request, path: Path | None) -> ObtainedPotential:
     """
     if path is not None and not potential_files(path):
         raise PotentialError(f'"{path}" is not found. Train a potential or name one.')
-    potential = plugins.load(request.calculator, path, request.options)
+    potential = plugins.load(spec.calculator, path, spec.options)
     return ObtainedPotential(
         potential,
         None if path is None else read_provenance(path),
-        origin_of(request, path, engine_of(potential)),
+        origin_of(spec, path, engine_of(potential)),
     )

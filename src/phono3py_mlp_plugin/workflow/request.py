@@ -37,7 +37,7 @@ class SplitOptions:
 
 
 @dataclass(frozen=True)
-class Request:
+class CalculatorSpec:
     """A force calculator with its options, and how to split the dataset."""
 
     calculator: ForceCalculator
@@ -51,7 +51,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class SolverRequest:
+class SolverSpec:
     """A force-constants solver with its options and cutoffs (angstrom) by order."""
 
     solver: ForceConstantsSolver
@@ -65,7 +65,7 @@ class ForceConstantsRequest:
 
     Attributes
     ----------
-    fc2, fc3 : SolverRequest
+    fc2, fc3 : SolverSpec
         That of fc2 is used where fc2 has a supercell of its own (dim-fc2), or where it
         is another solver than that of fc3.
     is_compact_fc : bool
@@ -78,14 +78,14 @@ class ForceConstantsRequest:
         Distance (angstrom) beyond which elements of fc3 are set to zero.
     """
 
-    fc2: SolverRequest
-    fc3: SolverRequest
+    fc2: SolverSpec
+    fc3: SolverSpec
     is_compact_fc: bool = True
     symmetrize: bool = True
     use_symfc_projector: bool = False
     cutoff_fc3: float | None = None
 
-    def of(self, order: int) -> SolverRequest:
+    def of(self, order: int) -> SolverSpec:
         """Return the solver of an order."""
         return self.fc3 if order == 3 else self.fc2
 
@@ -115,7 +115,7 @@ def describe_force_constants(request: ForceConstantsRequest) -> dict[str, Any]:
 
 def request_calculator(
     name: str, options: str | Mapping[str, Any] | None = None, where: str = "options"
-) -> Request:
+) -> CalculatorSpec:
     """Return the calculator of this name with its options.
 
     ``ntrain``, ``ntest``, ``split`` and ``seed`` among the options say how the dataset
@@ -140,11 +140,11 @@ def request_calculator(
     split = parse_options(given, SplitOptions, where)
     record: Any = parse_options(values, calculator.options, where)
     check_named(record)
-    return Request(calculator, record, split)
+    return CalculatorSpec(calculator, record, split)
 
 
-def with_memory(request: Request, memory: float | None) -> Request:
-    """Return the request with a limit of memory in GB, where one is given.
+def with_memory(spec: CalculatorSpec, memory: float | None) -> CalculatorSpec:
+    """Return the spec with a limit of memory in GB, where one is given.
 
     Raises
     ------
@@ -152,16 +152,16 @@ def with_memory(request: Request, memory: float | None) -> Request:
         It is not positive, or given twice, or the calculator takes none.
     """
     if memory is None:
-        return request
-    name = request.calculator.name
-    if not hasattr(request.options, "memory"):
+        return spec
+    name = spec.calculator.name
+    if not hasattr(spec.options, "memory"):
         raise ParameterError(
             f"--memory: force calculator {name!r} takes no limit of memory."
         )
-    if request.options.memory is not None:
+    if spec.options.memory is not None:
         raise ParameterError("--memory and the parameter 'memory': give one.")
     try:
-        return replace(request, options=replace(request.options, memory=memory))
+        return replace(spec, options=replace(spec.options, memory=memory))
     except ParameterError as error:
         raise ParameterError(f"--memory: {error}") from None
 
@@ -171,7 +171,7 @@ def request_solver(
     options: str | Mapping[str, Any] | None = None,
     order: int = 3,
     where: str = "--fc-calculator-options",
-) -> SolverRequest:
+) -> SolverSpec:
     """Return the solver of this name with its options.
 
     ``cutoff`` among the options (angstrom) is for the given order.
@@ -186,7 +186,7 @@ def request_solver(
     cutoff = _cutoff(values.pop("cutoff", None), solver.name, order, where)
     record: Any = parse_options(values, solver.options, where, ("cutoff",))
     check_named(record)
-    return SolverRequest(solver, record, cutoff)
+    return SolverSpec(solver, record, cutoff)
 
 
 def _cutoff(text: Any, solver: str, order: int, where: str) -> dict[int, float]:

@@ -19,7 +19,7 @@ from phono3py_mlp_plugin.files import (
     versions_of,
 )
 from phono3py_mlp_plugin.plugins import DISTRIBUTION, registry
-from phono3py_mlp_plugin.workflow.request import Request
+from phono3py_mlp_plugin.workflow.request import CalculatorSpec
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -113,12 +113,12 @@ def decide_force_constants(
     return Decision(False, f"{names} were computed from something else: computed anew.")
 
 
-def origin_of(request: Request, path: Path | None, engine: str = "") -> str:
+def origin_of(spec: CalculatorSpec, path: Path | None, engine: str = "") -> str:
     """Return the fingerprint of what decides the forces of a potential.
 
     Parameters
     ----------
-    request : Request
+    spec : CalculatorSpec
         Options count where there is no file, or the calculator is not trained; files
         that they name count by content.
     path : Path or None
@@ -127,9 +127,9 @@ def origin_of(request: Request, path: Path | None, engine: str = "") -> str:
         What computes it, with its version; see `engine_of`.
     """
     content: dict[str, Any] = {
-        "calculator": request.calculator.name,
+        "calculator": spec.calculator.name,
         "engine": engine,
-        "versions": _calculator_versions(request.calculator.name),
+        "versions": _calculator_versions(spec.calculator.name),
     }
     if path is not None:
         texts = []
@@ -137,8 +137,8 @@ def origin_of(request: Request, path: Path | None, engine: str = "") -> str:
             with open_text(part) as file:
                 texts.append(file.read())
         content["file"] = "".join(texts)
-    if path is None or request.calculator.train is None:
-        content["options"] = request.options
+    if path is None or spec.calculator.train is None:
+        content["options"] = spec.options
     return fingerprint(content)
 
 

@@ -23,7 +23,7 @@ from phono3py_mlp_plugin.workflow.crystal import check_supercell
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.physics import check_fit
-from phono3py_mlp_plugin.workflow.request import Request
+from phono3py_mlp_plugin.workflow.request import CalculatorSpec
 
 GO_ON = "--allow-poor-fit, in Python allow_poor_fit = True, goes on."
 """What the error of a poor fit says last."""
@@ -49,7 +49,7 @@ class Training:
 
 
 def train(
-    request: Request,
+    spec: CalculatorSpec,
     dataset: Dataset,
     split: Split,
     progress: Progress = no_progress,
@@ -59,7 +59,7 @@ def train(
 
     Parameters
     ----------
-    request : Request
+    spec : CalculatorSpec
         Calculator and options.
     dataset : Dataset
     split : Split
@@ -78,7 +78,7 @@ def train(
     PhysicsError
         The test error is of the size of the forces; see `check_fit`.
     """
-    calculator = request.calculator
+    calculator = spec.calculator
     if calculator.train is None:
         raise ParameterError(
             f"force calculator {calculator.name!r} cannot be trained; it is used as it "
@@ -87,7 +87,7 @@ def train(
     check_supercell(dataset.supercell, "supercell of the dataset")
     training, test = dataset.select(split.training), dataset.select(split.test)
     with blame(f"force calculator {calculator.name!r} failed in training"):
-        trained = calculator.train(training, test, request.options, progress)
+        trained = calculator.train(training, test, spec.options, progress)
     rmse = {
         name: root_mean_square_errors(
             part,
@@ -103,9 +103,9 @@ def train(
     }
     check_fit(rmse["test"]["force"], test.forces, allow=allow_poor_fit, remedy=GO_ON)
     provenance = Provenance(
-        fingerprint=training_fingerprint(request, dataset, split),
+        fingerprint=training_fingerprint(spec, dataset, split),
         calculator=calculator.name,
-        parameters=_plain_options(request),
+        parameters=_plain_options(spec),
         split=str(split),
         n_training=len(training),
         n_test=len(test),
@@ -114,12 +114,12 @@ def train(
         alpha=trained.alpha,
         penalties=[asdict(penalty) for penalty in trained.penalties],
         engine=engine_of(trained.potential),
-        versions=_versions(engine_of(trained.potential) or calculator.name, request),
+        versions=_versions(engine_of(trained.potential) or calculator.name, spec),
     )
     return Training(trained.potential, provenance)
 
 
-def forecast(request: Request, dataset: Dataset, split: Split) -> Sequence[str]:
+def forecast(spec: CalculatorSpec, dataset: Dataset, split: Split) -> Sequence[str]:
     """Return lines on what a training will take, where the calculator tells.
 
     Raises
@@ -127,12 +127,12 @@ def forecast(request: Request, dataset: Dataset, split: Split) -> Sequence[str]:
     ResourceError
         The memory would not suffice.
     """
-    calculator = request.calculator
+    calculator = spec.calculator
     if calculator.forecast is None:
         return ()
     training, test = dataset.select(split.training), dataset.select(split.test)
     with blame(f"force calculator {calculator.name!r} failed in its forecast"):
-        return calculator.forecast(training, test, request.options)
+        return calculator.forecast(training, test, spec.options)
 
 
 def engine_of(potential: Potential) -> str:
@@ -140,15 +140,15 @@ def engine_of(potential: Potential) -> str:
     return str(getattr(potential, "engine", ""))
 
 
-def training_fingerprint(request: Request, dataset: Dataset, split: Split) -> str:
+def training_fingerprint(spec: CalculatorSpec, dataset: Dataset, split: Split) -> str:
     """Return the fingerprint of all that decides what a training yields."""
     cell = dataset.supercell
     return fingerprint(
         {
             "format": FORMAT_VERSION,
-            "calculator": request.calculator.name,
-            "options": content_of(deciding_options(request)),
-            "versions": _deciding_versions(request),
+            "calculator": spec.calculator.name,
+            "options": content_of(deciding_options(spec)),
+            "versions": _deciding_versions(spec),
             "lattice": cell.cell,
             "positions": cell.scaled_positions,
             "symbols": list(cell.symbols),
@@ -161,56 +161,56 @@ def training_fingerprint(request: Request, dataset: Dataset, split: Split) -> st
     )
 
 
-def training_parameters(request: Request, split: Split) -> dict[str, Any]:
+def training_parameters(spec: CalculatorSpec, split: Split) -> dict[str, Any]:
     """Return the options and the sizes of the split, by name."""
     sizes = {"ntrain": len(split.training), "ntest": len(split.test)}
-    versions = _deciding_versions(request)
-    return {**_plain_options(request), **versions, **sizes, "split": str(split)}
+    versions = _deciding_versions(spec)
+    return {**_plain_options(spec), **versions, **sizes, "split": str(split)}
 
 
-def unused_parameters(request: Request) -> list[str]:
+def unused_parameters(spec: CalculatorSpec) -> list[str]:
     """Return the names of parameters given that only a training would use."""
-    if request.calculator.train is None:
+    if spec.calculator.train is None:
         return []
-    defaults = type(request.options)()
+    defaults = type(spec.options)()
     given = [
         item.name
-        for item in fields(request.options)
+        for item in fields(spec.options)
         if READING not in item.metadata
-        and getattr(request.options, item.name) != getattr(defaults, item.name)
+        and getattr(spec.options, item.name) != getattr(defaults, item.name)
     ]
     return given + [
         item.name
-        for item in fields(request.split)
-        if getattr(request.split, item.name) != item.default
+        for item in fields(spec.split)
+        if getattr(spec.split, item.name) != item.default
     ]
 
 
-def deciding_options(request: Request) -> dict[str, Any]:
+def deciding_options(spec: CalculatorSpec) -> dict[str, Any]:
     """Return the options that decide what a training yields."""
     return {
-        item.name: getattr(request.options, item.name)
-        for item in fields(request.options)
+        item.name: getattr(spec.options, item.name)
+        for item in fields(spec.options)
         if RESOURCE not in item.metadata
     }
 
 
-def _deciding_versions(request: Request) -> dict[str, str]:
+def _deciding_versions(spec: CalculatorSpec) -> dict[str, str]:
     """Return the versions that decide what a training yields.
 
     The engine of this package changes its results only with the format.
     """
     versions = {}
-    offered = registry().calculators.get(request.calculator.name)
+    offered = registry().calculators.get(spec.calculator.name)
     if offered is not None and offered.origin.distribution != DISTRIBUTION:
         versions[offered.origin.distribution] = offered.origin.version
-    engine = getattr(request.options, "engine", None)
+    engine = getattr(spec.options, "engine", None)
     return versions | (versions_of([engine]) if engine else {})
 
 
-def _plain_options(request: Request) -> dict[str, Any]:
+def _plain_options(spec: CalculatorSpec) -> dict[str, Any]:
     """Return these options as YAML knows them: lists for tuples."""
-    return {k: _plain(v) for k, v in deciding_options(request).items()}
+    return {k: _plain(v) for k, v in deciding_options(spec).items()}
 
 
 def _plain(value: Any) -> Any:
@@ -221,7 +221,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _versions(engine: str, request: Request) -> dict[str, str]:
+def _versions(engine: str, spec: CalculatorSpec) -> dict[str, str]:
     """Return the versions of what took part: an engine may be a distribution."""
     names = (DISTRIBUTION, "phono3py", engine.split()[0])
-    return versions_of(names) | _deciding_versions(request)
+    return versions_of(names) | _deciding_versions(spec)
