@@ -14,15 +14,17 @@ import pytest
 from phonopy.structure.atoms import PhonopyAtoms
 
 from conftest import SCRIPTS
+from phono3py_mlp_plugin.convergence import (
+    kept_of_study,
+    read_convergence,
+    write_convergence,
+)
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import (
     FinishedMembers,
     count_finished_members,
     forget_finished_members,
-    kept_of_study,
-    read_convergence,
     read_uncertainty,
-    write_convergence,
 )
 from phono3py_mlp_plugin.host import boundary
 from phono3py_mlp_plugin.host.boundary import TRACEBACK, run_to_end

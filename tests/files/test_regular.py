@@ -11,13 +11,15 @@ import h5py
 import numpy as np
 import pytest
 
+from phono3py_mlp_plugin.convergence import (
+    read_convergence,
+)
 from phono3py_mlp_plugin.errors import UnusableFile, message_for_user
 from phono3py_mlp_plugin.files import (
     check_input,
     check_inputs,
     find_kappa,
     open_text,
-    read_convergence,
     read_extxyz,
     read_kappa,
     read_provenance,

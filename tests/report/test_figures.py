@@ -7,6 +7,7 @@ import pytest
 
 from phono3py_mlp_plugin.contracts import RidgePenalty
 from phono3py_mlp_plugin.files import KappaFile
+from phono3py_mlp_plugin.plotting import save
 from phono3py_mlp_plugin.report import figures
 from phono3py_mlp_plugin.report.contents import Bands, Contents, Snapshots
 from phono3py_mlp_plugin.uncertainty import ErrorBar
@@ -43,7 +44,7 @@ def kappa_file(anisotropic=False):
 
 def png(figure):
     room = io.BytesIO()
-    figures.save(figure, room)
+    save(figure, room)
     return room.getvalue()
 
 

@@ -9,27 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phono3py_mlp_plugin.contracts import Ensemble
-from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.files import (
+from phono3py_mlp_plugin.convergence import (
     CONVERGENCE_FILE,
-    forget_finished_members,
-    read_convergence,
-    replacing,
-    write_convergence,
-)
-from phono3py_mlp_plugin.workflow import (
     Point,
     Study,
     Variant,
     Verdict,
-    certainty,
     compare_models,
     converge,
     judge,
+    read_convergence,
+    with_value,
+    write_convergence,
+)
+from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.files import (
+    forget_finished_members,
+    replacing,
+)
+from phono3py_mlp_plugin.workflow import (
+    certainty,
     least_sure,
     request_calculator,
     with_memory,
-    with_value,
 )
 
 if TYPE_CHECKING:
@@ -252,7 +254,8 @@ class _StudyOptions:
 
 def _carry_out(task: StudyTask, progress: Any) -> None:
     """Run the study; print its table and verdicts, write its files."""
-    from phono3py_mlp_plugin.report import draw_convergence, save
+    from phono3py_mlp_plugin.convergence import draw_convergence
+    from phono3py_mlp_plugin.plotting import save
 
     study = task.study
     path = Path(CONVERGENCE_FILE)

@@ -8,15 +8,6 @@ from phono3py_mlp_plugin.files.atomic import (
     unfinished_folder,
 )
 from phono3py_mlp_plugin.files.content import check_named, content_of, versions_of
-from phono3py_mlp_plugin.files.convergence import (
-    CONVERGENCE_FILE,
-    UNCERTAINTY_FILE,
-    kept_of_study,
-    read_convergence,
-    read_uncertainty,
-    write_convergence,
-    write_uncertainty,
-)
 from phono3py_mlp_plugin.files.extxyz import Frame, read_extxyz
 from phono3py_mlp_plugin.files.fingerprint import fingerprint
 from phono3py_mlp_plugin.files.force_constants import (
@@ -40,6 +31,7 @@ from phono3py_mlp_plugin.files.partial import (
     evaluation_key,
     forget_partial_evaluations,
 )
+from phono3py_mlp_plugin.files.plain_json import NOT_OURS, read_json, write_json
 from phono3py_mlp_plugin.files.plain_yaml import PlainLoader, each_file_once
 from phono3py_mlp_plugin.files.potential import (
     Provenance,
@@ -57,10 +49,15 @@ from phono3py_mlp_plugin.files.regular import (
     open_regular,
     open_text,
 )
+from phono3py_mlp_plugin.files.uncertainty import (
+    UNCERTAINTY_FILE,
+    read_uncertainty,
+    write_uncertainty,
+)
 
 __all__ = [
     "CHANGED",
-    "CONVERGENCE_FILE",
+    "NOT_OURS",
     "NUMBERS",
     "STAMP",
     "UNCERTAINTY_FILE",
@@ -88,15 +85,14 @@ __all__ = [
     "forget_finished_members",
     "forget_partial_evaluations",
     "hash_of_numbers",
-    "kept_of_study",
     "open_regular",
     "open_text",
     "other_parts",
     "potential_files",
     "put_in_place",
-    "read_convergence",
     "read_extxyz",
     "read_force_constants",
+    "read_json",
     "read_kappa",
     "read_provenance",
     "read_stamp",
@@ -106,7 +102,7 @@ __all__ = [
     "sweep",
     "unfinished_folder",
     "versions_of",
-    "write_convergence",
+    "write_json",
     "write_potential",
     "write_uncertainty",
 ]

@@ -10,11 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
+from phono3py_mlp_plugin.convergence import (
+    kept_of_study,
+)
 from phono3py_mlp_plugin.errors import ParameterError, message_for_user
 from phono3py_mlp_plugin.files import (
     FolderLock,
     check_inputs,
-    kept_of_study,
     remove_dead_lock,
     sweep,
 )

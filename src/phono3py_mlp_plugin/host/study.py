@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import Dataset
+from phono3py_mlp_plugin.convergence import (
+    Study,
+    check_study,
+)
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.host.force_constants import (
     ForceConstantsPlan,
@@ -30,10 +34,8 @@ from phono3py_mlp_plugin.workflow import (
     LEAST_PAIRS,
     ObtainedPotential,
     Split,
-    Study,
     Transport,
     check_dataset,
-    check_study,
     forecast,
     train,
 )

@@ -1,8 +1,6 @@
 """Figures, and the page that holds them."""
 
 from phono3py_mlp_plugin.report.contents import Contents, gather
-from phono3py_mlp_plugin.report.convergence import draw_convergence
-from phono3py_mlp_plugin.report.figures import save
 from phono3py_mlp_plugin.report.summary import write_report
 
-__all__ = ["Contents", "draw_convergence", "gather", "save", "write_report"]
+__all__ = ["Contents", "gather", "write_report"]

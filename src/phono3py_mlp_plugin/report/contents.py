@@ -14,16 +14,19 @@ from numpy.typing import NDArray
 
 from phono3py_mlp_plugin import plugins
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
+from phono3py_mlp_plugin.convergence import (
+    CONVERGENCE_FILE,
+    Point,
+    read_convergence,
+)
 from phono3py_mlp_plugin.errors import DatasetError, MLPError, one_line
 from phono3py_mlp_plugin.files import (
     CHANGED,
-    CONVERGENCE_FILE,
     UNCERTAINTY_FILE,
     KappaFile,
     Provenance,
     find_kappa,
     find_potential,
-    read_convergence,
     read_force_constants,
     read_kappa,
     read_provenance,
@@ -35,7 +38,6 @@ from phono3py_mlp_plugin.workflow import (
     CalculatorSpec,
     Check,
     PathSegment,
-    Point,
     band_path,
     check_dataset,
     check_drift,

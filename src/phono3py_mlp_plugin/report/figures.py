@@ -3,44 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray, RidgePenalty
 from phono3py_mlp_plugin.files import KappaFile
+from phono3py_mlp_plugin.plotting import DIRECTIONS, new_figure
 from phono3py_mlp_plugin.report.contents import Bands, Contents, Snapshots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-DIRECTIONS = ("xx", "yy", "zz")
-
 # Distinguishable without colour vision, and printed in grey.
 _BLUE, _ORANGE, _GREEN = "#0072b2", "#d55e00", "#009e73"
 _COLOURS = (_BLUE, _ORANGE, _GREEN)
 _GREY = "0.6"
-_DPI = 150
-_WIDTH = 6.4  # inches
 
 # Ratio of errors from which an axis is logarithmic.
 _DECADE = 5.0
-
-
-def new_figure(height: float) -> Figure:
-    """Return an empty figure of the width of the page."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save(figure: Figure, path: Path | BinaryIO) -> None:
-    """Write a figure as PNG; the same figure gives the same bytes."""
-    figure.savefig(path, dpi=_DPI, format="png", metadata={"Software": None})
 
 
 def draw_parity(snapshots: Snapshots) -> Figure:

@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray, RidgePenalty
+from phono3py_mlp_plugin.convergence import (
+    draw_convergence,
+)
 from phono3py_mlp_plugin.files import replacing
+from phono3py_mlp_plugin.plotting import (
+    DIRECTIONS,
+    save,
+)
 from phono3py_mlp_plugin.report import figures
 from phono3py_mlp_plugin.report.contents import Contents, Snapshots
-from phono3py_mlp_plugin.report.convergence import draw_convergence
-from phono3py_mlp_plugin.report.figures import DIRECTIONS
 from phono3py_mlp_plugin.report.page import Picture, Section, make_page
 
 if TYPE_CHECKING:
@@ -143,7 +148,7 @@ class _Writing:
 
     def _picture(self, name: str, figure: Figure, alt: str, caption: str) -> Picture:
         room = io.BytesIO()
-        figures.save(figure, room)
+        save(figure, room)
         self._pngs[name] = room.getvalue()
         return Picture(room.getvalue(), alt, caption)
 

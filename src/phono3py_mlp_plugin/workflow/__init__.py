@@ -12,17 +12,6 @@ from phono3py_mlp_plugin.workflow.bands import (
 )
 from phono3py_mlp_plugin.workflow.born import check_born_charges
 from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
-from phono3py_mlp_plugin.workflow.converge import (
-    Point,
-    Study,
-    Variant,
-    Verdict,
-    check_study,
-    compare_models,
-    converge,
-    judge,
-    with_value,
-)
 from phono3py_mlp_plugin.workflow.crystal import (
     Cell,
     check_crystal,
@@ -62,6 +51,7 @@ from phono3py_mlp_plugin.workflow.physics import (
     check_fit,
     check_phonons,
     check_potential,
+    is_imaginary,
 )
 from phono3py_mlp_plugin.workflow.relax import relax_positions
 from phono3py_mlp_plugin.workflow.request import (
@@ -94,7 +84,9 @@ from phono3py_mlp_plugin.workflow.supercells import (
     supercells_of,
 )
 from phono3py_mlp_plugin.workflow.train import (
+    GO_ON,
     Training,
+    deciding_options,
     engine_of,
     forecast,
     train,
@@ -106,6 +98,7 @@ from phono3py_mlp_plugin.workflow.train import (
 __all__ = [
     "EQUATIONS",
     "FINITE_DIFFERENCES",
+    "GO_ON",
     "IMAGINARY_REMEDY",
     "LEAST_PAIRS",
     "CalculatorSpec",
@@ -121,15 +114,11 @@ __all__ = [
     "ObtainedPotential",
     "PathSegment",
     "PhononsAt",
-    "Point",
     "PotentialPlan",
     "SolverSpec",
     "Split",
-    "Study",
     "Training",
     "Transport",
-    "Variant",
-    "Verdict",
     "band_path",
     "certainty",
     "check_born_charges",
@@ -144,13 +133,11 @@ __all__ = [
     "check_reach",
     "check_solver_cutoffs",
     "check_split",
-    "check_study",
-    "compare_models",
-    "converge",
     "cutoffs_in_options",
     "dataset_of_frames",
     "decide_force_constants",
     "decide_potential",
+    "deciding_options",
     "describe_force_constants",
     "displace",
     "engine_of",
@@ -161,8 +148,8 @@ __all__ = [
     "forecast",
     "harmonic_crystal",
     "high_symmetry_points",
+    "is_imaginary",
     "joined",
-    "judge",
     "least_sure",
     "missing_stamps",
     "obtain_potential",
@@ -186,5 +173,4 @@ __all__ = [
     "training_parameters",
     "unused_parameters",
     "with_memory",
-    "with_value",
 ]

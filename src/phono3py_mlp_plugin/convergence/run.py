@@ -3,342 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import (
     Dataset,
-    Ensemble,
     FloatArray,
     ForceConstants,
     NestedFit,
     Progress,
     no_progress,
 )
+from phono3py_mlp_plugin.convergence.point import Point
+from phono3py_mlp_plugin.convergence.study import Study, Variant, check_study
+from phono3py_mlp_plugin.convergence.verdict import judge
 from phono3py_mlp_plugin.errors import ParameterError, PhysicsError
 from phono3py_mlp_plugin.files import FinishedMembers, content_of, fingerprint
 from phono3py_mlp_plugin.uncertainty import (
-    ErrorBar,
-    LearningCurve,
-    error_bar,
     fall_of_scatter,
 )
-from phono3py_mlp_plugin.workflow.bands import PhononsAt
-from phono3py_mlp_plugin.workflow.ensemble import Transport, run_ensemble
-from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
-from phono3py_mlp_plugin.workflow.force_constants import ForceConstantsOf
-from phono3py_mlp_plugin.workflow.physics import (
+from phono3py_mlp_plugin.workflow import (
+    GO_ON,
     IMAGINARY_REMEDY,
-    check_fit,
-    is_imaginary,
-)
-from phono3py_mlp_plugin.workflow.request import (
     CalculatorSpec,
-    ForceConstantsRequest,
+    ForceConstantsOf,
+    Transport,
+    check_fit,
+    deciding_options,
     describe_force_constants,
-)
-from phono3py_mlp_plugin.workflow.reuse import force_constants_versions
-from phono3py_mlp_plugin.workflow.supercells import (
-    DisplacementOptions,
     displace,
+    evaluate,
     fc2_dataset,
+    force_constants_versions,
+    root_mean_square_errors,
+    run_ensemble,
 )
-from phono3py_mlp_plugin.workflow.train import GO_ON, deciding_options
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
-
-
-# Times the supercells there are up to which a number to come is told.
-_FAR = 50
-
-# Standard deviations by which two models may differ.
-_DIFFERENT = 2.0
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One way to compute kappa; what is varied besides the supercells.
-
-    Attributes
-    ----------
-    label : str
-        "mesh = 9", or nothing.
-    request : CalculatorSpec
-        Force calculator and its parameters.
-    displacements : DisplacementOptions
-    force_constants : ForceConstantsRequest
-    mesh : tuple of float or None
-        Three numbers, or one length; None: that of the run.
-    """
-
-    label: str
-    request: CalculatorSpec
-    displacements: DisplacementOptions
-    force_constants: ForceConstantsRequest
-    mesh: tuple[float, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Study:
-    """What is to be found out.
-
-    Attributes
-    ----------
-    variants : tuple of Variant
-    sizes : tuple of int
-        Numbers of training supercells, ascending.
-    ntest : int
-        Number of test supercells: the last ones of the dataset.
-    orders : int
-        Number of orders of the training supercells: that of the dataset, then random
-        ones.
-    ensemble : Ensemble
-    tolerance : float
-        Relative change of kappa that is accepted.
-    agree : int
-        Number of sizes in a row that must agree.
-    ensemble_mesh : tuple of float or None
-        What potentials of the ensemble are run on; None: the mesh of the run.
-    allow_poor_fit : bool
-        Go on although the error of the largest size is of the size of the forces.
-    allow_imaginary : bool
-        Go on although the largest size has imaginary modes.
-    """
-
-    variants: tuple[Variant, ...]
-    sizes: tuple[int, ...]
-    ntest: int
-    orders: int = 1
-    ensemble: Ensemble = field(default_factory=Ensemble)
-    tolerance: float = 0.02
-    agree: int = 2
-    ensemble_mesh: tuple[float, ...] | None = None
-    allow_poor_fit: bool = False
-    allow_imaginary: bool = False
-
-    def __post_init__(self) -> None:
-        if list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] < 2:
-            raise ParameterError(
-                f"sizes = {' '.join(map(str, self.sizes))}; expected ascending numbers "
-                "of training supercells, from 2."
-            )
-
-
-@dataclass(frozen=True)
-class Point:
-    """Kappa of one variant, order and number of supercells.
-
-    Attributes
-    ----------
-    key : str
-        Fingerprint of all that decides it.
-    label : str
-    order : int
-        0 is that of the dataset.
-    size : int
-    temperatures : list of float
-        In K.
-    kappa : list
-        In W/m-K, ``[temperature][xx yy zz yz xz xy]``.
-    members, alternatives : list
-        Kappa of the ensemble and with other penalties, ``[k][temperature][component]``.
-    reference : list
-        Kappa of the fit with the transport of the ensemble.
-    rmse_test, left_out : float
-        Errors of forces (eV/angstrom): on the test set, on supercells left out.
-    alpha : float or None
-    n_features : int
-    fc2_error, fc3_error : float
-        Scatter of force constants over the ensemble, relative to their norm.
-    phonons : list of PhononsAt
-        At high-symmetry points.
-    fall : float
-        Of the scatter of kappa over the ensemble, up to this size: see `ErrorBar`.
-    n_imaginary : int
-        Number of potentials of the ensemble with imaginary modes at these points.
-    """
-
-    key: str
-    label: str
-    order: int
-    size: int
-    temperatures: list[float]
-    kappa: list[list[float]]
-    members: list[list[list[float]]]
-    alternatives: list[list[list[float]]]
-    reference: list[list[float]]
-    rmse_test: float
-    left_out: float
-    alpha: float | None
-    n_features: int
-    fc2_error: float
-    fc3_error: float
-    phonons: list[PhononsAt]
-    fall: float = 0.5
-    n_imaginary: int = 0
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Point | None:
-        """Return the point of ``dataclasses.asdict``; None where it is another's."""
-        try:
-            phonons = [PhononsAt(**one) for one in record["phonons"]]
-            point = cls(**{**record, "phonons": phonons})
-            # Those of a potential whose kappa failed are infinite, and right.
-            point.largest_error()
-            return point if point._is_whole() else None
-        except (KeyError, TypeError, ValueError, IndexError):
-            return None
-
-    def _is_whole(self) -> bool:
-        """Return whether its numbers are numbers, which JSON does not say."""
-        numbers = [self.order, self.size, self.rmse_test, self.left_out, self.fall]
-        numbers += [self.fc2_error, self.fc3_error, self.alpha or 0.0, self.n_features]
-        for phonon in self.phonons:
-            numbers += [*phonon.frequencies, *phonon.errors]
-        shape = np.array(self.kappa, dtype="double").shape
-        return (
-            shape == (len(self.temperatures), 6)
-            and np.array(self.reference, dtype="double").shape == shape
-            and bool(np.isfinite([*numbers, *self.temperatures]).all())
-            and isinstance(self.label, str)
-            and len(self.phonons) > 0
-        )
-
-    def error_bar(self, temperature: int = 0, component: int = 0) -> ErrorBar:
-        """Return the error bar of a component of kappa at a temperature."""
-        members, alternatives = (
-            np.array(runs, dtype="double").reshape(-1, *np.shape(self.reference))[
-                :, temperature, component
-            ]
-            for runs in (self.members, self.alternatives)
-        )
-        return error_bar(
-            self.reference[temperature][component],
-            members,
-            alternatives,
-            self.size,
-            self.fall,
-        )
-
-    def scatter(self) -> float:
-        """Return the relative scatter of the draws' kappa, the mean of directions."""
-        return float(np.mean([self.error_bar(0, c).sampling for c in range(3)]))
-
-    def diagonal(self, temperature: int = 0) -> FloatArray:
-        """Return kappa in the three directions."""
-        return np.array(self.kappa[temperature][:3])
-
-    def imaginary_mode(self) -> str | None:
-        """Return the lowest mode at the high-symmetry points where it is imaginary."""
-        # Not Python's min, which may pass over what is not a number.
-        lowest = np.array([point.frequencies for point in self.phonons]).min(axis=1)
-        place = int(lowest.argmin())
-        if not is_imaginary(lowest[place]):
-            return None
-        return f"{lowest[place]:.3f} THz at {self.phonons[place].label}"
-
-    def largest_error(self) -> float:
-        """Return the largest relative error (68 %) of directions and temperatures."""
-        return max(
-            self.error_bar(t, c).relative()
-            for t in range(len(self.kappa))
-            for c in range(3)
-        )
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether kappa is converged with the number of supercells.
-
-    Attributes
-    ----------
-    converged : bool
-    size : int
-        Number of supercells that the verdict is about.
-    change : float or None
-        Largest relative change over the sizes that must agree.
-    error : float
-        Relative error bar.
-    needed : int or None
-        Number of supercells expected to be needed, where not converged; None where
-        these do not tell.
-    imaginary : str or None
-        The lowest mode of the last size, where it is imaginary.
-    """
-
-    converged: bool
-    size: int
-    change: float | None
-    error: float
-    needed: int | None = None
-    imaginary: str | None = None
-
-
-def judge(points: Sequence[Point], tolerance: float, agree: int) -> Verdict:
-    """Return the verdict on points of ascending sizes.
-
-    Converged: the last ``agree`` sizes differ by less than the tolerance in every
-    direction and temperature, the error bar of the last is smaller than it, and none
-    of its modes is imaginary.
-    """
-    last = points[-1]
-    error = last.largest_error()
-    imaginary = last.imaginary_mode()
-    change = None
-    if len(points) >= agree > 1:
-        some = np.array([np.array(p.kappa)[:, :3] for p in points[-agree:]])
-        change = float((np.abs(some / some[-1] - 1)).max())
-    if imaginary is not None:
-        return Verdict(False, last.size, change, error, imaginary=imaginary)
-    if change is not None and change < tolerance and error < tolerance:
-        return Verdict(True, last.size, change, error)
-    curve = LearningCurve.fit(
-        [p.size for p in points], [p.largest_error() for p in points]
-    )
-    needed = None
-    if curve is not None and curve.needed(tolerance) <= _FAR * last.size:
-        needed = max(curve.needed(tolerance), last.size + 1)
-    return Verdict(False, last.size, change, error, needed)
-
-
-def compare_models(points: Sequence[Point]) -> list[str]:
-    """Return notes where models differ by more than their error bars.
-
-    No error bar made within one model holds the error of the model itself.
-
-    Parameters
-    ----------
-    points : sequence of Point
-        Of the largest size of each variant and order.
-    """
-    last: dict[tuple[int, str], Point] = {}
-    for point in points:
-        last[point.order, point.label] = point
-    notes = []
-    for (order, label), one in last.items():
-        for (other_order, other_label), other in last.items():
-            if order != other_order or label >= other_label or one.size != other.size:
-                continue
-            ratio = np.log(one.diagonal() / other.diagonal())
-            errors = [
-                [point.error_bar(0, c).total for c in range(3)]
-                for point in (one, other)
-            ]
-            scatter = np.linalg.norm(errors, axis=0)
-            worst = int(np.argmax(np.abs(ratio) / scatter))
-            if abs(ratio[worst]) > _DIFFERENT * scatter[worst]:
-                notes.append(
-                    f"{label} and {other_label} differ by "
-                    f"{100 * abs(ratio[worst]):.1f} % with {one.size} supercells, "
-                    f"{abs(ratio[worst]) / scatter[worst]:.1f} standard deviations: "
-                    "the error bars do not hold what the model leaves out."
-                )
-    return notes
 
 
 def converge(
@@ -658,54 +364,5 @@ def _force_constants_key(variant: Variant) -> str:
     )
 
 
-def check_study(study: Study, n: int) -> None:
-    """Refuse more supercells than there are.
-
-    Raises
-    ------
-    ParameterError
-    """
-    if max(study.sizes) + study.ntest > n:
-        raise ParameterError(
-            f"sizes up to {max(study.sizes)} and {study.ntest} for testing; the "
-            f"dataset has {n} supercells. Lower one of them."
-        )
-
-
 def _arrays(dataset: Dataset | None) -> list[FloatArray]:
     return [] if dataset is None else [dataset.displacements, dataset.forces]
-
-
-def with_value(variant: Variant, name: str, text: str) -> Variant:
-    """Return the variant with another mesh, amplitude, cutoff-fc3 or parameter.
-
-    Raises
-    ------
-    ParameterError
-        The name or the value is none.
-    """
-    label = f"{name} = {text}"
-    number = _number(text, label)
-    if name == "mesh":
-        return replace(variant, label=label, mesh=(number,) * 3)
-    if name == "amplitude":
-        displacements = replace(variant.displacements, amplitude=number)
-        return replace(variant, label=label, displacements=displacements)
-    if name == "cutoff-fc3":
-        given = variant.force_constants
-        fc3 = replace(given.fc3, cutoff={**given.fc3.cutoff, 3: number})
-        return replace(variant, label=label, force_constants=replace(given, fc3=fc3))
-    raise ParameterError(
-        f"--over {label}: expected mesh, amplitude, cutoff-fc3 or a parameter of the "
-        "potential."
-    )
-
-
-def _number(text: str, label: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = np.nan
-    if not 0 < value < np.inf:
-        raise ParameterError(f"--over {label}: expected a positive number.")
-    return value

@@ -4,7 +4,14 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from phono3py_mlp_plugin.workflow import PhononsAt, Point, compare_models, judge
+from phono3py_mlp_plugin.convergence import (
+    Point,
+    compare_models,
+    judge,
+)
+from phono3py_mlp_plugin.workflow import (
+    PhononsAt,
+)
 
 
 def point(size, kappa, scatter=0.01, label="", order=0):

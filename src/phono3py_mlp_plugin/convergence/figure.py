@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phono3py_mlp_plugin.report.figures import DIRECTIONS, new_figure
-from phono3py_mlp_plugin.workflow import Point
+from phono3py_mlp_plugin.convergence.point import Point
+from phono3py_mlp_plugin.plotting import DIRECTIONS, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

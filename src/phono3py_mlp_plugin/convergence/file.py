@@ -1,0 +1,65 @@
+"""``phono3py_mlp_convergence.json``: finished points, kept one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from phono3py_mlp_plugin.files import (
+    NOT_OURS,
+    count_finished_members,
+    read_json,
+    write_json,
+)
+
+CONVERGENCE_FILE = "phono3py_mlp_convergence.json"
+
+
+def read_convergence(path: Path) -> list[dict[str, Any]]:
+    """Return the points of an earlier run; none where the file is not one.
+
+    Raises
+    ------
+    UnusableFile
+        It is no regular file, or too large to be read.
+    """
+    content = read_json(path)
+    if content is None:
+        return []
+    try:
+        return [dict(point) for point in content["points"]]
+    except NOT_OURS:
+        return []
+
+
+def write_convergence(
+    path: Path, points: Sequence[Mapping[str, Any]], verdicts: Mapping[str, Any]
+) -> None:
+    """Write points and verdicts; whole or not at all."""
+    points = [dict(point) for point in points]
+    write_json(path, {"verdicts": dict(verdicts), "points": points})
+
+
+def kept_of_study(folder: Path) -> str:
+    """Return what a folder keeps of a study that was stopped, in words.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> kept_of_study(Path(tempfile.mkdtemp()))
+    'No point is finished yet'
+    """
+    points = len(read_convergence(folder / CONVERGENCE_FILE))
+    members = count_finished_members(folder)
+    words = []
+    if points:
+        words.append(f"{points} point{'s' if points > 1 else ''}")
+    if members:
+        words.append(
+            f"{members} member{'s' if members > 1 else ''} of unfinished points"
+        )
+    if not words:
+        return "No point is finished yet"
+    plural = points + members > 1
+    return f"{' and '.join(words)} {'are' if plural else 'is'} kept"

@@ -1,0 +1,143 @@
+"""Kappa of one variant, order and number of supercells, with its error bar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import (
+    FloatArray,
+)
+from phono3py_mlp_plugin.uncertainty import (
+    ErrorBar,
+    error_bar,
+)
+from phono3py_mlp_plugin.workflow import (
+    PhononsAt,
+    is_imaginary,
+)
+
+
+@dataclass(frozen=True)
+class Point:
+    """Kappa of one variant, order and number of supercells.
+
+    Attributes
+    ----------
+    key : str
+        Fingerprint of all that decides it.
+    label : str
+    order : int
+        0 is that of the dataset.
+    size : int
+    temperatures : list of float
+        In K.
+    kappa : list
+        In W/m-K, ``[temperature][xx yy zz yz xz xy]``.
+    members, alternatives : list
+        Kappa of the ensemble and with other penalties, ``[k][temperature][component]``.
+    reference : list
+        Kappa of the fit with the transport of the ensemble.
+    rmse_test, left_out : float
+        Errors of forces (eV/angstrom): on the test set, on supercells left out.
+    alpha : float or None
+    n_features : int
+    fc2_error, fc3_error : float
+        Scatter of force constants over the ensemble, relative to their norm.
+    phonons : list of PhononsAt
+        At high-symmetry points.
+    fall : float
+        Of the scatter of kappa over the ensemble, up to this size: see `ErrorBar`.
+    n_imaginary : int
+        Number of potentials of the ensemble with imaginary modes at these points.
+    """
+
+    key: str
+    label: str
+    order: int
+    size: int
+    temperatures: list[float]
+    kappa: list[list[float]]
+    members: list[list[list[float]]]
+    alternatives: list[list[list[float]]]
+    reference: list[list[float]]
+    rmse_test: float
+    left_out: float
+    alpha: float | None
+    n_features: int
+    fc2_error: float
+    fc3_error: float
+    phonons: list[PhononsAt]
+    fall: float = 0.5
+    n_imaginary: int = 0
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Point | None:
+        """Return the point of ``dataclasses.asdict``; None where it is another's."""
+        try:
+            phonons = [PhononsAt(**one) for one in record["phonons"]]
+            point = cls(**{**record, "phonons": phonons})
+            # Those of a potential whose kappa failed are infinite, and right.
+            point.largest_error()
+            return point if point._is_whole() else None
+        except (KeyError, TypeError, ValueError, IndexError):
+            return None
+
+    def _is_whole(self) -> bool:
+        """Return whether its numbers are numbers, which JSON does not say."""
+        numbers = [self.order, self.size, self.rmse_test, self.left_out, self.fall]
+        numbers += [self.fc2_error, self.fc3_error, self.alpha or 0.0, self.n_features]
+        for phonon in self.phonons:
+            numbers += [*phonon.frequencies, *phonon.errors]
+        shape = np.array(self.kappa, dtype="double").shape
+        return (
+            shape == (len(self.temperatures), 6)
+            and np.array(self.reference, dtype="double").shape == shape
+            and bool(np.isfinite([*numbers, *self.temperatures]).all())
+            and isinstance(self.label, str)
+            and len(self.phonons) > 0
+        )
+
+    def error_bar(self, temperature: int = 0, component: int = 0) -> ErrorBar:
+        """Return the error bar of a component of kappa at a temperature."""
+        members, alternatives = (
+            np.array(runs, dtype="double").reshape(-1, *np.shape(self.reference))[
+                :, temperature, component
+            ]
+            for runs in (self.members, self.alternatives)
+        )
+        return error_bar(
+            self.reference[temperature][component],
+            members,
+            alternatives,
+            self.size,
+            self.fall,
+        )
+
+    def scatter(self) -> float:
+        """Return the relative scatter of the draws' kappa, the mean of directions."""
+        return float(np.mean([self.error_bar(0, c).sampling for c in range(3)]))
+
+    def diagonal(self, temperature: int = 0) -> FloatArray:
+        """Return kappa in the three directions."""
+        return np.array(self.kappa[temperature][:3])
+
+    def imaginary_mode(self) -> str | None:
+        """Return the lowest mode at the high-symmetry points where it is imaginary."""
+        # Not Python's min, which may pass over what is not a number.
+        lowest = np.array([point.frequencies for point in self.phonons]).min(axis=1)
+        place = int(lowest.argmin())
+        if not is_imaginary(lowest[place]):
+            return None
+        return f"{lowest[place]:.3f} THz at {self.phonons[place].label}"
+
+    def largest_error(self) -> float:
+        """Return the largest relative error (68 %) of directions and temperatures."""
+        return max(
+            self.error_bar(t, c).relative()
+            for t in range(len(self.kappa))
+            for c in range(3)
+        )

@@ -1,0 +1,109 @@
+"""Whether kappa is converged, and whether models agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from phono3py_mlp_plugin.convergence.point import Point
+from phono3py_mlp_plugin.uncertainty import (
+    LearningCurve,
+)
+
+# Times the supercells there are up to which a number to come is told.
+_FAR = 50
+
+# Standard deviations by which two models may differ.
+_DIFFERENT = 2.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether kappa is converged with the number of supercells.
+
+    Attributes
+    ----------
+    converged : bool
+    size : int
+        Number of supercells that the verdict is about.
+    change : float or None
+        Largest relative change over the sizes that must agree.
+    error : float
+        Relative error bar.
+    needed : int or None
+        Number of supercells expected to be needed, where not converged; None where
+        these do not tell.
+    imaginary : str or None
+        The lowest mode of the last size, where it is imaginary.
+    """
+
+    converged: bool
+    size: int
+    change: float | None
+    error: float
+    needed: int | None = None
+    imaginary: str | None = None
+
+
+def judge(points: Sequence[Point], tolerance: float, agree: int) -> Verdict:
+    """Return the verdict on points of ascending sizes.
+
+    Converged: the last ``agree`` sizes differ by less than the tolerance in every
+    direction and temperature, the error bar of the last is smaller than it, and none
+    of its modes is imaginary.
+    """
+    last = points[-1]
+    error = last.largest_error()
+    imaginary = last.imaginary_mode()
+    change = None
+    if len(points) >= agree > 1:
+        some = np.array([np.array(p.kappa)[:, :3] for p in points[-agree:]])
+        change = float((np.abs(some / some[-1] - 1)).max())
+    if imaginary is not None:
+        return Verdict(False, last.size, change, error, imaginary=imaginary)
+    if change is not None and change < tolerance and error < tolerance:
+        return Verdict(True, last.size, change, error)
+    curve = LearningCurve.fit(
+        [p.size for p in points], [p.largest_error() for p in points]
+    )
+    needed = None
+    if curve is not None and curve.needed(tolerance) <= _FAR * last.size:
+        needed = max(curve.needed(tolerance), last.size + 1)
+    return Verdict(False, last.size, change, error, needed)
+
+
+def compare_models(points: Sequence[Point]) -> list[str]:
+    """Return notes where models differ by more than their error bars.
+
+    No error bar made within one model holds the error of the model itself.
+
+    Parameters
+    ----------
+    points : sequence of Point
+        Of the largest size of each variant and order.
+    """
+    last: dict[tuple[int, str], Point] = {}
+    for point in points:
+        last[point.order, point.label] = point
+    notes = []
+    for (order, label), one in last.items():
+        for (other_order, other_label), other in last.items():
+            if order != other_order or label >= other_label or one.size != other.size:
+                continue
+            ratio = np.log(one.diagonal() / other.diagonal())
+            errors = [
+                [point.error_bar(0, c).total for c in range(3)]
+                for point in (one, other)
+            ]
+            scatter = np.linalg.norm(errors, axis=0)
+            worst = int(np.argmax(np.abs(ratio) / scatter))
+            if abs(ratio[worst]) > _DIFFERENT * scatter[worst]:
+                notes.append(
+                    f"{label} and {other_label} differ by "
+                    f"{100 * abs(ratio[worst]):.1f} % with {one.size} supercells, "
+                    f"{abs(ratio[worst]) / scatter[worst]:.1f} standard deviations: "
+                    "the error bars do not hold what the model leaves out."
+                )
+    return notes

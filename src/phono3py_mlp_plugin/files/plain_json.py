@@ -1,0 +1,65 @@
+"""JSON files of this package: bounded when read, whole when written."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from phono3py_mlp_plugin.errors import UnusableFile
+from phono3py_mlp_plugin.files.atomic import replacing
+from phono3py_mlp_plugin.files.regular import UNREADABLE, open_text
+
+_FORMAT_VERSION = 1
+
+# Bytes; numbers of Python take ten times as much.
+_LARGEST = 200_000_000
+
+# The decoder crashes the process at some ten thousand levels; ours have eight.
+_MOST_LEVELS = 50
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+
+# What is raised on a file that is another's.
+NOT_OURS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+_HEAD = {
+    "format_version": _FORMAT_VERSION,
+    "units": {"kappa": "W/m-K", "components": "xx yy zz yz xz xy"},
+}
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return the content of a file that `write_json` wrote; None where it is another's.
+
+    Raises
+    ------
+    UnusableFile
+        It is no regular file, or too large to be read.
+    """
+    try:
+        content = _read(path)
+        return dict(content) if content["format_version"] == _FORMAT_VERSION else None
+    except UnusableFile:
+        raise
+    except (*UNREADABLE, *NOT_OURS):
+        return None
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file with version and units; whole or not at all."""
+    text = json.dumps({**_HEAD, **content}, indent=1)
+    with replacing(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _read(path: Path) -> Any:
+    with open_text(path, _LARGEST) as file:
+        text = file.read()
+    level = 0
+    for found in _BRACKETS.finditer(text):
+        level += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found.group(), 0)
+        if level > _MOST_LEVELS:
+            raise ValueError("nested too deeply")
+    return json.loads(text)

@@ -1,0 +1,86 @@
+"""``phono3py_mlp_uncertainty.json``: error bars of the kappa of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.files.plain_json import NOT_OURS, read_json, write_json
+
+UNCERTAINTY_FILE = "phono3py_mlp_uncertainty.json"
+
+
+def write_uncertainty(
+    path: Path,
+    kappa: FloatArray,
+    temperatures: FloatArray,
+    bars: Sequence[Sequence[Any]],
+    fc2_error: float,
+    fc3_error: float,
+    phonons: Sequence[Any],
+) -> None:
+    """Write kappa with relative standard deviations by temperature.
+
+    Parameters
+    ----------
+    path : Path
+    kappa : ndarray
+        In W/m-K, shape ``(n_temperatures, 6)``.
+    temperatures : ndarray
+        In K.
+    bars : sequence
+        For each temperature records for xx, yy and zz; none at 0 K.
+    fc2_error, fc3_error : float
+        Relative to the norm of the force constants.
+    phonons : sequence
+        Records of high-symmetry points.
+    """
+    content = {
+        "relative_standard_deviation": "sampling of supercells, choice of the penalty",
+        "temperatures": [
+            {
+                "temperature": float(temperature),
+                "kappa": kappa[t].tolist(),
+                **({"bars": [asdict(bar) for bar in bars[t]]} if bars[t] else {}),
+            }
+            for t, temperature in enumerate(temperatures)
+        ],
+        "fc2_error": fc2_error,
+        "fc3_error": fc3_error,
+        "phonons": [asdict(point) for point in phonons],
+    }
+    write_json(path, content)
+
+
+def read_uncertainty(path: Path) -> list[dict[str, Any]]:
+    """Return records of temperatures with error bars; none where there is no such file.
+
+    Each has ``temperature`` (K), ``kappa`` (W/m-K, six components) and ``bars``, a
+    record of `ErrorBar` for each direction. Raises as `read_convergence`.
+    """
+    content = read_json(path)
+    if content is None:
+        return []
+    try:
+        return [_bars_at(one) for one in content["temperatures"] if "bars" in one]
+    except NOT_OURS:
+        return []
+
+
+def _bars_at(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one temperature's record with numbers for numbers."""
+    return {
+        "temperature": float(record["temperature"]),
+        "kappa": [float(value) for value in record["kappa"]],
+        "bars": [
+            {
+                "sampling": float(bar["sampling"]),
+                "penalty": float(bar["penalty"]),
+                "n": int(bar["n"]),
+            }
+            for bar in record["bars"]
+        ],
+    }

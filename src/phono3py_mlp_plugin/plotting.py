@@ -1,0 +1,29 @@
+"""What all figures have in common: width, resolution, names of directions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DIRECTIONS = ("xx", "yy", "zz")
+
+_DPI = 150
+_WIDTH = 6.4  # inches
+
+
+def new_figure(height: float) -> Figure:
+    """Return an empty figure of the width of the page."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, path: Path | BinaryIO) -> None:
+    """Write a figure as PNG; the same figure gives the same bytes."""
+    figure.savefig(path, dpi=_DPI, format="png", metadata={"Software": None})
