@@ -1,6 +1,7 @@
 """Studies of convergence: kappa against the number of supercells, and a verdict.
 
-For each variant and number of supercells of a `Study`, `converge` computes a `Point`; `judge` gives the `Verdict`. Points are kept in a file and drawn.
+For each variant and number of supercells of a `Study`, `converge` computes a `Point`;
+`judge` gives the `Verdict`. Points are kept in a file and drawn.
 """
 
 from phono3py_mlp_plugin.convergence.figure import draw_convergence

@@ -1,6 +1,7 @@
 """Figures, and the page that holds them."""
 
-from phono3py_mlp_plugin.report.contents import Contents, gather
+from phono3py_mlp_plugin.report.contents import Contents
+from phono3py_mlp_plugin.report.gather import gather
 from phono3py_mlp_plugin.report.summary import write_report
 
 __all__ = ["Contents", "gather", "write_report"]

@@ -1,0 +1,120 @@
+"""What the folder of a run holds, section by section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phono3py_mlp_plugin.errors import DatasetError
+from phono3py_mlp_plugin.files import find_potential, read_provenance
+from phono3py_mlp_plugin.report.contents import Contents
+from phono3py_mlp_plugin.report.folder import RunFolder, Sections
+from phono3py_mlp_plugin.report.origins import facts_of, formula, options_of
+from phono3py_mlp_plugin.report.phonons import (
+    bands_of,
+    direct_fc2,
+    fc2_data,
+    force_constants_of,
+    phonon_checks,
+)
+from phono3py_mlp_plugin.report.training import (
+    NO_RECORD,
+    load_potential,
+    no_split,
+    potential_checks,
+    snapshots_of,
+    sound_dataset,
+    split_of,
+)
+from phono3py_mlp_plugin.report.transport import bars_of, kappa_of, points_of
+from phono3py_mlp_plugin.workflow import CalculatorSpec, check_drift
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+
+def gather(
+    crystal: Phono3py,
+    folder: Path,
+    spec: CalculatorSpec,
+    evaluated: Phono3py | None,
+    settings: Mapping[str, Any],
+) -> Contents:
+    """Return all that the files of a folder tell.
+
+    Parameters
+    ----------
+    crystal : Phono3py
+        Cells, dataset and Born charges.
+    folder : Path
+    spec : CalculatorSpec
+        Force calculator and its options.
+    evaluated : Phono3py or None
+        Crystal whose supercells the potential was asked for: its positions are relaxed
+        where the run relaxed them.
+    settings : mapping
+        Options of the run by name.
+
+    Raises
+    ------
+    DatasetError
+        There is neither a potential nor force constants nor kappa.
+    """
+    run = RunFolder(folder, crystal, evaluated or crystal, evaluated, spec)
+    sections = Sections()
+    make = sections.make
+    dataset = make("parity", sound_dataset, run)
+    data_fc2 = make("direct", fc2_data, run)
+    path = find_potential(spec.calculator.file_names, folder)
+    provenance = None if path is None else read_provenance(path)
+    potential = make("parity", load_potential, run, path)
+    split = make("split", split_of, provenance, dataset) or no_split()
+    fc2, fc3 = (make("bands", force_constants_of, run, order) for order in (2, 3))
+    kappa = make("kappa", kappa_of, run)
+    if potential is None and fc2 is None and kappa is None:
+        raise DatasetError(
+            f'nothing to report in "{folder.resolve().name}": no potential, '
+            "fc2.hdf5 or kappa file. Run phono3py-load --pypolymlp first."
+        )
+    if kappa is not None and kappa.mode_kappa is None:
+        sections.missing["cumulative"] = (
+            f"{kappa.name} does not hold the parts of single modes."
+        )
+    snapshots = bands = None
+    checks = []
+    if fc2 is not None:
+        mesh = None if kappa is None else kappa.mesh
+        checks += make("bands", phonon_checks, run, fc2, mesh) or []
+        direct = make("direct", direct_fc2, run, data_fc2)
+        bands = make("bands", bands_of, run, fc2, direct, data_fc2)
+        if fc3 is not None:
+            checks.append(check_drift(fc2, fc3))
+    if potential is not None:
+        snapshots = make("parity", snapshots_of, run, potential, dataset, split)
+        about = (run, potential, dataset, split, provenance)
+        checks += make("parity", potential_checks, *about) or []
+    if provenance is None or not provenance.penalties:
+        sections.missing.setdefault("penalties", NO_RECORD)
+    facts = facts_of(
+        run,
+        sections,
+        dataset,
+        path,
+        provenance,
+        kappa,
+        own_fc2=data_fc2 is not None,
+    )
+    return Contents(
+        formula=formula(crystal.primitive.symbols),
+        n_atoms=len(crystal.supercell),
+        provenance=provenance,
+        snapshots=snapshots,
+        points=make("convergence", points_of, run) or [],
+        bands=bands,
+        kappa=kappa,
+        bars={} if kappa is None else make("bars", bars_of, run, kappa) or {},
+        checks=checks,
+        facts=[*facts, *options_of(settings)],
+        missing=sections.missing,
+    )

@@ -1,0 +1,186 @@
+"""Force constants of a run, and the phonons that they give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phono3py_mlp_plugin import plugins
+from phono3py_mlp_plugin.contracts import Dataset, FloatArray
+from phono3py_mlp_plugin.errors import DatasetError
+from phono3py_mlp_plugin.files import read_force_constants
+from phono3py_mlp_plugin.report.contents import Bands
+from phono3py_mlp_plugin.report.folder import RunFolder
+from phono3py_mlp_plugin.workflow import (
+    Check,
+    band_path,
+    check_phonons,
+    force_constants_problem,
+    harmonic_crystal,
+    read_dataset,
+    request_solver,
+    supercells_of,
+)
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+# Supercells from which on fc2 is fitted alone: fc3 takes its share of few of them, and
+# minutes and gigabytes for a large cell. For NaCl the rms change of bands is 0.0006 THz
+# with twenty supercells, 0.010 THz with five.
+_MANY = 20
+
+# Points on each segment of the band path; mesh of the density of states.
+_POINTS = 51
+_DOS_MESH = 60.0  # angstrom, as the host's --mesh of one number
+
+
+def force_constants_of(folder: RunFolder, order: int) -> FloatArray:
+    """Return fc2 or fc3 of the run.
+
+    Raises
+    ------
+    DatasetError
+        There is no such file.
+    FileError
+        It does not belong to this crystal.
+    """
+    path, run = folder.path / f"fc{order}.hdf5", folder.run
+    cell, primitive = run.supercell, run.primitive
+    if order == 2 and run.phonon_supercell_matrix is not None:
+        cell, primitive = run.phonon_supercell, run.phonon_primitive
+    n = len(cell)
+    if not path.is_file():
+        raise DatasetError(
+            f"No {path.name}: phono3py-load --pypolymlp --rd N makes it."
+        )
+    p2s_map = [int(i) for i in primitive.p2s_map]
+    return read_force_constants(path, (*(n,) * order, *(3,) * order), p2s_map)
+
+
+def fc2_data(folder: RunFolder) -> Dataset | None:
+    """Return first-principles forces in the supercell of dim-fc2, where there is one.
+
+    Raises
+    ------
+    DatasetError
+        It contradicts itself.
+    """
+    crystal = folder.crystal
+    if crystal.phonon_supercell_matrix is None:
+        return None
+    return read_dataset(crystal.phonon_dataset, crystal.phonon_supercell)
+
+
+def phonon_checks(
+    folder: RunFolder, fc2: FloatArray, mesh: tuple[int, ...] | None
+) -> list[Check]:
+    """Return verdicts on phonons, on the mesh of kappa where there is one."""
+    harmonic = harmonic_crystal(folder.run, fc2)
+    harmonic.run_mesh(
+        _DOS_MESH if mesh is None or len(mesh) != 3 else mesh, is_gamma_center=True
+    )
+    on_mesh: Any = harmonic.mesh
+    gamma = np.abs(on_mesh.qpoints).max(axis=1) < 1e-8
+    frequencies = np.array(on_mesh.frequencies)
+    return check_phonons(frequencies[~gamma], frequencies[gamma][0])
+
+
+def bands_of(
+    folder: RunFolder,
+    fc2: FloatArray,
+    direct: tuple[Phono3py, FloatArray] | None,
+    data: Dataset | None,
+) -> Bands:
+    """Return phonons of the run, beside those of first principles.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    fc2 : ndarray
+        In eV/angstrom^2, shape ``(N or N_p, N, 3, 3)``.
+    direct : tuple or None
+        As `direct_fc2` returns it.
+    data : Dataset or None
+        As `fc2_data` returns it.
+    """
+    sources = {"force constants": (folder.run, fc2)}
+    if direct is not None:
+        sources["first principles"] = direct
+    path = band_path(folder.run.primitive)
+    reciprocal = np.linalg.inv(folder.run.primitive.cell)
+    along = np.linspace(0, 1, _POINTS)
+    lines = [s.start[1] + along[:, None] * (s.end[1] - s.start[1]) for s in path]
+    frequencies, dos = {}, {}
+    for name, (crystal, values) in sources.items():
+        harmonic = harmonic_crystal(crystal, values)
+        # Not point by point: at Gamma the direction of the path decides.
+        harmonic.run_band_structure(lines)
+        bands: Any = harmonic.band_structure
+        frequencies[name] = [np.sort(f, axis=1) for f in bands.frequencies]
+        harmonic.run_mesh(_DOS_MESH)
+        harmonic.run_total_dos()
+        assert harmonic.total_dos is not None
+        dos[name] = (
+            np.array(harmonic.total_dos.frequency_points),
+            np.array(harmonic.total_dos.dos),
+        )
+    distances = [
+        along * np.linalg.norm(reciprocal @ (s.end[1] - s.start[1])) for s in path
+    ]
+    return Bands(path, distances, frequencies, dos, _remark(folder, data))
+
+
+def direct_fc2(folder: RunFolder, data: Dataset | None) -> tuple[Phono3py, FloatArray]:
+    """Return fc2 of the first-principles forces themselves, and its crystal.
+
+    Raises
+    ------
+    DatasetError
+        There are no such forces.
+    """
+    own = data is not None
+    crystal = folder.crystal if own else _without_own_fc2(folder.crystal)
+    part = supercells_of(crystal)[-1]
+    forces = part.read_dataset()
+    if forces is None:
+        raise DatasetError("No first-principles forces to compare with.")
+    request = request_solver("symfc")
+    orders = (2,) if own or len(forces) >= _MANY else (2, 3)
+    problem = force_constants_problem(part, request, orders, forces=forces.forces)
+    return crystal, np.asarray(plugins.solve(request.solver, problem)[2])
+
+
+def _remark(folder: RunFolder, data: Dataset | None) -> str:
+    """Return what is compared where it is not one supercell's forces by two."""
+    if folder.run.phonon_supercell_matrix is None:
+        return ""
+    if data is not None:
+        return (
+            "fc2.hdf5 itself comes from first-principles forces, those of dim-fc2: "
+            "the two are to coincide, and say nothing about the potential."
+        )
+    large, small = len(folder.run.phonon_supercell), len(folder.crystal.supercell)
+    return (
+        f"fc2.hdf5 is of the supercell of dim-fc2 ({large} atoms), first "
+        f"principles of {small} atoms: the range of fc2 differs too."
+    )
+
+
+def _without_own_fc2(crystal: Phono3py) -> Phono3py:
+    """Return the crystal with one supercell for fc2 and fc3."""
+    from phono3py import Phono3py
+
+    if crystal.phonon_supercell_matrix is None:
+        return crystal
+    plain = Phono3py(
+        crystal.unitcell,
+        supercell_matrix=crystal.supercell_matrix,
+        primitive_matrix=crystal.primitive_matrix,
+        symprec=crystal.symmetry.tolerance,
+    )
+    plain.nac_params = crystal.nac_params
+    if crystal.dataset is not None:
+        plain.dataset = crystal.dataset
+    return plain

@@ -1,0 +1,84 @@
+"""Kappa of a run, its error bars, and the study of its convergence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from phono3py_mlp_plugin.convergence import CONVERGENCE_FILE, Point, read_convergence
+from phono3py_mlp_plugin.errors import DatasetError
+from phono3py_mlp_plugin.files import (
+    UNCERTAINTY_FILE,
+    KappaFile,
+    find_kappa,
+    read_kappa,
+    read_uncertainty,
+)
+from phono3py_mlp_plugin.report.folder import RunFolder
+from phono3py_mlp_plugin.uncertainty import ErrorBar
+
+
+def kappa_of(folder: RunFolder) -> KappaFile:
+    """Return the newest kappa of the folder.
+
+    Raises
+    ------
+    DatasetError
+        There is none.
+    """
+    paths = find_kappa(folder.path)
+    if paths:
+        return read_kappa(paths[0])
+    damaged = sorted(p.name for p in folder.path.glob("kappa-*.hdf5"))
+    raise DatasetError(
+        f"No kappa in {', '.join(damaged)}: compute it anew."
+        if damaged
+        else "No kappa file: phono3py-load --mesh N N N --br makes one."
+    )
+
+
+def points_of(folder: RunFolder) -> list[Point]:
+    """Return the points of the convergence study.
+
+    Raises
+    ------
+    DatasetError
+        There are none.
+    """
+    records = read_convergence(folder.path / CONVERGENCE_FILE)
+    points = [Point.from_record(record) for record in records]
+    whole = [point for point in points if point is not None]
+    if not whole:
+        raise DatasetError(
+            f"{folder.absent(CONVERGENCE_FILE)}: phono3py-mlp converge "
+            "phono3py_params.yaml --mesh N N N tells whether the supercells are "
+            "enough."
+        )
+    # As a new study yields them: an interrupted one may have mended a middle.
+    return sorted(whole, key=lambda point: (point.label, point.order, point.size))
+
+
+def bars_of(folder: RunFolder, kappa: KappaFile) -> dict[float, list[ErrorBar]]:
+    """Return error bars by temperature.
+
+    Raises
+    ------
+    DatasetError
+        There are none, or they are of another kappa.
+    """
+    bars: dict[float, list[ErrorBar]] = {}
+    records = read_uncertainty(folder.path / UNCERTAINTY_FILE)
+    for record in records:
+        same = np.isclose(kappa.temperatures, record["temperature"])
+        values = kappa.kappa[same]
+        if len(values) and np.allclose(values[0], record["kappa"], rtol=1e-6):
+            bars[float(record["temperature"])] = [
+                ErrorBar(**bar) for bar in record["bars"]
+            ]
+    if not bars:
+        raise DatasetError(
+            f"{UNCERTAINTY_FILE} is of another kappa than {kappa.name}."
+            if records
+            else f"{folder.absent(UNCERTAINTY_FILE)}: --uncertainty N of "
+            "phono3py-load makes it."
+        )
+    return bars
