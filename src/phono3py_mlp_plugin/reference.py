@@ -53,6 +53,8 @@ from scipy.constants import elementary_charge, epsilon_0
 from scipy.optimize import brentq
 from scipy.special import erfc
 
+from phono3py_mlp_plugin.ranges import Length, Positive, check_ranges
+
 from .contracts import Dataset, Evaluation, FloatArray
 from .errors import ParameterError, PotentialError
 
@@ -116,16 +118,11 @@ class RigidIonNaCl:
     # erfc(alpha r_c) = 2e-5 in real and exp(-G^2 / 4 alpha^2) = 3e-7 in reciprocal
     # space. At the cutoff the second derivative jumps; the nearest shell of the crystal
     # is 0.08 angstrom away, so that displacements of a few 0.01 angstrom do not see it.
-    cutoff: float = 12.0
-    damping: float = 0.25
+    cutoff: Length = 12.0
+    damping: Positive = 0.25
 
     def __post_init__(self) -> None:
-        for name in ("cutoff", "damping"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value > 0):
-                raise ParameterError(
-                    f"rigid-ion NaCl: {name} = {value}; expected a positive number."
-                )
+        check_ranges(self)
 
     @property
     def elements(self) -> tuple[str, ...]:

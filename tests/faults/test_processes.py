@@ -615,7 +615,7 @@ def settings(**given):
         ({"min_temperature": 300, "max_temperature": 100}, "--tmax = 100; expected"),
         ({"temperature_step": 0}, "--tstep = 0; expected a positive number"),
         ({"sigma": [0.1, -1]}, "--sigma = -1; expected a positive number"),
-        ({"boundary_mfp": 0.0}, "--bmfp = 0; expected a positive number"),
+        ({"boundary_mfp": 0.0}, "--bmfp = 0.0; expected a positive number"),
         ({"mass_variances": [-1e-4]}, "--mass-variances = -0.0001; expected"),
         ({"nac_method": "foo"}, "--nac-method = foo; expected gonze or wang"),
         ({"is_gruneisen": True}, "--gruneisen: needs --mesh, --band or --qpoints"),

@@ -27,6 +27,7 @@ from phono3py_mlp_plugin.files import (
     forget_finished_members,
     replacing,
 )
+from phono3py_mlp_plugin.ranges import POSITIVE, check_range
 from phono3py_mlp_plugin.workflow import (
     certainty,
     least_sure,
@@ -166,10 +167,7 @@ class _StudyOptions:
         mesh, args.uncertainty_mesh = args.uncertainty_mesh, None
         if own["members"] < 2 or own["orders"] < 1:
             raise ParameterError("--members: at least 2; --orders: at least 1.")
-        if not 0 < own["tolerance"] < float("inf"):
-            raise ParameterError(
-                f"--tolerance = {own['tolerance']}; expected a positive number."
-            )
+        check_range("--tolerance", own["tolerance"], POSITIVE)
         sizes = own["sizes"]
         if sizes and len(sizes) > 1 and not args.filename and Path(sizes[-1]).is_file():
             args.filename = [sizes.pop()]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from phono3py_mlp_plugin.errors import ParameterError
 
 # Setup operations of phono3py-init, with the number of values each takes.
 _SETUP: tuple[tuple[tuple[str, ...], int | str], ...] = (
@@ -174,9 +171,3 @@ def option_of(args: argparse.Namespace, error: ValueError) -> str:
         if any(isinstance(word, str) and repr(word) in str(error) for word in words):
             return f"{name} = {' '.join(map(str, words))}: "
     return ""
-
-
-def positive(name: str, value: float | None) -> None:
-    """Refuse a length or number that is not positive."""
-    if value is not None and not 0 < value < math.inf:
-        raise ParameterError(f"{name} = {value}; expected a positive number.")

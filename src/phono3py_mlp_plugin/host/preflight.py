@@ -17,12 +17,10 @@ from phonopy.phonon.grid import BZGrid
 from phonopy.structure.atomic_data import get_atomic_data
 
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
+from phono3py_mlp_plugin.ranges import NOT_NEGATIVE, POSITIVE, Range, check_range
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
-
-_POSITIVE = "a positive number"
-_NOT_NEGATIVE = "a number that is not negative"
 
 _NAC_METHODS = ("gonze", "wang")
 
@@ -52,12 +50,12 @@ def check_settings(settings: Any) -> None:
             raise ParameterError(f"{one} and {other}: give one of them.")
     _check_temperatures(settings)
     sigmas = settings.sigma if isinstance(settings.sigma, list) else [settings.sigma]
-    _check_numbers("--sigma", (s for s in sigmas if s is not None), _POSITIVE)
-    _check_numbers("--bmfp", _given(settings.boundary_mfp), _POSITIVE)
+    _check_numbers("--sigma", (s for s in sigmas if s is not None), POSITIVE)
+    _check_numbers("--bmfp", _given(settings.boundary_mfp), POSITIVE)
     _check_numbers(
         "--mass-variances",
         settings.mass_variances or (),
-        _NOT_NEGATIVE,
+        NOT_NEGATIVE,
     )
     method = settings.nac_method
     if method is not None and method not in _NAC_METHODS:
@@ -77,7 +75,7 @@ def _check_estimates(settings: Any) -> None:
     """Refuse estimates of what is given otherwise."""
     number = settings.random_displacements
     memory = settings.symfc_memory_size
-    _check_numbers("--symfc-memsize", _given(memory), _POSITIVE)
+    _check_numbers("--symfc-memsize", _given(memory), POSITIVE)
     if memory is not None and settings.cutoff_pair_distance is not None:
         raise ParameterError(
             "--symfc-memsize and --cutoff-pair: both set the cutoff; give one of them."
@@ -91,11 +89,11 @@ def _check_estimates(settings: Any) -> None:
 
 def _check_temperatures(settings: Any) -> None:
     if settings.temperatures is not None:
-        _check_numbers("--ts", settings.temperatures, _NOT_NEGATIVE)
+        _check_numbers("--ts", settings.temperatures, NOT_NEGATIVE)
         return
     lowest, highest = settings.min_temperature, settings.max_temperature
-    _check_numbers("--tmin", [lowest], _NOT_NEGATIVE)
-    _check_numbers("--tstep", [settings.temperature_step], _POSITIVE)
+    _check_numbers("--tmin", [lowest], NOT_NEGATIVE)
+    _check_numbers("--tstep", [settings.temperature_step], POSITIVE)
     if not lowest <= highest < math.inf:
         raise ParameterError(
             f"--tmax = {highest:g}; expected no less than --tmin = {lowest:g}."
@@ -106,12 +104,9 @@ def _given(value: float | None) -> tuple[float, ...]:
     return () if value is None else (value,)
 
 
-def _check_numbers(option: str, values: Iterable[float], expected: str) -> None:
-    """Refuse numbers that are not finite, negative, or zero unless that is expected."""
+def _check_numbers(option: str, values: Iterable[float], allowed: Range) -> None:
     for value in values:
-        allowed = value >= 0 if expected == _NOT_NEGATIVE else value > 0
-        if not (allowed and value < math.inf):
-            raise ParameterError(f"{option} = {value:g}; expected {expected}.")
+        check_range(option, value, allowed)
 
 
 def check_cell(ph3: Phono3py, settings: Any) -> None:

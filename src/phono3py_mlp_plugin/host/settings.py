@@ -11,8 +11,9 @@ from typing import Any
 
 from phono3py_mlp_plugin.errors import ParameterError, PluginNotFound, PotentialError
 from phono3py_mlp_plugin.files import potential_files
-from phono3py_mlp_plugin.host.arguments import CommandOptions, positive
+from phono3py_mlp_plugin.host.arguments import CommandOptions
 from phono3py_mlp_plugin.host.mlp import DEFAULT_CALCULATOR
+from phono3py_mlp_plugin.ranges import POSITIVE, check_range
 from phono3py_mlp_plugin.workflow import (
     FINITE_DIFFERENCES,
     CalculatorSpec,
@@ -316,11 +317,11 @@ def _calculator(settings: Any, options: CommandOptions) -> CalculatorSpec:
 
 def _check_displacements(settings: Any, options: CommandOptions) -> None:
     """Refuse displacements that cannot be meant, or that the solver cannot use."""
-    positive("--amplitude", settings.displacement_distance)
-    positive("--cutoff-pair", settings.cutoff_pair_distance)
-    positive("--cutoff-fc3", settings.cutoff_fc3_distance)
-    positive("--amplitude-fc2", options.amplitude_fc2)
-    positive("--rd-auto-factor", settings.rd_number_estimation_factor)
+    check_range("--amplitude", settings.displacement_distance, POSITIVE)
+    check_range("--cutoff-pair", settings.cutoff_pair_distance, POSITIVE)
+    check_range("--cutoff-fc3", settings.cutoff_fc3_distance, POSITIVE)
+    check_range("--amplitude-fc2", options.amplitude_fc2, POSITIVE)
+    check_range("--rd-auto-factor", settings.rd_number_estimation_factor, POSITIVE)
     for option, number in (
         ("--rd", settings.random_displacements),
         ("--rd-fc2", settings.random_displacements_fc2),

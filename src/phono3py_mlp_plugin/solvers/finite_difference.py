@@ -6,10 +6,9 @@ symmetries of the crystal hold, sum rules and exchange of indices do not.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -18,19 +17,20 @@ from phono3py_mlp_plugin.contracts import (
     ForceConstantsProblem,
     ForceConstantsSolver,
 )
-from phono3py_mlp_plugin.errors import ParameterError, SolverError
+from phono3py_mlp_plugin.errors import SolverError
 from phono3py_mlp_plugin.hookspecs import hookimpl
+from phono3py_mlp_plugin.ranges import POSITIVE, Gigabytes, check_ranges
 
 
 @dataclass(frozen=True)
 class FiniteDifferenceOptions:
     """What a run does before and after: pairs are limited, the result symmetrised."""
 
-    memsize: float | None = field(
+    memsize: Gigabytes | None = field(
         default=None,
         metadata={"help": "memory (GB) of symfc that sets the cutoff of pairs"},
     )
-    level: int = field(
+    level: Annotated[int, POSITIVE] = field(
         default=3,
         metadata={"help": "times that sum rules and exchange are applied in turn"},
     )
@@ -39,10 +39,7 @@ class FiniteDifferenceOptions:
     )
 
     def __post_init__(self) -> None:
-        for name in ("memsize", "level"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ParameterError(f"{name} = {value}; expected a positive number.")
+        check_ranges(self)
 
 
 def solve(problem: ForceConstantsProblem) -> ForceConstants:

@@ -19,6 +19,7 @@ from phono3py_mlp_plugin.contracts import (
 )
 from phono3py_mlp_plugin.errors import ParameterError, SolverError
 from phono3py_mlp_plugin.hookspecs import hookimpl
+from phono3py_mlp_plugin.ranges import Length, check_ranges
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
@@ -33,7 +34,7 @@ _CUTOFF_MARGIN = 0.01
 class HiphiveOptions:
     """Cutoffs of the clusters and the method of the fit."""
 
-    cutoffs: tuple[float, ...] = field(
+    cutoffs: tuple[Length, ...] = field(
         default=(),
         metadata={
             "help": "of fc2 and fc3 in angstrom; the largest that fits the supercell "
@@ -45,12 +46,11 @@ class HiphiveOptions:
     )
 
     def __post_init__(self) -> None:
-        if len(self.cutoffs) > 2 or not all(
-            0 < cutoff < np.inf for cutoff in self.cutoffs
-        ):
+        check_ranges(self)
+        if len(self.cutoffs) > 2:
             raise ParameterError(
                 f"cutoffs = {' '.join(map(str, self.cutoffs))}; expected at most two "
-                "positive numbers, of fc2 and fc3."
+                "numbers, of fc2 and fc3."
             )
 
 

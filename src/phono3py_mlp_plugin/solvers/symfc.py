@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,9 @@ from phono3py_mlp_plugin.contracts import (
     ForceConstantsSolver,
     SolveMany,
 )
-from phono3py_mlp_plugin.errors import ParameterError, SolverError
+from phono3py_mlp_plugin.errors import SolverError
 from phono3py_mlp_plugin.hookspecs import hookimpl
+from phono3py_mlp_plugin.ranges import Gigabytes, check_ranges
 from phono3py_mlp_plugin.solvers.normal_equations import NormalEquations
 from phono3py_mlp_plugin.solvers.pivots import (
     relative_pivots,
@@ -37,7 +37,7 @@ class SymfcOptions:
     use_mkl: bool = field(
         default=False, metadata={"help": "use MKL, where sparse_dot_mkl is installed"}
     )
-    memsize: float | None = field(
+    memsize: Gigabytes | None = field(
         default=None,
         metadata={
             "help": "memory (GB) that sets the cutoff of fc3, where none is given"
@@ -45,10 +45,7 @@ class SymfcOptions:
     )
 
     def __post_init__(self) -> None:
-        if self.memsize is not None and not 0 < self.memsize < math.inf:
-            raise ParameterError(
-                f"memsize = {self.memsize}; expected a positive number."
-            )
+        check_ranges(self)
 
 
 def solve(problem: ForceConstantsProblem) -> ForceConstants:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from phono3py_mlp_plugin.contracts import Dataset, Evaluation
-from phono3py_mlp_plugin.errors import DatasetError, ParameterError
+from phono3py_mlp_plugin.errors import DatasetError
+from phono3py_mlp_plugin.ranges import Length, check_ranges
 from phono3py_mlp_plugin.workflow.dataset import read_dataset
 from phono3py_mlp_plugin.workflow.species import with_species
 
@@ -159,20 +159,16 @@ class DisplacementOptions:
     """
 
     number: int | Literal["auto"] | None = "auto"
-    amplitude: float = 0.01
+    amplitude: Length = 0.01
     seed: int | None = 0
     equations: float | None = EQUATIONS
     at_least: int = LEAST_PAIRS
     cutoff_pair: float | None = None
     number_fc2: int | Literal["auto"] | None = None
-    amplitude_fc2: float | None = None
+    amplitude_fc2: Length | None = None
 
     def __post_init__(self) -> None:
-        for amplitude in (self.amplitude, self.amplitude_fc2):
-            if amplitude is not None and not 0 < amplitude < math.inf:
-                raise ParameterError(
-                    f"amplitude = {amplitude}; expected a positive length in angstrom."
-                )
+        check_ranges(self)
 
 
 def displace(

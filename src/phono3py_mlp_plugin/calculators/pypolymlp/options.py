@@ -9,6 +9,7 @@ from typing import Literal
 
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.options import DEFAULT, READING, RESOURCE
+from phono3py_mlp_plugin.ranges import Gigabytes, Length, Positive, check_ranges
 
 # Of penalties, or of radial functions in one direction of their grid.
 _MOST_VALUES = 100
@@ -27,7 +28,7 @@ class PypolymlpOptions:
             "accurate for kappa of NaCl and MgO at a quarter of the work"
         },
     )
-    cutoff: float = field(default=8.0, metadata={"help": "cutoff radius (angstrom)"})
+    cutoff: Length = field(default=8.0, metadata={"help": "cutoff radius (angstrom)"})
     model_type: Literal[1, 2, 3, 4] = field(
         default=3,
         metadata={
@@ -81,10 +82,10 @@ class PypolymlpOptions:
     include_force: bool = field(
         default=True, metadata={"help": "false: train on energies alone"}
     )
-    energy_weight: float = field(
+    energy_weight: Positive = field(
         default=1.0, metadata={"help": "factor on the weights of energies"}
     )
-    force_weight: float = field(
+    force_weight: Positive = field(
         default=1.0, metadata={"help": "factor on the weights of forces"}
     )
     reg_alpha_params: tuple[float, float, int] = field(
@@ -104,7 +105,7 @@ class PypolymlpOptions:
             READING: True,
         },
     )
-    memory: float | None = field(
+    memory: Gigabytes | None = field(
         default=None,
         metadata={
             "help": "memory that training may take (GB); by default what is free",
@@ -113,10 +114,7 @@ class PypolymlpOptions:
     )
 
     def __post_init__(self) -> None:
-        if not 0 < self.cutoff < math.inf:
-            raise ParameterError(f"cutoff = {self.cutoff}; expected a positive length.")
-        if self.memory is not None and not 0 < self.memory < math.inf:
-            raise ParameterError(f"memory = {self.memory}; expected a positive size.")
+        check_ranges(self)
         if self.gtinv_maxl is None:
             object.__setattr__(self, "gtinv_maxl", self._default_maxl())
         elif self.preset == "compact" and self.gtinv_maxl != _GTINV_MAXL["compact"]:
@@ -134,11 +132,6 @@ class PypolymlpOptions:
                 "include_energy and include_force are both false: nothing is left to "
                 "train on."
             )
-        for name in ("energy_weight", "force_weight"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ParameterError(
-                    f"{name} = {getattr(self, name)}; expected a positive number."
-                )
         if self.engine == "pypolymlp":
             self._refuse_what_pypolymlp_lacks()
         for name in ("gaussian_params1", "gaussian_params2", "reg_alpha_params"):
