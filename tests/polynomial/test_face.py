@@ -57,12 +57,17 @@ def test_a_potential_is_trained_asked_written_and_read(data, parameters, tmp_pat
     )
 
 
+@pytest.mark.parametrize("early", [True, False], ids=["before", "after"])
 def test_potentials_of_all_penalties_are_written_where_asked(
-    data, parameters, tmp_path
+    data, parameters, tmp_path, early
 ):
     training, test = sets(data)
-    options = polynomial.RidgeOptions(alphas=OPTIONS.alphas, save_all=True)
+    options = OPTIONS
+    if early:
+        options = polynomial.RidgeOptions(alphas=OPTIONS.alphas, save_all=True)
     potential = polynomial.fit(parameters, training, test, options).potential
+    # What `Phono3py.save_mlp(optimal=False)` does after the training.
+    potential.save_all |= not early
     potential.save(tmp_path / "polymlp.yaml")
     names = sorted(path.name for path in tmp_path.iterdir())
     versions = [f"polymlp.yaml.v0{n}" for n in (1, 2, 3)]

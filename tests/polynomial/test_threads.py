@@ -25,3 +25,10 @@ def test_as_many_threads_as_blas_and_none_of_blas_below():
     with threadpool_limits({"blas": 2, "openmp": 1}):
         assert map_threads(work, range(2), None) == [(0, {1}), (1, {1})]
         assert blas_threads() == {2}
+
+
+def test_one_item_needs_no_thread():
+    """A step of molecular dynamics is one structure, and shorter than making one."""
+    here = threading.current_thread()
+    with threadpool_limits({"blas": 2}):
+        assert map_threads(lambda _: threading.current_thread(), [1], None) == [here]

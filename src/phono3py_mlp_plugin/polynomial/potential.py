@@ -40,13 +40,15 @@ class PolynomialPotential:
         Shape ``(n_features,)``.
     sampler : callable, optional
         Draws coefficients from their distribution given the training data.
-    saved_path : RidgePath, optional
-        The fits of other penalties, which `save` writes as well.
+    path : RidgePath, optional
+        The fits of all penalties, where it was trained.
 
     Attributes
     ----------
     engine : str
         "native".
+    save_all : bool
+        Whether `save` writes the potentials of all penalties.
 
     Raises
     ------
@@ -61,7 +63,7 @@ class PolynomialPotential:
         feature_list: FeatureList,
         coefficients: FloatArray,
         sampler: Sampler | None = None,
-        saved_path: RidgePath | None = None,
+        path: RidgePath | None = None,
     ) -> None:
         if len(coefficients) != feature_list.n_features:
             raise PotentialError(
@@ -71,7 +73,8 @@ class PolynomialPotential:
         self.feature_list = feature_list
         self.coefficients = coefficients
         self._sampler = sampler
-        self._saved_path = saved_path
+        self._path = path
+        self.save_all = False
 
     @property
     def parameters(self) -> ModelParameters:
@@ -117,21 +120,21 @@ class PolynomialPotential:
     def save(self, path: Path) -> None:
         """Write ``polymlp.yaml``, which pypolymlp reads as well.
 
-        Where that was asked for, also the potential of every penalty,
-        ``polymlp.yaml.v01`` and so on, listed in ``polymlp.log``.
+        With ``save_all`` also the potential of every penalty, ``polymlp.yaml.v01`` and
+        so on, listed in ``polymlp.log``.
         """
         self._write(path, self.coefficients)
-        if self._saved_path is None:
+        if not self.save_all:
             return
-        fits = zip(
-            self._saved_path.penalties, self._saved_path.coefficients, strict=True
-        )
+        penalties = () if self._path is None else self._path.penalties
+        coefficients = () if self._path is None else self._path.coefficients
+        fits = zip(penalties, coefficients, strict=True)
         lines = ["polymlps:\n"]
-        for number, (penalty, coefficients) in enumerate(fits, start=1):
+        for number, (penalty, fitted) in enumerate(fits, start=1):
             if penalty.rmse_test is None:
                 continue
             version = path.with_name(f"{path.name}.v{number:02}")
-            self._write(version, coefficients)
+            self._write(version, fitted)
             lines += [
                 f"- mlp file:  {version.name}\n",
                 f"  alpha:     {penalty.alpha!r}\n",

@@ -108,6 +108,13 @@ def threads(n_threads: int | None) -> Iterator[ThreadPoolExecutor]:
 def map_threads(
     function: Callable[[Item], Result], items: Iterable[Item], n_threads: int | None
 ) -> list[Result]:
-    """Return ``function`` of all items in order, computed in threads."""
+    """Return ``function`` of all items in order, computed in threads.
+
+    One item is computed where it is asked for: finding the libraries of BLAS takes
+    longer than a step of molecular dynamics.
+    """
+    items = list(items)
+    if len(items) == 1:
+        return [function(items[0])]
     with threads(n_threads) as executor:
         return list(executor.map(function, items))

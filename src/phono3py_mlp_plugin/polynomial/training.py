@@ -22,7 +22,7 @@ from phono3py_mlp_plugin.polynomial.model.feature_list import (
 )
 from phono3py_mlp_plugin.polynomial.model.invariants import Table, invariants
 from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
-from phono3py_mlp_plugin.polynomial.potential import PolynomialPotential, Sampler
+from phono3py_mlp_plugin.polynomial.potential import PolynomialPotential
 from phono3py_mlp_plugin.polynomial.regression.forecast import forecast
 from phono3py_mlp_plugin.polynomial.regression.options import RidgeOptions
 from phono3py_mlp_plugin.polynomial.regression.path import (
@@ -83,8 +83,11 @@ def fit(
         """Fit once more: keeping the factor would keep its memory."""
         return regression(problem, primal).samples(alpha, size, seed)
 
-    saved = path if options.save_all else None
-    return _trained(features.feature_list, path, sample, saved)
+    potential = PolynomialPotential(
+        features.feature_list, path.coefficients[path.best], sample, path
+    )
+    potential.save_all = options.save_all
+    return _trained(potential, path)
 
 
 def learning_curve(
@@ -134,21 +137,12 @@ def regression_problem(
     return Problem(SupercellFeatures(features, structures), targets)
 
 
-def _trained(
-    feature_list: FeatureList,
-    path: RidgePath,
-    sampler: Sampler | None = None,
-    saved: RidgePath | None = None,
-) -> TrainedPotential:
-    """Return the potential of the best penalty."""
-    best = path.best
-    potential = PolynomialPotential(
-        feature_list, path.coefficients[best], sampler, saved
-    )
+def _trained(potential: PolynomialPotential, path: RidgePath) -> TrainedPotential:
+    """Return the record of the potential of the best penalty."""
     return TrainedPotential(
         potential=potential,
-        n_features=feature_list.n_features,
-        alpha=float(path.alphas[best]),
+        n_features=potential.feature_list.n_features,
+        alpha=float(path.alphas[path.best]),
         penalties=path.penalties,
     )
 
@@ -157,19 +151,19 @@ def _nested_fit(
     feature_list: FeatureList, point: CurvePoint, ensemble: Ensemble
 ) -> NestedFit:
     """Return a point of a learning curve with potentials drawn about it."""
-    trained = _trained(feature_list, point.path)
+    path = point.path
+    best = path.coefficients[path.best]
     if ensemble.method == "posterior":
-        alpha = float(point.path.alphas[point.path.best])
+        alpha = float(path.alphas[path.best])
         members = point.form.samples(alpha, ensemble.members, ensemble.seed)
     else:
         assert point.left_out.changes is not None
-        best = point.path.coefficients[point.path.best]
         members = best + multiplier_jackknife(
             point.left_out.changes, ensemble.members, ensemble.seed
         )
     return NestedFit(
         size=point.size,
-        trained=trained,
+        trained=_trained(PolynomialPotential(feature_list, best), path),
         members=[PolynomialPotential(feature_list, c) for c in members],
         alternatives=[PolynomialPotential(feature_list, c) for c in point.alternatives],
         left_out=float(np.sqrt((point.left_out.forces**2).mean())),
