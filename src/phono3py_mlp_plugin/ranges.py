@@ -80,12 +80,12 @@ def check_ranges(record: Any) -> None:
     >>> @dataclass(frozen=True)
     ... class Options:
     ...     cutoff: Positive = 8.0
-    ...     memory: Positive | None = None
+    ...     size: Positive | None = None
     >>> check_ranges(Options(cutoff=5.0))
-    >>> check_ranges(Options(memory=-1.0))
+    >>> check_ranges(Options(size=-1.0))
     Traceback (most recent call last):
     ...
-    phono3py_mlp_plugin.errors.ParameterError: memory = -1.0; expected a positive number.
+    phono3py_mlp_plugin.errors.ParameterError: size = -1.0; expected a positive number.
     """
     hints = typing.get_type_hints(type(record), include_extras=True)
     for item in dataclasses.fields(record):

@@ -33,7 +33,7 @@ from phono3py_mlp_plugin.files.partial import (
 )
 from phono3py_mlp_plugin.files.plain_json import NOT_OURS, read_json, write_json
 from phono3py_mlp_plugin.files.plain_yaml import PlainLoader, each_file_once
-from phono3py_mlp_plugin.files.potential import (
+from phono3py_mlp_plugin.files.provenance import (
     Provenance,
     find_potential,
     other_parts,

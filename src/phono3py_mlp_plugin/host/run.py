@@ -25,6 +25,7 @@ from phono3py_mlp_plugin.host.bindings import (
     check,
 )
 from phono3py_mlp_plugin.host.bindings import replace as replace_names
+from phono3py_mlp_plugin.host.error_bars import ErrorBars
 from phono3py_mlp_plugin.host.force_constants import (
     FC2,
     FC3,
@@ -37,7 +38,6 @@ from phono3py_mlp_plugin.host.force_constants import (
 )
 from phono3py_mlp_plugin.host.mlp import PluginMLP, give_potential
 from phono3py_mlp_plugin.host.output import show
-from phono3py_mlp_plugin.host.physics import checks_without_mesh, physics_checks
 from phono3py_mlp_plugin.host.preflight import check_cell, check_settings
 from phono3py_mlp_plugin.host.reading import (
     read_born_charges,
@@ -45,6 +45,7 @@ from phono3py_mlp_plugin.host.reading import (
     read_datasets,
 )
 from phono3py_mlp_plugin.host.relax import relax
+from phono3py_mlp_plugin.host.run_checks import checks_without_mesh, physics_checks
 from phono3py_mlp_plugin.host.settings import (
     RunRequest,
     check_mesh,
@@ -55,7 +56,6 @@ from phono3py_mlp_plugin.host.settings import (
 )
 from phono3py_mlp_plugin.host.solvers import leave_to_host
 from phono3py_mlp_plugin.host.study import StudyRun
-from phono3py_mlp_plugin.host.uncertainty import ErrorBars
 from phono3py_mlp_plugin.host.writing import HostFiles
 from phono3py_mlp_plugin.workflow import (
     check_born_charges,

@@ -16,7 +16,7 @@ from phono3py_mlp_plugin.files import (
     versions_of,
     write_potential,
 )
-from phono3py_mlp_plugin.files.potential import FORMAT_VERSION
+from phono3py_mlp_plugin.files.provenance import FORMAT_VERSION
 from phono3py_mlp_plugin.options import READING, RESOURCE
 from phono3py_mlp_plugin.plugins import DISTRIBUTION, blame, registry
 from phono3py_mlp_plugin.workflow.crystal import check_supercell
