@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import FloatArray, IntArray
+from phono3py_mlp_plugin.polynomial.kernels.basis import pad
+from phono3py_mlp_plugin.polynomial.kernels.records import DerivativeTable
 from phono3py_mlp_plugin.polynomial.model.feature_list import FeatureList
 
 # Coefficients that cancel to rounding, in tables whose entries are of order one.
@@ -102,6 +104,21 @@ class PatternRows:
     type_rows: IntArray
     orders: IntArray
     derivatives: Monomials
+
+    def table(self, n_lm: int) -> DerivativeTable:
+        """Return the rows as kernels take them; ``n_lm`` harmonics of each type."""
+        n_patterns = len(self.orders)
+        padding = ((0, 0), (0, pad(n_patterns) - n_patterns))
+        return DerivativeTable(
+            self.variables,
+            self.patterns,
+            self.variables % n_lm,
+            1.0 / self.orders,
+            np.pad(self.type_rows, padding, mode="edge"),
+            self.derivatives.start,
+            self.derivatives.coefficients,
+            self.derivatives.factors,
+        )
 
     def of(self, chosen: IntArray) -> PatternRows:
         """Return the rows of some patterns, given by ascending numbers."""
