@@ -15,7 +15,7 @@ from phono3py_mlp_plugin.polynomial.kernels.basis import (
     normalisation,
     pad,
 )
-from phono3py_mlp_plugin.polynomial.kernels.chain_rule import COMPONENTS
+from phono3py_mlp_plugin.polynomial.kernels.chain_rule import COMPONENTS, PRODUCTS
 from phono3py_mlp_plugin.polynomial.kernels.features import (
     linear_features,
     product_features,
@@ -25,6 +25,7 @@ from phono3py_mlp_plugin.polynomial.kernels.patterns import MATRIX_CENTRES
 from phono3py_mlp_plugin.polynomial.kernels.records import (
     Centres,
     DerivativeTable,
+    Harmonics,
     LinearTable,
     ProductTable,
     Segments,
@@ -168,17 +169,15 @@ class Features:
         derivatives = tables.linear.derivatives
         n_padded = derivatives.type_rows.shape[1] - 1
         n_atoms = int(rows.first_atom[-1])
-        work = Workspace(
-            *self._matrices(derivatives, block, self._constants, buffers),
-            buffers.array("forces", n_atoms, 3, n_padded),
-        )
+        work = self._workspace(derivatives, block, self._constants, buffers)
+        forces = buffers.array("forces", n_atoms, 3, n_padded)
         linear_features(
             tables.linear,
             block.segments,
             block.slots,
             block.centres,
             self._constants,
-            work,
+            work._replace(forces=forces),
             rows.target(np.arange(n_atoms)),
         )
 
@@ -203,10 +202,8 @@ class Features:
                 np.ascontiguousarray(block.centres.values[:, low:high]),
             )
             shape = ((high - low) * n_pairs, tables.n_multiplied, COMPONENTS)
-            work = Workspace(
-                *self._matrices(tables.multiplied, block, constants, buffers),
-                buffers.array("single", *shape),
-            )
+            work = self._workspace(tables.multiplied, block, constants, buffers)
+            single = buffers.array("single", *shape)
             single_forces(
                 tables.multiplied,
                 tables.places,
@@ -214,28 +211,35 @@ class Features:
                 slots,
                 centres.coefficients,
                 constants,
-                work,
+                work._replace(forces=single),
             )
-            single = work.forces.reshape(len(work.forces), -1)
+            single = single.reshape(len(single), -1)
             target = rows.target(atoms)
             for table in tables.products:
                 shape = (len(atoms), 3, len(table.start) - 1)
-                forces = buffers.array("forces", *shape)
-                product_features(table, slots, centres, single, forces, target)
+                work = work._replace(forces=buffers.array("forces", *shape))
+                product_features(table, slots, centres, single, work, target)
 
-    def _matrices(
+    def _workspace(
         self,
         table: DerivativeTable,
         block: _Block,
         constants: FloatArray,
         buffers: _Buffers,
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return derivatives and jacobian of a `Workspace`."""
+    ) -> Workspace:
+        """Return arrays for some patterns, with no room for their forces."""
         n_rows = pad(int((table.type_rows[:, -1] - table.type_rows[:, 0]).max()))
         n_pairs = int(block.n_pairs.max())
-        return (
+        return Workspace(
             buffers.array("derivatives", MATRIX_CENTRES, n_rows),
+            Harmonics(
+                buffers.array("polynomials", (constants.size + len(constants)) * LANES),
+                buffers.array("values", constants.size * LANES),
+                buffers.array("gradients", constants.size * 3 * LANES),
+            ),
             buffers.array("jacobian", n_pairs, constants.size * COMPONENTS),
+            buffers.array("products", PRODUCTS),
+            buffers.array("forces", 0, 3, 0),
         )
 
 

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray, IntArray
-from phono3py_mlp_plugin.polynomial.kernels.records import Segments
+from phono3py_mlp_plugin.polynomial.kernels.records import Harmonics, Segments
 from phono3py_mlp_plugin.polynomial.kernels.simd import (
     LANES,
     Vector,
     inlined,
+    inner_kernel,
     kernel,
     load,
     splat,
@@ -29,22 +30,6 @@ from phono3py_mlp_plugin.polynomial.kernels.simd import (
 _Integer = TypeVar("_Integer", int, IntArray)
 
 _CACHE_LINE = 64  # bytes
-
-
-class HarmonicsScratch(NamedTuple):
-    """Spherical harmonics of one vector of neighbours, and what they are made from.
-
-    Attributes
-    ----------
-    polynomials : ndarray
-        Of `legendre`.
-    values, gradients : ndarray
-        Y and its gradient, flat of ``(n_lm, LANES)`` and ``(n_lm, 3, LANES)``.
-    """
-
-    polynomials: FloatArray
-    values: FloatArray
-    gradients: FloatArray
 
 
 class _Point(NamedTuple):
@@ -132,7 +117,14 @@ def normalisation(max_l: int) -> FloatArray:
     return constants
 
 
-@kernel
+@inlined
+def clear(array: FloatArray) -> None:
+    """Write zeros to whole vectors."""
+    for at in range(0, array.size, LANES):
+        store(array, at, splat(0.0))
+
+
+@inner_kernel
 def legendre(z: Vector, max_l: int, polynomials: FloatArray) -> None:
     """Write ``Q_lm(z)`` of one vector to ``polynomials[(l (max_l + 2) + m) LANES]``.
 
@@ -159,7 +151,7 @@ def legendre(z: Vector, max_l: int, polynomials: FloatArray) -> None:
         diagonal *= 2.0 * m + 1.0
 
 
-@kernel
+@inner_kernel
 def harmonics(
     unit: FloatArray,
     first: int,
@@ -201,20 +193,9 @@ def harmonics(
             cosine = higher
 
 
-@kernel
-def harmonics_scratch(max_l: int) -> HarmonicsScratch:
-    """Return arrays for harmonics up to an l."""
-    n_lm = (max_l + 1) ** 2
-    return HarmonicsScratch(
-        np.empty((max_l + 1) * (max_l + 2) * LANES),
-        np.empty(n_lm * LANES),
-        np.empty(n_lm * 3 * LANES),
-    )
-
-
 @inlined
 def _write_harmonic(
-    scratch: HarmonicsScratch,
+    out: Harmonics,
     at: int,
     point: _Point,
     value: Vector,
@@ -227,18 +208,18 @@ def _write_harmonic(
     ``outward`` is the part of them that points outwards.
     """
     inverse = point.inverse
-    store(scratch.values, at, value)
+    store(out.values, at, value)
     gx = inverse * (along[0] - outward * point.x)
     gy = inverse * (along[1] - outward * point.y)
     gz = inverse * (along[2] - outward * point.z)
-    store(scratch.gradients, 3 * at, gx)
-    store(scratch.gradients, 3 * at + LANES, gy)
-    store(scratch.gradients, 3 * at + 2 * LANES, gz)
+    store(out.gradients, 3 * at, gx)
+    store(out.gradients, 3 * at + LANES, gy)
+    store(out.gradients, 3 * at + 2 * LANES, gz)
 
 
-@kernel
+@inner_kernel
 def harmonics_and_gradients(
-    segments: Segments, p: int, constants: FloatArray, scratch: HarmonicsScratch
+    segments: Segments, p: int, constants: FloatArray, out: Harmonics
 ) -> None:
     """Write Y and its gradient by the neighbours' positions, of one vector of them.
 
@@ -248,7 +229,7 @@ def harmonics_and_gradients(
         The first neighbour.
     constants : ndarray
         From `normalisation`.
-    scratch : HarmonicsScratch
+    out : Harmonics
         Written.
     """
     max_l = constants.shape[0] - 1
@@ -257,7 +238,7 @@ def harmonics_and_gradients(
     width = (max_l + 2) * LANES
     inverse = load(segments.inverse_distances, p)
     point = _Point(load(unit, p), load(unit, n + p), load(unit, 2 * n + p), inverse)
-    legendre(point.z, max_l, scratch.polynomials)
+    legendre(point.z, max_l, out.polynomials)
     cosine = splat(1.0)
     sine = splat(0.0)
     lower_cosine = splat(0.0)
@@ -265,8 +246,8 @@ def harmonics_and_gradients(
     for m in range(max_l + 1):
         for l in range(m, max_l + 1):
             at = l * width + m * LANES
-            q = constants[l, m] * load(scratch.polynomials, at)
-            slope = constants[l, m] * load(scratch.polynomials, at + LANES)
+            q = constants[l, m] * load(out.polynomials, at)
+            slope = constants[l, m] * load(out.polynomials, at + LANES)
             k = (l * l + max(2 * m - 1, 0)) * LANES
             # d/dx (x + i y)^m = m (x + i y)^(m-1), d/dy the same times i.
             value = q * cosine
@@ -275,7 +256,7 @@ def harmonics_and_gradients(
             mq = float(m) * q
             dx = mq * lower_cosine
             dy = splat(0.0) - mq * lower_sine
-            _write_harmonic(scratch, k, point, value, outward, (dx, dy, dz))
+            _write_harmonic(out, k, point, value, outward, (dx, dy, dz))
             if m > 0:
                 k += LANES
                 value = q * sine
@@ -283,7 +264,7 @@ def harmonics_and_gradients(
                 outward = float(m) * value + point.z * dz
                 dx = mq * lower_sine
                 dy = mq * lower_cosine
-                _write_harmonic(scratch, k, point, value, outward, (dx, dy, dz))
+                _write_harmonic(out, k, point, value, outward, (dx, dy, dz))
         lower_cosine = cosine
         lower_sine = sine
         cosine = point.x * lower_cosine - point.y * lower_sine
@@ -319,9 +300,10 @@ def expand(
     polynomials = np.empty((max_l + 1) * (max_l + 2) * LANES)
     values = np.empty((n_lm, longest))
     last = min(first + coefficients.shape[2], start.shape[0])
-    coefficients[:] = 0.0
-    coefficients[:, -1, : last - first] = 1.0
+    clear(coefficients)
     for i in range(first, last):
+        for k in range(n_radial):
+            coefficients[k, n_types * n_lm, i - first] = 1.0
         for t in range(n_types):
             low, high = start[i, t], start[i, t + 1]
             harmonics(segments.unit, low, high, constants, polynomials, values)

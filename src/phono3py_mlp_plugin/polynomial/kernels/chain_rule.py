@@ -10,16 +10,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from phono3py_mlp_plugin.contracts import FloatArray, IntArray
-from phono3py_mlp_plugin.polynomial.kernels.basis import (
-    HarmonicsScratch,
-    harmonics_and_gradients,
-)
-from phono3py_mlp_plugin.polynomial.kernels.records import Segments
+from phono3py_mlp_plugin.polynomial.kernels.basis import harmonics_and_gradients
+from phono3py_mlp_plugin.polynomial.kernels.records import Segments, Workspace
 from phono3py_mlp_plugin.polynomial.kernels.simd import (
     LANES,
     inlined,
+    inner_kernel,
     item,
-    kernel,
     load,
     prefetch,
     splat,
@@ -33,8 +30,8 @@ COMPONENTS = 3 * 2 * LANES
 # Numbers of a direction and group of slots for a vector of features.
 _SQUARE = LANES * LANES
 
-SCRATCH = 6 * _SQUARE
-"""Numbers that `add_chain_rule` writes intermediate results to."""
+PRODUCTS = 6 * _SQUARE
+"""Numbers for a vector of features and a pair of groups, in three directions."""
 
 
 class SparseRows(NamedTuple):
@@ -55,14 +52,13 @@ class SparseRows(NamedTuple):
     values: FloatArray
 
 
-@kernel
+@inner_kernel
 def write_jacobian(
     segments: Segments,
     group_start: IntArray,
     k: int,
     constants: FloatArray,
-    scratch: HarmonicsScratch,
-    jacobian: FloatArray,
+    work: Workspace,
 ) -> None:
     """Write minus the derivatives of a centre's coefficients by neighbours' positions.
 
@@ -75,13 +71,12 @@ def write_jacobian(
         Which radial function.
     constants : ndarray
         From `normalisation`.
-    scratch : HarmonicsScratch
-        Overwritten.
-    jacobian : ndarray
-        Written: see `Workspace`.
+    work : Workspace
+        Written: the jacobian. Overwritten: the harmonics.
     """
     unit, functions, slopes = segments.unit, segments.functions, segments.slopes
-    values, gradients = scratch.values, scratch.gradients
+    values, gradients = work.harmonics.values, work.harmonics.gradients
+    jacobian = work.jacobian
     n = unit.shape[1]
     n_lm = constants.shape[0] ** 2
     zero = splat(0.0)
@@ -89,7 +84,7 @@ def write_jacobian(
         low, high = group_start[group], group_start[group + 1]
         to = (group // 2 * n_lm * 6 + group % 2) * LANES
         for p in range(low, high, LANES):
-            harmonics_and_gradients(segments, p, constants, scratch)
+            harmonics_and_gradients(segments, p, constants, work.harmonics)
             x = load(unit, p)
             y = load(unit, n + p)
             z = load(unit, 2 * n + p)
@@ -186,7 +181,7 @@ def _add_to_atoms(
     n_padded = forces.shape[2]
     for direction in range(3):
         own = centre * 3 * n_padded + direction * n_padded + feature
-        moved = splat(0.0)
+        sum_of_forces = splat(0.0)
         for first in range(slot, min(slot + 2 * LANES, n_slots), LANES):
             at = (2 * direction + (first - slot) // LANES) * _SQUARE
             # Now features are in the lanes, and slots follow each other.
@@ -196,8 +191,8 @@ def _add_to_atoms(
                 to = item(atoms, s) * 3 * n_padded
                 to += direction * n_padded + feature
                 store(forces, to, load(forces, to) + force)
-                moved = moved + force
-        store(forces, own, load(forces, own) - moved)
+                sum_of_forces = sum_of_forces + force
+        store(forces, own, load(forces, own) - sum_of_forces)
 
 
 @inlined
@@ -211,7 +206,7 @@ def _prefetch(atoms: IntArray, slot: int, forces: FloatArray, feature: int) -> N
         prefetch(forces, to + 2 * n_padded)
 
 
-@kernel
+@inner_kernel
 def add_chain_rule(
     rows: SparseRows,
     jacobian: FloatArray,
@@ -231,7 +226,7 @@ def add_chain_rule(
     centre : int
         The atom that the centre is.
     products : ndarray
-        Overwritten: `SCRATCH` numbers.
+        Overwritten: `PRODUCTS` numbers.
     forces : ndarray
         Added to: ``(n_atoms, 3, n_padded)``.
     """

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray, IntArray
-from phono3py_mlp_plugin.polynomial.kernels.basis import expand, harmonics_scratch
+from phono3py_mlp_plugin.polynomial.kernels.basis import clear, expand
 from phono3py_mlp_plugin.polynomial.kernels.chain_rule import (
     COMPONENTS,
-    SCRATCH,
     SparseRows,
     add_chain_rule,
     write_jacobian,
@@ -32,6 +29,7 @@ from phono3py_mlp_plugin.polynomial.kernels.records import (
 from phono3py_mlp_plugin.polynomial.kernels.simd import (
     LANES,
     inlined,
+    inner_kernel,
     item,
     kernel,
     load,
@@ -66,20 +64,18 @@ def linear_features(
     n_radial, n_patterns = table.features.shape
     n_centres, n_types = slots.counts.shape
     energies = np.empty((n_patterns, MATRIX_CENTRES))
-    products = np.empty(SCRATCH)
-    scratch = harmonics_scratch(constants.shape[0] - 1)
     for block in range(centres.coefficients.shape[0]):
         a = centres.coefficients[block]
         expand(segments, constants, block * MATRIX_CENTRES, a)
     for k in range(n_radial):
-        work.forces[:] = 0.0
+        clear(work.forces)
         # By partner type: fewer atoms are added to at a time, and stay in the cache.
         for t in range(n_types):
             row_start = table.derivatives.type_rows[t]
             places = table.derivatives.harmonics
             for first in range(0, n_centres, MATRIX_CENTRES):
                 a = centres.coefficients[first // MATRIX_CENTRES, k]
-                energies[:] = 0.0
+                clear(energies)
                 derivatives_by_centre(
                     table.derivatives, t, a, work.derivatives, energies
                 )
@@ -88,15 +84,13 @@ def linear_features(
                     if slots.counts[i, t] == 0:
                         continue
                     groups = _groups(slots, i, t)
-                    write_jacobian(
-                        segments, groups, k, constants, scratch, work.jacobian
-                    )
+                    write_jacobian(segments, groups, k, constants, work)
                     add_chain_rule(
                         SparseRows(row_start, places, work.derivatives[i - first]),
                         work.jacobian,
                         _atoms(slots, i, t),
                         centres.atoms[i],
-                        products,
+                        work.products,
                         work.forces,
                     )
         _add_forces(table.features[k], work.forces, target)
@@ -129,7 +123,6 @@ def single_forces(
     """
     n_radial, n_patterns = places.shape
     n_centres, n_types = slots.counts.shape
-    scratch = harmonics_scratch(constants.shape[0] - 1)
     values = np.zeros((n_patterns, MATRIX_CENTRES))
     # Pairs of groups of slots, counted through the centres.
     pairs = np.zeros(n_centres * n_types + 1, dtype=np.int64)
@@ -144,9 +137,7 @@ def single_forces(
                 derivatives_by_centre(table, t, a, work.derivatives, values)
                 for i in range(first, min(first + MATRIX_CENTRES, n_centres)):
                     groups = _groups(slots, i, t)
-                    write_jacobian(
-                        segments, groups, k, constants, scratch, work.jacobian
-                    )
+                    write_jacobian(segments, groups, k, constants, work)
                     cell = i * n_types + t
                     derivatives = work.derivatives[i - first]
                     _write_forces(
@@ -163,7 +154,7 @@ def product_features(
     slots: Slots,
     centres: Centres,
     single: FloatArray,
-    forces: FloatArray,
+    work: Workspace,
     target: Target,
 ) -> None:
     """Add products of features of some centres to the design matrix.
@@ -175,11 +166,11 @@ def product_features(
     Parameters
     ----------
     slots, centres
-        Of the centres; their atoms are numbers among those of ``forces``.
+        Of the centres; their atoms are numbers among those of the forces.
     single : ndarray
         The forces that `single_forces` writes.
-    forces : ndarray
-        Overwritten: shape ``(n_atoms, 3, n_padded)``.
+    work : Workspace
+        Overwritten: products and forces.
     target : Target
         Added to.
     """
@@ -187,8 +178,7 @@ def product_features(
     values = centres.values
     n_centres, n_types = slots.counts.shape
     weights = np.empty(one.shape[0])
-    scratch = np.empty(SCRATCH)
-    forces[:] = 0.0
+    clear(work.forces)
     pair = np.int64(0)
     for i in range(n_centres):
         for row in range(weights.shape[0]):
@@ -206,29 +196,29 @@ def product_features(
                 single[pair:],
                 _atoms(slots, i, t),
                 centres.atoms[i],
-                scratch,
-                forces,
+                work.products,
+                work.forces,
             )
             pair += -(-slots.counts[i, t] // (2 * LANES))
-    _add_forces(features, forces, target)
+    _add_forces(features, work.forces, target)
 
 
 @inlined
-def _atoms(slots: Slots, i: int, t: int) -> Any:
+def _atoms(slots: Slots, i: int, t: int) -> IntArray:
     """Return the atoms in the slots of a centre and partner type."""
     first = slots.start[i, t]
     return slots.atoms[first : first + slots.counts[i, t]]
 
 
 @inlined
-def _groups(slots: Slots, i: int, t: int) -> Any:
+def _groups(slots: Slots, i: int, t: int) -> IntArray:
     """Return where the groups of slots of a centre and partner type start."""
     first = slots.group_first[i, t]
     n_groups = -(-slots.counts[i, t] // LANES)
     return slots.group_start[first : first + n_groups + 1]
 
 
-@kernel
+@inner_kernel
 def _add_energies(
     table: LinearTable,
     k: int,
@@ -250,7 +240,7 @@ def _add_energies(
                 centres.values[multiplied[pattern], i] += energy
 
 
-@kernel
+@inner_kernel
 def _add_forces(features: IntArray, forces: FloatArray, target: Target) -> None:
     """Add forces of patterns or products to the design matrix.
 
@@ -274,7 +264,7 @@ def _add_forces(features: IntArray, forces: FloatArray, target: Target) -> None:
                         matrix[features[k], column] += item(forces, at + k)
 
 
-@kernel
+@inner_kernel
 def _write_forces(
     rows: SparseRows, places: IntArray, jacobian: FloatArray, forces: FloatArray
 ) -> None:

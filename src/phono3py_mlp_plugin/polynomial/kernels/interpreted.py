@@ -72,11 +72,11 @@ def add_products(
     """Add a tile of P P^T, see `compiled.add_products`."""
 
     def rows(first: int, n: int) -> FloatArray:
-        found = []
+        part = []
         for r in range(first, first + n):
             panel = _part(panels, r // LANES * depth * LANES, depth * LANES)
-            found.append(panel.reshape(depth, LANES)[:, r % LANES])
-        return np.array(found)
+            part.append(panel.reshape(depth, LANES)[:, r % LANES])
+        return np.array(part)
 
     tile = rows(row, TILE_VECTORS * LANES) @ rows(column, TILE_COLUMNS).T
     for c in range(TILE_COLUMNS):

@@ -11,6 +11,7 @@ from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.polynomial.kernels.records import DerivativeTable
 from phono3py_mlp_plugin.polynomial.kernels.simd import (
     LANES,
+    inner_kernel,
     item,
     kernel,
     load,
@@ -79,7 +80,7 @@ def pattern_derivatives(
             store(values, at, load(values, at) + share * s1 * load(a, v + LANES))
 
 
-@kernel
+@inner_kernel
 def derivatives_by_centre(
     table: DerivativeTable,
     t: int,

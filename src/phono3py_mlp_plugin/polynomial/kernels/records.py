@@ -192,25 +192,46 @@ class Centres(NamedTuple):
     values: FloatArray
 
 
+class Harmonics(NamedTuple):
+    """Spherical harmonics of one vector of neighbours, and what they are made from.
+
+    Attributes
+    ----------
+    polynomials : ndarray
+        Of `legendre`.
+    values, gradients : ndarray
+        Y and its gradient, flat of ``(n_lm, LANES)`` and ``(n_lm, 3, LANES)``.
+    """
+
+    polynomials: FloatArray
+    values: FloatArray
+    gradients: FloatArray
+
+
 class Workspace(NamedTuple):
     """Arrays that kernels of the design matrix write intermediate results to.
 
     Attributes
     ----------
     derivatives : ndarray
-        Of patterns by expansion coefficients, shape ``(MATRIX_CENTRES, n)``, n rows of
-        one partner type.
+        Of patterns by expansion coefficients, shape ``(MATRIX_CENTRES, n)``, n at least
+        the number of rows of any partner type.
+    harmonics : Harmonics
     jacobian : ndarray
         Minus the derivatives of expansion coefficients by positions of neighbours,
         ``(n_pairs, n_lm, 3, 2, LANES)`` for pairs of groups of slots; its shape is
         ``(n_pairs, n_lm * 6 * LANES)``.
+    products : ndarray
+        Forces of a vector of features on a pair of groups, shape ``(6 * LANES^2,)``.
     forces : ndarray
         Forces of many features at a time, shape ``(n_atoms, 3, n)``, or of single ones,
         shape ``(n_pairs, n_multiplied, 6 * LANES)``.
     """
 
     derivatives: FloatArray
+    harmonics: Harmonics
     jacobian: FloatArray
+    products: FloatArray
     forces: FloatArray
 
 

@@ -13,7 +13,7 @@ every offset is checked.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numba
 
@@ -55,6 +55,7 @@ __all__ = [
     "Vector",
     "add_products",
     "inlined",
+    "inner_kernel",
     "item",
     "kernel",
     "load",
@@ -67,7 +68,7 @@ __all__ = [
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
-_OPTIONS = {
+_OPTIONS: dict[str, Any] = {
     "nopython": True,
     "nogil": True,
     "error_model": "numpy",
@@ -78,12 +79,12 @@ _OPTIONS = {
 
 def kernel(function: _Function) -> _Function:
     """Compile a function: it releases the interpreter lock and is kept on disk."""
-    try:
-        compiled = numba.jit(cache=True, **_OPTIONS)(function)  # type: ignore[call-overload]
-    except RuntimeError:
-        # Neither the package's folder nor the user's can be written to.
-        compiled = numba.jit(**_OPTIONS)(function)  # type: ignore[call-overload]
-    return cast(_Function, compiled)
+    return _compiled(function, **_OPTIONS)
+
+
+def inner_kernel(function: _Function) -> _Function:
+    """Compile a function that kernels call, and Python does not."""
+    return _compiled(function, **_OPTIONS, no_cpython_wrapper=True)
 
 
 def inlined(function: _Function) -> _Function:
@@ -91,5 +92,14 @@ def inlined(function: _Function) -> _Function:
 
     LLVM by itself leaves many calls in place, which cost as much as what they compute.
     """
-    options = {**_OPTIONS, "forceinline": True, "no_cpython_wrapper": True}
-    return cast(_Function, numba.jit(**options)(function))  # type: ignore[call-overload]
+    options = {**_OPTIONS, "inline": "always", "no_cpython_wrapper": True}
+    return cast(_Function, numba.jit(**options)(function))
+
+
+def _compiled(function: _Function, **options: Any) -> _Function:
+    try:
+        compiled = numba.jit(cache=True, **options)(function)
+    except RuntimeError:
+        # Neither the package's folder nor the user's can be written to.
+        compiled = numba.jit(**options)(function)
+    return cast(_Function, compiled)

@@ -311,7 +311,7 @@ def _real_monomials(
     sign = np.where((m > 0) & (magnitude % 2 == 1), -1.0, 1.0)
     imaginary = np.where(m == 0, 0.0, np.where(m > 0, sign, -1.0))
     cosine, sine = np.maximum(2 * magnitude - 1, 0), 2 * magnitude
-    found, places = [], []
+    parts, places = [], []
     for choice in product((False, True), repeat=m.shape[1]):
         # An even number of i is real: i^0 = 1, i^2 = -1, ...
         if sum(choice) % 2:
@@ -319,9 +319,9 @@ def _real_monomials(
         factors = np.where(choice, imaginary, sign).prod(axis=1)
         value = coefficients * factors * (-1.0) ** (sum(choice) // 2)
         present = value != 0
-        found.append(value[present])
+        parts.append(value[present])
         places.append(np.where(choice, sine, cosine)[present])
-    values, mu = np.concatenate(found), np.concatenate(places)
+    values, mu = np.concatenate(parts), np.concatenate(places)
     for label in set(labels):
         same = [slot for slot, other in enumerate(labels) if other == label]
         mu[:, same] = np.sort(mu[:, same], axis=1)
@@ -376,11 +376,12 @@ def _products(
     here = multiplied[features]
     place = np.full(feature_list.n_linear, -1, dtype=np.int64)
     place[features[here]] = np.arange(here.sum())
-    found = []
+    products = []
     first = feature_list.n_linear
     for factors in (feature_list.quadratic, feature_list.cubic):
         local = place[factors]
         exist = np.flatnonzero((local >= 0).all(axis=1))
-        found.append(Products(local[exist], first + exist))
+        products.append(Products(local[exist], first + exist))
         first += len(factors)
-    return here, found[0], found[1]
+    quadratic, cubic = products
+    return here, quadratic, cubic
