@@ -62,7 +62,8 @@ def test_transpose():
     np.testing.assert_array_equal(source[: LANES * LANES], target)
 
 
-def test_kernels_compile_where_no_cache_can_be_kept():
+def test_kernels_compile_where_no_cache_can_be_kept(monkeypatch):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "0")
     program = (
         "import numba.core.caching as caching;"
         "caching.CacheImpl._locator_classes = [];"

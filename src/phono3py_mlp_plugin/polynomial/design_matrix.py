@@ -123,7 +123,7 @@ class Features:
         structures: Sequence[Structure],
     ) -> None:
         parameters = self.feature_list.parameters
-        rows = _Rows(
+        columns = _Columns(
             matrix,
             first[begin : begin + len(structures) + 1],
             np.cumsum([0, *(len(s) for s in structures)]),
@@ -135,14 +135,14 @@ class Features:
         for tables, pairs in zip(self._tables, by_type, strict=True):
             if not len(pairs.centres):
                 continue
-            block = self._block_of(tables, pairs, rows, buffers)
-            self._add_linear(tables, block, rows, buffers)
+            block = self._block_of(tables, pairs, columns, buffers)
+            self._add_linear(tables, block, columns, buffers)
             if tables.n_multiplied:
-                self._add_products(tables, block, rows, buffers)
+                self._add_products(tables, block, columns, buffers)
         self._buffers.append(buffers)
 
     def _block_of(
-        self, tables: _KernelTables, pairs: Pairs, rows: _Rows, buffers: _Buffers
+        self, tables: _KernelTables, pairs: Pairs, columns: _Columns, buffers: _Buffers
     ) -> _Block:
         """Prepare what the kernels read of all centres of one type."""
         parameters = self.feature_list.parameters
@@ -157,18 +157,18 @@ class Features:
         values[-1] = 1.0
         centres = Centres(
             pairs.centres,
-            rows.energy_columns[pairs.structures],
+            columns.energies[pairs.structures],
             buffers.array("coefficients", *shape),
             values,
         )
         return _Block(centres, segments, slots, -(-slots.counts // (2 * LANES)))
 
     def _add_linear(
-        self, tables: _KernelTables, block: _Block, rows: _Rows, buffers: _Buffers
+        self, tables: _KernelTables, block: _Block, columns: _Columns, buffers: _Buffers
     ) -> None:
         derivatives = tables.linear.derivatives
         n_padded = derivatives.type_rows.shape[1] - 1
-        n_atoms = int(rows.first_atom[-1])
+        n_atoms = int(columns.first_atom[-1])
         work = self._workspace(derivatives, block, self._constants, buffers)
         forces = buffers.array("forces", n_atoms, 3, n_padded)
         linear_features(
@@ -178,11 +178,11 @@ class Features:
             block.centres,
             self._constants,
             work._replace(forces=forces),
-            rows.target(np.arange(n_atoms)),
+            columns.target(np.arange(n_atoms)),
         )
 
     def _add_products(
-        self, tables: _KernelTables, block: _Block, rows: _Rows, buffers: _Buffers
+        self, tables: _KernelTables, block: _Block, columns: _Columns, buffers: _Buffers
     ) -> None:
         n_pairs = int(block.n_pairs.sum(axis=1).max())
         size = n_pairs * tables.n_multiplied * COMPONENTS
@@ -214,7 +214,7 @@ class Features:
                 work._replace(forces=single),
             )
             single = single.reshape(len(single), -1)
-            target = rows.target(atoms)
+            target = columns.target(atoms)
             for table in tables.products:
                 shape = (len(atoms), 3, len(table.start) - 1)
                 work = work._replace(forces=buffers.array("forces", *shape))
@@ -255,26 +255,26 @@ class _Block(NamedTuple):
     n_pairs: IntArray
 
 
-class _Rows(NamedTuple):
+class _Columns(NamedTuple):
     """Where the features of some structures are added to.
 
     Attributes
     ----------
     matrix : ndarray
         The transposed design matrix.
-    energy_columns, first_atom : ndarray
+    energies, first_atom : ndarray
         First column, that of the energy, and first atom of each structure, and what
         follows the last.
     """
 
     matrix: FloatArray
-    energy_columns: IntArray
+    energies: IntArray
     first_atom: IntArray
 
     def target(self, atoms: IntArray) -> Target:
         """Return what kernels add to: in columns of structures, x, y, z one by one."""
         structure = np.searchsorted(self.first_atom, atoms, side="right") - 1
-        first = self.energy_columns[structure] + 1 + atoms - self.first_atom[structure]
+        first = self.energies[structure] + 1 + atoms - self.first_atom[structure]
         stride = np.diff(self.first_atom)[structure]
         return Target(self.matrix, first + np.arange(3)[:, None] * stride)
 
@@ -313,9 +313,9 @@ class _KernelTables:
 
     def __init__(self, tables: CentreTables, n_lm: int) -> None:
         self.n_multiplied = len(tables.multiplied)
-        places = np.full(tables.columns.shape, -1, dtype=np.int64)
+        places = np.full(tables.features.shape, -1, dtype=np.int64)
         places[tuple(tables.multiplied.T)] = np.arange(self.n_multiplied)
-        self.linear = LinearTable(tables.rows.table(n_lm), tables.columns, places)
+        self.linear = LinearTable(tables.rows.table(n_lm), tables.features, places)
         chosen = np.unique(tables.multiplied[:, 1])
         self.places = np.ascontiguousarray(places[:, chosen])
         self.multiplied = tables.rows.of(chosen).table(n_lm)
@@ -323,7 +323,7 @@ class _KernelTables:
         self.products = [
             _product_table(polynomial, low, self.n_multiplied)
             for polynomial in (tables.quadratic, tables.cubic)
-            for low in range(0, len(polynomial.columns), _PRODUCTS)
+            for low in range(0, len(polynomial.features), _PRODUCTS)
         ]
 
 
@@ -339,7 +339,7 @@ def _product_table(polynomial: Products, low: int, one: int) -> ProductTable:
         np.pad(np.arange(n + 1) * order, padding, mode="edge"),
         np.ascontiguousarray(factors).reshape(-1),
         others.reshape(-1, 2),
-        polynomial.columns[low : low + _PRODUCTS],
+        polynomial.features[low : low + _PRODUCTS],
     )
 
 

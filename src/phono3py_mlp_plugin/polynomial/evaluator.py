@@ -172,7 +172,7 @@ class _CentreEnergy:
         special[tables.multiplied[:, 1]] = True
         self._special = np.flatnonzero(special)
         self._table = tables.rows.of(self._special).table(n_lm)
-        linear = np.append(coefficients, 0.0)[tables.columns[:, self._special]]
+        linear = np.append(coefficients, 0.0)[tables.features[:, self._special]]
         linear[:, orders[self._special] <= FOLDED_ORDER] = 0.0
         self._linear = linear
         place = np.full(len(orders), -1)
@@ -183,9 +183,9 @@ class _CentreEnergy:
         )
         self._products = []
         for products in (tables.quadratic, tables.cubic):
-            one, others, columns = products.by_factor
+            one, others, features = products.by_factor
             if len(one):
-                self._products.append((one, others, coefficients[columns]))
+                self._products.append((one, others, coefficients[features]))
 
     def energies_and_gradient(self, a: FloatArray, gradient: FloatArray) -> FloatArray:
         """Return the energies of a block of centres, and write their gradient."""

@@ -26,7 +26,7 @@ def fold(
         Number of expansion coefficients of one radial function.
     """
     # Index -1 of a feature that does not exist finds the zero at the end.
-    by_pattern = np.append(coefficients, 0.0)[tables.columns]
+    by_pattern = np.append(coefficients, 0.0)[tables.features]
     rows, terms = tables.rows, tables.rows.derivatives
     row = np.repeat(np.arange(len(rows.variables)), np.diff(terms.start))
     order = rows.orders[rows.patterns[row]]

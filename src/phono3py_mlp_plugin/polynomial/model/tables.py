@@ -58,18 +58,18 @@ class Products:
     ----------
     factors : ndarray
         Places among the multiplied features, shape ``(n_products, order)``.
-    columns : ndarray
+    features : ndarray
         The features that they are, shape ``(n_products,)``.
     """
 
     factors: IntArray
-    columns: IntArray
+    features: IntArray
 
     @cached_property
     def by_factor(self) -> tuple[IntArray, IntArray, IntArray]:
         """Every factor of every product, sorted by the factor.
 
-        The factor, the others, shape ``(n, order - 1)``, and the product's column. A
+        The factor, the others, shape ``(n, order - 1)``, and the product's feature. A
         square comes twice, as its derivative does.
         """
         order = self.factors.shape[1]
@@ -78,7 +78,7 @@ class Products:
             [np.delete(self.factors, slot, axis=1) for slot in range(order)]
         )
         sort = np.argsort(one, kind="stable")
-        return one[sort], others[sort], np.tile(self.columns, order)[sort]
+        return one[sort], others[sort], np.tile(self.features, order)[sort]
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +150,7 @@ class CentreTables:
 
     Attributes
     ----------
-    columns : ndarray
+    features : ndarray
         Linear feature of a radial function and a pattern, -1 where there is none,
         shape ``(n_radial, n_patterns)``.
     rows : PatternRows
@@ -161,7 +161,7 @@ class CentreTables:
     quadratic, cubic : Products
     """
 
-    columns: IntArray
+    features: IntArray
     rows: PatternRows
     multiplied: IntArray
     quadratic: Products
@@ -205,8 +205,8 @@ def _centre(
     for place, feature in enumerate(features.tolist()):
         key = (invariants[place], feature_list.type_pairs[feature])
         of_feature[place] = numbers.setdefault(key, len(numbers))
-    columns = np.full((parameters.n_radial, len(numbers)), -1, dtype=np.int64)
-    columns[feature_list.radial[features], of_feature] = features
+    by_pattern = np.full((parameters.n_radial, len(numbers)), -1, dtype=np.int64)
+    by_pattern[feature_list.radial[features], of_feature] = features
     partner = {
         pair: (i + j - centre)
         for pair, (i, j) in enumerate(parameters.type_pairs)
@@ -224,13 +224,13 @@ def _centre(
         )
         for invariant, pairs in numbers
     ]
-    return _tables(feature_list, patterns, columns, features, of_feature, expansions)
+    return _tables(feature_list, patterns, by_pattern, features, of_feature, expansions)
 
 
 def _tables(
     feature_list: FeatureList,
     patterns: Sequence[_Pattern],
-    columns: IntArray,
+    by_pattern: IntArray,
     features: IntArray,
     of_feature: IntArray,
     expansions: dict[tuple[int, tuple[int, ...]], tuple[FloatArray, IntArray]],
@@ -258,7 +258,7 @@ def _tables(
         terms.setdefault(len(pattern.slots), []).append((coefficients, v, r))
     multiplied, quadratic, cubic = _products(feature_list, features)
     return CentreTables(
-        columns=columns,
+        features=by_pattern,
         rows=PatternRows(
             variables,
             owners,
