@@ -108,7 +108,9 @@ def write_jacobian(
 
 @inlined
 def _multiply_two_groups(
-    rows: SparseRows,
+    start: IntArray,
+    places: IntArray,
+    values: FloatArray,
     k: int,
     jacobian: FloatArray,
     pair: int,
@@ -122,7 +124,6 @@ def _multiply_two_groups(
     y1 = splat(0.0)
     z0 = splat(0.0)
     z1 = splat(0.0)
-    start, places, values = rows
     shift = start[0]
     for row in range(start[k], start[k + 1]):
         d = splat(item(values, row - shift))
@@ -143,7 +144,9 @@ def _multiply_two_groups(
 
 @inlined
 def _multiply_one_group(
-    rows: SparseRows,
+    start: IntArray,
+    places: IntArray,
+    values: FloatArray,
     k: int,
     jacobian: FloatArray,
     pair: int,
@@ -154,7 +157,6 @@ def _multiply_one_group(
     x = splat(0.0)
     y = splat(0.0)
     z = splat(0.0)
-    start, places, values = rows
     shift = start[0]
     for row in range(start[k], start[k + 1]):
         d = splat(item(values, row - shift))
@@ -230,7 +232,8 @@ def add_chain_rule(
     forces : ndarray
         Added to: ``(n_atoms, 3, n_padded)``.
     """
-    start = rows.start
+    # Taken out of the record here: within the loops that would cost time.
+    start, places, values = rows
     n_slots = atoms.shape[0]
     for slot in range(0, n_slots, 2 * LANES):
         pair = slot // (2 * LANES) * jacobian.shape[1]
@@ -242,7 +245,11 @@ def add_chain_rule(
             for k in range(low, low + LANES):
                 to = (k - low) * LANES
                 if two:
-                    _multiply_two_groups(rows, k, jacobian, pair, products, to)
+                    _multiply_two_groups(
+                        start, places, values, k, jacobian, pair, products, to
+                    )
                 else:
-                    _multiply_one_group(rows, k, jacobian, pair, products, to)
+                    _multiply_one_group(
+                        start, places, values, k, jacobian, pair, products, to
+                    )
             _add_to_atoms(products, atoms, slot, centre, forces, low)
