@@ -21,15 +21,15 @@ PARAMS = {
 
 
 @pytest.fixture
-def folder(tmp_path, analytic_params, monkeypatch):
-    shutil.copy(analytic_params, tmp_path / "phono3py_params.yaml")
+def folder(tmp_path, nacl_params, monkeypatch):
+    shutil.copy(nacl_params, tmp_path / "phono3py_params.yaml")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture(scope="module")
-def training(analytic_params):
-    ph3 = phono3py.load(analytic_params, produce_fc=False)
+def training(nacl_params):
+    ph3 = phono3py.load(nacl_params, produce_fc=False)
     return mlp.train(ph3, options=f"{MODEL}, ntrain=20, ntest=20")
 
 
@@ -106,8 +106,8 @@ def test_plain_functions_give_what_the_methods_give(folder, training):
     np.testing.assert_array_equal(ph3.fc2, other.fc2)
 
 
-def test_stresses_are_the_derivative_by_strain(training, analytic_params):
-    ph3 = phono3py.load(analytic_params, produce_fc=False)
+def test_stresses_are_the_derivative_by_strain(training, nacl_params):
+    ph3 = phono3py.load(nacl_params, produce_fc=False)
     (cell,) = ph3.supercells_with_displacements[:1]
     stress = training.potential.evaluate([cell]).stresses[0]
     step = 1e-4
@@ -125,10 +125,10 @@ def test_stresses_are_the_derivative_by_strain(training, analytic_params):
         assert stress[i, j] == pytest.approx(derivative, abs=1e-6)
 
 
-def test_host_gets_its_six_stresses(training, analytic_params):
+def test_host_gets_its_six_stresses(training, nacl_params):
     from phono3py_mlp_plugin.host.mlp import PluginMLP
 
-    ph3 = phono3py.load(analytic_params, produce_fc=False)
+    ph3 = phono3py.load(nacl_params, produce_fc=False)
     (cell,) = ph3.supercells_with_displacements[:1]
     host = PluginMLP()
     host.potential = training.potential
@@ -148,8 +148,8 @@ def test_potential_of_other_elements_is_refused(training, host_source):
         mlp.evaluate(silicon, training.potential)
 
 
-def test_dataset_that_is_not_finite_is_refused(analytic_params):
-    ph3 = phono3py.load(analytic_params, produce_fc=False)
+def test_dataset_that_is_not_finite_is_refused(nacl_params):
+    ph3 = phono3py.load(nacl_params, produce_fc=False)
     ph3.dataset["forces"][7, 3, 1] = np.nan
     with pytest.raises(mlp.DatasetError, match="forces: snapshot 8 holds a number"):
         mlp.train(ph3, options=PARAMS)
@@ -163,8 +163,8 @@ def test_phonopy_keeps_its_own_pypolymlp(host_source):
     assert develop_pypolymlp.__module__ == "phonopy.interface.pypolymlp"
 
 
-def test_unknown_solver_in_produce_fc3(analytic_params):
-    ph3 = phono3py.load(analytic_params, produce_fc=False)
+def test_unknown_solver_in_produce_fc3(nacl_params):
+    ph3 = phono3py.load(nacl_params, produce_fc=False)
     with pytest.raises(mlp.PluginNotFound, match="No force-constants solver named 'x'"):
         ph3.produce_fc3(fc_calculator="x")
 

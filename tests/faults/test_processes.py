@@ -656,10 +656,10 @@ def test_settings_of_users_pass(given):
 
 
 @pytest.fixture(scope="module")
-def crystal(analytic_params):
+def crystal(nacl_params):
     import phono3py
 
-    return phono3py.load(analytic_params, produce_fc=False, log_level=0)
+    return phono3py.load(nacl_params, produce_fc=False, log_level=0)
 
 
 @pytest.mark.parametrize(
@@ -736,7 +736,7 @@ def test_wrong_usage_is_one_line(words, start, run, tmp_path):
         (["--br", "-q"], "Mesh numbers have to be specified."),
         (["--ise", "--mesh", "3"], "Grid point(s) has to be specified."),
         (["--jdos", "--mesh", "3", "3", "3", "--gp", "999"], "--gp = 999; expected"),
-        (["--br", "--mesh", "3", "3", "3", "--ts", "-5"], "--ts = -5; expected"),
+        (["--br", "--mesh", "3", "3", "3", "--ts", "-5"], "--ts = -5.0; expected"),
     ],
 )
 def test_failure_of_the_host_is_one_line_before_the_work(

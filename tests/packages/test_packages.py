@@ -57,8 +57,8 @@ def test_listed_with_its_package_and_version(springs, tmp_path):
     assert "skip = 0" in done.stdout
 
 
-def test_calculator_and_solver_in_phono3py_load(springs, tmp_path, analytic_params):
-    (tmp_path / "phono3py_params.yaml").write_bytes(Path(analytic_params).read_bytes())
+def test_calculator_and_solver_in_phono3py_load(springs, tmp_path, nacl_params):
+    (tmp_path / "phono3py_params.yaml").write_bytes(Path(nacl_params).read_bytes())
     load = ["phono3py-load", "phono3py_params.yaml", "--rd", "6", "--random-seed", "1"]
     load += ["--force-calculator", "springs", "--force-calculator-options", "k = 4.5"]
     done = command(
@@ -94,10 +94,10 @@ def test_wrong_options_are_refused(springs, tmp_path, analytic_params):
     assert not list(tmp_path.iterdir())
 
 
-def test_calculator_and_solver_in_a_script(springs, tmp_path, analytic_params):
+def test_calculator_and_solver_in_a_script(springs, tmp_path, nacl_params):
     program = f"""
 import phono3py, phono3py_mlp_plugin as mlp
-ph3 = phono3py.load({str(analytic_params)!r}, produce_fc=False, log_level=0)
+ph3 = phono3py.load({str(nacl_params)!r}, produce_fc=False, log_level=0)
 ph3.generate_displacements(distance=0.01, number_of_snapshots=6, random_seed=1)
 mlp.evaluate(ph3, mlp.load_potential(calculator="springs", options=dict(k=4.5)))
 fc = mlp.solve_force_constants(ph3, "mine", dict(cutoff=4.0, skip=1))

@@ -49,22 +49,14 @@ def test_a_model_far_too_large_is_counted():
 def neighbour_sums(vectors, max_l):
     """Real expansion coefficients of some neighbours, and the one."""
     n = len(vectors)
-    start = np.array([[0, int(pad(n))]])
-    segments = make_segments(start, np.arange(n), vectors)
-    functions = aligned(1, len(segments.distances))
-    functions[:] = np.where(np.isfinite(segments.distances), 1.0, 0.0)
-    found = aligned(((max_l + 1) ** 2 + 1) * 16)
+    start = np.array([[0, pad(n)]])
+    segments = make_segments(start, np.arange(n), vectors, [(0.0, 0.0)], 10.0)
+    ones = np.where(np.isfinite(segments.distances), 1.0, 0.0)
+    coefficients = aligned(1, (max_l + 1) ** 2 + 1, 16)
     expand(
-        start,
-        segments.unit.reshape(-1),
-        functions.reshape(-1),
-        1,
-        normalisation(max_l),
-        0,
-        16,
-        found,
+        segments._replace(functions=ones[None]), normalisation(max_l), 0, coefficients
     )
-    return found.reshape(-1, 16)[:-1, 0]
+    return coefficients[0, :-1, 0]
 
 
 def test_harmonics_are_scipys():

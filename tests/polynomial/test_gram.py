@@ -66,9 +66,10 @@ def test_tiles_of_both_shapes(shape, tmp_path, monkeypatch):
     """Of processors with vectors of 512 bits and with shorter ones, on either."""
     program = f"""
 import numpy as np
-from phono3py_mlp_plugin.polynomial.kernels import simd
-assert (simd.TILE_VECTORS, simd.TILE_COLUMNS) in ((3, 8), (1, 6))
-simd.TILE_VECTORS, simd.TILE_COLUMNS = {shape}
+from phono3py_mlp_plugin.polynomial.kernels import vector_shape
+found = vector_shape.TILE_VECTORS, vector_shape.TILE_COLUMNS
+assert found in ((3, 8), (1, 6))
+vector_shape.TILE_VECTORS, vector_shape.TILE_COLUMNS = {shape}
 from phono3py_mlp_plugin.polynomial.kernels.gram import add_gram
 for n in (1, 6, 23, 250):
     matrix = np.random.default_rng(n).integers(-9, 10, size=(n, 390)).astype(float)

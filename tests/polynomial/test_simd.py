@@ -1,9 +1,17 @@
 """Vectors compute what numbers do; kernels work where nothing can be written."""
 
+import importlib.metadata
 import subprocess
 import sys
 
+import llvmlite.binding
+import llvmlite.ir
+import numba
+import numba.core.base
+import numba.core.options
+import numba.extending
 import numpy as np
+import pytest
 
 from phono3py_mlp_plugin.polynomial.kernels.simd import (
     LANES,
@@ -54,15 +62,59 @@ def test_transpose():
     np.testing.assert_array_equal(source[: LANES * LANES], target)
 
 
-def test_kernels_compile_where_no_cache_can_be_kept():
+def test_kernels_compile_where_no_cache_can_be_kept(monkeypatch):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "0")
     program = (
         "import numba.core.caching as caching;"
         "caching.CacheImpl._locator_classes = [];"
-        "from phono3py_mlp_plugin.polynomial import adjoint, kernels;"
-        "print(type(adjoint.add_folded._cache).__name__)"
+        "from phono3py_mlp_plugin.polynomial.kernels import gradient;"
+        "print(type(gradient.add_folded._cache).__name__)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "NullCache"
+
+
+# The oldest and the newest version of numba with which the tests of this folder have
+# been run.
+TRIED = ("0.60.0", "0.68.1")
+
+
+def test_the_oldest_numba_that_may_be_installed_is_one_that_was_tried():
+    requirements = importlib.metadata.requires("phono3py-mlp-plugin") or []
+    bounds = [line for line in requirements if line.startswith("numba")]
+    assert bounds == [f"numba>={TRIED[0].removesuffix('.0')}"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "names"),
+    [
+        (numba.config, ["DISABLE_JIT"]),
+        (
+            numba.extending,
+            ["intrinsic", "lower_builtin", "models", "register_model", "type_callable"],
+        ),
+        (numba.extending.models, ["PrimitiveModel"]),
+        (numba.core.types, ["Type", "float64", "intp", "void"]),
+        (numba.core.base.BaseContext, ["get_dummy_value", "make_array"]),
+        (
+            numba.core.options.DefaultOptions,
+            ["error_model", "forceinline", "nogil", "no_cfunc_wrapper", "nopython"],
+        ),
+        (numba.core.options.DefaultOptions, ["no_cpython_wrapper"]),
+        (llvmlite.ir.IRBuilder, ["bitcast", "call", "gep", "load", "store"]),
+        (llvmlite.ir.IRBuilder, ["fadd", "fmul", "fsub", "mul", "udiv", "urem"]),
+        (llvmlite.ir.IRBuilder, ["extract_element", "insert_element"]),
+        (llvmlite.ir.IRBuilder, ["shuffle_vector", "phi", "icmp_signed"]),
+        (llvmlite.ir.IRBuilder, ["append_basic_block", "branch", "cbranch"]),
+        (llvmlite.ir.IRBuilder, ["position_at_end"]),
+        (llvmlite.ir.Type, ["as_pointer"]),
+        (llvmlite.binding, ["get_host_cpu_features"]),
+    ],
+)
+def test_numba_has_the_inner_parts_that_vectors_are_made_with(owner, names):
+    """Versions between and beyond those of `TRIED` may not: this says which is gone."""
+    missing = [name for name in names if not hasattr(owner, name)]
+    assert not missing, f"numba {numba.__version__}: {owner.__name__} lacks {missing}"

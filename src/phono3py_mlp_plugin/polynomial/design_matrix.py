@@ -4,29 +4,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray, IntArray
-from phono3py_mlp_plugin.polynomial.kernels import features as kernels
 from phono3py_mlp_plugin.polynomial.kernels.basis import (
     aligned,
+    make_segments,
     normalisation,
     pad,
-    radial_functions,
 )
-from phono3py_mlp_plugin.polynomial.kernels.features import BLOCK
+from phono3py_mlp_plugin.polynomial.kernels.chain_rule import COMPONENTS, PRODUCTS
+from phono3py_mlp_plugin.polynomial.kernels.features import (
+    linear_features,
+    product_features,
+    single_forces,
+)
+from phono3py_mlp_plugin.polynomial.kernels.patterns import MATRIX_CENTRES
+from phono3py_mlp_plugin.polynomial.kernels.records import (
+    Centres,
+    DerivativeTable,
+    Harmonics,
+    LinearTable,
+    ProductTable,
+    Segments,
+    Slots,
+    Target,
+    Workspace,
+)
 from phono3py_mlp_plugin.polynomial.kernels.simd import LANES
 from phono3py_mlp_plugin.polynomial.model.feature_list import FeatureList
 from phono3py_mlp_plugin.polynomial.model.tables import (
     CentreTables,
-    PatternRows,
     Products,
     centre_tables,
 )
-from phono3py_mlp_plugin.polynomial.structures.slots import Slots, make_slots
+from phono3py_mlp_plugin.polynomial.structures.slots import make_slots, slots_of_range
 from phono3py_mlp_plugin.polynomial.structures.structure import (
     Pairs,
     Structure,
@@ -39,9 +53,6 @@ _ATOMS = 48
 
 # Products handled together.
 _PRODUCTS = 512
-
-# Numbers for a pair of groups of slots, in three directions.
-_VECTORS = 3 * 2 * LANES
 
 # Bytes for the forces of single features of the centres whose products are added up
 # together: the more centres, the fewer additions to the matrix.
@@ -61,11 +72,11 @@ class Features:
     def __init__(self, feature_list: FeatureList, n_threads: int | None = None) -> None:
         self.feature_list = feature_list
         self._n_threads = n_threads
-        self._centres = [
+        self._tables = [
             _KernelTables(tables, (feature_list.parameters.max_l + 1) ** 2)
             for tables in centre_tables(feature_list)
         ]
-        self._rooms: list[_Room] = []
+        self._buffers: list[_Buffers] = []
         self._constants = normalisation(feature_list.parameters.max_l)
 
     def design_matrix(self, structures: Sequence[Structure]) -> FloatArray:
@@ -112,249 +123,211 @@ class Features:
         structures: Sequence[Structure],
     ) -> None:
         parameters = self.feature_list.parameters
-        columns = first[begin : begin + len(structures) + 1]
-        target = _Target(
-            matrix.reshape(-1)[columns[0] :],
-            matrix.shape[1],
-            columns - columns[0],
+        columns = _Columns(
+            matrix,
+            first[begin : begin + len(structures) + 1],
             np.cumsum([0, *(len(s) for s in structures)]),
         )
         by_type = pairs_by_centre_type(
             structures, parameters.n_types, parameters.cutoff
         )
-        room = self._rooms.pop() if self._rooms else _Room()
-        for tables, pairs in zip(self._centres, by_type, strict=True):
+        buffers = self._buffers.pop() if self._buffers else _Buffers()
+        for tables, pairs in zip(self._tables, by_type, strict=True):
             if not len(pairs.centres):
                 continue
-            centres = self._centres_of(tables, pairs, target, room)
-            self._add_linear(tables, centres, target, room)
+            block = self._block_of(tables, pairs, columns, buffers)
+            self._add_linear(tables, block, columns, buffers)
             if tables.n_multiplied:
-                self._add_products(tables, centres, target, room)
-        self._rooms.append(room)
+                self._add_products(tables, block, columns, buffers)
+        self._buffers.append(buffers)
 
-    def _centres_of(
-        self, tables: _KernelTables, pairs: Pairs, target: _Target, room: _Room
-    ) -> _Centres:
+    def _block_of(
+        self, tables: _KernelTables, pairs: Pairs, columns: _Columns, buffers: _Buffers
+    ) -> _Block:
         """Prepare what the kernels read of all centres of one type."""
         parameters = self.feature_list.parameters
-        slots = make_slots(pairs, parameters.n_types)
-        segments = slots.segments
-        functions, slopes = radial_functions(
-            segments.distances, parameters.pair_params, parameters.cutoff
+        slots, start, place = make_slots(pairs, parameters.n_types)
+        segments = make_segments(
+            start, place, pairs.vectors, parameters.pair_params, parameters.cutoff
         )
-        n_rows = -(-len(pairs.centres) // BLOCK) * parameters.n_radial
-        width = (parameters.n_types * (parameters.max_l + 1) ** 2 + 1) * BLOCK
+        n_blocks = -(-len(pairs.centres) // MATRIX_CENTRES)
+        n_v = parameters.n_types * self._constants.size
+        shape = (n_blocks, parameters.n_radial, n_v + 1, MATRIX_CENTRES)
         values = np.zeros((tables.n_multiplied + 1, len(pairs.centres)))
         values[-1] = 1.0
-        return _Centres(
+        centres = Centres(
             pairs.centres,
-            slots,
-            -(-slots.counts // (2 * LANES)),
-            (
-                slots.counts,
-                slots.group_first,
-                slots.group_start,
-                segments.unit.reshape(-1),
-                1.0 / segments.distances,
-                functions.reshape(-1),
-                slopes.reshape(-1),
-            ),
-            room.array("a", n_rows * width).reshape(n_rows, width),
+            columns.energies[pairs.structures],
+            buffers.array("coefficients", *shape),
             values,
-            target.columns[pairs.structures],
         )
+        return _Block(centres, segments, slots, -(-slots.counts // (2 * LANES)))
 
     def _add_linear(
-        self, tables: _KernelTables, centres: _Centres, target: _Target, room: _Room
+        self, tables: _KernelTables, block: _Block, columns: _Columns, buffers: _Buffers
     ) -> None:
-        n_atoms = int(target.atoms[-1])
-        arguments = (
-            *tables.all,
-            tables.columns,
-            tables.multiplied,
-            centres.slots.segments.start,
-            centres.atoms,
-            centres.slots.start,
-            centres.slots.atoms,
-            *centres.neighbours,
+        derivatives = tables.linear.derivatives
+        n_padded = derivatives.type_rows.shape[1] - 1
+        n_atoms = int(columns.first_atom[-1])
+        work = self._workspace(derivatives, block, self._constants, buffers)
+        forces = buffers.array("forces", n_atoms, 3, n_padded)
+        linear_features(
+            tables.linear,
+            block.segments,
+            block.slots,
+            block.centres,
             self._constants,
-            centres.energy_columns,
-            target.force_columns(np.arange(n_atoms)),
-            centres.coefficients,
-            room.array("derivatives", _most_rows(tables.all) * BLOCK),
-            room.array("columns", centres.most_pairs * self._constants.size * _VECTORS),
-            room.array("forces", n_atoms * 3 * pad(tables.columns.shape[1])),
-            centres.values,
-            target.matrix,
-            target.row_length,
+            work._replace(forces=forces),
+            columns.target(np.arange(n_atoms)),
         )
-        kernels.linear_features(*arguments)
 
     def _add_products(
-        self, tables: _KernelTables, centres: _Centres, target: _Target, room: _Room
+        self, tables: _KernelTables, block: _Block, columns: _Columns, buffers: _Buffers
     ) -> None:
-        size = int(centres.n_pairs.sum(axis=1).max()) * tables.n_multiplied * _VECTORS
-        step = max(1, int(_SINGLE / (8 * BLOCK * size))) * BLOCK
+        n_pairs = int(block.n_pairs.sum(axis=1).max())
+        size = n_pairs * tables.n_multiplied * COMPONENTS
+        step = max(1, int(_SINGLE / (8 * MATRIX_CENTRES * size))) * MATRIX_CENTRES
         width = tables.multiplied_l + 1
         constants = np.ascontiguousarray(self._constants[:width, :width])
-        for low in range(0, len(centres.atoms), step):
-            high = min(low + step, len(centres.atoms))
-            single = room.array("single", (high - low) * size)
-            arguments = (
-                *tables.some,
-                tables.multiplied,
-                tables.chosen,
-                tables.n_multiplied,
-                low,
-                high,
-                *centres.neighbours,
-                constants,
-                centres.coefficients,
-                room.array("derivatives", _most_rows(tables.some) * BLOCK),
-                room.array("columns", centres.most_pairs * constants.size * _VECTORS),
-                single,
+        n_centres = len(block.centres.atoms)
+        for low in range(0, n_centres, step):
+            high = min(low + step, n_centres)
+            slots, places, atoms = slots_of_range(
+                block.slots, block.centres.atoms, low, high
             )
-            kernels.single_forces(*arguments)
-            some = centres.slots.of_centres(low, high, centres.atoms)
-            force_columns = target.force_columns(some.atoms)
-            values = np.ascontiguousarray(centres.values[:, low:high])
-            for products in tables.products:
-                n_padded = products[0].shape[1] - 1
-                arguments = (
-                    *products,
-                    tables.n_multiplied,
-                    some.counts,
-                    some.members,
-                    some.centres,
-                    centres.energy_columns[low:high],
-                    force_columns,
-                    values,
-                    single,
-                    room.array("forces", len(some.atoms) * 3 * n_padded),
-                    target.matrix,
-                    target.row_length,
-                )
-                kernels.product_features(*arguments)
+            centres = Centres(
+                places,
+                block.centres.energy_columns[low:high],
+                block.centres.coefficients[low // MATRIX_CENTRES :],
+                np.ascontiguousarray(block.centres.values[:, low:high]),
+            )
+            shape = ((high - low) * n_pairs, tables.n_multiplied, COMPONENTS)
+            work = self._workspace(tables.multiplied, block, constants, buffers)
+            single = buffers.array("single", *shape)
+            single_forces(
+                tables.multiplied,
+                tables.places,
+                block.segments,
+                slots,
+                centres.coefficients,
+                constants,
+                work._replace(forces=single),
+            )
+            single = single.reshape(len(single), -1)
+            target = columns.target(atoms)
+            for table in tables.products:
+                shape = (len(atoms), 3, len(table.start) - 1)
+                work = work._replace(forces=buffers.array("forces", *shape))
+                product_features(table, slots, centres, single, work, target)
+
+    def _workspace(
+        self,
+        table: DerivativeTable,
+        block: _Block,
+        constants: FloatArray,
+        buffers: _Buffers,
+    ) -> Workspace:
+        """Return arrays for some patterns, with no room for their forces."""
+        n_rows = pad(int((table.type_rows[:, -1] - table.type_rows[:, 0]).max()))
+        n_pairs = int(block.n_pairs.max())
+        return Workspace(
+            buffers.array("derivatives", MATRIX_CENTRES, n_rows),
+            Harmonics(
+                buffers.array("polynomials", (constants.size + len(constants)) * LANES),
+                buffers.array("values", constants.size * LANES),
+                buffers.array("gradients", constants.size * 3 * LANES),
+            ),
+            buffers.array("jacobian", n_pairs, constants.size * COMPONENTS),
+            buffers.array("products", PRODUCTS),
+            buffers.array("forces", 0, 3, 0),
+        )
 
 
-@dataclass(frozen=True, eq=False)
-class _Centres:
+class _Block(NamedTuple):
     """All centres of one type in some structures.
 
-    Attributes
-    ----------
-    atoms : ndarray
-        That the centres are.
-    slots : Slots
-    n_pairs : ndarray
-        Pairs of groups of slots of a centre and partner type.
-    neighbours : tuple
-        Slots and what is known of those in them, as kernels take them.
-    coefficients, values : ndarray
-        Expansion coefficients and multiplied features, which `linear_features` writes.
-    energy_columns : ndarray
-        Column of the matrix for the energy of each.
+    ``n_pairs`` are the pairs of groups of slots of a centre and partner type.
     """
 
-    atoms: IntArray
+    centres: Centres
+    segments: Segments
     slots: Slots
     n_pairs: IntArray
-    neighbours: tuple[Any, ...]
-    coefficients: FloatArray
-    values: FloatArray
-    energy_columns: IntArray
-
-    @property
-    def most_pairs(self) -> int:
-        return int(self.n_pairs.max())
 
 
-@dataclass(frozen=True, eq=False)
-class _Target:
-    """The design matrix of some structures.
+class _Columns(NamedTuple):
+    """Where the features of some structures are added to.
 
     Attributes
     ----------
     matrix : ndarray
-        Flat X^T, rows ``row_length`` apart.
-    columns, atoms : ndarray
-        First column and first atom of each structure, and what follows the last.
+        The transposed design matrix.
+    energies, first_atom : ndarray
+        First column, that of the energy, and first atom of each structure, and what
+        follows the last.
     """
 
     matrix: FloatArray
-    row_length: int
-    columns: IntArray
-    atoms: IntArray
+    energies: IntArray
+    first_atom: IntArray
 
-    def force_columns(self, atoms: IntArray) -> IntArray:
-        """Return the columns of forces on atoms: all x, all y, all z."""
-        structure = np.searchsorted(self.atoms, atoms, side="right") - 1
-        first = self.columns[structure] + 1 + atoms - self.atoms[structure]
-        stride = np.diff(self.atoms)[structure]
-        return np.concatenate([first + k * stride for k in range(3)])
+    def target(self, atoms: IntArray) -> Target:
+        """Return what kernels add to: in columns of structures, x, y, z one by one."""
+        structure = np.searchsorted(self.first_atom, atoms, side="right") - 1
+        first = self.energies[structure] + 1 + atoms - self.first_atom[structure]
+        stride = np.diff(self.first_atom)[structure]
+        return Target(self.matrix, first + np.arange(3)[:, None] * stride)
 
 
-class _Room:
+class _Buffers:
     """Arrays to work in, used again: touching new memory costs more than the work."""
 
     def __init__(self) -> None:
         self._arrays: dict[str, FloatArray] = {}
 
-    def array(self, name: str, size: int) -> FloatArray:
-        """Return a flat array that holds what it held before, or zeros."""
+    def array(self, name: str, *shape: int) -> FloatArray:
+        """Return an array that holds what it held before, or zeros."""
+        size = math.prod(shape)
         if name not in self._arrays or len(self._arrays[name]) < size:
             self._arrays[name] = aligned(size)
             self._arrays[name][:] = 0.0
-        return self._arrays[name][:size]
+        return self._arrays[name][:size].reshape(shape)
 
 
 class _KernelTables:
-    """Tables of a centre type in the form that the kernels take them."""
+    """Tables of a centre type in the form that the kernels take them.
+
+    Attributes
+    ----------
+    linear : LinearTable
+        All linear features.
+    multiplied : DerivativeTable
+        Patterns of the features that are multiplied.
+    places : ndarray
+        Place among the ``n_multiplied`` of each (n, pattern) of them, -1 where it is
+        none.
+    multiplied_l : int
+        Their highest l.
+    products : list of ProductTable
+    """
 
     def __init__(self, tables: CentreTables, n_lm: int) -> None:
-        self.columns = tables.columns
-        self.all = _arguments(tables.rows, n_lm)
         self.n_multiplied = len(tables.multiplied)
-        self.multiplied = np.full(tables.columns.shape, -1, dtype=np.int64)
-        self.multiplied[tuple(tables.multiplied.T)] = np.arange(self.n_multiplied)
-        self.chosen = np.unique(tables.multiplied[:, 1])
-        some = tables.rows.of(self.chosen)
-        self.some = _arguments(some, n_lm)
-        self.multiplied_l = math.isqrt(max(some.variables % n_lm, default=0))
+        places = np.full(tables.features.shape, -1, dtype=np.int64)
+        places[tuple(tables.multiplied.T)] = np.arange(self.n_multiplied)
+        self.linear = LinearTable(tables.rows.table(n_lm), tables.features, places)
+        chosen = np.unique(tables.multiplied[:, 1])
+        self.places = np.ascontiguousarray(places[:, chosen])
+        self.multiplied = tables.rows.of(chosen).table(n_lm)
+        self.multiplied_l = math.isqrt(max(self.multiplied.harmonics, default=0))
         self.products = [
-            _product_arguments(polynomial, low, self.n_multiplied)
+            _product_table(polynomial, low, self.n_multiplied)
             for polynomial in (tables.quadratic, tables.cubic)
-            for low in range(0, len(polynomial.columns), _PRODUCTS)
+            for low in range(0, len(polynomial.features), _PRODUCTS)
         ]
 
 
-def _most_rows(arguments: tuple[Any, ...]) -> int:
-    """Return the number of rows of the partner type that has most."""
-    type_rows = arguments[-1]
-    return int(pad((type_rows[:, -1] - type_rows[:, 0]).max()))
-
-
-def _arguments(rows: PatternRows, n_lm: int) -> tuple[Any, ...]:
-    n_patterns = len(rows.orders)
-    padding = ((0, 0), (0, pad(n_patterns) - n_patterns))
-    type_rows = np.pad(rows.type_rows, padding, mode="edge")
-    factors = rows.derivatives.factors
-    return (
-        rows.variables,
-        rows.patterns,
-        1.0 / rows.orders,
-        rows.derivatives.start,
-        rows.derivatives.coefficients,
-        factors.reshape(-1),
-        factors.shape[1],
-        rows.variables % n_lm,
-        type_rows,
-    )
-
-
-def _product_arguments(
-    polynomial: Products, low: int, one: int
-) -> tuple[IntArray, ...]:
+def _product_table(polynomial: Products, low: int, one: int) -> ProductTable:
     """Return some products as the kernel takes them; number ``one`` is 1."""
     factors = polynomial.factors[low : low + _PRODUCTS]
     n, order = factors.shape
@@ -362,9 +335,12 @@ def _product_arguments(
     for slot in range(order):
         others[:, slot, : order - 1] = np.delete(factors, slot, axis=1)
     padding = (0, pad(n) - n)
-    rows = np.pad(np.arange(n + 1) * order, padding, mode="edge")
-    columns = polynomial.columns[low : low + _PRODUCTS]
-    return rows[None], factors.reshape(-1), others.reshape(-1), columns
+    return ProductTable(
+        np.pad(np.arange(n + 1) * order, padding, mode="edge"),
+        np.ascontiguousarray(factors).reshape(-1),
+        others.reshape(-1, 2),
+        polynomial.features[low : low + _PRODUCTS],
+    )
 
 
 class SupercellFeatures:

@@ -2,8 +2,8 @@
 
 With the coefficients folded into it, the energy of a centre is one polynomial of its
 expansion coefficients for each radial function, and polynomials of multiplied features
-on top. Its gradient by the expansion coefficients is computed for blocks of centres and
-carried on to the neighbours.
+on top. Its gradient by the expansion coefficients is computed for blocks of centres;
+forces are this gradient times the derivatives of the coefficients by positions.
 """
 
 from __future__ import annotations
@@ -14,17 +14,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray, IntArray
-from phono3py_mlp_plugin.polynomial.kernels import gradient as adjoint
 from phono3py_mlp_plugin.polynomial.kernels.basis import (
     aligned,
     expand,
     make_segments,
     normalisation,
     pad,
-    radial_functions,
 )
-from phono3py_mlp_plugin.polynomial.kernels.features import pattern_rows
-from phono3py_mlp_plugin.polynomial.kernels.gradient import CENTRES
+from phono3py_mlp_plugin.polynomial.kernels.gradient import (
+    GRADIENT_CENTRES,
+    add_folded,
+    add_forces,
+    add_product_weights,
+    add_weighted_rows,
+)
+from phono3py_mlp_plugin.polynomial.kernels.patterns import pattern_derivatives
+from phono3py_mlp_plugin.polynomial.kernels.records import Owners
 from phono3py_mlp_plugin.polynomial.model.feature_list import FeatureList
 from phono3py_mlp_plugin.polynomial.model.folding import FOLDED_ORDER, fold
 from phono3py_mlp_plugin.polynomial.model.tables import (
@@ -83,9 +88,9 @@ class Evaluator:
         self._parameters = feature_list.parameters
         self._n_threads = n_threads
         self._constants = normalisation(self._parameters.max_l)
-        n_v = self._parameters.n_types * (self._parameters.max_l + 1) ** 2
+        n_types, n_lm = self._parameters.n_types, (self._parameters.max_l + 1) ** 2
         self._centres = [
-            _CentreEnergy(tables, coefficients, self._parameters.n_radial, n_v)
+            _CentreEnergy(tables, coefficients, n_types, n_lm)
             for tables in centre_tables(feature_list)
         ]
         energies = self._parameters.atomic_energies
@@ -133,45 +138,21 @@ class Evaluator:
         n_types, n_radial = parameters.n_types, parameters.n_radial
         n_v = n_types * (parameters.max_l + 1) ** 2
         start, place = _places(pairs, n_types)
-        segments = make_segments(start, place, pairs.vectors)
+        segments = make_segments(
+            start, place, pairs.vectors, parameters.pair_params, parameters.cutoff
+        )
         partners = np.zeros(len(segments.distances), dtype=np.int64)
         partners[place] = pairs.partner
-        functions, slopes = radial_functions(
-            segments.distances, parameters.pair_params, parameters.cutoff
-        )
-        unit = segments.unit.reshape(-1)
-        a = aligned(n_radial * (n_v + 1) * CENTRES)
-        gradient = aligned(n_radial * n_v * CENTRES)
-        for low in range(0, len(pairs.centres), CENTRES):
-            expand(
-                start,
-                unit,
-                functions.reshape(-1),
-                n_radial,
-                self._constants,
-                low,
-                CENTRES,
-                a,
-            )
+        owners = Owners(pairs.centres, pairs.structures, partners)
+        a = aligned(n_radial, n_v + 1, GRADIENT_CENTRES)
+        gradient = aligned(n_radial, n_v, GRADIENT_CENTRES)
+        for first in range(0, len(pairs.centres), GRADIENT_CENTRES):
+            expand(segments, self._constants, first, a)
             by_centre = centre.energies_and_gradient(a, gradient)
-            owners = pairs.structures[low : low + CENTRES]
-            np.add.at(energies, owners, by_centre[: len(owners)])
-            adjoint.add_forces(
-                low,
-                start,
-                partners,
-                pairs.centres,
-                pairs.structures,
-                unit,
-                segments.distances,
-                1.0 / segments.distances,
-                functions.reshape(-1),
-                slopes.reshape(-1),
-                n_radial,
-                self._constants,
-                gradient,
-                forces,
-                virials,
+            of_block = pairs.structures[first : first + GRADIENT_CENTRES]
+            np.add.at(energies, of_block, by_centre[: len(of_block)])
+            add_forces(
+                segments, owners, first, self._constants, gradient, forces, virials
             )
 
 
@@ -182,28 +163,16 @@ class _CentreEnergy:
         self,
         tables: CentreTables,
         coefficients: FloatArray,
-        n_radial: int,
-        n_v: int,
+        n_types: int,
+        n_lm: int,
     ) -> None:
-        self._n_radial = n_radial
-        self._folded = [
-            (
-                folded.pair_start,
-                folded.pair_factor * CENTRES,
-                folded.term_start,
-                folded.term_factor * CENTRES,
-                folded.weights.reshape(-1),
-                folded.order,
-                n_radial,
-            )
-            for folded in fold(tables, coefficients, n_v)
-        ]
+        self._folded = fold(tables, coefficients, n_types * n_lm)
         orders = tables.rows.orders
         special = orders > FOLDED_ORDER
         special[tables.multiplied[:, 1]] = True
         self._special = np.flatnonzero(special)
-        self._rows = tables.rows.of(self._special)
-        linear = np.append(coefficients, 0.0)[tables.columns[:, self._special]]
+        self._table = tables.rows.of(self._special).table(n_lm)
+        linear = np.append(coefficients, 0.0)[tables.features[:, self._special]]
         linear[:, orders[self._special] <= FOLDED_ORDER] = 0.0
         self._linear = linear
         place = np.full(len(orders), -1)
@@ -214,17 +183,17 @@ class _CentreEnergy:
         )
         self._products = []
         for products in (tables.quadratic, tables.cubic):
-            one, others, columns = products.by_factor
+            one, others, features = products.by_factor
             if len(one):
-                self._products.append((one, others, coefficients[columns]))
+                self._products.append((one, others, coefficients[features]))
 
     def energies_and_gradient(self, a: FloatArray, gradient: FloatArray) -> FloatArray:
         """Return the energies of a block of centres, and write their gradient."""
         gradient[:] = 0.0
-        energies = aligned(CENTRES)
+        energies = aligned(GRADIENT_CENTRES)
         energies[:] = 0.0
         for folded in self._folded:
-            adjoint.add_folded(*folded, a, gradient, energies)
+            add_folded(folded, a, gradient, energies)
         if len(self._special):
             self._add_special(a, gradient, energies)
         return energies
@@ -233,46 +202,28 @@ class _CentreEnergy:
         self, a: FloatArray, gradient: FloatArray, energies: FloatArray
     ) -> None:
         """Add multiplied features, and those of high order, from their derivatives."""
-        rows, terms = self._rows, self._rows.derivatives
-        n_special, n_rows = len(self._special), len(rows.variables)
-        derivatives = aligned(self._n_radial, n_rows * CENTRES)
-        values = np.zeros((self._n_radial, n_special, CENTRES))
-        by_radial = a.reshape(self._n_radial, -1)
-        for n in range(self._n_radial):
-            pattern_rows(
-                0,
-                n_rows,
-                rows.variables,
-                rows.patterns,
-                1.0 / rows.orders,
-                terms.start,
-                terms.coefficients,
-                terms.factors.reshape(-1),
-                terms.factors.shape[1],
-                CENTRES,
-                by_radial[n],
-                derivatives[n],
-                values[n].reshape(-1),
-            )
+        table = self._table
+        n_radial, n_rows = len(a), len(table.variables)
+        derivatives = aligned(n_radial, n_rows, GRADIENT_CENTRES)
+        values = np.zeros((n_radial, len(self._special), GRADIENT_CENTRES))
+        for n in range(n_radial):
+            pattern_derivatives(table, 0, n_rows, a[n], derivatives[n], values[n])
         weights = np.empty_like(values)
         weights[:] = self._linear[:, :, None]
         energies += (weights * values).sum(axis=(0, 1))
         factors = np.ascontiguousarray(values[self._multiplied])
         for one, others, coefficients in self._products:
             added = np.zeros_like(factors)
-            adjoint.add_product_weights(
-                one, others, coefficients, factors.reshape(-1), added.reshape(-1)
-            )
+            add_product_weights(one, others, coefficients, factors, added)
             energies += (added * factors).sum(axis=0) / (others.shape[1] + 1)
             weights[self._multiplied] += added
-        moved = gradient.reshape(self._n_radial, -1)
-        for n in range(self._n_radial):
-            adjoint.add_weighted_rows(
-                rows.variables,
-                rows.patterns,
+        for n in range(n_radial):
+            add_weighted_rows(
+                table.variables,
+                table.patterns,
                 derivatives[n],
-                weights[n].reshape(-1),
-                moved[n],
+                weights[n],
+                gradient[n],
             )
 
 

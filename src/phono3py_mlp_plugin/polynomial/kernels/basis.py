@@ -8,16 +8,18 @@ sqrt((2l + 1) / (4 pi) (l - m)! / (l + m)!)``; number ``l^2 + mu`` as in `tables
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import factorial, pi, sqrt
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray, IntArray
+from phono3py_mlp_plugin.polynomial.kernels.records import Harmonics, Segments
 from phono3py_mlp_plugin.polynomial.kernels.simd import (
     LANES,
-    item,
+    Vector,
+    inlined,
+    inner_kernel,
     kernel,
     load,
     splat,
@@ -25,27 +27,18 @@ from phono3py_mlp_plugin.polynomial.kernels.simd import (
     total,
 )
 
+_Integer = TypeVar("_Integer", int, IntArray)
+
 _CACHE_LINE = 64  # bytes
 
 
-@dataclass(frozen=True, eq=False)
-class Segments:
-    """Neighbours of some centres by partner type, padded to whole vectors.
+class _Point(NamedTuple):
+    """Unit vectors and inverse distances of a vector of neighbours."""
 
-    Attributes
-    ----------
-    start : ndarray
-        Those of centre i and type t are ``start[i, t]`` to ``start[i, t + 1]``, shape
-        ``(n_centres, n_types + 1)``; all are multiples of `LANES`.
-    unit : ndarray
-        Unit vectors, shape ``(3, n)``.
-    distances : ndarray
-        In angstrom, shape ``(n,)``; infinite where there is no neighbour.
-    """
-
-    start: IntArray
-    unit: FloatArray
-    distances: FloatArray
+    x: Vector
+    y: Vector
+    z: Vector
+    inverse: Vector
 
 
 def aligned(*shape: int) -> FloatArray:
@@ -57,13 +50,19 @@ def aligned(*shape: int) -> FloatArray:
     return whole[skip : skip + size].reshape(shape)
 
 
-def pad(n: Any) -> Any:
+def pad(n: _Integer) -> _Integer:
     """Return the next multiple of `LANES`."""
     return -(-n // LANES) * LANES
 
 
-def make_segments(start: IntArray, place: IntArray, vectors: FloatArray) -> Segments:
-    """Put neighbours at their places.
+def make_segments(
+    start: IntArray,
+    place: IntArray,
+    vectors: FloatArray,
+    pair_params: Sequence[tuple[float, float]],
+    cutoff: float,
+) -> Segments:
+    """Put neighbours at their places and compute the radial functions.
 
     Parameters
     ----------
@@ -73,6 +72,8 @@ def make_segments(start: IntArray, place: IntArray, vectors: FloatArray) -> Segm
         Where each vector goes, shape ``(n_pairs,)``.
     vectors : ndarray
         In angstrom, shape ``(n_pairs, 3)``.
+    pair_params, cutoff
+        Of `radial_functions`.
     """
     size = int(start[-1, -1])
     unit, distances = aligned(3, size), aligned(size)
@@ -82,7 +83,8 @@ def make_segments(start: IntArray, place: IntArray, vectors: FloatArray) -> Segm
     lengths = np.sqrt((vectors**2).sum(axis=1))
     distances[place] = lengths
     unit[:, place] = vectors.T / lengths
-    return Segments(start, unit, distances)
+    functions, slopes = radial_functions(distances, pair_params, cutoff)
+    return Segments(start, unit, distances, 1.0 / distances, functions, slopes)
 
 
 def radial_functions(
@@ -115,9 +117,16 @@ def normalisation(max_l: int) -> FloatArray:
     return constants
 
 
-@kernel
-def legendre(z: Any, max_l: int, scratch: Any) -> None:
-    """Write ``Q_lm(z)`` of one vector to ``scratch[(l (max_l + 2) + m) LANES]``.
+@inlined
+def clear(array: FloatArray) -> None:
+    """Write zeros to whole vectors."""
+    for at in range(0, array.size, LANES):
+        store(array, at, splat(0.0))
+
+
+@inner_kernel
+def legendre(z: Vector, max_l: int, polynomials: FloatArray) -> None:
+    """Write ``Q_lm(z)`` of one vector to ``polynomials[(l (max_l + 2) + m) LANES]``.
 
     m goes up to l + 1, where Q is zero, since the derivative of Q_lm is Q_l,m+1.
     """
@@ -125,94 +134,111 @@ def legendre(z: Any, max_l: int, scratch: Any) -> None:
     diagonal = 1.0
     for m in range(max_l + 1):
         at = m * width + m * LANES
-        store(scratch, at, splat(diagonal))
-        store(scratch, at + LANES, splat(0.0))
+        store(polynomials, at, splat(diagonal))
+        store(polynomials, at + LANES, splat(0.0))
         if m < max_l:
-            store(scratch, at + width, ((2.0 * m + 1.0) * diagonal) * z)
+            store(polynomials, at + width, ((2.0 * m + 1.0) * diagonal) * z)
         for l in range(m + 2, max_l + 1):
             at = l * width + m * LANES
             up = (2.0 * l - 1.0) / (l - m)
             down = (l + m - 1.0) / (l - m)
             store(
-                scratch,
+                polynomials,
                 at,
-                up * z * load(scratch, at - width)
-                - down * load(scratch, at - 2 * width),
+                up * z * load(polynomials, at - width)
+                - down * load(polynomials, at - 2 * width),
             )
         diagonal *= 2.0 * m + 1.0
 
 
-@kernel
+@inner_kernel
 def harmonics(
-    unit: Any,
+    unit: FloatArray,
     first: int,
     last: int,
-    constants: Any,
-    scratch: Any,
-    out: Any,
-    stride: int,
+    constants: FloatArray,
+    polynomials: FloatArray,
+    values: FloatArray,
 ) -> None:
-    """Write Y of neighbours ``first`` to ``last`` to ``out[lm stride + place]``.
+    """Write Y of neighbours ``first`` to ``last`` to ``values[lm, place]``.
 
     Parameters
     ----------
     unit : ndarray
-        Flat unit vectors: x, then y, then z.
+        Of `Segments`.
     constants : ndarray
         From `normalisation`.
-    scratch : ndarray
-        At least ``(max_l + 1) (max_l + 2) LANES`` numbers.
+    polynomials : ndarray
+        Written: at least ``(max_l + 1) (max_l + 2) LANES`` numbers.
     """
     max_l = constants.shape[0] - 1
-    n = unit.shape[0] // 3
+    n = unit.shape[1]
     width = (max_l + 2) * LANES
+    stride = values.shape[1]
     for p in range(first, last, LANES):
         x = load(unit, p)
         y = load(unit, n + p)
-        legendre(load(unit, 2 * n + p), max_l, scratch)
+        legendre(load(unit, 2 * n + p), max_l, polynomials)
         cosine = splat(1.0)
         sine = splat(0.0)
         for m in range(max_l + 1):
             for l in range(m, max_l + 1):
-                q = constants[l, m] * load(scratch, l * width + m * LANES)
+                q = constants[l, m] * load(polynomials, l * width + m * LANES)
                 k = l * l + max(2 * m - 1, 0)
-                store(out, k * stride + p - first, q * cosine)
+                store(values, k * stride + p - first, q * cosine)
                 if m > 0:
-                    store(out, (k + 1) * stride + p - first, q * sine)
+                    store(values, (k + 1) * stride + p - first, q * sine)
             higher = x * cosine - y * sine
             sine = x * sine + y * cosine
             cosine = higher
 
 
-@kernel
+@inlined
+def _write_harmonic(
+    out: Harmonics,
+    at: int,
+    point: _Point,
+    value: Vector,
+    outward: Vector,
+    along: tuple[Vector, Vector, Vector],
+) -> None:
+    """Write one harmonic and its gradient on the sphere.
+
+    ``along`` are the derivatives of the harmonic as a polynomial of x, y, z, and
+    ``outward`` is the part of them that points outwards.
+    """
+    inverse = point.inverse
+    store(out.values, at, value)
+    gx = inverse * (along[0] - outward * point.x)
+    gy = inverse * (along[1] - outward * point.y)
+    gz = inverse * (along[2] - outward * point.z)
+    store(out.gradients, 3 * at, gx)
+    store(out.gradients, 3 * at + LANES, gy)
+    store(out.gradients, 3 * at + 2 * LANES, gz)
+
+
+@inner_kernel
 def harmonics_and_gradients(
-    unit: Any,
-    inverse_distances: Any,
-    p: int,
-    constants: Any,
-    scratch: Any,
-    values: Any,
-    gradients: Any,
+    segments: Segments, p: int, constants: FloatArray, out: Harmonics
 ) -> None:
     """Write Y and its gradient by the neighbours' positions, of one vector of them.
 
     Parameters
     ----------
-    unit, constants, scratch
-        As in `harmonics`.
     p : int
         The first neighbour.
-    values, gradients : ndarray
-        Written: flat of ``(n_lm, LANES)`` and ``(n_lm, 3, LANES)``.
+    constants : ndarray
+        From `normalisation`.
+    out : Harmonics
+        Written.
     """
     max_l = constants.shape[0] - 1
-    n = inverse_distances.shape[0]
+    unit = segments.unit
+    n = unit.shape[1]
     width = (max_l + 2) * LANES
-    x = load(unit, p)
-    y = load(unit, n + p)
-    z = load(unit, 2 * n + p)
-    inverse = load(inverse_distances, p)
-    legendre(z, max_l, scratch)
+    inverse = load(segments.inverse_distances, p)
+    point = _Point(load(unit, p), load(unit, n + p), load(unit, 2 * n + p), inverse)
+    legendre(point.z, max_l, out.polynomials)
     cosine = splat(1.0)
     sine = splat(0.0)
     lower_cosine = splat(0.0)
@@ -220,88 +246,71 @@ def harmonics_and_gradients(
     for m in range(max_l + 1):
         for l in range(m, max_l + 1):
             at = l * width + m * LANES
-            constant = constants[l, m]
-            q = constant * load(scratch, at)
-            slope = constant * load(scratch, at + LANES)
+            q = constants[l, m] * load(out.polynomials, at)
+            slope = constants[l, m] * load(out.polynomials, at + LANES)
             k = (l * l + max(2 * m - 1, 0)) * LANES
             # d/dx (x + i y)^m = m (x + i y)^(m-1), d/dy the same times i.
             value = q * cosine
-            along = slope * cosine
-            radial = float(m) * value + z * along
+            dz = slope * cosine
+            outward = float(m) * value + point.z * dz
             mq = float(m) * q
-            store(values, k, value)
-            store(gradients, 3 * k, inverse * (mq * lower_cosine - radial * x))
-            turned = splat(0.0) - mq * lower_sine
-            store(gradients, 3 * k + LANES, inverse * (turned - radial * y))
-            store(gradients, 3 * k + 2 * LANES, inverse * (along - radial * z))
+            dx = mq * lower_cosine
+            dy = splat(0.0) - mq * lower_sine
+            _write_harmonic(out, k, point, value, outward, (dx, dy, dz))
             if m > 0:
                 k += LANES
                 value = q * sine
-                along = slope * sine
-                radial = float(m) * value + z * along
-                store(values, k, value)
-                store(gradients, 3 * k, inverse * (mq * lower_sine - radial * x))
-                turned = mq * lower_cosine
-                store(gradients, 3 * k + LANES, inverse * (turned - radial * y))
-                store(gradients, 3 * k + 2 * LANES, inverse * (along - radial * z))
+                dz = slope * sine
+                outward = float(m) * value + point.z * dz
+                dx = mq * lower_sine
+                dy = mq * lower_cosine
+                _write_harmonic(out, k, point, value, outward, (dx, dy, dz))
         lower_cosine = cosine
         lower_sine = sine
-        cosine = x * lower_cosine - y * lower_sine
-        sine = x * lower_sine + y * lower_cosine
+        cosine = point.x * lower_cosine - point.y * lower_sine
+        sine = point.x * lower_sine + point.y * lower_cosine
 
 
 @kernel
 def expand(
-    start: Any,
-    unit: Any,
-    functions: Any,
-    n_radial: int,
-    constants: Any,
-    first: int,
-    lanes: int,
-    coefficients: Any,
+    segments: Segments, constants: FloatArray, first: int, coefficients: FloatArray
 ) -> None:
     """Write the expansion coefficients ``sum_j f_n(r_ij) Y_lm(r_ij)`` of centres.
 
     Parameters
     ----------
-    start, unit : ndarray
-        Of `Segments`; ``unit`` flat.
-    functions : ndarray
-        Of `radial_functions`, flat.
-    first, lanes : int
-        The centres ``first`` to ``first + lanes``.
+    constants : ndarray
+        From `normalisation`.
+    first : int
+        The first centre.
     coefficients : ndarray
-        Flat of shape ``(n_radial, n_types n_lm + 1, lanes)``. The last one of each n is
-        1. Lanes without a centre are zero, in this one too, and so is all made of them.
+        Shape ``(n_radial, n_types n_lm + 1, lanes)``, a centre per lane. The last one
+        of each n is 1. Lanes without a centre are zero, in this one too, and so is all
+        made of them.
     """
     max_l = constants.shape[0] - 1
     n_lm = (max_l + 1) ** 2
+    start, functions = segments.start, segments.functions
+    n_radial, n = functions.shape
     n_types = start.shape[1] - 1
-    n = unit.shape[0] // 3
     longest: Any = np.int64(0)
     for i in range(start.shape[0]):
         for t in range(n_types):
             longest = max(longest, start[i, t + 1] - start[i, t])
-    scratch = np.empty((max_l + 1) * (max_l + 2) * LANES)
-    values = np.empty(n_lm * longest)
-    width = (n_types * n_lm + 1) * lanes
-    coefficients[: n_radial * width] = 0.0
-    last = min(first + lanes, start.shape[0])
-    for k in range(n_radial):
-        one = (k + 1) * width - lanes
-        coefficients[one : one + last - first] = 1.0
+    polynomials = np.empty((max_l + 1) * (max_l + 2) * LANES)
+    values = np.empty((n_lm, longest))
+    last = min(first + coefficients.shape[2], start.shape[0])
+    clear(coefficients)
     for i in range(first, last):
+        for k in range(n_radial):
+            coefficients[k, n_types * n_lm, i - first] = 1.0
         for t in range(n_types):
-            low = item(start, i * (n_types + 1) + t)
-            length = item(start, i * (n_types + 1) + t + 1) - low
-            harmonics(unit, low, low + length, constants, scratch, values, longest)
+            low, high = start[i, t], start[i, t + 1]
+            harmonics(segments.unit, low, high, constants, polynomials, values)
             for lm in range(n_lm):
-                at = (t * n_lm + lm) * lanes + i - first
                 for k in range(n_radial):
                     s = splat(0.0)
-                    for p in range(0, length, LANES):
-                        s = s + load(functions, k * n + low + p) * load(
-                            values, lm * longest + p
-                        )
-                    coefficients[k * width + at] = total(s)
+                    for p in range(0, high - low, LANES):
+                        f = load(functions, k * n + low + p)
+                        s = s + f * load(values, lm * longest + p)
+                    coefficients[k, t * n_lm + lm, i - first] = total(s)

@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from phono3py_mlp_plugin.contracts import FloatArray, IntArray
+from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.polynomial.kernels.records import FoldedTable
 from phono3py_mlp_plugin.polynomial.model.tables import CentreTables
 
 FOLDED_ORDER = 3
 """Invariants up to this order are folded: their derivatives are quadratic forms."""
 
 
-@dataclass(frozen=True, eq=False)
-class Folded:
-    """Derivatives ``dE/da_v = sum_w a_w sum_x C_vwx a_x`` of one order.
-
-    Attributes
-    ----------
-    pair_start : ndarray
-        Pairs (v, w) of coefficient v start at ``pair_start[v]``, shape ``(n_v + 1,)``.
-    pair_factor : ndarray
-        w of each pair.
-    term_start : ndarray
-        Terms of each pair, and their number at the end.
-    term_factor : ndarray
-        x of each term.
-    weights : ndarray
-        C of each term, shape ``(n_radial, n_terms)``.
-    order : int
-    """
-
-    pair_start: IntArray
-    pair_factor: IntArray
-    term_start: IntArray
-    term_factor: IntArray
-    weights: FloatArray
-    order: int
-
-
 def fold(
     tables: CentreTables, coefficients: FloatArray, n_v: int
-) -> tuple[Folded, ...]:
+) -> tuple[FoldedTable, ...]:
     """Return the folded derivatives of the linear features, one for each order.
 
     Parameters
@@ -54,7 +26,7 @@ def fold(
         Number of expansion coefficients of one radial function.
     """
     # Index -1 of a feature that does not exist finds the zero at the end.
-    by_pattern = np.append(coefficients, 0.0)[tables.columns]
+    by_pattern = np.append(coefficients, 0.0)[tables.features]
     rows, terms = tables.rows, tables.rows.derivatives
     row = np.repeat(np.arange(len(rows.variables)), np.diff(terms.start))
     order = rows.orders[rows.patterns[row]]
@@ -75,13 +47,13 @@ def fold(
         weights *= terms.coefficients[chosen]
         pairs = np.flatnonzero(new_pair)
         folded.append(
-            Folded(
+            FoldedTable(
                 np.searchsorted(v[pairs], np.arange(n_v + 1)),
                 w[pairs],
                 np.append(np.searchsorted(first, pairs), len(first)),
                 x[first],
                 np.add.reduceat(weights, first, axis=1),
-                p,
+                1.0 / p,
             )
         )
     return tuple(folded)

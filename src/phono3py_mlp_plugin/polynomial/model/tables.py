@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import FloatArray, IntArray
+from phono3py_mlp_plugin.polynomial.kernels.basis import pad
+from phono3py_mlp_plugin.polynomial.kernels.records import DerivativeTable
 from phono3py_mlp_plugin.polynomial.model.feature_list import FeatureList
 
 # Coefficients that cancel to rounding, in tables whose entries are of order one.
@@ -56,18 +58,18 @@ class Products:
     ----------
     factors : ndarray
         Places among the multiplied features, shape ``(n_products, order)``.
-    columns : ndarray
+    features : ndarray
         The features that they are, shape ``(n_products,)``.
     """
 
     factors: IntArray
-    columns: IntArray
+    features: IntArray
 
     @cached_property
     def by_factor(self) -> tuple[IntArray, IntArray, IntArray]:
         """Every factor of every product, sorted by the factor.
 
-        The factor, the others, shape ``(n, order - 1)``, and the product's column. A
+        The factor, the others, shape ``(n, order - 1)``, and the product's feature. A
         square comes twice, as its derivative does.
         """
         order = self.factors.shape[1]
@@ -76,7 +78,7 @@ class Products:
             [np.delete(self.factors, slot, axis=1) for slot in range(order)]
         )
         sort = np.argsort(one, kind="stable")
-        return one[sort], others[sort], np.tile(self.columns, order)[sort]
+        return one[sort], others[sort], np.tile(self.features, order)[sort]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +104,21 @@ class PatternRows:
     type_rows: IntArray
     orders: IntArray
     derivatives: Monomials
+
+    def table(self, n_lm: int) -> DerivativeTable:
+        """Return the rows as kernels take them; ``n_lm`` harmonics of each type."""
+        n_patterns = len(self.orders)
+        padding = ((0, 0), (0, pad(n_patterns) - n_patterns))
+        return DerivativeTable(
+            self.variables,
+            self.patterns,
+            self.variables % n_lm,
+            1.0 / self.orders,
+            np.pad(self.type_rows, padding, mode="edge"),
+            self.derivatives.start,
+            self.derivatives.coefficients,
+            self.derivatives.factors,
+        )
 
     def of(self, chosen: IntArray) -> PatternRows:
         """Return the rows of some patterns, given by ascending numbers."""
@@ -133,7 +150,7 @@ class CentreTables:
 
     Attributes
     ----------
-    columns : ndarray
+    features : ndarray
         Linear feature of a radial function and a pattern, -1 where there is none,
         shape ``(n_radial, n_patterns)``.
     rows : PatternRows
@@ -144,7 +161,7 @@ class CentreTables:
     quadratic, cubic : Products
     """
 
-    columns: IntArray
+    features: IntArray
     rows: PatternRows
     multiplied: IntArray
     quadratic: Products
@@ -188,8 +205,8 @@ def _centre(
     for place, feature in enumerate(features.tolist()):
         key = (invariants[place], feature_list.type_pairs[feature])
         of_feature[place] = numbers.setdefault(key, len(numbers))
-    columns = np.full((parameters.n_radial, len(numbers)), -1, dtype=np.int64)
-    columns[feature_list.radial[features], of_feature] = features
+    by_pattern = np.full((parameters.n_radial, len(numbers)), -1, dtype=np.int64)
+    by_pattern[feature_list.radial[features], of_feature] = features
     partner = {
         pair: (i + j - centre)
         for pair, (i, j) in enumerate(parameters.type_pairs)
@@ -207,13 +224,13 @@ def _centre(
         )
         for invariant, pairs in numbers
     ]
-    return _tables(feature_list, patterns, columns, features, of_feature, expansions)
+    return _tables(feature_list, patterns, by_pattern, features, of_feature, expansions)
 
 
 def _tables(
     feature_list: FeatureList,
     patterns: Sequence[_Pattern],
-    columns: IntArray,
+    by_pattern: IntArray,
     features: IntArray,
     of_feature: IntArray,
     expansions: dict[tuple[int, tuple[int, ...]], tuple[FloatArray, IntArray]],
@@ -241,7 +258,7 @@ def _tables(
         terms.setdefault(len(pattern.slots), []).append((coefficients, v, r))
     multiplied, quadratic, cubic = _products(feature_list, features)
     return CentreTables(
-        columns=columns,
+        features=by_pattern,
         rows=PatternRows(
             variables,
             owners,
@@ -294,7 +311,7 @@ def _real_monomials(
     sign = np.where((m > 0) & (magnitude % 2 == 1), -1.0, 1.0)
     imaginary = np.where(m == 0, 0.0, np.where(m > 0, sign, -1.0))
     cosine, sine = np.maximum(2 * magnitude - 1, 0), 2 * magnitude
-    found, places = [], []
+    parts, places = [], []
     for choice in product((False, True), repeat=m.shape[1]):
         # An even number of i is real: i^0 = 1, i^2 = -1, ...
         if sum(choice) % 2:
@@ -302,9 +319,9 @@ def _real_monomials(
         factors = np.where(choice, imaginary, sign).prod(axis=1)
         value = coefficients * factors * (-1.0) ** (sum(choice) // 2)
         present = value != 0
-        found.append(value[present])
+        parts.append(value[present])
         places.append(np.where(choice, sine, cosine)[present])
-    values, mu = np.concatenate(found), np.concatenate(places)
+    values, mu = np.concatenate(parts), np.concatenate(places)
     for label in set(labels):
         same = [slot for slot, other in enumerate(labels) if other == label]
         mu[:, same] = np.sort(mu[:, same], axis=1)
@@ -359,11 +376,12 @@ def _products(
     here = multiplied[features]
     place = np.full(feature_list.n_linear, -1, dtype=np.int64)
     place[features[here]] = np.arange(here.sum())
-    found = []
+    products = []
     first = feature_list.n_linear
     for factors in (feature_list.quadratic, feature_list.cubic):
         local = place[factors]
         exist = np.flatnonzero((local >= 0).all(axis=1))
-        found.append(Products(local[exist], first + exist))
+        products.append(Products(local[exist], first + exist))
         first += len(factors)
-    return here, found[0], found[1]
+    quadratic, cubic = products
+    return here, quadratic, cubic

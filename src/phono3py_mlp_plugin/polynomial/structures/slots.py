@@ -2,77 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import IntArray
-from phono3py_mlp_plugin.polynomial.kernels.basis import Segments, make_segments, pad
+from phono3py_mlp_plugin.polynomial.kernels.basis import pad
+from phono3py_mlp_plugin.polynomial.kernels.records import Slots
 from phono3py_mlp_plugin.polynomial.kernels.simd import LANES
 from phono3py_mlp_plugin.polynomial.structures.structure import Pairs
 
 
-@dataclass(frozen=True, eq=False)
-class Slots:
-    """Neighbouring atoms of some centres; images of one atom share a slot.
+def slots_of_range(
+    slots: Slots, centres: IntArray, low: int, high: int
+) -> tuple[Slots, IntArray, IntArray]:
+    """Return the slots of the centres ``low`` to ``high``, their atoms numbered anew.
 
-    Attributes
+    Parameters
     ----------
-    segments : Segments
-        The neighbours by groups of `LANES` slots: a vector with the first image of
-        each slot, one with the second, and so on.
-    counts : ndarray
-        Slots of a centre and a partner type, shape ``(n_centres, n_types)``.
+    slots : Slots
+    centres : ndarray
+        The atoms that all centres are.
+
+    Returns
+    -------
+    slots : Slots
+        ``atoms`` and centres are numbers in the atoms that follow.
+    centres : ndarray
+        Shape ``(high - low,)``.
+    atoms : ndarray
+        All that are in a slot, or are centres.
+    """
+    counts = slots.counts[low:high]
+    first = slots.start[low, 0]
+    members = slots.atoms[first : first + counts.sum()]
+    atoms, places = np.unique(
+        np.concatenate((members, centres[low:high])), return_inverse=True
+    )
+    part = Slots(
+        counts,
+        slots.start[low:high] - first,
+        places[: len(members)],
+        slots.group_first[low:high],
+        slots.group_start,
+    )
+    return part, places[len(members) :], atoms
+
+
+def make_slots(pairs: Pairs, n_types: int) -> tuple[Slots, IntArray, IntArray]:
+    """Give every neighbouring atom of a centre a slot.
+
+    Returns
+    -------
+    slots : Slots
     start : ndarray
-        Where they start in ``atoms``, shape ``(n_centres, n_types)``.
-    atoms : ndarray
-        The atom of each slot, those with most images first.
-    group_first : ndarray
-        First group of a centre and a partner type, shape ``(n_centres, n_types)``.
-    group_start : ndarray
-        Where the neighbours of each group start, and their number at the end.
+        Where the neighbours of each centre and partner type start, as in `Segments`.
+    place : ndarray
+        Where each pair goes.
     """
-
-    segments: Segments
-    counts: IntArray
-    start: IntArray
-    atoms: IntArray
-    group_first: IntArray
-    group_start: IntArray
-
-    def of_centres(self, low: int, high: int, centres: IntArray) -> SomeSlots:
-        """Return the slots of some centres, which are these atoms."""
-        counts = self.counts[low:high]
-        first = self.start[low, 0]
-        members = self.atoms[first : first + counts.sum()]
-        atoms, places = np.unique(
-            np.concatenate((members, centres[low:high])), return_inverse=True
-        )
-        return SomeSlots(counts, atoms, places[: len(members)], places[len(members) :])
-
-
-@dataclass(frozen=True, eq=False)
-class SomeSlots:
-    """Slots of some centres, and all atoms that they move.
-
-    Attributes
-    ----------
-    counts : ndarray
-        Slots of a centre and a partner type, shape ``(n_centres, n_types)``.
-    atoms : ndarray
-        In the slots or centres, shape ``(n_atoms,)``.
-    members, centres : ndarray
-        Places in ``atoms`` of what is in the slots, and of the centres.
-    """
-
-    counts: IntArray
-    atoms: IntArray
-    members: IntArray
-    centres: IntArray
-
-
-def make_slots(pairs: Pairs, n_types: int) -> Slots:
-    """Give every neighbouring atom of a centre a slot."""
     n_cells = len(pairs.centres) * n_types
     # A cell is a centre with a partner type.
     cell = pairs.centre * n_types + pairs.partner_type
@@ -98,11 +83,11 @@ def make_slots(pairs: Pairs, n_types: int) -> Slots:
     place = group_start[group[neighbour]] + image * LANES + slot[neighbour] % LANES
     cells = np.arange(len(pairs.centres))[:, None] * n_types + np.arange(n_types + 1)
     shape = (len(pairs.centres), n_types)
-    return Slots(
-        make_segments(group_start[groups][cells], place, pairs.vectors),
+    slots = Slots(
         counts.reshape(shape),
         bounds[:-1].reshape(shape),
         pairs.partner[leaders][order],
         groups[:-1].reshape(shape),
         group_start,
     )
+    return slots, group_start[groups][cells], place
