@@ -619,7 +619,7 @@ def settings(**given):
         ({"mass_variances": [-1e-4]}, "--mass-variances = -0.0001; expected"),
         ({"nac_method": "foo"}, "--nac-method = foo; expected gonze or wang"),
         ({"is_gruneisen": True}, "--gruneisen: needs --mesh, --band or --qpoints"),
-        ({"symfc_memory_size": -1.0}, "--symfc-memsize = -1; expected"),
+        ({"symfc_memory_size": -1.0}, "--symfc-memsize = -1.0; expected"),
         (
             {"symfc_memory_size": 1.0, "cutoff_pair_distance": 4.0},
             "--symfc-memsize and --cutoff-pair: both set the cutoff",
