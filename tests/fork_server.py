@@ -77,12 +77,17 @@ class ForkServer:
     ----------
     plain : bool
         Where the plugin is hidden from the host, as in ``host/plain.py``.
+    environment : mapping, optional
+        Environment of the server and its commands; by default that of this process.
     """
 
-    def __init__(self, *, plain: bool = False) -> None:
+    def __init__(
+        self, *, plain: bool = False, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._lock = threading.Lock()
         self._environment = _settled(os.environ)
+        self._given = environment
         command = [sys.executable, __file__, str(theirs.fileno())]
         with theirs:
             self._process = subprocess.Popen(
@@ -91,6 +96,7 @@ class ForkServer:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=[theirs.fileno()],
+                env=environment,
                 start_new_session=True,
             )
 
@@ -99,9 +105,20 @@ class ForkServer:
         return self._environment == _settled(os.environ)
 
     def run(
-        self, words: Sequence[str], cwd: Path, timeout: float
+        self,
+        words: Sequence[str],
+        cwd: Path,
+        timeout: float,
+        more: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Do as `subprocess.run` does with captured text.
+
+        Parameters
+        ----------
+        words, cwd, timeout
+            As of `subprocess.run`.
+        more : mapping, optional
+            Variables of the environment of this command.
 
         Raises
         ------
@@ -111,7 +128,7 @@ class ForkServer:
         request = {
             "words": [str(word) for word in words],
             "cwd": str(cwd),
-            "environment": dict(os.environ),
+            "environment": dict(self._given or os.environ) | dict(more or {}),
         }
         with self._lock:
             output = [os.pipe(), os.pipe()]

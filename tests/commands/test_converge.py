@@ -295,6 +295,7 @@ def soft_crystal(nacl_params, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_imaginary_modes_of_the_most_supercells_stop_the_study(run, soft_crystal):
     words = [*CONVERGE[:-1], "2", "--sizes", "5", "10", "--sigma", "0.3"]
     done = run(words, soft_crystal)

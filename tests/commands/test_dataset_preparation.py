@@ -1,6 +1,6 @@
 """Documentation, steps 1-3: supercells, and the dataset from VASP results."""
 
-import itertools
+import re
 import shutil
 import tarfile
 
@@ -24,9 +24,11 @@ def vasp_results(tmp_path_factory, host_source):
     """Files vasprun.xml, the displacements they were made with, and the dataset."""
     folder = tmp_path_factory.mktemp("vasp")
     with tarfile.open(host_source / "example/NaCl-rd/vasprun_xmls.tar.xz") as archive:
-        files = (member for member in archive if member.name.endswith(".xml"))
-        for member in itertools.islice(files, N_RESULTS):
-            archive.extract(member, folder, filter="data")
+        for member in archive:
+            # vasprun_xmls/vasprun-00001.xml and so on, in any order.
+            number = re.search(r"(\d+)\.xml$", member.name)
+            if number is not None and int(number[1]) <= N_RESULTS:
+                archive.extract(member, folder, filter="data")
     source = host_source / "example/NaCl-rd/phono3py_params_NaCl.yaml.xz"
     whole = phono3py.load(source, produce_fc=False)
     displaced = phono3py.Phono3py(

@@ -25,6 +25,7 @@ def test_symfc_is_chosen_at_once_and_said_so(
     ).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.real_process
 def test_documented_command(run, nacl_trained):
     command = ["phono3py-load", "--pypolymlp", "--rd", "200", "phono3py.yaml"]

@@ -39,23 +39,23 @@ def test_potential_carries_its_provenance(nacl_training_run):
 
 
 def test_potential_is_that_of_the_plain_host(
-    nacl_training_run, run, run_plain, folder, tmp_path_factory
+    nacl_training_run, run, run_plain, nacl_folder, tmp_path_factory
 ):
     plain = tmp_path_factory.mktemp("plain")
-    shutil.copy(folder / "phono3py_params.yaml", plain)
+    shutil.copy(nacl_folder / "phono3py_params.yaml", plain)
     command = ["phono3py-load", "phono3py_params.yaml", "--pypolymlp", "--mlp-params"]
     done = run_plain([*command, SMALL], plain)
     assert done.returncode == 0, done.stderr
     theirs = (plain / "polymlp.yaml").read_text()
     # The library gives every bit; the engine of this package the same forces within
     # what the condition number of the regression leaves.
-    done = run([*command, f"{SMALL}, engine = pypolymlp"], folder)
+    done = run([*command, f"{SMALL}, engine = pypolymlp"], nacl_folder)
     assert done.returncode == 0, done.stderr
-    ours = (folder / "polymlp.yaml").read_text()
+    ours = (nacl_folder / "polymlp.yaml").read_text()
     assert ours.startswith(theirs)
     assert ours[len(theirs) :].startswith("\nphono3py_mlp:\n")
     cells = phono3py.load(
-        folder / "phono3py_params.yaml", produce_fc=False
+        nacl_folder / "phono3py_params.yaml", produce_fc=False
     ).supercells_with_displacements[80:]
     forces = [
         mlp.load_potential(path / "polymlp.yaml").evaluate(cells).forces

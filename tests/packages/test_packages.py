@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conftest import TIMEOUT
+from fork_server import AVAILABLE, ForkServer
 from small_model import force_constants
 
 pytestmark = pytest.mark.real_process
@@ -146,7 +148,19 @@ def test_name_offered_twice_names_both_packages(install, tmp_path):
 
 @pytest.fixture(scope="module")
 def unruly(install):
-    return install("unruly")
+    """Run commands beside the unruly plugin: ``unruly(words, folder, NAME=value)``."""
+    environment = install("unruly")
+    server = ForkServer(environment=environment) if AVAILABLE else None
+
+    def run(words, cwd, **more):
+        if server is None:
+            return command(words, cwd, {**environment, **more})
+        program = Path(sys.executable).parent / words[0]
+        return server.run([program, *words[1:]], cwd, TIMEOUT, more)
+
+    yield run
+    if server is not None:
+        server.close()
 
 
 UNRULY = ["phono3py-load", "phono3py_params.yaml", "-d", "--force-calculator", "unruly"]
@@ -174,7 +188,7 @@ def test_unruly_plugin_is_named_and_makes_no_file(
         options = ["--force-calculator-options", f"way = {way}"]
     else:
         options = ["--fc-calculator", "unruly", "--fc-calc-opt", f"way = {way}"]
-    done = command([*UNRULY, *options], tmp_path, unruly)
+    done = unruly([*UNRULY, *options], tmp_path)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("ERROR: ")
@@ -189,7 +203,7 @@ def test_plugin_that_changes_the_process_leaves_the_run_as_it_was(
 ):
     (tmp_path / "phono3py_params.yaml").write_bytes(Path(analytic_params).read_bytes())
     options = ["--force-calculator-options", "way = streams"]
-    done = command([*UNRULY, *options], tmp_path, unruly)
+    done = unruly([*UNRULY, *options], tmp_path)
     assert done.returncode == 0, done.stderr
     assert 'Summary of calculation was written in "phono3py.yaml"' in done.stdout
     assert (tmp_path / "fc3.hdf5").stat().st_mode & 0o400
@@ -208,7 +222,7 @@ def test_plugin_that_ends_the_process_where_it_is_found_is_named(
     unruly, tmp_path, analytic_params, words, way, message
 ):
     (tmp_path / "phono3py_params.yaml").write_bytes(Path(analytic_params).read_bytes())
-    done = command(words, tmp_path, {**unruly, "UNRULY_IMPORT": way})
+    done = unruly(words, tmp_path, UNRULY_IMPORT=way)
     told = " ".join((done.stdout + done.stderr).split())
     assert message in told
     assert "unruly of phono3py-mlp-unruly 1.0" in told
@@ -223,7 +237,7 @@ def test_plugin_may_talk_and_hold_what_cannot_be_copied(
 ):
     (tmp_path / "phono3py_params.yaml").write_bytes(Path(analytic_params).read_bytes())
     options = ["--force-calculator-options", "way = talk"]
-    done = command([*UNRULY, *options], tmp_path, unruly)
+    done = unruly([*UNRULY, *options], tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("working") >= 200_000
     assert sorted(path.name for path in tmp_path.glob("*.hdf5")) == [

@@ -117,9 +117,12 @@ def test_options_are_read_from_text():
     assert options == HiphiveOptions(cutoffs=(4.5, 3.5), fit_method="ardr")
 
 
-@pytest.mark.parametrize("cutoffs", [(4.0, 3.0, 2.0), (4.0, -1.0)])
-def test_wrong_cutoffs_are_refused(cutoffs):
-    with pytest.raises(ParameterError, match="at most two positive"):
+@pytest.mark.parametrize(
+    ("cutoffs", "message"),
+    [((4.0, 3.0, 2.0), "at most two positive"), ((4.0, -1.0), "= -1.0; expected")],
+)
+def test_wrong_cutoffs_are_refused(cutoffs, message):
+    with pytest.raises(ParameterError, match=message):
         HiphiveOptions(cutoffs=cutoffs)
 
 

@@ -61,9 +61,21 @@ def by_the_host(ph3, request, names, cutoff):
         ("traditional", SYSTEMATIC, {}, (1, None)),
         ("traditional", SYSTEMATIC, {"is_compact_fc": False}, (1, 2)),
         # symfc has no fc3 of eight atoms.
-        ("traditional", SYSTEMATIC, {"use_symfc_projector": True}, (2, None)),
+        pytest.param(
+            "traditional",
+            SYSTEMATIC,
+            {"use_symfc_projector": True},
+            (2, None),
+            marks=pytest.mark.slow,
+        ),
         ("symfc", RANDOM, {}, (2, None)),
-        ("symfc", RANDOM, {"cutoff_fc3": 3.0, "is_compact_fc": False}, (2, 1)),
+        pytest.param(
+            "symfc",
+            RANDOM,
+            {"cutoff_fc3": 3.0, "is_compact_fc": False},
+            (2, 1),
+            marks=pytest.mark.slow,
+        ),
         ("symfc|traditional", SYSTEMATIC, {}, (1, None)),
         ("symfc|traditional", SYSTEMATIC, {}, (1, 2)),
     ],

@@ -50,7 +50,7 @@ class HiphiveOptions:
         if len(self.cutoffs) > 2:
             raise ParameterError(
                 f"cutoffs = {' '.join(map(str, self.cutoffs))}; expected at most two "
-                "numbers, of fc2 and fc3."
+                "positive numbers, of fc2 and fc3."
             )
 
 
