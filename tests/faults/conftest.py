@@ -13,11 +13,11 @@ SUPERCELLS = 24
 
 
 @pytest.fixture(scope="session")
-def small_params(nacl_params, tmp_path_factory):
-    """phono3py_params.yaml with the first 24 supercells of NaCl."""
+def small_params(analytic_params, tmp_path_factory):
+    """phono3py_params.yaml with the first 24 supercells of the analytic crystal."""
 
     def write(folder):
-        ph3 = phono3py.load(nacl_params, produce_fc=False, log_level=0)
+        ph3 = phono3py.load(analytic_params, produce_fc=False, log_level=0)
         dataset = ph3.dataset
         ph3.dataset = {
             key: np.array(dataset[key][:SUPERCELLS])
