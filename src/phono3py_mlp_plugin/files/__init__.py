@@ -1,10 +1,10 @@
-"""Atomic writing, fingerprints, and the formats that this package owns."""
+"""Atomic writing, fingerprints, and file formats of this package."""
 
 from phono3py_mlp_plugin.files.atomic import (
     back_up,
     put_in_place,
+    remove_unfinished,
     replacing,
-    sweep,
     unfinished_folder,
 )
 from phono3py_mlp_plugin.files.content import check_named, content_of, versions_of
@@ -98,8 +98,8 @@ __all__ = [
     "read_stamp",
     "read_uncertainty",
     "remove_dead_lock",
+    "remove_unfinished",
     "replacing",
-    "sweep",
     "unfinished_folder",
     "versions_of",
     "write_json",

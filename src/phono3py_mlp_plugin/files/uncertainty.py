@@ -22,7 +22,7 @@ def write_uncertainty(
     fc3_error: float,
     phonons: Sequence[Any],
 ) -> None:
-    """Write kappa with relative standard deviations by temperature.
+    """Write kappa with relative standard deviations for each temperature.
 
     Parameters
     ----------
@@ -32,11 +32,11 @@ def write_uncertainty(
     temperatures : ndarray
         In K.
     bars : sequence
-        For each temperature records for xx, yy and zz; none at 0 K.
+        Records of `ErrorBar` for xx, yy and zz at each temperature; empty at 0 K.
     fc2_error, fc3_error : float
-        Relative to the norm of the force constants.
+        Standard deviations relative to the norm of the force constants.
     phonons : sequence
-        Records of high-symmetry points.
+        Records of phonons at high-symmetry points.
     """
     content = {
         "relative_standard_deviation": "sampling of supercells, choice of the penalty",
@@ -56,10 +56,10 @@ def write_uncertainty(
 
 
 def read_uncertainty(path: Path) -> list[dict[str, Any]]:
-    """Return records of temperatures with error bars; none where there is no such file.
+    """Return records of temperatures with error bars, or an empty list.
 
-    Each has ``temperature`` (K), ``kappa`` (W/m-K, six components) and ``bars``, a
-    record of `ErrorBar` for each direction. Raises as `read_convergence`.
+    Each record has ``temperature`` (K), ``kappa`` (W/m-K, six components) and ``bars``,
+    a record of `ErrorBar` for each direction. For errors see `read_json`.
     """
     content = read_json(path)
     if content is None:
@@ -71,7 +71,7 @@ def read_uncertainty(path: Path) -> list[dict[str, Any]]:
 
 
 def _bars_at(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one temperature's record with numbers for numbers."""
+    """Return the record of one temperature with converted types."""
     return {
         "temperature": float(record["temperature"]),
         "kappa": [float(value) for value in record["kappa"]],
