@@ -241,7 +241,7 @@ def solve_force_constants(
     )
     if solver.lower() == workflow.FINITE_DIFFERENCES and options:
         raise ParameterError(
-            f"options: {solver} has options only in commands, which limit the "
+            f"options: {solver} has options in commands only, which limit the "
             "displacements and symmetrise the result. Leave them out."
         )
     result = workflow.solve_force_constants(ph3, request)

@@ -169,8 +169,8 @@ class Ensemble:
     ----------
     members : int
     method : str
-        "jackknife": leave out groups of training supercells; "posterior": sample the
-        posterior of the regression, with the noise of left-out supercells.
+        "jackknife" over the training supercells, or "posterior" of the regression with
+        the noise estimated from left-out supercells.
     seed : int
     """
 
@@ -237,7 +237,7 @@ def always_usable() -> None:
     return
 
 
-def _take_former_name(record: Any, former: str, present: str) -> None:
+def _accept_former_name(record: Any, former: str, present: str) -> None:
     """Set a field to the value that was given under its former name."""
     value = getattr(record, former)
     if value is None or getattr(record, present) is value:
@@ -301,8 +301,8 @@ class ForceCalculator:
 
     def __post_init__(self) -> None:
         """Accept the former names of fields."""
-        _take_former_name(self, "train_nested", "learning_curve")
-        _take_former_name(self, "obstacle", "unavailable_reason")
+        _accept_former_name(self, "train_nested", "learning_curve")
+        _accept_former_name(self, "obstacle", "unavailable_reason")
 
 
 @dataclass(frozen=True, eq=False)
@@ -421,4 +421,4 @@ class ForceConstantsSolver:
 
     def __post_init__(self) -> None:
         """Accept the former name of a field."""
-        _take_former_name(self, "obstacle", "unavailable_reason")
+        _accept_former_name(self, "obstacle", "unavailable_reason")

@@ -266,12 +266,12 @@ class _Supervisor:
     def _wait(self) -> int:
         deadline = float("inf")
         while True:
-            found = signal.sigtimedwait({*self._numbers, signal.SIGCHLD}, _INTERVAL)
+            info = signal.sigtimedwait({*self._numbers, signal.SIGCHLD}, _INTERVAL)
             ended, status = os.waitpid(self._child, os.WNOHANG)
             if ended:
                 return status
-            if found is not None and found.si_signo != signal.SIGCHLD:
-                self._noticed.append(found.si_signo)
+            if info is not None and info.si_signo != signal.SIGCHLD:
+                self._noticed.append(info.si_signo)
             if self._noticed and self._passed_signal is None:
                 self._passed_signal = self._noticed[0]
                 deadline = time.monotonic() + GRACE

@@ -31,7 +31,7 @@ from phono3py_mlp_plugin.files.partial import (
     evaluation_key,
     forget_partial_evaluations,
 )
-from phono3py_mlp_plugin.files.plain_json import NOT_OURS, read_json, write_json
+from phono3py_mlp_plugin.files.plain_json import INVALID_CONTENT, read_json, write_json
 from phono3py_mlp_plugin.files.plain_yaml import PlainLoader, each_file_once
 from phono3py_mlp_plugin.files.provenance import (
     Provenance,
@@ -57,7 +57,7 @@ from phono3py_mlp_plugin.files.uncertainty import (
 
 __all__ = [
     "CHANGED",
-    "NOT_OURS",
+    "INVALID_CONTENT",
     "NUMBERS",
     "STAMP",
     "UNCERTAINTY_FILE",

@@ -98,7 +98,7 @@ def _read(path: Path) -> tuple[int, Evaluation]:
         with zipfile.ZipFile(file) as members:
             size = sum(member.file_size for member in members.infolist())
         if size > largest_text():
-            raise ValueError("larger than what was kept")
+            raise ValueError("larger than any stored part")
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
             part = Evaluation(

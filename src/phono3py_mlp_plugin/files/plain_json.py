@@ -22,7 +22,7 @@ _MOST_LEVELS = 50
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 # Errors raised for a file that was not written by this package.
-NOT_OURS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+INVALID_CONTENT = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 _HEAD = {
     "format_version": _FORMAT_VERSION,
@@ -43,7 +43,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
         return dict(content) if content["format_version"] == _FORMAT_VERSION else None
     except UnusableFile:
         raise
-    except (*UNREADABLE, *NOT_OURS):
+    except (*UNREADABLE, *INVALID_CONTENT):
         return None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.files.plain_json import NOT_OURS, read_json, write_json
+from phono3py_mlp_plugin.files.plain_json import INVALID_CONTENT, read_json, write_json
 
 UNCERTAINTY_FILE = "phono3py_mlp_uncertainty.json"
 
@@ -66,7 +66,7 @@ def read_uncertainty(path: Path) -> list[dict[str, Any]]:
         return []
     try:
         return [_bars_at(one) for one in content["temperatures"] if "bars" in one]
-    except NOT_OURS:
+    except INVALID_CONTENT:
         return []
 
 

@@ -29,7 +29,7 @@ from phono3py_mlp_plugin.host.run import Run
 from phono3py_mlp_plugin.host.study import StudyRun
 from phono3py_mlp_plugin.supervision import supervise
 
-# The parsed arguments while the main function of phono3py runs in `_run_to_end`, which
+# The parsed arguments while the main function of phono3py runs in `_run_and_exit`, which
 # calls the parser again.
 _parsed: argparse.Namespace | None = None
 
@@ -62,7 +62,7 @@ def _parse(
     if _parsed is not None:
         return _parsed
     if _requests_potential(sys.argv[1:] if arguments is None else arguments):
-        parser.error = lambda message: _refuse(parser, message)  # type: ignore[method-assign]
+        parser.error = lambda message: _exit_with_error(parser, message)  # type: ignore[method-assign]
     args, unknown = parser.parse_known_args(arguments, namespace)
     operation = getattr(args, "setup_operation", None)
     if operation is not None:
@@ -83,7 +83,7 @@ def _parse(
         or _names_plugin(args.fc_calculator)
     ):
         # Fork before phono3py starts threads, which a forked process would not have.
-        _run_to_end(run, args)
+        _run_and_exit(run, args)
     run.install()
     return args
 
@@ -94,7 +94,7 @@ def study_parser(command: str, description: str) -> argparse.ArgumentParser:
     parser, _ = original("phono3py.cui.phono3py_argparse:get_run_parser")()
     add_options(parser)
     parser.prog, parser.description = command, description
-    parser.error = lambda message: _refuse(parser, message)  # type: ignore[method-assign]
+    parser.error = lambda message: _exit_with_error(parser, message)  # type: ignore[method-assign]
     return parser
 
 
@@ -153,7 +153,7 @@ def _take_options(args: argparse.Namespace) -> CommandOptions:
     return CommandOptions(**{name: args.__dict__.pop(name) for name in names})
 
 
-def _run_to_end(run: Run, args: argparse.Namespace) -> NoReturn:
+def _run_and_exit(run: Run, args: argparse.Namespace) -> NoReturn:
     """Run the main function of phono3py, report any error, and exit."""
     from phono3py.cui import phono3py_script
 
@@ -181,7 +181,7 @@ def _names_plugin(fc_calculator: str | None) -> bool:
     return any(name.strip() not in ("", *_HOST_SOLVERS) for name in names)
 
 
-def _refuse(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+def _exit_with_error(parser: argparse.ArgumentParser, message: str) -> NoReturn:
     """Exit with the message of argparse on one line, without the usage."""
     one = " ".join(message.split())
     parser.exit(2, f"ERROR: {one}. '{parser.prog} --help' lists the options.\n")
