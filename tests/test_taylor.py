@@ -119,7 +119,7 @@ def test_factor_is_found_with_and_without_opposite_displacements(
     assert len(opposites(problem.displacements)) == (8 if is_plusminus else 0)
     found = symfc.solve(problem)
     with pytest.raises(SolverError, match=r"fc3 fit .* factor of 0\.5"):
-        plugins.check_answer(
+        plugins.check_solution(
             "a", problem, {2: found[2], 3: 2 * found[3]}, problem.forces
         )
 
@@ -178,12 +178,12 @@ def test_what_forces_leave_open_is_found_without_the_equations(host_source):
     here = taylor_forces({3: part}, problem.displacements, lattice)[3]
     assert np.abs(here).max() < 1e-3 * np.abs(problem.forces).max()
     with pytest.raises(SolverError, match=r"fc3 gives .* do not determine it"):
-        plugins.check_answer(
+        plugins.check_solution(
             "a", problem, {2: found[2], 3: found[3] + part}, problem.forces
         )
 
 
 def test_harmonic_forces_leave_fc3_without_a_verdict(nacl, solved):
     forces = taylor_forces({2: solved[2]}, nacl.displacements, lattice_of(nacl))[2]
-    plugins.check_answer("a", nacl, {2: solved[2], 3: 0 * solved[3]}, forces)
-    plugins.check_answer("a", nacl, {2: solved[2], 3: 1e-6 * solved[3]}, forces)
+    plugins.check_solution("a", nacl, {2: solved[2], 3: 0 * solved[3]}, forces)
+    plugins.check_solution("a", nacl, {2: solved[2], 3: 1e-6 * solved[3]}, forces)

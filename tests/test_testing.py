@@ -146,7 +146,7 @@ def swap(stresses):
         (spoilt(energies=lambda e: e * np.nan), "not finite"),
         (spoilt(stresses=lambda s: -s), "derivative of the energy by strain"),
         (spoilt(stresses=swap), "stress xy"),
-        (Unsteady, "asked again"),
+        (Unsteady, "when the evaluation is repeated"),
         (OfTheBatch, "other supercells"),
         (Ordered, "order of the supercells"),
         (Wrapping, "changed the positions"),

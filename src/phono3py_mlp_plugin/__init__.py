@@ -1,7 +1,7 @@
-"""From a handful of first-principles supercells to a lattice thermal conductivity.
+"""Machine-learning potentials and force-constants solvers for phono3py.
 
-phono3py imports this package while it is itself imported; names are therefore
-resolved at their first use.
+phono3py imports this package during its own import. Public names are therefore imported
+on first use.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     )
     from phono3py_mlp_plugin.hookspecs import hookimpl
 
-_HOMES = {
+_NAMES_BY_MODULE = {
     "api": ("evaluate", "load_potential", "solve_force_constants", "train"),
     "contracts": (
         "Dataset",
@@ -64,7 +64,9 @@ _HOMES = {
     ),
     "hookspecs": ("hookimpl",),
 }
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_MODULE_BY_NAME = {
+    name: module for module, names in _NAMES_BY_MODULE.items() for name in names
+}
 
 __all__ = [
     "Dataset",
@@ -93,10 +95,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULE_BY_NAME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_BY_NAME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted([*globals(), *_MODULE_BY_NAME])

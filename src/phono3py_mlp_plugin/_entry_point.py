@@ -1,7 +1,7 @@
-"""What phono3py calls while it is imported.
+"""Entry point that phono3py calls during its import.
 
-Only the standard library is imported here: if this module could not be imported, the
-host would swallow that and its own code would run without a word.
+Only the standard library is imported at module level. phono3py ignores errors in the
+import of this module, and would then run its own code without a message.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _NEEDS_PLUGIN = ("--pypolymlp", "--force-calculator", "--mlp-file")
 def register() -> None:
     """Bind this package to the phono3py that is being imported.
 
-    The host swallows every ``Exception`` here. A command that needs the plugin is
-    therefore ended by SystemExit where binding fails; users of the library are warned.
+    phono3py ignores every ``Exception`` here. If the binding fails, a command that
+    needs the plugin is therefore ended by SystemExit; otherwise a warning is issued.
     """
     needed = _is_command_that_needs_plugin(sys.argv)
     try:

@@ -1,4 +1,4 @@
-"""Plain functions for scripts, on Phono3py objects and by their public attributes."""
+"""Functions for scripts, which use public attributes of Phono3py objects."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def train(
     Parameters
     ----------
     ph3 : Phono3py
-        Its ``mlp_dataset`` is used, or where that is not set its ``dataset``.
+        Its ``mlp_dataset`` is used, or its ``dataset`` if that is not set.
     calculator : str
         Name of a force calculator that can be trained.
     options : str or mapping, optional
         Parameters of the model and ``ntrain``, ``ntest``, ``split``, ``seed``, as in
         ``--mlp-params``.
     progress : Progress, optional
-        Told how far it is.
+        Reports the progress.
     allow_poor_fit : bool, optional
-        Return the potential although its test error is of the size of the forces.
+        Return the potential even if its test error is as large as the forces.
 
     Returns
     -------
@@ -57,14 +57,14 @@ def train(
     Raises
     ------
     DatasetError
-        There are no forces, or the dataset contradicts itself. What is only suspicious
-        is a warning.
+        If there are no forces, or the dataset is inconsistent. Suspicious data only
+        give a warning.
     ParameterError
-        An option is unknown or out of range.
+        If an option is unknown or out of range.
     PhysicsError
-        The test error is larger than 30 % of the rms force.
+        If the test error is larger than 30 % of the rms force.
     PluginNotFound
-        No usable calculator has this name.
+        If no usable calculator has this name.
 
     Examples
     --------
@@ -104,23 +104,24 @@ def load_potential(
     calculator: str = "pypolymlp",
     options: Options = None,
 ) -> Potential:
-    """Read a potential, or make one that needs no file.
+    """Read a potential, or create one that needs no file.
 
     Parameters
     ----------
     path : str or Path, optional
-        Where it is not given, the calculator's usual names are looked for in the
-        current folder. ``polymlp.yaml`` where there are ``polymlp.yaml.1``,
-        ``polymlp.yaml.2``, ... alone: the hybrid model of all of them.
+        File of the potential. By default, the usual names of the calculator are
+        searched for in the current folder. If only ``polymlp.yaml.1``,
+        ``polymlp.yaml.2``, ... exist, ``polymlp.yaml`` refers to the hybrid model of
+        all of them.
     calculator : str
     options : str or mapping, optional
 
     Raises
     ------
     PotentialError
-        There is no file, or it is not a potential of this calculator.
+        If there is no file, or it is not a potential of this calculator.
     ParameterError, PluginNotFound
-        As in `train`.
+        See `train`.
 
     Examples
     --------
@@ -136,10 +137,10 @@ def load_potential(
     """
     request = workflow.request_calculator(calculator, options)
     names = request.calculator.file_names
-    found = find_potential(names, Path()) if path is None else Path(path)
-    if found is not None and not potential_files(found):
-        raise PotentialError(f'"{found}" is not found.')
-    return plugins.load(request.calculator, found, request.options)
+    file = find_potential(names, Path()) if path is None else Path(path)
+    if file is not None and not potential_files(file):
+        raise PotentialError(f'"{file}" is not found.')
+    return plugins.load(request.calculator, file, request.options)
 
 
 def evaluate(
@@ -147,21 +148,21 @@ def evaluate(
 ) -> None:
     """Set forces and energies of the displaced supercells of ``ph3``.
 
-    With a supercell of its own for fc2, the displaced supercells of fc2 too.
+    If fc2 has a separate supercell, its displaced supercells are also evaluated.
 
     Parameters
     ----------
     ph3 : Phono3py
-        Displacements have been generated.
+        Phono3py object with displacements.
     potential : Potential
-        Of any force calculator.
+        Potential of any force calculator.
 
     Raises
     ------
     DatasetError
-        There are no displacements.
+        If there are no displacements.
     PotentialError
-        The potential does not know an element of the crystal.
+        If the potential does not support an element of the crystal.
 
     Examples
     --------
@@ -189,18 +190,18 @@ def solve_force_constants(
     options: Options = None,
     is_compact_fc: bool = True,
 ) -> ForceConstants:
-    """Solve for fc2 and fc3 of ``ph3`` by a force-constants solver plugin and set them.
+    """Solve for fc2 and fc3 by a force-constants solver, and set them in ``ph3``.
 
     Parameters
     ----------
     ph3 : Phono3py
-        Displacements and forces are set.
+        Phono3py object with displacements and forces.
     solver : str
         Name of a registered solver.
     options : str or mapping, optional
-        Options of the solver; ``cutoff`` (angstrom) is that of fc3.
+        Options of the solver; ``cutoff`` (angstrom) is the cutoff of fc3.
     is_compact_fc : bool
-        The first atom runs over the primitive cell only.
+        If True, the first atom runs over the primitive cell only.
 
     Returns
     -------
@@ -211,13 +212,13 @@ def solve_force_constants(
     Raises
     ------
     DatasetError
-        There are no forces.
+        If there are no forces.
     PluginFailed
-        The solver raised or returned something against its contract.
+        If the solver raised an error or violated its contract.
     SolverError
-        The forces do not determine the force constants, or are not described by them.
+        If the forces do not determine the force constants, or are not reproduced.
     ParameterError, PluginNotFound
-        As in `train`.
+        See `train`.
 
     Examples
     --------
@@ -240,8 +241,8 @@ def solve_force_constants(
     )
     if solver.lower() == workflow.FINITE_DIFFERENCES and options:
         raise ParameterError(
-            f"options: {solver} has options in runs of the commands alone, which limit "
-            "the displacements and symmetrise the result. Leave them out."
+            f"options: {solver} has options in commands only, which limit the "
+            "displacements and symmetrise the result. Leave them out."
         )
     result = workflow.solve_force_constants(ph3, request)
     ph3.fc2, ph3.fc3 = result[2], result[3]

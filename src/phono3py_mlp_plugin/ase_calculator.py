@@ -1,7 +1,7 @@
-"""Polynomial potentials as calculators of ASE.
+"""Polynomial potentials as ASE calculators.
 
-The other direction, any calculator of ASE as a force calculator of this package, is
-the plugin ``ase``.
+The plugin ``ase`` is the reverse: it uses any ASE calculator as a force calculator of
+this package.
 """
 
 from __future__ import annotations
@@ -36,12 +36,13 @@ class PolynomialCalculator(Calculator):  # type: ignore[misc]
 
     Energies are in eV, forces in eV/angstrom, stresses in eV/angstrom^3, the derivative
     of the energy by strain over the volume in ASE's order xx, yy, zz, yz, xz, xy:
-    positive under tension. Energies of isolated atoms are included where the potential
-    knows them.
+    positive under tension. Energies of isolated atoms are included if the potential
+    contains them.
 
-    A potential knows what it was trained on. Displacements in one cell, as they are
-    made for force constants, tell nothing of the pressure: relax atoms in that cell, or
-    use a potential that was trained on other cells too.
+    The potential is valid only for configurations similar to its training data. If it
+    was trained on displacements in one cell, as is usual for force constants, its
+    stress is not reliable: relax atoms in that cell, or use a potential that was also
+    trained on other cells.
 
     Cells must be periodic in all three directions. For a surface or a molecule use a
     cell with vacuum wider than the cutoff, and ``pbc=True``.
@@ -49,16 +50,16 @@ class PolynomialCalculator(Calculator):  # type: ignore[misc]
     Parameters
     ----------
     potential : str, Path or Potential
-        The file of a potential, ``polymlp.yaml``, the name that the files of a hybrid
-        model have in common, or a potential of this package.
+        File of a potential such as ``polymlp.yaml``, the common name of the files of a
+        hybrid model, or a potential of this package.
     **kwargs
-        As of every calculator of ASE.
+        Arguments of `ase.calculators.calculator.Calculator`.
 
     Raises
     ------
     PotentialError
-        The file is not a potential; asked for atoms, that they have other elements or
-        a cell that is not periodic.
+        If the file is not a potential. Also raised in a calculation, if the atoms have
+        other elements or the cell is not periodic.
 
     Examples
     --------
@@ -85,8 +86,8 @@ class PolynomialCalculator(Calculator):  # type: ignore[misc]
             raise PotentialError(
                 f"PolynomialCalculator: elements of the potential = "
                 f"{', '.join(potential.elements)}; expected symbols without numbers, "
-                "as ASE has them. Train a potential that does not tell atoms of one "
-                "element apart."
+                "as ASE has them. Train a potential that does not distinguish atoms of "
+                "one element."
             )
         self.potential = potential
 
@@ -96,12 +97,12 @@ class PolynomialCalculator(Calculator):  # type: ignore[misc]
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Compute energy, forces and stress, which come together.
+        """Compute energy, forces and stress.
 
         Raises
         ------
         PotentialError
-            The cell is not periodic, or has an element that the potential lacks.
+            If the cell is not periodic, or the potential does not support an element.
         """
         super().calculate(atoms, properties, system_changes)
         atoms = self.atoms
@@ -113,7 +114,7 @@ class PolynomialCalculator(Calculator):  # type: ignore[misc]
         )
         evaluation = self.potential.evaluate([cell])
         energy = float(evaluation.energies[0])
-        # Temperature smears no electrons here: the two energies are one.
+        # There is no electronic temperature, so both energies are equal.
         self.results = {
             "energy": energy,
             "free_energy": energy,
@@ -130,19 +131,19 @@ class PolynomialCalculator(Calculator):  # type: ignore[misc]
                 "periodic in all directions. Put vacuum wider than the cutoff around "
                 "the atoms, and set pbc = True."
             )
-        lacking = sorted(
+        unsupported = sorted(
             set(atoms.get_chemical_symbols()) - set(self.potential.elements)
         )
-        if self.potential.elements and lacking:
+        if self.potential.elements and unsupported:
             raise PotentialError(
-                f"PolynomialCalculator: elements = {', '.join(lacking)}; expected "
+                f"PolynomialCalculator: elements = {', '.join(unsupported)}; expected "
                 f"{', '.join(self.potential.elements)}, those of the potential. Train "
                 "one for this crystal."
             )
 
 
 def _voigt(stress: Any) -> Any:
-    """Return xx yy zz yz xz xy of a symmetric tensor."""
+    """Return the components xx yy zz yz xz xy of a symmetric tensor."""
     return np.array(
         [
             stress[0, 0],

@@ -1,4 +1,4 @@
-"""Records and protocols that plugins see: the whole contract, in one file.
+"""Records and protocols for plugins.
 
 Notation: ``n`` supercells of ``N`` atoms each, ``N_p`` atoms in the primitive cell.
 Units: angstrom, eV, eV/angstrom, eV/angstrom^3.
@@ -29,24 +29,27 @@ ForceConstants: TypeAlias = dict[int, FloatArray]
 
 
 class Progress(Protocol):
-    """Tells the user how far a long step is; a no-op by default."""
+    """Report the progress of a long step to the user."""
 
     def __call__(
         self, task: str, total: int | None
     ) -> AbstractContextManager[Callable[[int], None]]:
-        """Open a task of ``total`` items; call the value with the number just done."""
+        """Start a task of ``total`` items.
+
+        The value of the context is called with the number of newly finished items.
+        """
 
 
 @contextmanager
 def no_progress(task: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Report nothing."""
+    """Report no progress."""
     del task, total
     yield lambda _done: None
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a potential says of ``n`` supercells.
+    """Energies, forces and stresses of ``n`` supercells.
 
     Attributes
     ----------
@@ -56,7 +59,7 @@ class Evaluation:
         Forces in eV/angstrom, shape ``(n, N, 3)``.
     stresses : ndarray or None
         Stress tensors in eV/angstrom^3, shape ``(n, 3, 3)``: the derivative of the
-        energy by strain over the volume, positive under tension.
+        energy with respect to strain, divided by the volume; positive under tension.
     """
 
     energies: FloatArray
@@ -65,25 +68,22 @@ class Evaluation:
 
 
 class Potential(Protocol):
-    """A model of the energy, ready to be asked.
-
-    ``elements`` lists the chemical symbols it was made for; empty means any.
-    """
+    """An interatomic potential that can be evaluated."""
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """Chemical symbols it was made for; empty means any."""
+        """Chemical symbols that the potential supports; empty means any."""
 
     def evaluate(self, supercells: Sequence[PhonopyAtoms]) -> Evaluation:
-        """Return energies and forces of supercells of one size."""
+        """Return energies and forces of supercells of the same size."""
 
     def save(self, path: Path) -> None:
-        """Write the potential so that ``load`` of the same calculator reads it."""
+        """Write the potential in the format that ``load`` of its calculator reads."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Displaced supercells with their forces, and energies where there are any.
+    """Displaced supercells with forces, and with energies if available.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Dataset:
         return len(self.displacements)
 
     def select(self, indices: Sequence[int] | NDArray[np.intp]) -> Dataset:
-        """Return the snapshots at these indices, in this order."""
+        """Return the snapshots with these indices, in this order."""
         rows = np.asarray(indices, dtype=np.intp)
         return Dataset(
             self.supercell,
@@ -125,14 +125,14 @@ class Dataset:
 
 @dataclass(frozen=True)
 class RidgePenalty:
-    """One penalty that a training tried.
+    """A ridge penalty that was tried in a training.
 
     Attributes
     ----------
     alpha : float
         The penalty.
     rmse_training, rmse_test : float or None
-        Weighted errors of the regression; None where the solution failed.
+        Weighted errors of the regression; None if the solution failed.
     """
 
     alpha: float
@@ -142,7 +142,7 @@ class RidgePenalty:
 
 @dataclass(frozen=True, eq=False)
 class TrainedPotential:
-    """What a training returns.
+    """Result of a training.
 
     Attributes
     ----------
@@ -150,9 +150,9 @@ class TrainedPotential:
     n_features : int
         Number of coefficients of the model.
     alpha : float or None
-        The penalty chosen, where the model has one.
+        Selected ridge penalty, if the model has one.
     penalties : tuple of RidgePenalty
-        All penalties tried, the failed ones included.
+        All penalties that were tried, including failed ones.
     """
 
     potential: Potential
@@ -163,14 +163,14 @@ class TrainedPotential:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """How many potentials are drawn about a fit, and how.
+    """Number and method of the ensemble potentials of a fit.
 
     Attributes
     ----------
     members : int
     method : str
-        "jackknife": over supercells left out; "posterior": of the regression with the
-        noise of supercells left out.
+        "jackknife" over the training supercells, or "posterior" of the regression with
+        the noise estimated from left-out supercells.
     seed : int
     """
 
@@ -181,7 +181,7 @@ class Ensemble:
 
 @dataclass(frozen=True, eq=False)
 class NestedFit:
-    """A potential trained on the first supercells, and how sure it is.
+    """A potential trained on the first supercells, with its uncertainty.
 
     Attributes
     ----------
@@ -189,11 +189,11 @@ class NestedFit:
         Number of training supercells.
     trained : TrainedPotential
     members : sequence of Potential
-        Drawn about it: their scatter is that of the choice of supercells.
+        Ensemble of potentials, whose scatter is that of the choice of supercells.
     alternatives : sequence of Potential
-        With neighbouring penalties.
+        Potentials with neighbouring ridge penalties.
     left_out : float
-        Root mean square error of forces (eV/angstrom) on supercells left out.
+        Root-mean-square error of forces (eV/angstrom) on left-out supercells.
     """
 
     size: int
@@ -215,16 +215,16 @@ class LearningCurve(Protocol):
         ensemble: Ensemble,
         progress: Progress,
     ) -> Iterator[NestedFit]:
-        """Yield the fit of each size."""
+        """Yield the fit for each size."""
 
 
 @dataclass(frozen=True)
 class NoOptions:
-    """The options of a plugin that has none."""
+    """Options record of a plugin without options."""
 
 
 class Train(Protocol):
-    """Train a potential; ``test`` may serve to choose among models."""
+    """Train a potential; ``test`` may be used for model selection."""
 
     def __call__(
         self, training: Dataset, test: Dataset, options: Any, progress: Progress
@@ -233,12 +233,12 @@ class Train(Protocol):
 
 
 def always_usable() -> None:
-    """Return None: nothing is in the way."""
+    """Return None: the plugin can always be used."""
     return
 
 
-def _take_former_name(record: Any, former: str, present: str) -> None:
-    """Give a field the value that was given under its former name."""
+def _accept_former_name(record: Any, former: str, present: str) -> None:
+    """Set a field to the value that was given under its former name."""
     value = getattr(record, former)
     if value is None or getattr(record, present) is value:
         return
@@ -258,33 +258,32 @@ class ForceCalculator:
     Attributes
     ----------
     name : str
-        What the user writes after ``--force-calculator``.
+        Name for the option ``--force-calculator``.
     summary : str
         One line for ``phono3py-mlp plugins``.
     load : callable
-        ``load(path, options) -> Potential``; ``path`` is None where no file is used.
+        ``load(path, options) -> Potential``; ``path`` is None if no file is used.
     learning_curve : callable or None
         ``learning_curve(training, test, sizes, options, ensemble, progress)`` yields a
-        `NestedFit` for each size: what ``phono3py-mlp converge`` and ``--uncertainty``
-        need.
+        `NestedFit` for each size. Required by ``phono3py-mlp converge`` and
+        ``--uncertainty``.
     train_nested, obstacle : callable or None
-        The former names of `learning_curve` and `unavailable_reason`, deprecated.
+        Deprecated names of `learning_curve` and `unavailable_reason`.
     forecast : callable or None
-        ``forecast(training, test, options) -> lines`` for the user, before any work:
-        what the training will take. Raises `ResourceError` where memory would not
-        suffice.
+        ``forecast(training, test, options) -> lines`` estimates time and memory of the
+        training before it starts. Raises `ResourceError` if the memory is not
+        sufficient.
     train : callable or None
-        ``train(training, test, options, progress) -> TrainedPotential``. None says
-        before any work that this calculator cannot be trained.
+        ``train(training, test, options, progress) -> TrainedPotential``. None if the
+        calculator cannot be trained.
     options : type
-        Frozen dataclass of the options; parsing, ``--help`` and documentation come
-        from it.
+        Frozen dataclass of the options, used for parsing, help and documentation.
     file_names : tuple of str
-        Names under which a potential is looked for, first match first.
+        Names of potential files that are searched for, in this order.
     unavailable_reason : callable
-        Returns None where the calculator can be used, else why not and the remedy.
+        Returns None if the calculator can be used, otherwise the reason and the remedy.
     citation : str
-        What to cite, printed with the results.
+        Reference to cite, printed with the results.
     """
 
     name: str
@@ -301,32 +300,32 @@ class ForceCalculator:
     obstacle: Callable[[], str | None] | None = None
 
     def __post_init__(self) -> None:
-        """Take what plugins of earlier versions call by former names."""
-        _take_former_name(self, "train_nested", "learning_curve")
-        _take_former_name(self, "obstacle", "unavailable_reason")
+        """Accept the former names of fields."""
+        _accept_former_name(self, "train_nested", "learning_curve")
+        _accept_former_name(self, "obstacle", "unavailable_reason")
 
 
 @dataclass(frozen=True, eq=False)
 class ForceConstantsProblem:
-    """Everything a solver needs.
+    """Input of a force-constants solver.
 
     Attributes
     ----------
     supercell, primitive, symmetry
-        Of the host; ``symmetry`` belongs to the supercell.
+        Objects of phonopy; ``symmetry`` is that of the supercell.
     displacements, forces : ndarray
         In angstrom and eV/angstrom, shape ``(n, N, 3)``.
     orders : tuple of int
-        Orders wanted, ``(2,)`` or ``(2, 3)``.
+        Requested orders, ``(2,)`` or ``(2, 3)``.
     is_compact_fc : bool
-        The first atom runs over the primitive cell only.
+        If True, the first atom runs over the primitive cell only.
     cutoff : mapping of int to float
-        Cutoff distance in angstrom of an order, where there is one.
+        Cutoff distance in angstrom by order; orders without a cutoff are missing.
     dataset : mapping
-        The host's displacement dataset that the arrays were taken from, for finite
-        differences that pair first and second displacements.
+        Displacement dataset of phono3py with the same data, for finite differences
+        with pairs of displacements.
     options : object
-        The solver's options record.
+        Options record of the solver.
     log_level : int
         0 is silent.
     """
@@ -344,13 +343,13 @@ class ForceConstantsProblem:
     log_level: int = 0
 
     def shape(self, order: int) -> tuple[int, ...]:
-        """Return the shape that force constants of this order must have."""
+        """Return the required shape of force constants of this order."""
         n_atoms = len(self.supercell)
         first = len(self.primitive) if self.is_compact_fc else n_atoms
         return (first, *(n_atoms,) * (order - 1), *(3,) * order)
 
     def with_forces(self, forces: FloatArray) -> ForceConstantsProblem:
-        """Return the problem with other forces, those in the dataset included.
+        """Return the problem with other forces, also in the dataset.
 
         Parameters
         ----------
@@ -361,8 +360,8 @@ class ForceConstantsProblem:
         if first_atoms is None:
             dataset = {**self.dataset, "forces": forces}
             return replace(self, forces=forces, dataset=dataset)
-        # Single displacements come first, then the pairs that are included; the host
-        # expects zeros in the place of the others.
+        # Single displacements come first, then the included pairs; phono3py expects
+        # zeros for pairs that are not included.
         singles = iter(forces[: len(first_atoms)])
         pairs = iter(forces[len(first_atoms) :])
         none = np.zeros_like(forces[0])
@@ -392,7 +391,7 @@ class ForceConstantsSolver:
     Attributes
     ----------
     name : str
-        What the user writes after ``--fc-calculator``.
+        Name for the option ``--fc-calculator``.
     summary : str
         One line for ``phono3py-mlp plugins``.
     solve : callable
@@ -400,13 +399,14 @@ class ForceConstantsSolver:
         ``(N or N_p, N, 3, 3)``, and fc3 in eV/angstrom^3, shape
         ``(N or N_p, N, N, 3, 3, 3)``.
     prepare : callable or None
-        ``prepare(problem) -> solve_many`` does once what depends on displacements
-        alone, where forces enter linearly; ``solve_many(force_sets)`` then yields what
-        ``solve`` returns for each set of forces, shape ``(k, n, N, 3)``.
+        ``prepare(problem) -> solve_many`` performs the steps that depend only on
+        displacements, for solvers that are linear in the forces.
+        ``solve_many(force_sets)`` then yields the result of ``solve`` for each set of
+        forces, shape ``(k, n, N, 3)``.
     orders : tuple of int
-        Orders it can solve for.
+        Supported orders.
     options, unavailable_reason, citation, obstacle
-        As in `ForceCalculator`.
+        See `ForceCalculator`.
     """
 
     name: str
@@ -420,5 +420,5 @@ class ForceConstantsSolver:
     obstacle: Callable[[], str | None] | None = None
 
     def __post_init__(self) -> None:
-        """Take what plugins of earlier versions call by its former name."""
-        _take_former_name(self, "obstacle", "unavailable_reason")
+        """Accept the former name of a field."""
+        _accept_former_name(self, "obstacle", "unavailable_reason")

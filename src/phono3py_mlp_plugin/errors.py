@@ -1,21 +1,21 @@
-"""Errors that a user can act on.
+"""Errors of this package.
 
     MLPError
     ├── DatasetError        displacements, forces or energies that cannot be used
     ├── PotentialError      a potential that cannot be trained, read or applied
-    │   └── NotCovered      a valid one that an engine does not know
+    │   └── NotCovered      a valid potential that an engine does not support
     ├── ParameterError      a parameter or option that is unknown or out of range
     ├── PluginNotFound      a calculator or solver that is not installed
-    ├── PluginFailed        a plugin that broke its contract
+    ├── PluginFailed        a plugin that raised or violated its contract
     ├── SolverError         force constants that could not be obtained
-    ├── ResourceError       memory that would not suffice
-    ├── PhysicsError        phonons of which nothing meaningful follows
-    ├── UnusableFile        no regular file, or one too large to be read
-    ├── FolderInUse         another run works in the folder
+    ├── ResourceError       a computation that needs too much memory
+    ├── PhysicsError        phonons that give no meaningful result
+    ├── UnusableFile        not a regular file, or a file too large to read
+    ├── FolderInUse         a folder that another run uses
     └── IncompatibleHost    a phono3py that this package cannot bind to
 
-Every message is one line: where, what was found, what was expected, and the remedy.
-Commands print it as ``ERROR: message`` and exit with 1; functions raise it.
+Every message is one line that states the place, the value, the expected value and the
+remedy. Functions raise the error; commands print ``ERROR: message`` and exit with 1.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class PotentialError(MLPError):
 
 
 class NotCovered(PotentialError):
-    """A valid potential of a kind that an engine does not know."""
+    """A valid potential of a kind that an engine does not support."""
 
 
 class ParameterError(MLPError, ValueError):
@@ -53,7 +53,7 @@ class PluginNotFound(MLPError, ValueError):
 
 
 class PluginFailed(MLPError):
-    """A plugin that raised or returned something against its contract."""
+    """A plugin that raised an error or violated its contract."""
 
 
 class SolverError(MLPError):
@@ -61,32 +61,32 @@ class SolverError(MLPError):
 
 
 class ResourceError(MLPError):
-    """Memory that would not suffice."""
+    """A computation that needs too much memory."""
 
 
 class PhysicsError(MLPError):
-    """Phonons of which nothing meaningful follows."""
+    """Phonons that give no meaningful result."""
 
 
 class UnusableFile(MLPError, OSError):
-    """No regular file where one is expected, or one that is too large to be read."""
+    """A path that is not a regular file, or a file that is too large to read."""
 
 
 class FolderInUse(MLPError):
-    """Another run works in the folder."""
+    """A folder that another run uses."""
 
 
 class IncompatibleHost(MLPError):
-    """A phono3py whose functions are not those that this package binds to."""
+    """A version of phono3py that this package cannot bind to."""
 
 
 def one_line(error: BaseException) -> str:
-    """Return the message of an error on one line, its type where it has none."""
+    """Return the message of an error on one line, or its type without a message."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def message_for_user(error: BaseException) -> str | None:
-    """Return the line for an error that the user can do something about, else None."""
+    """Return the message for an error that a user can resolve, otherwise None."""
     if isinstance(error, MLPError):
         return str(error)
     if isinstance(error, OSError):
@@ -107,7 +107,7 @@ _REMEDIES = {
 
 
 def describe_os_error(error: OSError) -> str:
-    """Return what went wrong with which file, and what to do, on one line.
+    """Return file, reason and remedy of an OSError on one line.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def describe_os_error(error: OSError) -> str:
 
 
 def in_file(error: OSError, path: Path) -> OSError:
-    """Return an error of writing that names the file, which not all of them do."""
+    """Return a write error that contains the name of the file."""
     number = error.errno or _number_in(str(error))
     if number is None:
         return error
@@ -131,12 +131,12 @@ def in_file(error: OSError, path: Path) -> OSError:
 
 
 def _number_in(message: str) -> int | None:
-    """Return the number in a message of HDF5, which sets none."""
-    found = re.search(r"errno = (\d+)", message)
-    return int(found.group(1)) if found else None
+    """Return the error number in a message of HDF5, which does not set errno."""
+    match = re.search(r"errno = (\d+)", message)
+    return int(match.group(1)) if match else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the nearest known name, or nothing."""
+    """Return ``" Did you mean 'x'?"`` for a similar known name, or an empty string."""
     nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" Did you mean {nearest[0]!r}?" if nearest else ""

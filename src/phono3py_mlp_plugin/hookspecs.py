@@ -1,7 +1,7 @@
 """The two hooks of phono3py-mlp-plugin.
 
-Both collect: every plugin is asked, the user chooses by name. A module that
-implements them is announced in the entry-point group ``phono3py_mlp``::
+Both hooks collect the results of all plugins, from which the user selects by name. A
+module that implements them is registered in the entry-point group ``phono3py_mlp``::
 
     [project.entry-points.phono3py_mlp]
     lj = "phono3py_mlp_lj"

@@ -1,8 +1,9 @@
-"""What all code of a process shares, held while code of others runs.
+"""Protection of the process state while plugins run.
 
 The working directory, the file mode mask, the standard streams, numpy's handling of
 floating-point errors and its global random state belong to the run, not to a plugin.
-The environment is left alone: libraries read what they have set there later.
+They are restored after a plugin was called. The environment is not restored, because
+libraries may later read variables that they have set.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ _reading_mask = threading.Lock()
 
 @dataclass
 class Changes:
-    """What was found changed, known when the block has been left.
+    """Changes that were detected at the end of the block.
 
     Attributes
     ----------
     directory : str or None
-        The working directory that was gone to.
+        The changed working directory, None if it did not change.
     """
 
     directory: str | None = None
@@ -38,7 +39,7 @@ class Changes:
 
 @dataclass
 class _State:
-    """What is put back."""
+    """The state to restore."""
 
     directory: str | None
     mask: int
@@ -50,12 +51,12 @@ class _State:
 
 @contextlib.contextmanager
 def isolated() -> Iterator[Changes]:
-    """Put back what the block changes of the state of the process.
+    """Restore the state of the process at the end of the block.
 
     Yields
     ------
     Changes
-        Filled when the block is left, by an exception too.
+        Set at the end of the block, also after an exception.
 
     Examples
     --------
@@ -64,15 +65,15 @@ def isolated() -> Iterator[Changes]:
     >>> changes.directory
     '/'
     """
-    state = _take()
+    state = _save_state()
     changes = Changes()
     try:
         yield changes
     finally:
-        changes.directory = _put_back(state)
+        changes.directory = _restore(state)
 
 
-def _take() -> _State:
+def _save_state() -> _State:
     return _State(
         directory=_directory(),
         mask=_mask(),
@@ -83,8 +84,8 @@ def _take() -> _State:
     )
 
 
-def _put_back(state: _State) -> str | None:
-    """Return the directory that had been gone to, where it was another one."""
+def _restore(state: _State) -> str | None:
+    """Restore the state and return the changed directory, or None."""
     np.random.set_state(state.random)
     np.seterr(**state.errors)
     os.umask(state.mask)
@@ -100,12 +101,12 @@ def _put_back(state: _State) -> str | None:
     if state.directory is None or directory == state.directory:
         return None
     os.chdir(state.directory)
-    return directory or "a folder that is gone"
+    return directory or "a folder that no longer exists"
 
 
 def _directory() -> str | None:
     try:
-        return os.getcwd()  # noqa: PTH109  # Path.cwd would hide that it is gone.
+        return os.getcwd()  # noqa: PTH109  # Path.cwd would hide that it was removed.
     except OSError:
         return None
 
@@ -118,9 +119,9 @@ def _mask() -> int:
 
 
 def _duplicates() -> dict[int, int]:
-    """Return a second descriptor of each standard stream that is open."""
-    found = {}
+    """Return duplicates of the open standard descriptors."""
+    duplicates = {}
     for number in (1, 2):
         with contextlib.suppress(OSError):
-            found[number] = os.dup(number)
-    return found
+            duplicates[number] = os.dup(number)
+    return duplicates

@@ -1,4 +1,4 @@
-"""Text to an options record, strictly; an options record to help.
+"""Parsing of text into options records, and help texts of options.
 
 An options record is a frozen dataclass whose fields all have defaults. The text is
 ``"key = value, key = value"``; a value of several items separates them by spaces.
@@ -18,16 +18,16 @@ from phono3py_mlp_plugin.errors import ParameterError, did_you_mean
 Record = TypeVar("Record")
 
 KEYWORDS = "keywords"
-"""Metadata key of a ``dict`` field that takes every key the record does not name."""
+"""Metadata key of a ``dict`` field that collects all unknown keys."""
 
 DEFAULT = "default"
-"""Metadata key of what a field is where it is not given and others decide."""
+"""Metadata key of the text for a default that depends on other fields."""
 
 RESOURCE = "resource"
-"""Metadata key of a field that changes what a computation takes, not what it gives."""
+"""Metadata key of a field that affects time or memory but not results."""
 
 READING = "reading"
-"""Metadata key of a field that matters where a potential is read, not trained."""
+"""Metadata key of a field that is used when a potential is read, not trained."""
 
 _TRUE = ("true", ".true.", "yes", "on", "1")
 _FALSE = ("false", ".false.", "no", "off", "0")
@@ -39,7 +39,7 @@ def split_items(text: str, where: str) -> dict[str, str]:
     Raises
     ------
     ParameterError
-        An item has no ``=``, no key or no value, or a key is given twice.
+        If an item has no ``=``, no key or no value, or a key is given twice.
 
     Examples
     --------
@@ -67,24 +67,24 @@ def parse_options(
     where: str,
     also: tuple[str, ...] = (),
 ) -> Record:
-    """Return the options record made from text or typed values.
+    """Return an options record made from text or typed values.
 
     Parameters
     ----------
     values : mapping
         Values by name, as text or already of the field's type.
     record : type
-        Frozen dataclass; the types of its fields decide how text is read.
+        Frozen dataclass; text is converted to the types of its fields.
     where : str
-        Named in error messages, e.g. ``"--mlp-params"``.
+        Source of the values for error messages, e.g. ``"--mlp-params"``.
     also : tuple of str
-        Names that the user may write besides, taken out of the values already.
+        Other valid names, which were already removed from the values.
 
     Raises
     ------
     ParameterError
-        Unknown name, text that is not of the field's type, or a value that the
-        record itself refuses.
+        If a name is unknown, a text cannot be converted to the type of the field, or
+        the record raises an error for a value.
 
     Examples
     --------
@@ -142,7 +142,7 @@ def describe_options(record: type) -> list[tuple[str, str, str]]:
 
 
 def _literal(value: Any) -> Any:
-    """Return a Python literal where the text is one, else the text."""
+    """Return the value of a Python literal, or the text itself."""
     if not isinstance(value, str):
         return value
     if value.lower() in ("true", "false"):
@@ -189,7 +189,7 @@ def _convert_dict(value: Any, arguments: tuple[Any, ...], where: str) -> dict[An
     if isinstance(value, str):
         items = value.split()
         if typing.get_origin(value_type) is tuple:
-            value = _by_name(items, where)
+            value = _group_by_name(items, where)
         elif len(items) % 2:
             raise _mismatch(where, value, "pairs of name and value")
         else:
@@ -200,21 +200,21 @@ def _convert_dict(value: Any, arguments: tuple[Any, ...], where: str) -> dict[An
     }
 
 
-def _by_name(items: list[str], where: str) -> dict[str, list[str]]:
-    """Return the numbers that follow each name."""
-    found: dict[str, list[str]] = {}
+def _group_by_name(items: list[str], where: str) -> dict[str, list[str]]:
+    """Group the numbers after each name."""
+    groups: dict[str, list[str]] = {}
     name = None
     for item in items:
         if item[0].isalpha():
             name = item
-            if name in found:
+            if name in groups:
                 raise ParameterError(f"{where}: {name!r} is given twice.")
-            found[name] = []
+            groups[name] = []
         elif name is None:
             raise _mismatch(where, " ".join(items), "names, each before its numbers")
         else:
-            found[name].append(item)
-    return found
+            groups[name].append(item)
+    return groups
 
 
 def _bool(value: Any, where: str) -> bool:
@@ -255,5 +255,5 @@ _SCALARS: dict[Any, Callable[[Any, str], Any]] = {
 }
 
 
-def _mismatch(where: str, found: Any, expected: str) -> ParameterError:
-    return ParameterError(f"{where} = {found}; expected {expected}.")
+def _mismatch(where: str, value: Any, expected: str) -> ParameterError:
+    return ParameterError(f"{where} = {value}; expected {expected}.")

@@ -1,8 +1,7 @@
-"""Discovery and lookup of plugins, and the check of what they return.
+"""Discovery and lookup of plugins, and checks of their results.
 
-Built-in plugins are registered exactly as those of other packages: modules that
-implement the hooks. A plugin that cannot be loaded stops only the commands that
-ask for it by name.
+Built-in plugins are registered like plugins of other packages, as modules that
+implement the hooks. A plugin that cannot be loaded affects only commands that use it.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from phono3py_mlp_plugin.errors import (
 )
 from phono3py_mlp_plugin.isolation import isolated
 from phono3py_mlp_plugin.polynomial import check_beyond_nearest
-from phono3py_mlp_plugin.supervision import noted
+from phono3py_mlp_plugin.supervision import current_activity
 from phono3py_mlp_plugin.taylor import Lattice, check_force_constants
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ Record = TypeVar("Record", ForceCalculator, ForceConstantsSolver)
 
 @dataclass(frozen=True)
 class Origin:
-    """The distribution that a plugin came with."""
+    """The distribution that provides a plugin."""
 
     distribution: str
     version: str
@@ -75,8 +74,8 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Offered(Generic[Record]):
-    """A record and where it came from."""
+class PluginEntry(Generic[Record]):
+    """The record of a plugin and its origin."""
 
     record: Record
     origin: Origin
@@ -84,10 +83,10 @@ class Offered(Generic[Record]):
 
 @dataclass
 class Registry:
-    """All plugins that were found, and those that could not be loaded."""
+    """All registered plugins, and messages about plugins that failed to load."""
 
-    calculators: dict[str, Offered[ForceCalculator]] = field(default_factory=dict)
-    solvers: dict[str, Offered[ForceConstantsSolver]] = field(default_factory=dict)
+    calculators: dict[str, PluginEntry[ForceCalculator]] = field(default_factory=dict)
+    solvers: dict[str, PluginEntry[ForceConstantsSolver]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 
     def force_calculator(self, name: str) -> ForceCalculator:
@@ -96,64 +95,67 @@ class Registry:
         Raises
         ------
         PluginNotFound
-            No calculator has this name, or it cannot be used here.
+            If no calculator has this name, or it cannot be used.
         """
-        return self._usable("force calculator", self.calculators, name)
+        return self._usable_record("force calculator", self.calculators, name)
 
     def force_constants_solver(self, name: str) -> ForceConstantsSolver:
-        """Return a usable force-constants solver; raises as `force_calculator`."""
-        return self._usable("force-constants solver", self.solvers, name)
+        """Return a usable force-constants solver; see `force_calculator`."""
+        return self._usable_record("force-constants solver", self.solvers, name)
 
-    def _usable(
-        self, kind: str, offered: Mapping[str, Offered[Record]], name: str
+    def _usable_record(
+        self, kind: str, entries: Mapping[str, PluginEntry[Record]], name: str
     ) -> Record:
-        if name not in offered:
+        if name not in entries:
             broken = f" ({'; '.join(self.broken)})" if self.broken else ""
             raise PluginNotFound(
-                f"No {kind} named {name!r}.{did_you_mean(name, offered)} "
-                f"Installed: {', '.join(sorted(offered))}.{broken}"
+                f"No {kind} named {name!r}.{did_you_mean(name, entries)} "
+                f"Installed: {', '.join(sorted(entries))}.{broken}"
             )
-        with blame(f"{kind} {name!r} cannot be used"):
-            reason = offered[name].record.unavailable_reason()
+        with plugin_errors(f"{kind} {name!r} cannot be used"):
+            reason = entries[name].record.unavailable_reason()
         if reason is not None:
             raise PluginNotFound(f"{kind} {name!r} cannot be used: {reason}")
-        return offered[name].record
+        return entries[name].record
 
 
 @functools.cache
 def registry() -> Registry:
-    """Return the plugins of this environment, found once per process."""
+    """Return the plugins of this environment, cached for the process."""
     return discover(importlib.metadata.entry_points(group=hookspecs.GROUP))
 
 
 def discover(entry_points: Iterable[importlib.metadata.EntryPoint]) -> Registry:
-    """Return built-in plugins and those of these entry points.
+    """Return the built-in plugins and those of the entry points.
 
     Raises
     ------
     PluginFailed
-        Two plugins offer the same name.
+        If two plugins have the same name.
     """
-    found = Registry()
+    plugins = Registry()
     own = Origin(DISTRIBUTION, importlib.metadata.version(DISTRIBUTION))
     for name in _BUILTIN:
-        _collect(found, importlib.import_module(name), own)
+        _collect(plugins, importlib.import_module(name), own)
     for entry_point in entry_points:
         dist = entry_point.dist
         origin = Origin(dist.name, dist.version) if dist else Origin("?", "?")
         plugin = f"{entry_point.name} of {origin} could not be loaded"
         try:
-            with blame(plugin):
-                _collect(found, entry_point.load(), origin)
+            with plugin_errors(plugin):
+                _collect(plugins, entry_point.load(), origin)
         except PluginFailed as error:
             if not str(error).startswith(plugin):
                 raise
-            found.broken.append(one_line(error))
-    return found
+            plugins.broken.append(one_line(error))
+    return plugins
 
 
-def _collect(found: Registry, module: Any, origin: Origin) -> None:
-    """Add what one plugin offers; one manager each, so that blame is certain."""
+def _collect(plugins: Registry, module: Any, origin: Origin) -> None:
+    """Add the records of one plugin.
+
+    Each plugin gets a separate manager, so that an error is assigned to this plugin.
+    """
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
     manager.register(module)
@@ -162,8 +164,8 @@ def _collect(found: Registry, module: Any, origin: Origin) -> None:
         raise TypeError("it implements no hook of phono3py_mlp")
     calculators = list(_flat(manager.hook.phono3py_mlp_force_calculators()))
     solvers = list(_flat(manager.hook.phono3py_mlp_force_constants_solvers()))
-    _add(found.calculators, calculators, ForceCalculator, origin)
-    _add(found.solvers, solvers, ForceConstantsSolver, origin)
+    _add(plugins.calculators, calculators, ForceCalculator, origin)
+    _add(plugins.solvers, solvers, ForceConstantsSolver, origin)
 
 
 def _flat(results: Iterable[Iterable[Any]]) -> Iterator[Any]:
@@ -172,7 +174,7 @@ def _flat(results: Iterable[Iterable[Any]]) -> Iterator[Any]:
 
 
 def _add(
-    offered: dict[str, Offered[Record]],
+    entries: dict[str, PluginEntry[Record]],
     records: Sequence[Any],
     kind: type[Record],
     origin: Origin,
@@ -180,29 +182,34 @@ def _add(
     for record in records:
         if not isinstance(record, kind):
             raise TypeError(f"a hook returned {record!r}; expected {kind.__name__}")
-        if record.name in offered:
+        if record.name in entries:
             raise PluginFailed(
-                f"{record.name!r} is offered by both {offered[record.name].origin} "
+                f"{record.name!r} is offered by both {entries[record.name].origin} "
                 f"and {origin}: uninstall one."
             )
-        offered[record.name] = Offered(record, origin)
+        entries[record.name] = PluginEntry(record, origin)
 
 
 @contextlib.contextmanager
-def blame(what: str) -> Iterator[None]:
-    """Turn what a plugin raises into PluginFailed; our own errors pass.
+def plugin_errors(what: str) -> Iterator[None]:
+    """Convert errors of a plugin into `PluginFailed`, and restore the process state.
 
-    SystemExit too: a plugin must not end the command. What it changed of the state of
-    the process is put back; another working directory, where relative names would mean
-    other files, is told.
+    Errors of this package are not converted. SystemExit is converted, because a plugin
+    must not end the command. A changed working directory is also an error, because
+    relative file names would refer to other files.
 
     Parameters
     ----------
     what : str
-        The plugin, and that it failed at what.
+        Start of the message: the plugin and the step that failed.
+
+    Raises
+    ------
+    PluginFailed
+        If the block raises an error or changes the working directory.
     """
     try:
-        with noted(what), isolated() as changes:
+        with current_activity(what), isolated() as changes:
             yield
     except (MLPError, KeyboardInterrupt, GeneratorExit):
         raise
@@ -219,14 +226,14 @@ def blame(what: str) -> Iterator[None]:
 
 
 def load(calculator: ForceCalculator, path: Path | None, options: Any) -> Potential:
-    """Ask a calculator for its potential.
+    """Load a potential with a force calculator.
 
     Raises
     ------
     PluginFailed
-        It raised something else than our errors, or gave nothing to evaluate.
+        If the plugin raised an error, or did not return a potential.
     """
-    with blame(f"force calculator {calculator.name!r} cannot be loaded"):
+    with plugin_errors(f"force calculator {calculator.name!r} cannot be loaded"):
         potential: Potential = calculator.load(path, options)
         if not callable(getattr(potential, "evaluate", None)):
             raise TypeError(
@@ -239,19 +246,19 @@ def load(calculator: ForceCalculator, path: Path | None, options: Any) -> Potent
 def evaluate(
     name: str, potential: Potential, supercells: Sequence[PhonopyAtoms]
 ) -> Evaluation:
-    """Ask a potential for forces and check the answer.
+    """Evaluate supercells with a potential and check the result.
 
-    The arrays are copies: a potential may use its own ones again.
+    The returned arrays are copies, because a potential may reuse its arrays.
 
     Raises
     ------
     PluginFailed
-        The potential raised, changed the supercells, or returned something else than
-        real numbers of plausible size in arrays of the right shapes.
+        If the potential raised an error, changed the supercells, or did not return
+        arrays of real numbers with plausible values and the right shapes.
     """
     n, natom = len(supercells), len(supercells[0])
     before = [cell.positions for cell in supercells]
-    with blame(f"force calculator {name!r} failed"):
+    with plugin_errors(f"force calculator {name!r} failed"):
         result = potential.evaluate(supercells)
         if not (hasattr(result, "energies") and hasattr(result, "forces")):
             raise TypeError(f"evaluate returned {_kind(result)}; expected Evaluation")
@@ -271,67 +278,71 @@ def evaluate(
 def solve(
     solver: ForceConstantsSolver, problem: ForceConstantsProblem
 ) -> ForceConstants:
-    """Ask a solver for force constants and hold the answer against the forces.
+    """Solve for force constants and compare the result with the forces.
 
     Raises
     ------
     PluginFailed
-        The solver cannot give the orders wanted, raised, or returned wrong shapes or
-        numbers that are not finite.
+        If the solver does not support the orders, raised an error, or returned wrong
+        shapes or numbers that are not finite.
     SolverError
-        The forces do not determine the force constants, or are not described by them.
+        If the forces do not determine the force constants, or are not reproduced.
     """
-    # A solver may change what it is given; its answer is judged by what it was given.
+    # A solver may change its input arrays; the check uses copies.
     given = replace(
         problem,
         displacements=problem.displacements.copy(),
         forces=problem.forces.copy(),
     )
-    found = ask(solver, problem)
-    check_answer(solver.name, given, found, given.forces)
-    return found
+    force_constants = solve_unchecked(solver, problem)
+    check_solution(solver.name, given, force_constants, given.forces)
+    return force_constants
 
 
-def ask(solver: ForceConstantsSolver, problem: ForceConstantsProblem) -> ForceConstants:
-    """Ask a solver for force constants and check their shapes only.
+def solve_unchecked(
+    solver: ForceConstantsSolver, problem: ForceConstantsProblem
+) -> ForceConstants:
+    """Solve for force constants and check only their shapes.
 
     Raises
     ------
     PluginFailed
-        As `solve`.
+        See `solve`.
     """
     _check_orders(solver, problem)
     _check_cutoffs(solver, problem)
-    with blame(f"force-constants solver {solver.name!r} failed"):
+    with plugin_errors(f"force-constants solver {solver.name!r} failed"):
         result = solver.solve(problem)
     return _checked_orders(solver, problem, result)
 
 
-def check_answer(
+def check_solution(
     name: str,
     problem: ForceConstantsProblem,
     force_constants: ForceConstants,
     forces: FloatArray,
 ) -> None:
-    """Hold force constants against forces at the displacements of the problem.
+    """Compare force constants with forces at the displacements of the problem.
 
     Raises
     ------
     SolverError
-        As `solve`.
+        See `solve`.
     """
     lattice = Lattice(problem.primitive.p2s_map, problem.primitive.atomic_permutations)
     check_force_constants(name, force_constants, problem.displacements, forces, lattice)
 
 
 def prepare(solver: ForceConstantsSolver, problem: ForceConstantsProblem) -> SolveMany:
-    """Return what solves for many sets of forces; one by one if it must.
+    """Return a function that solves for many sets of forces.
+
+    Without ``prepare`` of the solver, each set is solved separately.
 
     Parameters
     ----------
     solver : ForceConstantsSolver
     problem : ForceConstantsProblem
-        Its own forces are not used.
+        The forces in the problem are not used.
 
     Returns
     -------
@@ -341,22 +352,22 @@ def prepare(solver: ForceConstantsSolver, problem: ForceConstantsProblem) -> Sol
     Raises
     ------
     PluginFailed
-        As `solve`.
+        See `solve`.
     """
     if solver.prepare is None:
         return lambda sets: (solve(solver, problem.with_forces(f)) for f in sets)
     _check_orders(solver, problem)
     _check_cutoffs(solver, problem)
     where = f"force-constants solver {solver.name!r} failed"
-    with blame(where):
+    with plugin_errors(where):
         prepared = solver.prepare(problem)
 
     def solve_many(force_sets: FloatArray) -> Iterator[ForceConstants]:
-        with blame(where):
+        with plugin_errors(where):
             for result, forces in zip(prepared(force_sets), force_sets, strict=True):
-                found = _checked_orders(solver, problem, result)
-                check_answer(solver.name, problem, found, forces)
-                yield found
+                force_constants = _checked_orders(solver, problem, result)
+                check_solution(solver.name, problem, force_constants, forces)
+                yield force_constants
 
     return solve_many
 
@@ -373,7 +384,7 @@ def _check_orders(solver: ForceConstantsSolver, problem: ForceConstantsProblem) 
 def _check_cutoffs(
     solver: ForceConstantsSolver, problem: ForceConstantsProblem
 ) -> None:
-    # A negative one is none, in ALM.
+    # In ALM a negative cutoff means no cutoff.
     given = {
         f"{solver.name}: cutoff of fc{order}": cutoff
         for order, cutoff in problem.cutoff.items()
@@ -387,14 +398,14 @@ def _checked_orders(
     solver: ForceConstantsSolver, problem: ForceConstantsProblem, result: Any
 ) -> ForceConstants:
     if not isinstance(result, Mapping) or set(problem.orders) - set(result):
-        found = (
+        returned = (
             f"one with the orders {', '.join(map(str, result)) or 'none'}"
             if isinstance(result, Mapping)
             else _kind(result)
         )
         raise PluginFailed(
             f"force-constants solver {solver.name!r} must return a dict with the "
-            f"orders {', '.join(map(str, problem.orders))}; it returned {found}."
+            f"orders {', '.join(map(str, problem.orders))}; it returned {returned}."
         )
     return {
         order: _checked(solver.name, f"fc{order}", result[order], problem.shape(order))
@@ -402,18 +413,18 @@ def _checked_orders(
     }
 
 
-# No crystal comes near these (eV, eV/angstrom, eV/angstrom^3, eV/angstrom^n for force
-# constants of order n): energies of all electrons of a thousand heavy atoms are 1e9,
+# Upper limits in eV, eV/angstrom, eV/angstrom^3, and eV/angstrom^n for force constants
+# of order n. For comparison: all-electron energies of a thousand heavy atoms are 1e9,
 # forces of colliding atoms 1e4, fc3 of stiff bonds 1e3.
 _LARGEST = {"energies": 1e12, "forces": 1e6, "stresses": 1e6}
 _LARGEST_FORCE_CONSTANT = 1e8
 
-# Letters of numpy's kinds of numbers: integers are exact.
+# Accepted dtype kinds of numpy: real numbers and integers.
 _REAL = "fiu"
 
 
 def _checked(name: str, what: str, values: Any, shape: tuple[int, ...]) -> Any:
-    """Return an array of a plugin as it has to be: C order, float64."""
+    """Return an array of a plugin after checks, in C order and float64."""
     array = _real_numbers(name, what, values)
     if array.shape != shape:
         raise PluginFailed(f"{name}: {what} has shape {array.shape}; expected {shape}.")
@@ -433,13 +444,13 @@ def _checked(name: str, what: str, values: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _real_numbers(name: str, what: str, values: Any) -> Any:
-    """Return float64; refuse what conversion would strip of its meaning."""
+    """Return float64; raise an error if the conversion would lose information."""
     expected = "expected a numpy.ndarray of float64"
     ours = type(values) in (np.ndarray, np.memmap)
     if (isinstance(values, np.ndarray) and not ours) or (
         hasattr(values, "units") or hasattr(values, "unit")
     ):
-        # Masks and units would be lost.
+        # The conversion would lose masks and units.
         raise PluginFailed(f"{name}: {what} is {_kind(values)}; {expected}.")
     try:
         array = np.asarray(values)
@@ -457,5 +468,5 @@ def _place(mask: Any) -> tuple[int, ...]:
 
 
 def _kind(value: Any) -> str:
-    """Return what a plugin returned, in words."""
+    """Return the type of a value in words."""
     return "None" if value is None else f"a {type(value).__name__}"

@@ -1,7 +1,7 @@
-"""Ranges of numbers: part of the type of a field, or checked by name.
+"""Ranges of numbers, as part of the type of a field or checked by name.
 
-A record states the range with the type, ``cutoff: Positive = 8.0``, and calls
-`check_ranges` when it is made.
+A record defines the range in the type, ``cutoff: Positive = 8.0``, and calls
+`check_ranges` in its initialisation.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from phono3py_mlp_plugin.errors import ParameterError
 
 @dataclass(frozen=True)
 class Range:
-    """Finite numbers from a lowest one on.
+    """Range of finite numbers with a lower limit.
 
     Attributes
     ----------
     expected : str
-        What it is called in messages.
+        Name of the range in messages.
     lowest : float
+        Lower limit.
     included : bool
-        Whether the lowest number belongs to it.
+        Whether the lower limit belongs to the range.
     """
 
     expected: str
@@ -35,7 +36,7 @@ class Range:
     def __contains__(self, number: float) -> bool:
         if number == self.lowest:
             return self.included
-        # Nothing that is not a number is larger than one.
+        # Comparisons with NaN are False.
         return self.lowest < number < math.inf
 
 
@@ -53,18 +54,19 @@ Gigabytes = Annotated[float, Range("a positive size in GB", 0.0, included=False)
 
 
 def check_range(name: str, number: float | None, allowed: Range) -> None:
-    """Refuse a number that is out of range; None is none.
+    """Check that a number is in a range; None is accepted.
 
     Raises
     ------
     ParameterError
+        If it is not.
     """
     if number is not None and number not in allowed:
         raise ParameterError(f"{name} = {number}; expected {allowed.expected}.")
 
 
 def check_ranges(record: Any) -> None:
-    """Refuse fields of a record that are out of the ranges of their types.
+    """Check the fields of a record against the ranges in their types.
 
     Parameters
     ----------
@@ -74,6 +76,7 @@ def check_ranges(record: Any) -> None:
     Raises
     ------
     ParameterError
+        If a number is out of range.
 
     Examples
     --------
@@ -97,7 +100,7 @@ def check_ranges(record: Any) -> None:
 
 
 def _ranges(hint: Any) -> list[Range]:
-    """Return the ranges that a type states, in itself or in what it is made of."""
+    """Return the ranges of a type and of its type arguments."""
     stated = getattr(hint, "__metadata__", ())
     own = [one for one in stated if isinstance(one, Range)]
     return own + [one for part in typing.get_args(hint) for one in _ranges(part)]

@@ -1,13 +1,13 @@
-"""A run in a process of its own, watched by one that always answers signals.
+"""Running a command in a child process that is supervised by its parent.
 
-Compiled code keeps the interpreter from noticing a signal, for minutes in a large
-factorisation. The process that the user started therefore only waits; the work is done
-in its child. A signal goes to the child first, so that it can put its files in order,
-and ends it soon in any case. What it left unfinished is removed.
+While compiled code runs, the interpreter does not handle signals; a large factorisation
+can take minutes. Therefore the process that the user started only waits, and a child
+process does the work. A signal is passed to the child, which can then clean up its
+files, and which is killed after a grace period. Unfinished files are removed.
 
-An exit code alone says nothing: any library may end the process. The child therefore
-sends one byte, its exit code, when the command itself comes to its end. Without that
-byte the run has failed, whatever its exit code is.
+The exit code of a process is not sufficient to detect success, because any library can
+end the process. The child therefore sends its exit code through a pipe at the end of
+the command. Without this byte the run has failed, whatever its exit code is.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from types import FrameType
 from typing import NoReturn
 
 GRACE = 1.0
-"""Seconds a run has, once a signal came, to leave by itself."""
+"""Time in seconds after a signal before the child process is killed."""
 
-# A signal that comes while the watching process is not waiting is noticed after this.
-_TICK = 0.2
+# Maximum delay (seconds) for signals that arrive while the parent is not waiting.
+_INTERVAL = 0.2
 
 _PR_SET_PDEATHSIG = 1
 
-# Not every system has all of them.
+# The available signals depend on the system.
 _BY_NAME = signal.Signals.__members__
 
-# These do not end a process by default, or cannot be caught, or are ignored by Python,
-# which gets an OSError in their place.
+# Signals that do not end a process by default, that cannot be caught, or that Python
+# ignores and replaces by an OSError.
 _NOT_ENDING = {
     number
     for name, number in _BY_NAME.items()
@@ -45,29 +45,29 @@ _NOT_ENDING = {
     or name in {"SIGCHLD", "SIGURG", "SIGWINCH", "SIGINFO", "SIGPIPE", "SIGXFSZ"}
 }
 
-# Raised by the processor or the C library where the fault is: returning from a handler
-# would raise them again.
+# Signals for faults in the process itself: they would be raised again after returning
+# from a handler.
 _FAULTS = {
     number
     for name, number in _BY_NAME.items()
     if name in {"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS"}
 }
 
-_NOTE_LENGTH = 1024
+_ACTIVITY_LENGTH = 1024
 
-# The child's end of the pipe, and memory that both processes see. Set in the child of
-# `supervise` alone.
-_word: int | None = None
-_note: mmap.mmap | None = None
+# The child's end of the pipe, and memory shared by both processes. They are set only in
+# the child process of `supervise`.
+_exit_code_pipe: int | None = None
+_activity: mmap.mmap | None = None
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked this process to end.
+    """Exception for a signal that ends this process.
 
     Attributes
     ----------
     number : int
-        Of the signal.
+        Number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -91,84 +91,84 @@ def signal_name(number: int) -> str:
 _KEPT = "What is finished is kept"
 
 
-def stopped(number: int, kept: str = "") -> str:
-    """Return the line for a run that a signal has stopped.
+def stop_message(number: int, kept: str = "") -> str:
+    """Return the message for a run that was stopped by a signal.
 
     Parameters
     ----------
     number : int
-        Of the signal.
+        Number of the signal.
     kept : str
-        What is kept, where more can be said: "3 points are kept".
+        What is kept, if known in detail: "3 points are kept".
     """
     return f"Stopped by {signal_name(number)}. {kept or _KEPT}: run the same again."
 
 
 def supervise(
     clean_up: Callable[[int], None],
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
     kept: Callable[[], str] = lambda: "",
 ) -> None:
-    """Return in a child process; the calling process waits for it and ends with it.
+    """Continue in a child process, while the calling process waits for its end.
 
-    The exit code is the child's; after a signal 128 plus its number (130 for SIGINT,
-    143 for SIGTERM). Signals that were ignored before stay so, as ``nohup`` wants it.
-    On systems where a process cannot safely be forked, this process goes on and
-    answers signals itself, as soon as the interpreter notices them.
+    The calling process exits with the exit code of the child, or after a signal with
+    128 plus its number (130 for SIGINT, 143 for SIGTERM). Ignored signals stay ignored,
+    as required by ``nohup``. On systems where a process cannot safely be forked, this
+    process continues and handles signals itself.
 
     Parameters
     ----------
     clean_up : callable
-        Told the child's process number when it is gone and did not leave by itself.
-    tell : callable
-        Told one line where the child did not end by itself.
+        Called with the number of the child process if it did not finish by itself.
+    report : callable
+        Called with one line if the child process did not finish by itself.
     kept : callable
-        Asked what is kept where a signal has stopped the run, see `stopped`.
+        Returns what is kept of a stopped run, see `stop_message`.
     """
     numbers = _ending_signals()
     if not sys.platform.startswith("linux"):
-        _leave_at(numbers - _FAULTS)
+        _raise_at(numbers - _FAULTS)
         return
     _flush()
     parent = os.getpid()
-    # Where it is ignored, the kernel forgets how a child ended.
+    # If SIGCHLD is ignored, the kernel does not keep the exit code of a child.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     waited = {*numbers, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, waited)
-    # Threads of BLAS do not block signals: they reach the handler if one takes them.
+    # Threads of BLAS do not block signals; if one gets a signal, the handler is called.
     noticed: list[int] = []
     for number in numbers - _FAULTS:
         signal.signal(number, lambda number, frame: noticed.append(number))
     reading, writing = os.pipe()
-    note = mmap.mmap(-1, _NOTE_LENGTH)
+    note = mmap.mmap(-1, _ACTIVITY_LENGTH)
     with warnings.catch_warnings():
-        # The only other threads are those of BLAS, which looks after forks itself.
+        # The only other threads are those of BLAS, which handles forks itself.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child:
         os.close(writing)
-        watch = _Watch(child, numbers, noticed, reading, note)
-        watch.until_end(clean_up, tell, kept)
+        supervisor = _Supervisor(child, numbers, noticed, reading, note)
+        supervisor.until_end(clean_up, report, kept)
     os.close(reading)
-    _end_with(parent)
-    global _word, _note
-    _word, _note = writing, note
-    _leave_at(numbers - _FAULTS)
+    _end_with_parent(parent)
+    global _exit_code_pipe, _activity
+    _exit_code_pipe, _activity = writing, note
+    _raise_at(numbers - _FAULTS)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, waited)
 
 
-def end_with(code: int) -> bool:
-    """Send word that the command itself has come to its end, with this exit code.
+def send_exit_code(code: int) -> bool:
+    """Send the exit code of the finished command to the parent process.
 
     Returns
     -------
     bool
-        Whether this process is watched.
+        Whether this process is supervised.
     """
-    global _word
-    if _word is None:
+    global _exit_code_pipe
+    if _exit_code_pipe is None:
         return False
-    descriptor, _word = _word, None
+    descriptor, _exit_code_pipe = _exit_code_pipe, None
     with contextlib.suppress(OSError):
         os.write(descriptor, bytes([code % 256]))
         os.close(descriptor)
@@ -176,28 +176,28 @@ def end_with(code: int) -> bool:
 
 
 @contextlib.contextmanager
-def noted(what: str) -> Iterator[None]:
-    """Let the watching process know what is done, in case the process ends there."""
-    if _note is None:
+def current_activity(what: str) -> Iterator[None]:
+    """Record the current activity, which is reported if the process ends in it."""
+    if _activity is None:
         yield
         return
-    before = _note[:]
+    before = _activity[:]
     try:
-        _note[:] = what.encode()[:_NOTE_LENGTH].ljust(_NOTE_LENGTH, b"\0")
+        _activity[:] = what.encode()[:_ACTIVITY_LENGTH].ljust(_ACTIVITY_LENGTH, b"\0")
         yield
     finally:
-        _note[:] = before
+        _activity[:] = before
 
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        # There is none where its descriptor was closed.
+        # A stream is None if its descriptor was closed at start.
         if stream is not None:
             stream.flush()
 
 
 def _ending_signals() -> set[int]:
-    """Return the numbers of signals that are to end this process."""
+    """Return the numbers of signals that end this process."""
     numbers = set()
     for number in signal.valid_signals() - _NOT_ENDING:
         handler = signal.getsignal(number)
@@ -206,8 +206,8 @@ def _ending_signals() -> set[int]:
     return numbers
 
 
-def _leave_at(numbers: set[int]) -> None:
-    """Leave in order at one of these signals; further ones must not disturb that."""
+def _raise_at(numbers: set[int]) -> None:
+    """Raise `Stopped` at the first of these signals, and ignore later ones."""
 
     def leave(number: int, frame: FrameType | None) -> NoReturn:
         del frame
@@ -219,15 +219,15 @@ def _leave_at(numbers: set[int]) -> None:
         signal.signal(number, leave)
 
 
-def _end_with(parent: int) -> None:
-    """Let the kernel end this process when its parent is gone."""
+def _end_with_parent(parent: int) -> None:
+    """Request that the kernel kills this process when its parent ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
 
-class _Watch:
-    """The process that waits: what it knows of its child."""
+class _Supervisor:
+    """The waiting parent process, with the state of its child."""
 
     def __init__(
         self,
@@ -241,48 +241,48 @@ class _Watch:
         self._numbers = numbers
         self._noticed = noticed
         self._reading = reading
-        self._note = note
-        self._asked: int | None = None
+        self._activity = note
+        self._passed_signal: int | None = None
 
     def until_end(
         self,
         clean_up: Callable[[int], None],
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
         kept: Callable[[], str],
     ) -> NoReturn:
-        """Wait for the child, pass signals on, and leave with its exit code."""
+        """Wait for the child, pass signals on, and exit with its exit code."""
         code = os.waitstatus_to_exitcode(self._wait())
-        word = self._word()
-        if word is None or word != code:
+        sent = self._sent_exit_code()
+        if sent is None or sent != code:
             clean_up(self._child)
-        code, line = self._verdict(code, word, kept)
-        # The exit code has to be right even where nobody can be told.
+        code, line = self._outcome(code, sent, kept)
+        # The exit code must be right even if the message cannot be printed.
         with contextlib.suppress(OSError, ValueError):
             if line is not None:
-                tell(line)
+                report(line)
             _flush()
         os._exit(code)
 
     def _wait(self) -> int:
         deadline = float("inf")
         while True:
-            found = signal.sigtimedwait({*self._numbers, signal.SIGCHLD}, _TICK)
+            info = signal.sigtimedwait({*self._numbers, signal.SIGCHLD}, _INTERVAL)
             ended, status = os.waitpid(self._child, os.WNOHANG)
             if ended:
                 return status
-            if found is not None and found.si_signo != signal.SIGCHLD:
-                self._noticed.append(found.si_signo)
-            if self._noticed and self._asked is None:
-                self._asked = self._noticed[0]
+            if info is not None and info.si_signo != signal.SIGCHLD:
+                self._noticed.append(info.si_signo)
+            if self._noticed and self._passed_signal is None:
+                self._passed_signal = self._noticed[0]
                 deadline = time.monotonic() + GRACE
-                os.kill(self._child, self._asked)
+                os.kill(self._child, self._passed_signal)
             if time.monotonic() > deadline:
                 os.kill(self._child, signal.SIGKILL)
                 return os.waitpid(self._child, 0)[1]
 
-    def _word(self) -> int | None:
-        """Return the exit code that the command itself sent, if it came so far."""
-        # What the child started may hold the other end open.
+    def _sent_exit_code(self) -> int | None:
+        """Return the exit code that the command sent, None without one."""
+        # Processes started by the child may keep the other end open.
         os.set_blocking(self._reading, False)
         try:
             sent = os.read(self._reading, 1)
@@ -292,19 +292,24 @@ class _Watch:
             return None
         return sent[0] if sent else None
 
-    def _verdict(
-        self, code: int, word: int | None, kept: Callable[[], str]
+    def _outcome(
+        self, code: int, sent: int | None, kept: Callable[[], str]
     ) -> tuple[int, str | None]:
-        """Return the exit code to leave with, and the line to tell."""
-        asked = self._asked
-        if word is not None and asked is None and word > 128 and self._known(word):
-            # The child has had the signal and the watching process has not.
-            asked = word - 128
-        if asked is not None and word != 0:
-            return 128 + asked, stopped(asked, kept())
-        if word is not None:
-            return word, None
-        place = self._note[:].rstrip(b"\0").decode(errors="replace")
+        """Return the final exit code, and the message to print."""
+        number = self._passed_signal
+        if (
+            sent is not None
+            and number is None
+            and sent > 128
+            and self._is_handled(sent)
+        ):
+            # The signal reached the child but not this process.
+            number = sent - 128
+        if number is not None and sent != 0:
+            return 128 + number, stop_message(number, kept())
+        if sent is not None:
+            return sent, None
+        place = self._activity[:].rstrip(b"\0").decode(errors="replace")
         where = f" ({place})" if place else ""
         if code < 0:
             memory = " Was the memory exhausted?" if -code == signal.SIGKILL else ""
@@ -320,5 +325,5 @@ class _Watch:
             f"finished. A plugin or library has ended it.{where}"
         )
 
-    def _known(self, word: int) -> bool:
+    def _is_handled(self, word: int) -> bool:
         return word - 128 in self._numbers

@@ -1,7 +1,7 @@
-"""The contract as code: what a plugin promises, checked on a crystal of its author.
+"""Executable checks of the plugin contract, for authors of plugins.
 
-Each function raises `AssertionError` with one line that names the broken promise, and
-returns None where all are kept. No test framework is needed.
+Each function raises `AssertionError` with a message of one line if a requirement is
+violated, and returns None otherwise. No test framework is needed.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 # hundred eV, energies to about 1e-5 eV.
 _SAME = 1e-5
 _NET_FORCE = 1e-4  # eV/angstrom per atom
-# A step of 0.02 angstrom divides that noise of energies down to 1e-3 eV/angstrom; the
-# five-point formula leaves its fourth power of the step, below 1e-5.
+# With a step of 0.02 angstrom, noise of 1e-5 eV in energies gives 1e-3 eV/angstrom. The
+# error of the five-point formula, of fourth order in the step, is below 1e-5.
 _STEP = 0.02  # angstrom
 _FORCE = 2e-3  # eV/angstrom
 _STRAIN = 5e-3
 _STRESS = 2e-5  # eV/angstrom^3, about 3 MPa
-# A solver may leave out what lies beyond its cutoff and may not impose sum rules, but
-# its fc2 explains most of the forces and nearly vanishes under translation.
+# A solver may use a cutoff and need not impose sum rules. Its fc2 must nevertheless
+# explain most of the forces, and the forces under translation must nearly vanish.
 _UNEXPLAINED = 0.5
 _TRANSLATION = 0.02
 
@@ -55,25 +55,30 @@ def check_force_calculator(
 ) -> None:
     """Check a force calculator on supercells.
 
-    Shapes and finite numbers; forces as minus the gradient of the energy, and stresses
-    as its derivative by strain, by central differences; no net force; the same answer
-    when asked again, in another order, one by one, and after saving and loading;
-    supercells left as they were.
+    The checks are:
+
+    - Shapes are right and all numbers are finite.
+    - Forces are minus the gradient of the energy, and stresses are its derivative with
+      respect to strain, compared with central differences.
+    - There is no net force.
+    - Results do not change when the evaluation is repeated, when supercells are in
+      another order or evaluated one by one, and after saving and loading.
+    - Supercells are not changed.
 
     Parameters
     ----------
     calculator : ForceCalculator
     supercells : sequence of PhonopyAtoms
-        At least two of one size, with displacements.
+        At least two supercells of the same size, with displacements.
     options : object, optional
         Options record of the calculator.
     path : Path, optional
-        The file of the potential, where one is used.
+        File of the potential, if there is one.
 
     Raises
     ------
     AssertionError
-        A promise is not kept.
+        If a requirement is violated.
 
     Examples
     --------
@@ -105,7 +110,7 @@ def check_force_calculator(
     if len(supercells) < 2:
         raise ValueError("check_force_calculator needs at least two supercells.")
     reason = calculator.unavailable_reason()
-    _promise(reason is None, calculator.name, f"cannot be used here: {reason}")
+    _require(reason is None, calculator.name, f"cannot be used here: {reason}")
     if options is None:
         options = calculator.options()
     potential = calculator.load(path, options)
@@ -123,25 +128,30 @@ def check_force_constants_solver(
 ) -> None:
     """Check a force-constants solver on a problem.
 
-    Shapes and finite numbers; force constants that explain most of the forces, each
-    order by a factor of 1, and whose fc2 vanishes under translation; the same answer
-    when asked again and for another order of the supercells; compact force constants
-    that are rows of the full ones; displacements and forces left as they were.
+    The checks are:
+
+    - Shapes are right and all numbers are finite.
+    - Force constants explain most of the forces, each order with a factor of 1.
+    - Forces from fc2 vanish under translation.
+    - Results do not change when the solution is repeated, or when supercells are in
+      another order.
+    - Compact force constants are rows of full force constants.
+    - Displacements and forces are not changed.
 
     Parameters
     ----------
     solver : ForceConstantsSolver
     problem : ForceConstantsProblem
-        Small, for it is solved four times, once with full force constants. Without
-        options, those of the solver's own defaults are used.
+        A small problem, because it is solved four times, once with full force
+        constants. Without options, the defaults of the solver are used.
 
     Raises
     ------
     AssertionError
-        A promise is not kept.
+        If a requirement is violated.
     """
     reason = solver.unavailable_reason()
-    _promise(reason is None, solver.name, f"cannot be used here: {reason}")
+    _require(reason is None, solver.name, f"cannot be used here: {reason}")
     if isinstance(problem.options, NoOptions):
         problem = dataclasses.replace(problem, options=solver.options())
     compact = dataclasses.replace(problem, is_compact_fc=True)
@@ -152,39 +162,39 @@ def check_force_constants_solver(
         forces=np.ascontiguousarray(problem.forces[::-1]),
     )
     before = problem.displacements.copy(), problem.forces.copy()
-    found = _solve(solver, compact)
+    first = _solve(solver, compact)
     for other, what in (
-        (_solve(solver, compact), "change when asked again"),
-        (_solve(solver, reverse), "depend on the order of the supercells"),
+        (_solve(solver, compact), "changes when the solution is repeated"),
+        (_solve(solver, reverse), "depends on the order of the supercells"),
     ):
         for order in problem.orders:
-            _check_same_fc(solver.name, order, found[order], other[order], what)
+            _check_same_fc(solver.name, order, first[order], other[order], what)
     if solver.prepare is not None:
         unforced = dataclasses.replace(compact, forces=np.zeros_like(problem.forces))
         (prepared,) = plugins.prepare(solver, unforced)(problem.forces[None])
         for order in problem.orders:
-            what = "are others by prepare than by solve"
-            _check_same_fc(solver.name, order, found[order], prepared[order], what)
-    whole = _solve(solver, full)
+            what = "differs between prepare and solve"
+            _check_same_fc(solver.name, order, first[order], prepared[order], what)
+    full_fc = _solve(solver, full)
     for order in problem.orders:
-        rows = whole[order][problem.primitive.p2s_map]
-        what = "are not the rows p2s_map of the full ones where compact"
-        _check_same_fc(solver.name, order, found[order], rows, what)
-    _promise(
+        rows = full_fc[order][problem.primitive.p2s_map]
+        what = "in compact form differs from the rows p2s_map of the full form"
+        _check_same_fc(solver.name, order, first[order], rows, what)
+    _require(
         np.array_equal(before[0], problem.displacements)
         and np.array_equal(before[1], problem.forces),
         solver.name,
         "displacements or forces of the problem were changed",
     )
-    _check_translation(solver.name, whole[2])
-    _check_explains_forces(solver.name, whole, problem)
-    _check_answers(solver.name, whole, problem, before)
+    _check_translation(solver.name, full_fc[2])
+    _check_explains_forces(solver.name, full_fc, problem)
+    _check_solution(solver.name, full_fc, problem, before)
 
 
-def _promise(kept: bool | np.bool_, name: str, broken: str) -> None:
-    # Not an assert statement: it must hold under python -O too.
-    if not kept:
-        raise AssertionError(f"{name}: {broken}.")
+def _require(fulfilled: bool | np.bool_, name: str, violation: str) -> None:
+    # Not an assert statement, which python -O would remove.
+    if not fulfilled:
+        raise AssertionError(f"{name}: {violation}.")
 
 
 def _evaluate(
@@ -200,7 +210,7 @@ def _solve(
     solver: ForceConstantsSolver, problem: ForceConstantsProblem
 ) -> ForceConstants:
     try:
-        return plugins.ask(solver, problem)
+        return plugins.solve_unchecked(solver, problem)
     except (PluginFailed, SolverError) as error:
         raise AssertionError(str(error)) from error
 
@@ -209,7 +219,7 @@ def _check_elements(
     name: str, potential: Potential, supercells: Sequence[PhonopyAtoms]
 ) -> None:
     unknown = {s for cell in supercells for s in cell.symbols} - set(potential.elements)
-    _promise(
+    _require(
         not potential.elements or not unknown,
         name,
         f"elements = {potential.elements}; the supercells hold {sorted(unknown)} too",
@@ -225,14 +235,14 @@ def _check_repeatable(
         np.array_equal(cell.positions, positions)
         for cell, positions in zip(supercells, before, strict=True)
     )
-    _promise(unchanged, name, "evaluate changed the positions of the supercells")
+    _require(unchanged, name, "evaluate changed the positions of the supercells")
     again = _evaluate(name, potential, supercells)
-    _check_same(name, first, again, "change when asked again")
+    _check_same(name, first, again, "change when the evaluation is repeated")
     reverse = _reversed(_evaluate(name, potential, supercells[::-1]))
     _check_same(name, first, reverse, "depend on the order of the supercells")
     alone = _evaluate(name, potential, supercells[:1])
-    what = "depend on what other supercells are asked with them"
-    _check_same(name, _head(first), alone, what)
+    what = "depend on which other supercells are evaluated with them"
+    _check_same(name, _first(first), alone, what)
     return first
 
 
@@ -245,7 +255,7 @@ def _reversed(evaluation: Evaluation) -> Evaluation:
     )
 
 
-def _head(evaluation: Evaluation) -> Evaluation:
+def _first(evaluation: Evaluation) -> Evaluation:
     stresses = evaluation.stresses
     return Evaluation(
         evaluation.energies[:1],
@@ -255,21 +265,21 @@ def _head(evaluation: Evaluation) -> Evaluation:
 
 
 def _check_same(name: str, one: Evaluation, two: Evaluation, what: str) -> None:
-    _promise(
+    _require(
         (one.stresses is None) == (two.stresses is None),
         name,
-        "stresses are given now and then",
+        "stresses are returned in some evaluations only",
     )
     for field in ("energies", "forces", "stresses"):
         values = getattr(one, field)
         if values is not None:
             change = float(np.abs(values - getattr(two, field)).max())
-            _promise(change <= _SAME, name, f"{field} {what}, by {change:.2g}")
+            _require(change <= _SAME, name, f"{field} {what}, by {change:.2g}")
 
 
 def _check_net_forces(name: str, evaluation: Evaluation) -> None:
     net = float(np.abs(evaluation.forces.mean(axis=1)).max())
-    _promise(
+    _require(
         net <= _NET_FORCE,
         name,
         f"the net force is {net:.2g} eV/angstrom per atom; expected none",
@@ -279,14 +289,14 @@ def _check_net_forces(name: str, evaluation: Evaluation) -> None:
 def _check_gradient(
     name: str, potential: Potential, cell: PhonopyAtoms, forces: FloatArray
 ) -> None:
-    """Compare the three largest components: a wrong factor shows in them."""
+    """Check the three largest force components, which reveal a wrong factor."""
     for index in np.argsort(-np.abs(forces), axis=None)[:3]:
         atom, axis = divmod(int(index), 3)
         direction = np.zeros_like(forces)
         direction[atom, axis] = 1.0
         cells = [_displaced(cell, direction * step) for step in _stencil(_STEP)]
         expected = -_derivative(_evaluate(name, potential, cells).energies, _STEP)
-        _promise(
+        _require(
             abs(forces[atom, axis] - expected) <= _FORCE,
             name,
             f"the force on atom {atom + 1} along {'xyz'[axis]} is "
@@ -298,7 +308,7 @@ def _check_gradient(
 def _check_stress(
     name: str, potential: Potential, cell: PhonopyAtoms, stress: FloatArray
 ) -> None:
-    """Compare two diagonal components and one other: a wrong order shows in them."""
+    """Check two diagonal and one off-diagonal component, which reveal the order."""
     for i, j in ((0, 0), (2, 2), (0, 1)):
         strain = np.zeros((3, 3))
         strain[i, j] += 0.5
@@ -306,7 +316,7 @@ def _check_stress(
         cells = [_strained(cell, strain * step) for step in _stencil(_STRAIN)]
         energies = _evaluate(name, potential, cells).energies
         expected = _derivative(energies, _STRAIN) / cell.volume
-        _promise(
+        _require(
             max(abs(stress[i, j] - expected), abs(stress[j, i] - expected)) <= _STRESS,
             name,
             f"the stress {'xyz'[i]}{'xyz'[j]} is {stress[i, j]:.6f} eV/angstrom^3; "
@@ -344,7 +354,7 @@ def _check_round_trip(
     options: Any,
     first: Evaluation,
 ) -> None:
-    """Save, load and ask again; a calculator without a file refuses to save."""
+    """Check results after saving and loading, if the potential can be saved."""
     with tempfile.TemporaryDirectory() as folder:
         file_name = calculator.file_names[0] if calculator.file_names else "potential"
         path = Path(folder) / file_name
@@ -354,7 +364,7 @@ def _check_round_trip(
             return
         loaded = calculator.load(path, options)
         again = _evaluate(calculator.name, loaded, supercells)
-    _check_same(calculator.name, first, again, "change by saving and loading")
+    _check_same(calculator.name, first, again, "change after saving and loading")
 
 
 def _check_same_fc(
@@ -362,7 +372,7 @@ def _check_same_fc(
 ) -> None:
     change = float(np.abs(one - two).max())
     scale = float(np.abs(one).max())
-    _promise(
+    _require(
         change <= 1e-6 * scale,
         name,
         f"fc{order} {what}, by {change:.2g} of {scale:.2g}",
@@ -372,25 +382,25 @@ def _check_same_fc(
 def _check_translation(name: str, fc2: FloatArray) -> None:
     drift = float(np.abs(fc2.sum(axis=1)).max())
     scale = float(np.abs(fc2).max())
-    _promise(
+    _require(
         drift <= _TRANSLATION * scale,
         name,
         f"fc2 summed over its second atom is {drift:.2g} eV/angstrom^2; expected "
-        f"nearly none of {scale:.2g}, for a translation gives no force",
+        f"nearly none of {scale:.2g}, because a translation gives no force",
     )
 
 
-def _check_answers(
+def _check_solution(
     name: str,
     fc: ForceConstants,
     problem: ForceConstantsProblem,
     given: tuple[FloatArray, FloatArray],
 ) -> None:
-    """Hold the answer against the forces, as every run does."""
+    """Compare the force constants with the forces, as in every run."""
     displacements, forces = given
     problem = dataclasses.replace(problem, displacements=displacements)
     try:
-        plugins.check_answer(name, problem, fc, forces)
+        plugins.check_solution(name, problem, fc, forces)
     except SolverError as error:
         raise AssertionError(str(error)) from error
 
@@ -405,7 +415,7 @@ def _check_explains_forces(
     unexplained = float(
         np.linalg.norm(problem.forces - model) / np.linalg.norm(problem.forces)
     )
-    _promise(
+    _require(
         unexplained <= _UNEXPLAINED,
         name,
         f"force constants leave {100 * unexplained:.0f} % of the forces unexplained; "

@@ -229,7 +229,7 @@ def test_error_bars_of_a_run(run, analytic_params, tmp_path, finished):
     for one, other in zip(content["phonons"], point["phonons"], strict=True):
         assert one["frequencies"] == pytest.approx(other["frequencies"], abs=1e-6)
         assert one["errors"] == pytest.approx(other["errors"], abs=1e-6)
-    assert "least sure of the phonons: " in done.stdout
+    assert "most uncertain phonon: " in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_systematic_displacements_of_a_run_are_those_of_its_error_bar(
         (["--rd", "8", "--fc-calculator", "traditional|symfc"], "finite differences"),
         (["--fc-calculator", "symfc", "--fc-calc-opt", "cutof=4"], "'cutof'. Did you"),
         (["--fc-calculator", "alm"], "'alm' cannot be used"),
-        (["--rd-fc2", "4"], "--rd-fc2 = 4: there is no supercell of its own for fc2"),
+        (["--rd-fc2", "4"], "--rd-fc2 = 4: there is no separate supercell for fc2"),
         (["--sizes", "5", "x"], "--sizes 5 x: expected ascending numbers"),
     ],
 )

@@ -94,7 +94,7 @@ def test_a_hybrid_of_two_halves_is_the_whole(run, trained, tmp_path_factory):
     again = run([*command, "mine.yaml"], other)
     assert "were computed from the same: used again" in again.stdout
     alone = run([*command, "mine.yaml.1"], other)
-    assert "Note: mine.yaml.2 beside it: not used." in alone.stdout
+    assert "Note: mine.yaml.2 is not used." in alone.stdout
     assert "give --mlp-file mine.yaml to use all" in alone.stdout
     assert "were computed from something else" in alone.stdout
     (other / "mine.yaml.2").rename(other / "mine.yaml.3")

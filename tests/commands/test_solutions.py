@@ -10,7 +10,7 @@ import pytest
 
 import phono3py_mlp_plugin as mlp
 from phono3py_mlp_plugin.errors import DatasetError, PhysicsError, SolverError
-from phono3py_mlp_plugin.host.solvers import leave_to_host
+from phono3py_mlp_plugin.host.solvers import set_host_only
 from small_model import MODEL, SMALL
 
 RUN = ["phono3py-load", "--pypolymlp", "--random-seed", "1", "--nonac"]
@@ -115,10 +115,10 @@ def test_force_constants_left_open_are_refused_in_python(host_source, capsys):
         mlp.solve_force_constants(ph3)
     assert ph3.fc3 is None
     # What the host does with forces of its own stays the host's.
-    leave_to_host(True)
+    set_host_only(True)
     ph3.produce_fc3(fc_calculator="symfc")
     assert "WARNING: symfc: the 1000 supercells do not" in capsys.readouterr().err
-    leave_to_host(False)
+    set_host_only(False)
     with pytest.raises(SolverError, match="do not determine"):
         ph3.produce_fc3(fc_calculator="symfc")
 

@@ -85,7 +85,7 @@ def random(found, problem, rng=np.random.default_rng(1)):  # noqa: B008
         (other_rows, "p2s_map"),
         (order_of_supercells, "order of the supercells"),
         (changed_problem, "were changed"),
-        (random, "asked again"),
+        (random, "changes when the solution is repeated"),
     ],
 )
 def test_broken_promise_is_found(silicon, spoil, message):

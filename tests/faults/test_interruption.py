@@ -16,8 +16,8 @@ import yaml
 from conftest import SCRIPTS, TIMEOUT
 from phono3py_mlp_plugin.contracts import Evaluation
 from phono3py_mlp_plugin.errors import FolderInUse, PluginFailed
-from phono3py_mlp_plugin.files import FolderLock, PartialEvaluations, sweep
-from phono3py_mlp_plugin.files.atomic import lives
+from phono3py_mlp_plugin.files import FolderLock, PartialEvaluations, remove_unfinished
+from phono3py_mlp_plugin.files.atomic import is_running
 from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
 from phono3py_mlp_plugin.workflow import evaluate
 from small_model import MODEL
@@ -204,16 +204,16 @@ def test_unfinished_files_of_dead_processes_are_swept(tmp_path):
     assert gone.returncode == 0
     (tmp_path / ".phono3py-mlp-4194303999-x").mkdir()
     (tmp_path / ".phono3py-mlp-1-x").mkdir()
-    sweep(tmp_path)
+    remove_unfinished(tmp_path)
     assert names(tmp_path) == [".phono3py-mlp-1-x"]
 
 
 def test_process_that_nobody_waited_for_does_not_live():
     process = subprocess.Popen(["true"])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert not lives(process.pid)
+    assert not is_running(process.pid)
     process.wait()
-    assert lives(os.getpid())
+    assert is_running(os.getpid())
 
 
 class Fragile:

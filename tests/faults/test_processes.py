@@ -37,7 +37,7 @@ from phono3py_mlp_plugin.supervision import Stopped
 RUN = """
 import os, signal, sys, time
 from phono3py_mlp_plugin.host.boundary import run_to_end
-from phono3py_mlp_plugin.supervision import noted, supervise
+from phono3py_mlp_plugin.supervision import current_activity, supervise
 
 def work():
     def tell(line):
@@ -166,7 +166,7 @@ def test_signals_as_they_are_inherited_do_not_hide_the_end(inherited):
     ],
 )
 def test_end_without_a_word_is_a_failure_of_what_was_done(body, code, message):
-    run = Begun(f"exec('with noted(\"solver x failed\"): {body}')")
+    run = Begun(f"exec('with current_activity(\"solver x failed\"): {body}')")
     found, error, output = run.finish()
     assert found == code
     assert error.startswith("ERROR: ")
@@ -471,7 +471,7 @@ def test_folder_that_code_of_others_removed_is_told(tmp_path, monkeypatch):
     with isolated() as changes:
         os.chdir("gone")
         (tmp_path / "gone").rmdir()
-    assert changes.directory == "a folder that is gone"
+    assert changes.directory == "a folder that no longer exists"
     assert Path.cwd() == tmp_path
 
 

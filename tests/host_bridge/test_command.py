@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from phono3py_mlp_plugin.host.arguments import add_options, give_file_back
+from phono3py_mlp_plugin.host.arguments import add_options, restore_filename
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def parser():
 )
 def test_file_is_given_back_from_mesh(parser, line, filename, mesh):
     args = parser.parse_args(line.split())
-    give_file_back(parser, args)
+    restore_filename(parser, args)
     assert args.filename == filename
     assert args.mesh_numbers == mesh
 
@@ -40,7 +40,7 @@ def test_file_of_any_name_that_exists_is_given_back(parser, tmp_path):
     path = tmp_path / "dataset"
     path.touch()
     args = parser.parse_args(["--ts", "300", str(path)])
-    give_file_back(parser, args)
+    restore_filename(parser, args)
     assert args.filename == [str(path)]
     assert args.temperatures == ["300"]
 

@@ -17,12 +17,12 @@ from phono3py_mlp_plugin.files import check_inputs
 from phono3py_mlp_plugin.host.boundary import run_to_end
 from phono3py_mlp_plugin.supervision import supervise
 
-# It has its process watched itself, together with the folder it works in.
-_WATCHED = ("report",)
+# Commands that start the supervised process themselves, with a lock of the folder.
+_SUPERVISED = ("report",)
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that tells what is wrong on one line."""
+    """A parser that reports an error on one line."""
 
     def error(self, message: str) -> NoReturn:
         one = " ".join(message.split())
@@ -50,12 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> int:
         if given[:1] == ["converge"]:
-            # Its options are those of phono3py-load, which has a parser of its own.
+            # Its options are those of phono3py-load, parsed by another parser.
             return run_converge(given[1:], watched=arguments is None)
         args = parser.parse_args(given)
         check_inputs(Path(), vars(args).values())
         args.watched = arguments is None
-        if args.watched and args.command not in _WATCHED:
+        if args.watched and args.command not in _SUPERVISED:
             supervise(lambda process: None, lambda line: print(line, file=sys.stderr))
         return int(args.run(args))
 

@@ -1,4 +1,4 @@
-"""``phono3py-mlp converge``: kappa against the number of supercells."""
+"""``phono3py-mlp converge``: kappa as a function of the number of supercells."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ if TYPE_CHECKING:
 
 _FIGURE = "phono3py_mlp_convergence.png"
 
-# Part of the dataset that tests, where the user does not say, and its largest size.
+# Default test set: one fifth of the dataset, with this maximum size.
 _TEST = 5
 _LARGEST_TEST = 20
 
 _SMALLEST_SIZE = 5
 
 _DESCRIPTION = (
-    "Train on growing parts of the dataset with a fixed test set, and tell whether "
-    "kappa is converged, its error bar, and how many more supercells it takes. "
-    "Finished points are kept and used again. All options of phono3py-load have their "
-    "effect; by default kappa is computed in the relaxation-time approximation (--br) "
-    "at 300 K from random displacements (--rd auto) of seed 0."
+    "Train on increasing parts of the dataset with a fixed test set, and report "
+    "whether kappa is converged, its error bar, and how many more supercells are "
+    "needed. Finished points are kept and reused. All options of phono3py-load can be "
+    "used. By default, kappa is computed in the relaxation-time approximation (--br) "
+    "at 300 K from random displacements (--rd auto) with seed 0."
 )
 
 
 def add_converge(commands: Any) -> None:
-    """Add ``converge`` to the commands; its options are those of phono3py-load too."""
+    """Add ``converge``, which also has the options of phono3py-load."""
     commands.add_parser(
         "converge",
         help="kappa against the number of supercells, with error bars",
@@ -68,34 +68,35 @@ def add_converge(commands: Any) -> None:
 
 
 def run_converge(arguments: Sequence[str], *, watched: bool) -> int:
-    """Run ``phono3py-mlp converge`` with the arguments that follow it.
+    """Run ``phono3py-mlp converge``.
 
     Parameters
     ----------
     arguments : sequence of str
+        Command-line arguments after ``converge``.
     watched : bool
-        Work in a process of its own.
+        Whether to run in a separate, supervised process.
     """
     from phono3py_mlp_plugin.host.command import run_study, study_parser
     from phono3py_mlp_plugin.host.output import progress
     from phono3py_mlp_plugin.host.study import StudyRun
 
     parser = study_parser("phono3py-mlp converge", _DESCRIPTION)
-    _add_study(parser)
+    _add_study_options(parser)
     args = parser.parse_args(list(arguments))
-    options = _StudyOptions.taken_from(args)
+    options = _StudyOptions.from_arguments(args)
     log_level = 0 if args.quiet else 1
 
-    def carry_out(task: StudyTask) -> None:
-        _carry_out(task, progress(log_level))
+    def run_task(task: StudyTask) -> None:
+        _run_task(task, progress(log_level))
 
-    # Verdict and table are the result, shown however quiet the command is.
-    study = StudyRun(options.study, carry_out, 1)
+    # The table and the verdict are the result: they are printed with --quiet too.
+    study = StudyRun(options.study, run_task, 1)
     return run_study(parser, args, study, watched=watched)
 
 
-def _add_study(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a study; ``--tolerance`` is that of kappa here."""
+def _add_study_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a study; here ``--tolerance`` is that of kappa."""
     group = parser.add_argument_group(
         "study of convergence", conflict_handler="resolve"
     )
@@ -110,43 +111,44 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="orders of the supercells: that of the file, then random ones (default 1)",
+        help="number of orders of the supercells: that of the file, then random ones "
+        "(default %(default)s)",
     )
     group.add_argument(
         "--over",
         metavar="NAME=A,B,...",
-        help="vary mesh, amplitude, cutoff-fc3 or a parameter of the potential too",
+        help="also vary mesh, amplitude, cutoff-fc3 or a parameter of the potential",
     )
     group.add_argument(
         "--members",
         type=int,
         default=Ensemble.members,
         metavar="N",
-        help="potentials drawn about each fit (default %(default)s)",
+        help="number of ensemble potentials for each fit (default %(default)s)",
     )
     group.add_argument(
         "--ensemble",
         choices=["jackknife", "posterior"],
         default=Ensemble.method,
-        help="how they are drawn (default %(default)s)",
+        help="method of the ensemble (default %(default)s)",
     )
     group.add_argument(
         "--tolerance",
         type=float,
         default=Study.tolerance,
-        help="relative change of kappa that is accepted (default %(default)s)",
+        help="accepted relative change of kappa (default %(default)s)",
     )
     group.add_argument(
         "--symmetry-tolerance",
         dest="symmetry_tolerance",
         type=float,
-        help="symmetry tolerance of the crystal: --tolerance of phono3py-load",
+        help="symmetry tolerance of the crystal (--tolerance of phono3py-load)",
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class _StudyOptions:
-    """The options of the command that are not those of phono3py-load."""
+    """Options of ``converge`` that phono3py-load does not have."""
 
     sizes: list[str] | None
     orders: int
@@ -160,8 +162,8 @@ class _StudyOptions:
     parameters: str | None
 
     @classmethod
-    def taken_from(cls, args: argparse.Namespace) -> _StudyOptions:
-        """Take them out of what was parsed; the host has no use for them."""
+    def from_arguments(cls, args: argparse.Namespace) -> _StudyOptions:
+        """Remove the options of a study from ``args`` and return them."""
         names = ("sizes", "orders", "over", "members", "ensemble", "tolerance")
         own = {name: args.__dict__.pop(name) for name in names}
         mesh, args.uncertainty_mesh = args.uncertainty_mesh, None
@@ -182,7 +184,7 @@ class _StudyOptions:
     def study(
         self, request: RunRequest, plan: ForceConstantsPlan, n_supercells: int
     ) -> Study:
-        """Return what is asked for, checked before any work."""
+        """Return the study after checking its options."""
         from phono3py_mlp_plugin.host.settings import mesh_of
 
         split = request.calculator.split
@@ -250,8 +252,8 @@ class _StudyOptions:
         ]
 
 
-def _carry_out(task: StudyTask, progress: Any) -> None:
-    """Run the study; print its table and verdicts, write its files."""
+def _run_task(task: StudyTask, progress: Any) -> None:
+    """Run the study, print its table and verdicts, and write its files."""
     from phono3py_mlp_plugin.convergence import draw_convergence
     from phono3py_mlp_plugin.plotting import save
 
@@ -283,11 +285,11 @@ def _carry_out(task: StudyTask, progress: Any) -> None:
         _print_verdict(group, verdict, study)
     last = points[-1]
     print(
-        f"Force constants of {last.size} supercells are sure to "
-        f"{certainty(last.fc2_error, last.fc3_error)} of their norm."
+        f"Relative uncertainty of force constants with {last.size} supercells: "
+        f"{certainty(last.fc2_error, last.fc3_error)}."
     )
     if last.fc2_error:
-        print(f"Least sure of the phonons: {least_sure(last.phonons)}.")
+        print(f"Most uncertain phonon: {least_sure(last.phonons)}.")
     for note in compare_models(points):
         print(f"Note: {note}")
     write_convergence(
@@ -311,7 +313,7 @@ def _default_sizes(largest: int) -> list[int]:
 
 
 def _known(records: Iterable[dict[str, Any]]) -> dict[str, Point]:
-    """Return the points of an earlier run; those of other formats are left out."""
+    """Return the points of an earlier run, without those of other formats."""
     points = (Point.from_record(record) for record in records)
     return {point.key: point for point in points if point is not None}
 
@@ -356,7 +358,7 @@ def _print_verdict(group: str, verdict: Verdict, study: Study) -> None:
 
 
 class _Table:
-    """One line for each point, as it comes."""
+    """Table with one line for each point, printed when the point is finished."""
 
     def __init__(self, study: Study, temperature: float) -> None:
         print(
@@ -393,7 +395,7 @@ class _Table:
 
 
 def _imaginary(point: Point, mode: str | None) -> str:
-    """Return which modes are imaginary, of the fit and of how many others."""
+    """Describe imaginary modes of the fit and of the ensemble."""
     others = f"{point.n_imaginary} of {len(point.members)} potentials of the ensemble"
     return ", ".join(
         text for text in (mode, others if point.n_imaginary else "") if text

@@ -1,4 +1,4 @@
-"""``phono3py-mlp import`` and ``extend``: datasets from elsewhere, and joined."""
+"""``phono3py-mlp import`` and ``extend``: import and join datasets."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def add_import(commands: Any) -> None:
     """Add ``import`` to the commands."""
     parser = commands.add_parser(
         "import",
-        help="make a phono3py_params.yaml of results in extended XYZ files",
-        description="Make a phono3py_params.yaml of supercells with forces that any "
-        "program computed, in extended XYZ files. Atoms may come in any order, wrapped "
-        "into the cell or not; the supercell says where their sites are.",
+        help="make a phono3py_params.yaml from results in extended XYZ files",
+        description="Make a phono3py_params.yaml from extended XYZ files with forces "
+        "computed by any program. Atoms may be in any order, wrapped into the cell or "
+        "not; they are assigned to the sites of the supercell.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE.extxyz", type=Path)
     parser.add_argument(
@@ -59,12 +59,12 @@ def add_extend(commands: Any) -> None:
     parser = commands.add_parser(
         "extend",
         help="add the supercells of other phono3py_params.yaml files to one",
-        description="Add the supercells of NEW to those of OLD, in this order. "
-        "Crystal, Born charges and the dataset of dim-fc2 are those of OLD.",
+        description="Append the supercells of NEW to those of OLD. Crystal, Born "
+        "charges and the dataset of dim-fc2 are those of OLD.",
     )
     parser.add_argument("old", metavar="OLD", type=Path)
     parser.add_argument("new", metavar="NEW", type=Path, nargs="+")
-    _add_output(parser, "OLD, the old one kept as .bak")
+    _add_output(parser, "OLD; the old file is kept as .bak")
     parser.set_defaults(run=_extend)
 
 
@@ -115,7 +115,7 @@ def _with_forces(path: Path) -> tuple[Phono3py, Dataset]:
 
 
 def _write(ph3: Phono3py, dataset: Dataset, path: Path) -> None:
-    """Write the dataset with the crystal, and say what looks suspicious."""
+    """Write the dataset with the crystal, and print notes about the data."""
     for note in check_dataset(dataset):
         print(f"Note: {note}")
     arrays = {"displacements": dataset.displacements, "forces": dataset.forces}

@@ -1,4 +1,4 @@
-"""``phono3py-mlp doctor``: whether the bridge into phono3py stands."""
+"""``phono3py-mlp doctor``: check the installation and the bindings to phono3py."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ _PACKAGES = (
 def add_doctor(commands: Any) -> None:
     """Add ``doctor`` to the commands."""
     parser = commands.add_parser(
-        "doctor", help="tell whether and how phono3py is bound"
+        "doctor", help="check the installation and the bindings to phono3py"
     )
     parser.add_argument(
         "--warm-up",
         action="store_true",
-        help="compile the kernels of the polynomial engine now, not in the first run",
+        help="compile the kernels of the polynomial engine before the first run",
     )
     parser.set_defaults(run=lambda args: doctor(args.warm_up))
 
 
 def doctor(warm_up: bool = False) -> int:
-    """Print versions and bindings; return 1 where the bridge does not stand.
+    """Print versions and bindings; return 1 if a binding fails.
 
     Parameters
     ----------
     warm_up : bool
-        Compile the kernels of the polynomial engine, which stay on disk.
+        Compile the kernels of the polynomial engine, which are cached on disk.
     """
     print(f"Python {platform.python_version()}")
     for name in _PACKAGES:
@@ -72,7 +72,7 @@ def doctor(warm_up: bool = False) -> int:
 
 
 def _linear_algebra() -> list[str]:
-    """Return what BLAS computes with, and advice where it could do better."""
+    """Return the BLAS libraries in use, and advice if they can be faster."""
     import numpy as np  # noqa: F401
     import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_info
@@ -99,7 +99,7 @@ def _has_wide_vectors() -> bool:
 
 
 def _compile_kernels() -> float:
-    """Train and evaluate a tiny potential; return the seconds that it took."""
+    """Train and evaluate a tiny potential; return the time in seconds."""
     from phono3py_mlp_plugin.contracts import no_progress
     from phono3py_mlp_plugin.reference import nacl_dataset
     from phono3py_mlp_plugin.workflow import request_calculator
@@ -115,18 +115,18 @@ def _compile_kernels() -> float:
 
 
 def _print_bindings() -> list[str]:
-    """Print what is bound; return what is not as it should be."""
+    """Print the bindings and return the problems."""
     problems = []
     for binding in bindings():
         try:
-            found = check(binding)
+            target = check(binding)
         except IncompatibleHost as error:
             problems.append(str(error))
             continue
         if binding not in BINDINGS:
             print(f"  {binding} (bound when a command starts)")
-        elif hasattr(found, "__wrapped__"):
+        elif hasattr(target, "__wrapped__"):
             print(f"  {binding} -> {binding.replacement}")
         else:
-            problems.append(f"{binding} was rebound by somebody else.")
+            problems.append(f"{binding} was replaced by other code.")
     return problems

@@ -1,4 +1,4 @@
-"""``phono3py-mlp plugins``: what is installed, what works, and why not."""
+"""``phono3py-mlp plugins``: list installed plugins and their options."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from phono3py_mlp_plugin.contracts import ForceCalculator
 from phono3py_mlp_plugin.errors import PluginNotFound, did_you_mean
 from phono3py_mlp_plugin.options import describe_options
-from phono3py_mlp_plugin.plugins import Offered, Registry, registry
+from phono3py_mlp_plugin.plugins import PluginEntry, Registry, registry
 
 
 def add_plugins(commands: Any) -> None:
@@ -15,37 +15,37 @@ def add_plugins(commands: Any) -> None:
     parser = commands.add_parser(
         "plugins", help="list force calculators and force-constants solvers"
     )
-    parser.add_argument("name", nargs="?", help="show the options of this one")
+    parser.add_argument("name", nargs="?", help="show the options of this plugin")
     parser.set_defaults(run=lambda args: list_plugins(args.name))
 
 
 def list_plugins(name: str | None) -> int:
     """Print all plugins, or the options of one."""
-    found = registry()
+    plugins = registry()
     if name is None:
-        _print_all(found)
+        _print_all(plugins)
     else:
-        _print_options(found, name)
+        _print_options(plugins, name)
     return 0
 
 
-def _print_all(found: Registry) -> None:
+def _print_all(plugins: Registry) -> None:
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
     groups: dict[str, dict[str, Any]] = {
-        "Force calculators (--force-calculator)": dict(found.calculators),
-        "Force-constants solvers (--fc-calculator)": dict(found.solvers),
+        "Force calculators (--force-calculator)": dict(plugins.calculators),
+        "Force-constants solvers (--fc-calculator)": dict(plugins.solvers),
     }
     notes = []
-    for title, offered in groups.items():
+    for title, entries in groups.items():
         table = Table(title=title, title_justify="left", box=SIMPLE)
         for column in ("name", "status", "package", "version"):
             table.add_column(column, no_wrap=True)
-        table.add_column("what it is")
-        for name, item in sorted(offered.items()):
+        table.add_column("description")
+        for name, item in sorted(entries.items()):
             reason = item.record.unavailable_reason()
             status = "ok" if reason is None else "not usable"
             origin = item.origin
@@ -54,21 +54,21 @@ def _print_all(found: Registry) -> None:
             if reason is not None:
                 notes.append(f"{name}: {reason}")
         console.print(table)
-    for note in notes + found.broken:
+    for note in notes + plugins.broken:
         console.print(note, markup=False, highlight=False)
 
 
-def _print_options(found: Registry, name: str) -> None:
-    offered: list[Offered[Any]] = [
-        group[name] for group in (found.calculators, found.solvers) if name in group
+def _print_options(plugins: Registry, name: str) -> None:
+    entries: list[PluginEntry[Any]] = [
+        group[name] for group in (plugins.calculators, plugins.solvers) if name in group
     ]
-    if not offered:
-        known = [*found.calculators, *found.solvers]
+    if not entries:
+        known = [*plugins.calculators, *plugins.solvers]
         raise PluginNotFound(
             f"No plugin named {name!r}.{did_you_mean(name, known)} "
             f"Installed: {', '.join(sorted(known))}."
         )
-    for item in offered:
+    for item in entries:
         kind = (
             "Force calculator" if isinstance(item.record, ForceCalculator) else "Solver"
         )

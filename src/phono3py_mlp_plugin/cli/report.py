@@ -1,4 +1,4 @@
-"""``phono3py-mlp report``: what a folder holds, on one page."""
+"""``phono3py-mlp report``: a one-page report on the runs of a folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from phono3py_mlp_plugin.errors import DatasetError
 from phono3py_mlp_plugin.workflow import check_born_charges, request_calculator
 
-# In the order in which they say most.
+# In the order of preference.
 _INPUTS = ("phono3py_params.yaml", "phono3py.yaml")
 _SETTINGS = "phono3py.yaml"
 _EVALUATED = "phono3py_mlp_eval_dataset.yaml"
@@ -20,10 +20,10 @@ def add_report(commands: Any) -> None:
     parser = commands.add_parser(
         "report",
         help="one page on the runs of a folder: errors, phonons, kappa, provenance",
-        description="Make phono3py_mlp_report.html of what the runs in this folder "
-        "left: errors of the potential, convergence, phonons, kappa with its error "
-        "bars, checks and provenance. The page is one file and needs no network; "
-        "figures are written as PNG too, numbers as JSON.",
+        description="Make phono3py_mlp_report.html from the output files of runs in "
+        "this folder: errors of the potential, convergence, phonons, kappa with error "
+        "bars, checks and provenance. The page is a single file that needs no network "
+        "access. Figures are also written as PNG, numbers as JSON.",
     )
     parser.add_argument(
         "filename",
@@ -33,19 +33,22 @@ def add_report(commands: Any) -> None:
         help=f"crystal and dataset (default: {' or '.join(_INPUTS)})",
     )
     parser.add_argument(
-        "--force-calculator", default="pypolymlp", metavar="NAME", help="default: it"
+        "--force-calculator",
+        default="pypolymlp",
+        metavar="NAME",
+        help="force calculator of the potential (default: %(default)s)",
     )
     parser.add_argument(
         "--force-calculator-options",
         metavar='"key = value, ..."',
-        help="of calculators that need no file",
+        help="options of calculators that need no file",
     )
     parser.set_defaults(run=_report)
 
 
 def _report(args: argparse.Namespace) -> int:
     from phono3py_mlp_plugin.host.command import work_in_folder
-    from phono3py_mlp_plugin.host.reading import read_crystal, read_settings
+    from phono3py_mlp_plugin.host.reading import read_crystal, read_run_options
     from phono3py_mlp_plugin.report import gather, write_report
 
     folder = Path()
@@ -63,12 +66,12 @@ def _report(args: argparse.Namespace) -> int:
         evaluated.nac_params = evaluated.nac_params or crystal.nac_params
     settings = {}
     if (folder / _SETTINGS).is_file():
-        settings = read_settings(folder / _SETTINGS)
+        settings = read_run_options(folder / _SETTINGS)
     contents = gather(crystal, folder, request, evaluated, settings)
     written = write_report(contents, folder)
     for check in contents.checks:
         print(check)
-    print(f'"{written[0]}" holds the report, "{written[1]}" its numbers.')
+    print(f'The report is in "{written[0]}", its numbers are in "{written[1]}".')
     print(f"Figures: {', '.join(path.name for path in written[2:])}.")
     return 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from phono3py_mlp_plugin.files import (
-    NOT_OURS,
+    INVALID_CONTENT,
     count_finished_members,
     read_json,
     write_json,
@@ -29,7 +29,7 @@ def read_convergence(path: Path) -> list[dict[str, Any]]:
         return []
     try:
         return [dict(point) for point in content["points"]]
-    except NOT_OURS:
+    except INVALID_CONTENT:
         return []
 
 

@@ -1,10 +1,10 @@
-"""Atomic writing, fingerprints, and the formats that this package owns."""
+"""Atomic writing, fingerprints, and file formats of this package."""
 
 from phono3py_mlp_plugin.files.atomic import (
     back_up,
     put_in_place,
+    remove_unfinished,
     replacing,
-    sweep,
     unfinished_folder,
 )
 from phono3py_mlp_plugin.files.content import check_named, content_of, versions_of
@@ -31,7 +31,7 @@ from phono3py_mlp_plugin.files.partial import (
     evaluation_key,
     forget_partial_evaluations,
 )
-from phono3py_mlp_plugin.files.plain_json import NOT_OURS, read_json, write_json
+from phono3py_mlp_plugin.files.plain_json import INVALID_CONTENT, read_json, write_json
 from phono3py_mlp_plugin.files.plain_yaml import PlainLoader, each_file_once
 from phono3py_mlp_plugin.files.provenance import (
     Provenance,
@@ -57,7 +57,7 @@ from phono3py_mlp_plugin.files.uncertainty import (
 
 __all__ = [
     "CHANGED",
-    "NOT_OURS",
+    "INVALID_CONTENT",
     "NUMBERS",
     "STAMP",
     "UNCERTAINTY_FILE",
@@ -98,8 +98,8 @@ __all__ = [
     "read_stamp",
     "read_uncertainty",
     "remove_dead_lock",
+    "remove_unfinished",
     "replacing",
-    "sweep",
     "unfinished_folder",
     "versions_of",
     "write_json",

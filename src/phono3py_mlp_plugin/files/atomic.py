@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Atomic writing: a file is either complete or does not exist."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from pathlib import Path
 from phono3py_mlp_plugin.errors import in_file
 from phono3py_mlp_plugin.files.regular import check_regular
 
-# Folders of unfinished files are named after the process that writes.
+# Folders of unfinished files contain the number of the writing process.
 _PREFIX = ".phono3py-mlp-"
 _UNFINISHED = re.compile(re.escape(_PREFIX) + r"(\d+)-")
 
 
 @contextlib.contextmanager
 def replacing(path: Path, *, keep_mode: bool = True) -> Iterator[Path]:
-    """Give a temporary path that takes the place of ``path`` when all went well.
+    """Yield a temporary path that replaces ``path`` if no error occurs.
 
     The file is synchronised to disk before it is renamed, so that a crash leaves
-    either the old file or the new one. As with text editors, a link stays and what it
-    leads to is replaced; permissions of the old file are kept.
+    either the old file or the new one. A symbolic link is kept and its target is
+    replaced. The permissions of the old file are kept.
 
     Parameters
     ----------
     path : Path
     keep_mode : bool
-        False: the new file keeps permissions of its own.
+        If False, the new file keeps its own permissions.
 
     Raises
     ------
     UnusableFile
-        A folder, a pipe or a device has that name.
+        If the name belongs to a folder, a pipe or a device.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def replacing(path: Path, *, keep_mode: bool = True) -> Iterator[Path]:
     try:
         temporary = folder / path.name
         yield temporary
-        # What a writer made beside it (pypolymlp's other penalties) comes along.
+        # Other files of the writer, such as the other penalties of pypolymlp.
         for companion in folder.iterdir():
             if companion != temporary:
                 put_in_place(companion, path.parent / companion.name)
@@ -66,32 +66,34 @@ def replacing(path: Path, *, keep_mode: bool = True) -> Iterator[Path]:
 
 
 def unfinished_folder(path: Path) -> Path:
-    """Make a folder for an unfinished file; `sweep` removes it where nobody else does.
+    """Create a folder for an unfinished file.
+
+    `remove_unfinished` removes it if the process that writes does not.
 
     Parameters
     ----------
     path : Path
-        What the file will be. The folder is made on the disk that holds it.
+        Final path of the file. The folder is created on the same disk.
 
     Raises
     ------
     UnusableFile
-        A folder, a pipe or a device has that name.
+        If the name belongs to a folder, a pipe or a device.
     """
     target = _target(path)
     if target.exists():
         check_regular(target)
     if target.parent != path.parent:
-        # Nobody else sweeps there.
-        sweep(target.parent)
+        # Only the folder of a run is cleaned otherwise.
+        remove_unfinished(target.parent)
     return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=target.parent))
 
 
 def put_in_place(temporary: Path, path: Path, *, keep_mode: bool = True) -> None:
-    """Rename a finished file over another one, when it is on the disk.
+    """Synchronise a finished file to disk and rename it to ``path``.
 
-    A link stays: what it leads to is replaced. The permissions are those of the file
-    that is replaced, unless ``keep_mode`` is False.
+    A symbolic link is kept and its target is replaced. The permissions are those of
+    the replaced file, unless ``keep_mode`` is False.
     """
     target = _target(path)
     _synchronise(temporary)
@@ -102,13 +104,13 @@ def put_in_place(temporary: Path, path: Path, *, keep_mode: bool = True) -> None
             with contextlib.suppress(PermissionError):
                 temporary.chmod(mode & 0o777)
     _rename(temporary, target)
-    # The new name is on the disk only when the folder is.
+    # The new name is on the disk only after the folder is synchronised.
     with contextlib.suppress(OSError):
         _synchronise(target.parent)
 
 
 def _target(path: Path) -> Path:
-    """Return the file that a path means: where a link leads."""
+    """Return the path itself, or the target of a symbolic link."""
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
@@ -118,7 +120,7 @@ def _rename(temporary: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        # A companion of a file whose link leads to another disk.
+        # The target of the link is on another disk.
         with replacing(target, keep_mode=False) as near:
             shutil.copy2(temporary, near)
 
@@ -131,29 +133,29 @@ def _synchronise(path: Path) -> None:
         os.close(descriptor)
 
 
-def sweep(folder: Path, process: int | None = None) -> None:
-    """Remove what processes left unfinished.
+def remove_unfinished(folder: Path, process: int | None = None) -> None:
+    """Remove unfinished files of other processes.
 
     Parameters
     ----------
     folder : Path
     process : int, optional
-        The one that is gone; by default every process that does not live on this
-        machine.
+        Number of a process that has ended. By default, the files of all processes that
+        are not running on this machine are removed.
     """
     for path in folder.glob(f"{_PREFIX}*-*"):
-        found = _UNFINISHED.match(path.name)
-        if found is None:
+        match = _UNFINISHED.match(path.name)
+        if match is None:
             continue
-        owner = int(found.group(1))
-        if owner == process or (process is None and not lives(owner)):
+        owner = int(match.group(1))
+        if owner == process or (process is None and not is_running(owner)):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def lives(process: int) -> bool:
-    """Return whether a process of this number lives on this machine."""
+def is_running(process: int) -> bool:
+    """Return whether a process with this number runs on this machine."""
     if os.name == "nt":
-        # There signal 0 is Ctrl-C.
+        # On Windows signal 0 means Ctrl-C.
         return True
     try:
         os.kill(process, 0)
@@ -165,7 +167,7 @@ def lives(process: int) -> bool:
 
 
 def _is_zombie(process: int) -> bool:
-    """Return whether it has ended and nobody has asked for its exit code yet."""
+    """Return whether a process has ended but was not waited for."""
     try:
         status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
     except OSError:
@@ -174,14 +176,13 @@ def _is_zombie(process: int) -> bool:
 
 
 def back_up(path: Path) -> Path:
-    """Keep a file as ``name.bak``, replacing an earlier one, and return that path.
+    """Copy a file to ``name.bak``, replacing an earlier copy, and return that path.
 
-    The file stays where it is until a new one takes its place, so that a crash between
-    the two loses neither.
+    The original file remains until it is replaced, so that a crash loses neither.
     """
     backup = path.with_name(path.name + ".bak")
     target = _target(path)
-    # The two may be one file then: permissions of the older copy are not for it.
+    # With a hard link both names share their permissions; do not change them.
     with replacing(backup, keep_mode=False) as temporary:
         try:
             temporary.hardlink_to(target)

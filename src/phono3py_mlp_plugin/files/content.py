@@ -1,4 +1,4 @@
-"""What options mean beyond their text: the files, folders and code that they name."""
+"""Content of the files, folders and code that options refer to."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from phono3py_mlp_plugin.files.regular import check_regular, open_regular
 
 _BLOCK = 1 << 20
 
-# Of a folder that is read whole, as directories of models are.
+# Maximum number of files in a folder that are read completely.
 _MOST_FILES = 2000
 
-# What separates names of files in a text of several words.
+# Separators of file names in a text.
 _WORDS = re.compile(r"[\s,;|='\"]+")
 
 _NUMBER = re.compile(r"[-+.\deE]+")
 
-# ``module:Class``, as the calculator of ASE is named.
+# ``module:Class``, the notation for calculators of ASE.
 _CODE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
 
 
 def content_of(value: Any) -> Any:
-    """Return a value with the content of what it names beside its texts.
+    """Return a value, with hashes of the files that its texts refer to.
 
-    A text, or a word of it, may name a file, a folder, or code as ``module:Class``. Two
-    values are the same only where these are the same, too.
+    A text, or a word in it, may name a file, a folder, or code as ``module:Class``. Two
+    values are equal only if the content of these is equal, too.
 
     Parameters
     ----------
     value : object
-        Options: texts, and numbers, lists and mappings, which are looked through.
+        Options: texts, numbers, and nested lists and mappings of these.
 
     Raises
     ------
     UnusableFile
-        It names a pipe or a device.
+        If a pipe or a device is named.
     OSError
-        A file cannot be read.
+        If a file cannot be read.
 
     Examples
     --------
@@ -60,9 +60,13 @@ def content_of(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return content_of(os.fspath(value))
     if isinstance(value, str):
-        named = {word: _content(word) for word in {value, *_WORDS.split(value)} if word}
-        found = {word: content for word, content in named.items() if content}
-        return {"text": value, "content": found} if found else value
+        by_word = {
+            word: _content_of_word(word)
+            for word in {value, *_WORDS.split(value)}
+            if word
+        }
+        contents = {word: content for word, content in by_word.items() if content}
+        return {"text": value, "content": contents} if contents else value
     if isinstance(value, Mapping):
         return {key: content_of(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -71,16 +75,19 @@ def content_of(value: Any) -> Any:
 
 
 def check_named(value: Any) -> None:
-    """Refuse options that name a pipe or a device, before anybody waits for it.
+    """Check that options do not name a pipe or a device.
+
+    Opening one of these could block the run.
 
     Parameters
     ----------
     value : object
-        As of `content_of`.
+        See `content_of`.
 
     Raises
     ------
     UnusableFile
+        If a pipe or a device is named.
     """
     if isinstance(value, str | os.PathLike):
         text = os.fspath(value)
@@ -103,7 +110,7 @@ def check_named(value: Any) -> None:
 
 
 def versions_of(names: Iterable[str]) -> dict[str, str]:
-    """Return the versions of those distributions that are installed."""
+    """Return the versions of the installed distributions among ``names``."""
     versions = {}
     for name in names:
         try:
@@ -113,8 +120,8 @@ def versions_of(names: Iterable[str]) -> dict[str, str]:
     return versions
 
 
-def _content(word: str) -> Any:
-    """Return what tells the content of what a word names, None where it names none."""
+def _content_of_word(word: str) -> Any:
+    """Return a hash of what a word refers to, None if it refers to nothing."""
     code = _CODE.fullmatch(word)
     if code is not None:
         return _code(code.group(1))
@@ -124,10 +131,10 @@ def _content(word: str) -> Any:
     try:
         mode = path.lstat().st_mode
     except (OSError, ValueError):
-        return None  # No name of a file, as most texts.
+        return None  # Most texts are not file names.
     if stat.S_ISDIR(mode) or path.is_dir():
         return _folder(path)
-    # A link that leads nowhere names a file, too, and is refused.
+    # A dangling link is treated as a file, and raises an error.
     return _digest(path)
 
 
@@ -142,7 +149,7 @@ def _digest(path: Path) -> str:
 def _folder(path: Path) -> Any:
     """Return the hashes of the files of a folder, by name.
 
-    None for a folder that the run works in or below: it holds what the run writes.
+    Return None for the current folder and its parents, because the run writes there.
     """
     here = Path.cwd().resolve()
     folder = path.resolve()
@@ -159,13 +166,13 @@ def _folder(path: Path) -> Any:
 
 
 def _size(path: Path) -> str:
-    """Return size and time of a file of too many."""
+    """Return size and modification time of a file, instead of a hash."""
     status = path.stat()
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _code(module: str) -> Any:
-    """Return version and source of a module; None where it is not loaded."""
+    """Return the version or hashes of a module, None if it is not loaded."""
     loaded = sys.modules.get(module)
     if loaded is None:
         return None
@@ -173,7 +180,7 @@ def _code(module: str) -> Any:
     version = versions_of([package])
     if version:
         return version
-    # Not of an installed distribution: code of the user.
+    # Code of the user, not of an installed distribution.
     source = getattr(sys.modules.get(package, loaded), "__file__", None)
     if source is None:
         return None

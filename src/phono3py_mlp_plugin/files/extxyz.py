@@ -1,4 +1,4 @@
-"""Snapshots in extended XYZ files, which nearly every program's results come in."""
+"""Snapshots in extended XYZ files."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from phono3py_mlp_plugin.files.regular import open_text
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One snapshot as another program wrote it.
+    """One snapshot of another program.
 
     Attributes
     ----------
     where : str
-        File and number, for messages.
+        File name and frame number, for messages.
     lattice : ndarray
         Rows are lattice vectors (angstrom), shape ``(3, 3)``.
     symbols : list of str
@@ -44,18 +44,18 @@ class Frame:
 
 
 def read_extxyz(path: Path) -> list[Frame]:
-    """Read all frames of an extended XYZ file by ASE.
+    """Read all frames of an extended XYZ file with ASE.
 
     Raises
     ------
     DatasetError
-        The file is not one, or a frame has no cell or no forces.
+        If the file is invalid, or a frame has no cell or no forces.
     PluginNotFound
-        ASE is not installed.
+        If ASE is not installed.
     UnusableFile
-        It is no regular file, or too large to be read.
+        If the file is not a regular file, or too large.
     OSError
-        The file cannot be opened.
+        If the file cannot be opened.
     """
     try:
         from ase.io.extxyz import read_extxyz as read_frames
@@ -71,7 +71,7 @@ def read_extxyz(path: Path) -> list[Frame]:
                 frames.append(_frame(atoms, f"{path}, frame {number}"))
         except (DatasetError, UnusableFile):
             raise
-        # ASE raises nearly anything on a file that is not as it expects.
+        # ASE raises many types of errors for an invalid file.
         except Exception as error:
             raise DatasetError(
                 f"{path}: not an extended XYZ file after frame {len(frames)} "
@@ -85,7 +85,7 @@ def read_extxyz(path: Path) -> list[Frame]:
 def _frame(atoms: Any, where: str) -> Frame:
     if not atoms.pbc.all() or not abs(atoms.cell.volume) >= 1e-9:
         raise DatasetError(f"{where}: there is no periodic cell (Lattice=...).")
-    # Not get_forces(), which puts zeros where the file fixes atoms.
+    # get_forces() would return zeros for atoms that are fixed in the file.
     results = {} if atoms.calc is None else atoms.calc.results
     if "forces" not in results:
         others = [name for name in atoms.arrays if "force" in name.lower()]

@@ -1,4 +1,4 @@
-"""Fingerprints: the same content gives the same hash, on every machine."""
+"""Fingerprints: machine-independent hashes of content."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from phono3py_mlp_plugin.files.content import content_of
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:
-    """Return a SHA-256 hash of numbers, texts, arrays, records and their nests.
+    """Return a SHA-256 hash of nested numbers, texts, arrays and records.
 
-    Records are options of plugins: their texts that name files stand for what is in
-    the files, see `content_of`.
+    Records are options of plugins. Names of files in their texts are hashed together
+    with the content of the files, see `content_of`.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def fingerprint(content: Mapping[str, Any]) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         data = np.ascontiguousarray(value)
-        # Little-endian bytes, so that the machine does not matter.
+        # Little-endian bytes, to be independent of the machine.
         data = data.astype(data.dtype.newbyteorder("<"))
         return [str(data.dtype), data.shape, hashlib.sha256(data.tobytes()).hexdigest()]
     if isinstance(value, np.generic):

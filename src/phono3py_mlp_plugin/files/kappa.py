@@ -1,4 +1,4 @@
-"""``kappa-*.hdf5`` of the host, for reading."""
+"""Reading of ``kappa-*.hdf5`` files of phono3py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import DatasetError, UnusableFile
 from phono3py_mlp_plugin.files.regular import check_regular, largest_text
 
-# What is read of a file; the rest may be of any size.
+# Arrays that are read; other arrays may have any size.
 _NAMES = (
     "mesh",
     "temperature",
@@ -30,24 +30,24 @@ _NAMES = (
 
 @dataclass(frozen=True, eq=False)
 class KappaFile:
-    """What a run of the host found.
+    """Content of a kappa file.
 
     Attributes
     ----------
     name : str
-        Of the file.
+        File name.
     mesh : tuple of int
     temperatures : ndarray
         In K, shape ``(n_temperatures,)``.
     kappa : ndarray
         In W/m-K, shape ``(n_temperatures, 6)``: xx yy zz yz xz xy.
     weights : ndarray
-        Of grid points, shape ``(n_points,)``.
+        Weights of grid points, shape ``(n_points,)``.
     frequencies : ndarray
         In THz, shape ``(n_points, n_bands)``.
     mode_kappa : ndarray or None
         Shape ``(n_temperatures, n_points, n_bands, 6)``; its sum over the number of
-        grid points is kappa. None where the file has none for these grid points.
+        grid points is kappa. None if the file has none for these grid points.
     mean_free_paths : ndarray or None
         In nm, shape ``(n_temperatures, n_points, n_bands)``.
     """
@@ -65,29 +65,29 @@ class KappaFile:
 def find_kappa(folder: Path) -> list[Path]:
     """Return the files with kappa in a folder, the densest mesh first.
 
-    Files of single grid points are left out.
+    Files of single grid points are excluded.
     """
-    found = []
+    files = []
     for path in sorted(folder.glob("kappa-*.hdf5")):
         try:
             check_regular(path)
             with h5py.File(path, "r") as file:
                 if "kappa" in file and "temperature" in file:
-                    found.append((-int(np.prod(file["mesh"][:])), path))
+                    files.append((-int(np.prod(file["mesh"][:])), path))
         except (OSError, KeyError, TypeError):
             continue
-    return [path for _, path in sorted(found)]
+    return [path for _, path in sorted(files)]
 
 
 def read_kappa(path: Path) -> KappaFile:
-    """Read a kappa file; of several smearing widths or solutions the first.
+    """Read a kappa file; the first of several smearing widths or solutions.
 
     Raises
     ------
     DatasetError
-        It is damaged.
+        If the file is damaged.
     UnusableFile
-        It is no regular file.
+        If the path is not a regular file.
     """
     try:
         check_regular(path)
@@ -134,7 +134,7 @@ def _array(file: h5py.File, name: str) -> Any:
 def _modes(
     values: Any, kappa: FloatArray, weights: FloatArray, frequencies: FloatArray
 ) -> FloatArray | None:
-    """Return the modes' parts of kappa where they are of these grid points."""
+    """Return mode contributions to kappa if they belong to these grid points."""
     shape = (len(kappa), *frequencies.shape, 6)
     if values is None or values.size < np.prod(shape):
         return None
@@ -147,8 +147,8 @@ def _mean_free_paths(
 ) -> FloatArray | None:
     """Return speed times lifetime, 1 / (4 pi gamma), with all scattering in the file.
 
-    Group velocities are in THz angstrom, gamma in THz; modes that do not scatter, or
-    are not scattered, have none.
+    Group velocities are in THz angstrom, gamma in THz. It is NaN for modes with zero
+    velocity or zero gamma.
     """
     if "gamma" not in arrays or "group_velocity" not in arrays:
         return None

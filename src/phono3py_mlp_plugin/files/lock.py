@@ -1,4 +1,4 @@
-"""One run at a time in a folder."""
+"""A lock that allows one run at a time in a folder."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from phono3py_mlp_plugin.errors import FolderInUse, UnusableFile
 try:
     import fcntl
 except ImportError:
-    # Windows has none: as file systems without locks.
+    # Windows has no fcntl. This is handled as for file systems without locks.
     fcntl = None  # type: ignore[assignment]
 
 NAME = ".phono3py-mlp.lock"
 
-# File systems without locks answer so: two runs cannot be told apart there.
+# Errors of file systems without locks, on which other runs cannot be detected.
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
-# What the file says while it is locked, and after a run that was killed.
+# Content of the file while it is locked, or after a run was killed.
 _OWNER = re.compile(rb"\d+(?: on [^\n]*\n?)?")
 
 
 class FolderLock:
-    """The lock of a folder; the kernel frees it however its owner ends.
+    """The lock of a folder, which the kernel releases when its process ends.
 
     Parameters
     ----------
@@ -38,11 +38,11 @@ class FolderLock:
     Raises
     ------
     FolderInUse
-        Another run works there.
+        If another run uses the folder.
     UnusableFile
-        Something else than a lock has its name.
+        If the lock file is not a lock of this package.
     OSError
-        The folder cannot be written to.
+        If the folder is not writable.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,18 +69,18 @@ class FolderLock:
                     f"another run works in this folder (process {owner}). Wait for it, "
                     "or run in another folder: their files would be mixed."
                 ) from error
-            # The owner before may have removed the file between opening and locking.
+            # Its previous owner may have removed the file between opening and locking.
             with contextlib.suppress(FileNotFoundError):
                 if self._path.stat().st_ino == os.fstat(descriptor).st_ino:
                     return descriptor
             os.close(descriptor)
 
     def release(self) -> None:
-        """Free the folder; in a process forked meanwhile nothing is done."""
+        """Release the lock, except in a forked process."""
         if os.getpid() != self._process or self._descriptor < 0:
             return
         if fcntl is None:
-            # Windows removes no open file.
+            # Windows cannot remove an open file.
             os.close(self._descriptor)
             self._path.unlink(missing_ok=True)
         else:
@@ -90,14 +90,14 @@ class FolderLock:
 
 
 def _lock(descriptor: int) -> None:
-    """Lock an open file; raises where somebody else has."""
+    """Lock an open file; raise an error if another process has locked it."""
     if fcntl is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def remove_dead_lock(folder: Path) -> None:
-    """Remove the lock file of an owner that is gone, for a tidy folder."""
+    """Remove the lock file of a process that has ended."""
     path = folder / NAME
     with contextlib.suppress(OSError):
         descriptor = _open(path)
@@ -109,17 +109,17 @@ def remove_dead_lock(folder: Path) -> None:
 
 
 def _open(path: Path, flags: int = 0) -> int:
-    """Open a lock file: never through a link, never a file that holds something else.
+    """Open a lock file, which will be overwritten and removed later.
 
-    It is overwritten and removed later.
+    Links and files with other content raise an error.
     """
-    # A pipe or device is not waited for.
+    # Do not block if it is a pipe or a device.
     flags |= os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o644)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
-            raise _no_lock(path) from error
+            raise _not_a_lock(path) from error
         raise
     status = os.fstat(descriptor)
     content = b""
@@ -131,11 +131,11 @@ def _open(path: Path, flags: int = 0) -> int:
         or (content and not _OWNER.fullmatch(content))
     ):
         os.close(descriptor)
-        raise _no_lock(path)
+        raise _not_a_lock(path)
     return descriptor
 
 
-def _no_lock(path: Path) -> UnusableFile:
+def _not_a_lock(path: Path) -> UnusableFile:
     return UnusableFile(
         f"{path}: not a lock of this package but a link, or a file that holds "
         "something else. Move it away, or run in another folder."

@@ -1,4 +1,4 @@
-"""Kappa of the finished members of an ensemble whose point is not finished."""
+"""Kappa of finished ensemble members, kept until the whole point is finished."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _FOLDER = ".phono3py-mlp-members"
 
 _NAME = re.compile(r"([0-9a-f]+)-(\d+)\.npy")
 
-# Enough of a fingerprint to tell points apart.
+# Characters of a fingerprint that distinguish points.
 _KEY_LENGTH = 32
 
 
 class FinishedMembers:
-    """Kappa of single members, found again by the key of their point.
+    """Storage for kappa of single members, by the key of their point.
 
-    Each is a file of its own, whole or not there.
+    Each member is written atomically into a separate file.
 
     Parameters
     ----------
     parent : Path
         Folder of the run.
     key : str
-        Fingerprint of all that decides the point.
+        Fingerprint of everything that determines the point.
 
     Examples
     --------
@@ -48,43 +48,43 @@ class FinishedMembers:
         self._key = key[:_KEY_LENGTH]
 
     def load(self) -> dict[int, FloatArray]:
-        """Return kappa in W/m-K, ``(n_temperatures, 6)``, by the place of the member.
+        """Return kappa in W/m-K, ``(n_temperatures, 6)``, by index of the member.
 
-        A file that is damaged is removed.
+        Damaged files are removed.
         """
-        found = {}
-        for path, key, place in _files(self._folder):
+        kappas = {}
+        for path, key, index in _files(self._folder):
             if key != self._key:
                 continue
             kappa = _read(path)
             if kappa is None:
                 path.unlink(missing_ok=True)
             else:
-                found[place] = kappa
-        return found
+                kappas[index] = kappa
+        return kappas
 
-    def save(self, place: int, kappa: FloatArray) -> None:
-        """Keep kappa of one member, the one at this place of the ensemble."""
+    def save(self, index: int, kappa: FloatArray) -> None:
+        """Store kappa of the member with this index."""
         self._folder.mkdir(exist_ok=True)
         with (
-            replacing(self._folder / f"{self._key}-{place}.npy") as temporary,
+            replacing(self._folder / f"{self._key}-{index}.npy") as temporary,
             temporary.open("wb") as file,
         ):
             np.save(file, np.asarray(kappa, dtype=np.float64), allow_pickle=False)
 
     def get_or_compute(
-        self, place: int, compute: Callable[[], FloatArray]
+        self, index: int, compute: Callable[[], FloatArray]
     ) -> FloatArray:
-        """Return kappa of one member, computed and kept where it is not known."""
-        path = self._folder / f"{self._key}-{place}.npy"
+        """Return kappa of one member; compute and store it if it is unknown."""
+        path = self._folder / f"{self._key}-{index}.npy"
         kappa = _read(path) if path.is_file() else None
         if kappa is None:
             kappa = compute()
-            self.save(place, kappa)
+            self.save(index, kappa)
         return kappa
 
     def forget(self) -> None:
-        """Remove the members of this point: it is finished, and kept itself."""
+        """Remove the members of this point, after it is finished and stored."""
         for path, key, _ in _files(self._folder):
             if key == self._key:
                 path.unlink(missing_ok=True)
@@ -93,27 +93,27 @@ class FinishedMembers:
 
 
 def count_finished_members(parent: Path) -> int:
-    """Return how many members are kept of points that are not finished."""
+    """Return the number of stored members of unfinished points."""
     return len(_files(parent / _FOLDER))
 
 
 def forget_finished_members(parent: Path) -> None:
-    """Remove the members of all points, those of studies that were given up too."""
+    """Remove the members of all points, including those of abandoned studies."""
     shutil.rmtree(parent / _FOLDER, ignore_errors=True)
 
 
 def _files(folder: Path) -> list[tuple[Path, str, int]]:
-    """Return files with the key of their point and the place of their member."""
-    found = []
+    """Return files with the key of their point and the index of their member."""
+    files = []
     for path in sorted(folder.glob("*.npy")):
         name = _NAME.fullmatch(path.name)
         if name is not None and path.is_file():
-            found.append((path, name.group(1), int(name.group(2))))
-    return found
+            files.append((path, name.group(1), int(name.group(2))))
+    return files
 
 
 def _read(path: Path) -> FloatArray | None:
-    """Return kappa, or None where the file does not hold it."""
+    """Return kappa, or None if the file does not contain it."""
     try:
         with path.open("rb") as file:
             kappa = np.load(file, allow_pickle=False)
@@ -121,5 +121,5 @@ def _read(path: Path) -> FloatArray | None:
         return None
     if not isinstance(kappa, np.ndarray) or kappa.dtype != np.float64:
         return None
-    whole = kappa.ndim == 2 and kappa.shape[1] == 6 and np.isfinite(kappa).all()
-    return kappa if whole else None
+    is_valid = kappa.ndim == 2 and kappa.shape[1] == 6 and np.isfinite(kappa).all()
+    return kappa if is_valid else None

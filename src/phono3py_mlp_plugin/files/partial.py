@@ -1,4 +1,4 @@
-"""Evaluations of a run that has not finished, kept so that it can go on."""
+"""Finished parts of an evaluation, kept so that the run can be continued."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FOLDER = ".phono3py-mlp-partial"
 
-# What a damaged file raises; it is computed again then.
+# Errors raised for a damaged file, whose part is then computed again.
 _DAMAGED = (
     OSError,
     EOFError,
@@ -34,7 +34,7 @@ _DAMAGED = (
 
 
 class PartialEvaluations:
-    """Finished parts of an evaluation, found again by content.
+    """Storage for finished parts of an evaluation, by content.
 
     Parameters
     ----------
@@ -49,19 +49,19 @@ class PartialEvaluations:
         self._key = key[:32]
 
     def load(self) -> dict[int, Evaluation]:
-        """Return the parts by the index of their first supercell."""
-        found = {}
+        """Return the stored parts by the index of their first supercell."""
+        parts = {}
         for path in sorted(self._folder.glob(f"{self._key}-*.npz")):
             try:
                 start, part = _read(path)
-                found[start] = part
+                parts[start] = part
             except _DAMAGED:
                 with contextlib.suppress(OSError):
                     path.unlink()
-        return found
+        return parts
 
     def save(self, start: int, part: Evaluation) -> None:
-        """Keep the evaluation of supercells from ``start`` on."""
+        """Store the evaluation of supercells starting at index ``start``."""
         self._folder.mkdir(exist_ok=True)
         arrays: dict[str, Any] = {"start": start, "energies": part.energies}
         arrays["forces"] = part.forces
@@ -73,12 +73,12 @@ class PartialEvaluations:
 
 
 def evaluation_key(origin: str | None, cells: Sequence[PhonopyAtoms | None]) -> str:
-    """Return the fingerprint of an evaluation: of potential and supercells.
+    """Return the fingerprint of potential and supercells.
 
     Parameters
     ----------
     origin : str or None
-        Fingerprint of what decides the potential's forces.
+        Fingerprint of everything that determines the forces of the potential.
     cells : sequence of PhonopyAtoms or None
     """
     present = [cell for cell in cells if cell is not None]
@@ -93,12 +93,12 @@ def evaluation_key(origin: str | None, cells: Sequence[PhonopyAtoms | None]) -> 
 
 
 def _read(path: Path) -> tuple[int, Evaluation]:
-    # numpy leaves a damaged file open that it opened itself.
+    # numpy does not close a damaged file that it has opened.
     with open_regular(path) as file:
         with zipfile.ZipFile(file) as members:
             size = sum(member.file_size for member in members.infolist())
         if size > largest_text():
-            raise ValueError("larger than what was kept")
+            raise ValueError("larger than any stored part")
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
             part = Evaluation(
@@ -123,5 +123,5 @@ def _read(path: Path) -> tuple[int, Evaluation]:
 
 
 def forget_partial_evaluations(parent: Path) -> None:
-    """Remove what was kept: the run has written its results."""
+    """Remove all stored parts, after the run has written its results."""
     shutil.rmtree(parent / FOLDER, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""JSON files of this package: bounded when read, whole when written."""
+"""JSON files of this package, with a size limit and atomic writing."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from phono3py_mlp_plugin.files.regular import UNREADABLE, open_text
 
 _FORMAT_VERSION = 1
 
-# Bytes; numbers of Python take ten times as much.
+# Bytes; the parsed content takes ten times as much memory.
 _LARGEST = 200_000_000
 
-# The decoder crashes the process at some ten thousand levels; ours have eight.
+# The decoder crashes at some ten thousand levels; files of this package have eight.
 _MOST_LEVELS = 50
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
-# What is raised on a file that is another's.
-NOT_OURS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+# Errors raised for a file that was not written by this package.
+INVALID_CONTENT = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 _HEAD = {
     "format_version": _FORMAT_VERSION,
@@ -31,24 +31,24 @@ _HEAD = {
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the content of a file that `write_json` wrote; None where it is another's.
+    """Return the content of a file of `write_json`, None for other files.
 
     Raises
     ------
     UnusableFile
-        It is no regular file, or too large to be read.
+        If the path is not a regular file, or the file is too large.
     """
     try:
         content = _read(path)
         return dict(content) if content["format_version"] == _FORMAT_VERSION else None
     except UnusableFile:
         raise
-    except (*UNREADABLE, *NOT_OURS):
+    except (*UNREADABLE, *INVALID_CONTENT):
         return None
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file with version and units; whole or not at all."""
+    """Write a file with version and units atomically."""
     text = json.dumps({**_HEAD, **content}, indent=1)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -58,8 +58,8 @@ def _read(path: Path) -> Any:
     with open_text(path, _LARGEST) as file:
         text = file.read()
     level = 0
-    for found in _BRACKETS.finditer(text):
-        level += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found.group(), 0)
+    for match in _BRACKETS.finditer(text):
+        level += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match.group(), 0)
         if level > _MOST_LEVELS:
             raise ValueError("nested too deeply")
     return json.loads(text)

@@ -1,4 +1,4 @@
-"""YAML of plain values: what a file says is data, whoever wrote it."""
+"""Safe loading of YAML: plain values only, with size limits."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import yaml
 # libyaml is forty times faster; not every build of PyYAML has it.
 _SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# Forces are compressed to a fourth, lists of equal displacements to a thirtieth; what
-# grows more is no data. Text of this many bytes may come of a file of any size.
+# Forces are compressed to a fourth and lists of equal displacements to a thirtieth, so
+# that larger ratios are not data. Texts up to the small size are always accepted.
 _LARGEST_GROWTH = 100
 _SMALL = 16 * 2**20
 
-# Aliases (*name) may stand for this many values more than the file spells out.
+# Maximum number of additional values that aliases (*name) may expand to.
 _LARGEST_EXPANSION = 100_000
 
 
@@ -27,10 +27,10 @@ _read: ContextVar[dict[tuple[int, ...], Any] | None] = ContextVar("_read", defau
 
 @contextlib.contextmanager
 def each_file_once() -> Iterator[None]:
-    """Keep what files hold while the host opens one of them several times.
+    """Cache the content of files, because phono3py reads a file repeatedly.
 
-    It looks at all of a file to know what it is, and then reads it: of forces in a
-    thousand supercells, minutes.
+    phono3py first parses a file to determine its type. This takes minutes for forces of
+    a thousand supercells.
     """
     token = _read.set({})
     try:
@@ -42,19 +42,19 @@ def each_file_once() -> Iterator[None]:
 class PlainLoader(_SAFE):  # type: ignore[misc]
     """Loader for ``yaml.load``: numbers, text, lists and mappings, nothing else.
 
-    Tags that would make Python objects or call functions are refused, and so is what
-    grows out of proportion: aliases of aliases, a compressed file of one repeated word.
-    What cannot be read is a ``yaml.MarkedYAMLError`` with its line.
+    Tags that create Python objects or call functions raise an error, and so does
+    content that expands too much, such as nested aliases or a compressed file of one
+    repeated word. Errors are ``yaml.MarkedYAMLError`` with the line.
     """
 
     def __init__(self, stream: Any) -> None:
-        self._watched = _Watched(stream) if hasattr(stream, "read") else None
-        super().__init__(stream if self._watched is None else self._watched)
+        self._limited = _LimitedStream(stream) if hasattr(stream, "read") else None
+        super().__init__(stream if self._limited is None else self._limited)
 
     def get_single_data(self) -> Any:
-        """Return the value of the one document of the stream."""
+        """Return the value of the single document of the stream."""
         known = _read.get()
-        identity = None if self._watched is None else self._watched.identity
+        identity = None if self._limited is None else self._limited.identity
         if known is None or identity is None:
             return super().get_single_data()
         if identity not in known:
@@ -62,8 +62,8 @@ class PlainLoader(_SAFE):  # type: ignore[misc]
         return known[identity]
 
     def construct_document(self, node: yaml.Node) -> Any:
-        """Return the value of a document, after a look at what its aliases make."""
-        if self._watched is None or self._watched.has_aliases:
+        """Return the value of a document after checking its aliases."""
+        if self._limited is None or self._limited.has_aliases:
             _check_aliases(node)
         return super().construct_document(node)
 
@@ -92,8 +92,8 @@ for _kind, _what in (
     PlainLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _construct(_kind, _what))
 
 
-class _Watched:
-    """A stream that is not read beyond what its file can be meant to hold."""
+class _LimitedStream:
+    """A stream that limits its text to a multiple of the size of the file."""
 
     def __init__(self, stream: IO[Any]) -> None:
         self._stream = stream
@@ -110,16 +110,16 @@ class _Watched:
 
     @property
     def has_aliases(self) -> bool:
-        """Whether there may be aliases in what was read."""
+        """Whether the text may contain aliases."""
         return self._anchor and self._alias
 
     def read(self, size: int = -1) -> Any:
-        """Read as the stream does.
+        """Read from the stream.
 
         Raises
         ------
         yaml.MarkedYAMLError
-            There is more than a file of this size can be meant to hold.
+            If the text is too long for a file of this size.
         """
         text = self._stream.read(size)
         self._left -= len(text)
@@ -134,7 +134,7 @@ class _Watched:
 
 
 def _status(stream: IO[Any]) -> os.stat_result | None:
-    """Return the status of the file behind a stream, where there is one."""
+    """Return the status of the file of a stream, if there is one."""
     try:
         return os.fstat(stream.fileno())
     except (AttributeError, OSError, ValueError):
@@ -142,7 +142,7 @@ def _status(stream: IO[Any]) -> os.stat_result | None:
 
 
 def _check_aliases(root: yaml.Node) -> None:
-    """Refuse a document whose aliases stand for far more than it spells out."""
+    """Raise an error if aliases expand a document too much."""
     sizes: dict[int, int] = {}
     open_nodes: set[int] = set()
     stack = [(root, False)]

@@ -1,7 +1,7 @@
-"""Potential files: where they are found, and the provenance they carry.
+"""Search for potential files, and their provenance.
 
-The potential itself is written by its calculator. In a YAML file the provenance
-follows under a top-level key of its own, which pypolymlp's reader ignores.
+The potential itself is written by its calculator. In a YAML file, the provenance is
+stored under a separate top-level key, which pypolymlp ignores.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from phono3py_mlp_plugin.files.regular import UNREADABLE, open_text
 _KEY = "phono3py_mlp"
 _SUFFIXES = (".yaml", ".pmlp", ".xz", ".gz", ".bz2", ".lzma")
 
-# A part of a hybrid model, as pypolymlp numbers them.
+# Name of a part of a hybrid model, as numbered by pypolymlp.
 _PART = re.compile(r"(.+)\.([1-9]\d*)")
 
 FORMAT_VERSION = 1
@@ -31,24 +31,24 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a potential was made from.
+    """Record of the training of a potential.
 
     Attributes
     ----------
     fingerprint : str
-        Of dataset, split, parameters and format version.
+        Fingerprint of dataset, split, parameters and format version.
     calculator : str
     parameters : dict
     n_training, n_test, n_features : int
     split : str
-        Which snapshots these were: "head-tail", or "shuffled, seed 0".
+        How the snapshots were split: "head-tail", or "shuffled, seed 0".
     rmse : dict
         Errors of training and test set: energy (eV/atom), force (eV/angstrom).
     penalties : list of dict
-        The ridge path, failed penalties included.
+        All ridge penalties that were tried, including failed ones.
     alpha : float or None
     engine : str
-        What computed it, where the calculator has more than one engine.
+        Engine of the training, if the calculator has more than one.
     versions : dict
     """
 
@@ -68,9 +68,9 @@ class Provenance:
 
 
 def find_potential(file_names: Sequence[str], folder: Path) -> Path | None:
-    """Return the first potential found in a folder, in the order of the host.
+    """Return the first potential found in a folder, in the order of phono3py.
 
-    For each name, the file itself and compressed ones are looked for.
+    For each name, the file itself and compressed files are searched for.
 
     Examples
     --------
@@ -88,14 +88,15 @@ def find_potential(file_names: Sequence[str], folder: Path) -> Path | None:
 
 
 def potential_files(path: Path) -> tuple[Path, ...]:
-    """Return the files of the potential that a path names; none where there is none.
+    """Return the files of the potential with this path, or an empty tuple.
 
-    The file itself; where it is not there, the numbered parts of a hybrid model.
+    These are the file itself or, if it does not exist, the numbered parts of a hybrid
+    model.
 
     Raises
     ------
     PotentialError
-        A number is missing.
+        If the file of a number is missing.
 
     Examples
     --------
@@ -123,9 +124,9 @@ def potential_files(path: Path) -> tuple[Path, ...]:
 
 
 def other_parts(path: Path) -> tuple[Path, ...]:
-    """Return what would make a hybrid model with the file that a path names.
+    """Return the other files that form a hybrid model together with this file.
 
-    Nothing where the name without the number is a potential itself.
+    Return an empty tuple if the name without the number is itself a potential.
     """
     match = _PART.fullmatch(path.name)
     if match is None or path.with_name(match.group(1)).is_file():
@@ -136,17 +137,17 @@ def other_parts(path: Path) -> tuple[Path, ...]:
 
 
 def _parts(path: Path) -> tuple[Path, ...]:
-    """Return the files that are named as a path with a number, by number."""
-    found = {}
+    """Return the files ``path.1``, ``path.2``, ..., sorted by number."""
+    parts = {}
     for part in path.parent.glob(f"{glob.escape(path.name)}.*"):
         match = _PART.fullmatch(part.name)
         if match and match.group(1) == path.name and part.is_file():
-            found[int(match.group(2))] = part
-    return tuple(found[number] for number in sorted(found))
+            parts[int(match.group(2))] = part
+    return tuple(parts[number] for number in sorted(parts))
 
 
 def write_potential(potential: Potential, path: Path, provenance: Provenance) -> None:
-    """Write a potential and, where the file is YAML, its provenance."""
+    """Write a potential and, if the file is YAML, its provenance."""
     with replacing(path) as temporary:
         potential.save(temporary)
         if path.suffix == ".yaml":
@@ -156,12 +157,12 @@ def write_potential(potential: Potential, path: Path, provenance: Provenance) ->
 
 
 def read_provenance(path: Path) -> Provenance | None:
-    """Return what a potential was made from; None where the file does not say.
+    """Return the provenance of a potential, None if the file does not contain it.
 
     Raises
     ------
     UnusableFile
-        It is no regular file, or too large to be read.
+        If the path is not a regular file, or the file is too large.
     """
     lines: list[str] = []
     try:
@@ -169,29 +170,29 @@ def read_provenance(path: Path) -> Provenance | None:
             for line in file:
                 if lines or line.startswith(f"{_KEY}:"):
                     lines.append(line)
-        found = Provenance(**yaml.safe_load("".join(lines))[_KEY])
-        return found if _is_whole(found) else None
+        provenance = Provenance(**yaml.safe_load("".join(lines))[_KEY])
+        return provenance if _is_valid(provenance) else None
     except UnusableFile:
         raise
     except (*UNREADABLE, yaml.YAMLError, TypeError, KeyError, AttributeError):
         return None
 
 
-def _is_whole(found: Provenance) -> bool:
-    """Return whether its numbers are numbers, which YAML does not say."""
-    counts = (found.n_training, found.n_test, found.n_features)
-    rows = [found.rmse["test"], *found.rmse.values()]
+def _is_valid(provenance: Provenance) -> bool:
+    """Return whether the values have the right types, which YAML does not check."""
+    counts = (provenance.n_training, provenance.n_test, provenance.n_features)
+    rows = [provenance.rmse["test"], *provenance.rmse.values()]
     numbers = [row[name] for row in rows for name in ("energy", "force")]
     numbers += [
         penalty[name]
-        for penalty in found.penalties
+        for penalty in provenance.penalties
         for name in ("alpha", "rmse_training", "rmse_test")
     ]
     return (
         all(isinstance(n, int) for n in counts)
         and all(x is None or isinstance(x, int | float) for x in numbers)
-        and (found.alpha is None or isinstance(found.alpha, int | float))
-        and isinstance(found.split, str)
-        and isinstance(found.parameters, dict)
-        and isinstance(found.versions, dict)
+        and (provenance.alpha is None or isinstance(provenance.alpha, int | float))
+        and isinstance(provenance.split, str)
+        and isinstance(provenance.parameters, dict)
+        and isinstance(provenance.versions, dict)
     )

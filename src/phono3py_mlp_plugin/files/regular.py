@@ -1,7 +1,7 @@
-"""Opening files to read: only regular ones, and no more than fits into memory.
+"""Opening of files for reading: regular files only, with a size limit.
 
-A pipe or a device in the place of a file would be waited for without end, and a
-compressed file of a few kilobytes can hold more text than there is memory.
+Reading a pipe or a device could block forever, and a compressed file of a few kilobytes
+can contain more text than fits into memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from phono3py_mlp_plugin.errors import UnusableFile
 
-# What reading a text file raises where it is truncated, compressed otherwise or binary.
+# Errors of reading a text file that is truncated, binary, or compressed differently.
 UNREADABLE = (EOFError, OSError, UnicodeDecodeError, lzma.LZMAError, zlib.error)
 
 _OPENERS: dict[str, Any] = {
@@ -38,12 +38,12 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 
-# Numbers in YAML take some ten times as much as their text.
+# Parsed YAML takes about ten times as much memory as the text.
 _LARGEST_TEXT = 2_000_000_000
 
 _BLOCK = 1 << 20
 
-# What the host opens by itself in the folder of a run.
+# Files that phono3py opens without being asked in the folder of a run.
 _HOST_INPUTS = (
     "phono3py*.yaml*",
     "phonopy*.yaml*",
@@ -58,7 +58,7 @@ _HOST_INPUTS = (
     "polymlp.yaml*",
 )
 
-# Those of them that the host reads whole where they are compressed.
+# Files among them that phono3py reads completely even if they are compressed.
 _READ_WHOLE = (
     "phono3py.yaml",
     "phono3py_params.yaml",
@@ -67,25 +67,25 @@ _READ_WHOLE = (
     "FORCES_FC3",
 )
 
-# Names that nobody gives to a folder.
+# Names that are expected to belong to files, not folders.
 _NO_FOLDERS = ("fc2.hdf5", "fc3.hdf5", "phono3py.yaml", "phono3py_params.yaml")
 
 
 def largest_text() -> int:
-    """Return the bytes that a text may have: an eighth of the memory, at most 2 GB."""
+    """Return the maximum bytes of a text: an eighth of the memory, at most 2 GB."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min(_LARGEST_TEXT, memory // 8)
 
 
 def check_regular(path: Path) -> None:
-    """Refuse what is not a regular file, before anybody waits for it.
+    """Check that a path is a regular file, without opening it.
 
     Raises
     ------
     UnusableFile
-        It is a folder, a pipe, a socket, a device, or a link that leads nowhere.
+        If it is a folder, a pipe, a socket, a device, or a dangling link.
     FileNotFoundError
-        There is nothing of this name.
+        If the path does not exist.
     """
     try:
         mode = path.stat().st_mode
@@ -93,7 +93,7 @@ def check_regular(path: Path) -> None:
         if path.is_symlink():
             raise UnusableFile(
                 f"{path}: a link to {path.readlink()}, which is not there; expected "
-                "a file. Mend or remove the link."
+                "a file. Correct or remove the link."
             ) from None
         raise
     _check_mode(path, mode)
@@ -107,17 +107,17 @@ def _check_mode(path: Path, mode: int) -> None:
 
 
 def open_regular(path: Path) -> IO[bytes]:
-    """Open a regular file to read its bytes.
+    """Open a regular file for reading bytes.
 
     Raises
     ------
     UnusableFile
-        As `check_regular`.
+        See `check_regular`.
     OSError
-        It is not there, or cannot be read.
+        If the file does not exist, or cannot be read.
     """
     check_regular(path)
-    # Whatever took its place meanwhile is not waited for.
+    # Do not block if the file was replaced by a pipe after the check.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         _check_mode(path, os.fstat(descriptor).st_mode)
@@ -134,12 +134,12 @@ def open_text(path: Path, largest: int | None = None) -> IO[str]:
     ----------
     path : Path
     largest : int, optional
-        Bytes of text that may be read; by default what `largest_text` says.
+        Maximum bytes of text; `largest_text` by default.
 
     Raises
     ------
     UnusableFile
-        It is no regular file; while it is read: it is larger.
+        If the path is not a regular file or, during reading, if the text is larger.
     """
     limit = largest_text() if largest is None else largest
     return io.TextIOWrapper(
@@ -148,7 +148,7 @@ def open_text(path: Path, largest: int | None = None) -> IO[str]:
 
 
 class _Bounded(io.RawIOBase):
-    """The bytes of a file, decompressed, up to a limit."""
+    """The decompressed bytes of a file, up to a limit."""
 
     def __init__(self, path: Path, limit: int) -> None:
         super().__init__()
@@ -182,12 +182,12 @@ class _Bounded(io.RawIOBase):
 
 
 def check_input(path: Path) -> None:
-    """Refuse a file that somebody else will open whole: as `open_text` would.
+    """Check a file that other code will read completely; see `open_text`.
 
     Raises
     ------
     UnusableFile
-        It is no regular file, or holds more text than may be read.
+        If it is not a regular file, or contains too much text.
     """
     check_regular(path)
     limit = largest_text()
@@ -200,33 +200,33 @@ def check_input(path: Path) -> None:
         except UnusableFile:
             raise
         except UNREADABLE:
-            pass  # Damaged: whoever reads it will say so.
+            pass  # Other errors are reported when the file is read.
 
 
 def check_inputs(folder: Path, named: Iterable[Any] = ()) -> None:
-    """Refuse what the host would wait for: in the folder of a run, or named by options.
+    """Check input files in the folder of a run and in options.
 
-    Links that lead nowhere are left to whoever opens them.
+    Dangling links are ignored here, and reported when the file is opened.
 
     Parameters
     ----------
     folder : Path
     named : iterable
-        Values of options, or lists of them; what names no file is passed over. A
-        folder among them is looked through as the folder of the run.
+        Values of options, or lists of them. Values that are not paths are ignored;
+        folders are searched like the folder of the run.
 
     Raises
     ------
     UnusableFile
-        A pipe, a socket or a device stands where a file is expected, or a compressed
-        file holds more text than may be read.
+        If a pipe, a socket or a device is found instead of a file, or a compressed
+        file contains too much text.
     """
     chosen = _paths(named)
     folders = [folder, *(path for path in chosen if path.is_dir())]
-    found = {
+    inputs = {
         path for f in folders for pattern in _HOST_INPUTS for path in f.glob(pattern)
     }
-    for path in sorted({*found, *chosen}):
+    for path in sorted({*inputs, *chosen}):
         try:
             mode = path.stat().st_mode
         except OSError:
@@ -240,16 +240,16 @@ def check_inputs(folder: Path, named: Iterable[Any] = ()) -> None:
 
 
 def _paths(values: Iterable[Any]) -> list[Path]:
-    """Return what values of options may name."""
-    found = []
+    """Return the existing paths among values of options."""
+    paths = []
     for value in values:
         if isinstance(value, list | tuple):
-            found += _paths(value)
+            paths += _paths(value)
         elif isinstance(value, str | os.PathLike) and str(value):
             path = Path(value)
             try:
                 path.stat()
             except (OSError, ValueError):
                 continue
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths

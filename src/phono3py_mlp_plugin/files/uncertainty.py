@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.files.plain_json import NOT_OURS, read_json, write_json
+from phono3py_mlp_plugin.files.plain_json import INVALID_CONTENT, read_json, write_json
 
 UNCERTAINTY_FILE = "phono3py_mlp_uncertainty.json"
 
@@ -22,7 +22,7 @@ def write_uncertainty(
     fc3_error: float,
     phonons: Sequence[Any],
 ) -> None:
-    """Write kappa with relative standard deviations by temperature.
+    """Write kappa with relative standard deviations for each temperature.
 
     Parameters
     ----------
@@ -32,11 +32,11 @@ def write_uncertainty(
     temperatures : ndarray
         In K.
     bars : sequence
-        For each temperature records for xx, yy and zz; none at 0 K.
+        Records of `ErrorBar` for xx, yy and zz at each temperature; empty at 0 K.
     fc2_error, fc3_error : float
-        Relative to the norm of the force constants.
+        Standard deviations relative to the norm of the force constants.
     phonons : sequence
-        Records of high-symmetry points.
+        Records of phonons at high-symmetry points.
     """
     content = {
         "relative_standard_deviation": "sampling of supercells, choice of the penalty",
@@ -56,22 +56,22 @@ def write_uncertainty(
 
 
 def read_uncertainty(path: Path) -> list[dict[str, Any]]:
-    """Return records of temperatures with error bars; none where there is no such file.
+    """Return records of temperatures with error bars, or an empty list.
 
-    Each has ``temperature`` (K), ``kappa`` (W/m-K, six components) and ``bars``, a
-    record of `ErrorBar` for each direction. Raises as `read_convergence`.
+    Each record has ``temperature`` (K), ``kappa`` (W/m-K, six components) and ``bars``,
+    a record of `ErrorBar` for each direction. For errors see `read_json`.
     """
     content = read_json(path)
     if content is None:
         return []
     try:
         return [_bars_at(one) for one in content["temperatures"] if "bars" in one]
-    except NOT_OURS:
+    except INVALID_CONTENT:
         return []
 
 
 def _bars_at(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one temperature's record with numbers for numbers."""
+    """Return the record of one temperature with converted types."""
     return {
         "temperature": float(record["temperature"]),
         "kappa": [float(value) for value in record["kappa"]],

@@ -1,4 +1,4 @@
-"""The bridge into phono3py: the only room that knows its inside."""
+"""The interface to phono3py: the only package that uses its internals."""
 
 from phono3py_mlp_plugin.host.bindings import Binding, bind, bindings, is_bound
 

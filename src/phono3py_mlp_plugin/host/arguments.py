@@ -1,4 +1,4 @@
-"""Options that this package adds to the host's commands, and arguments given back."""
+"""Command-line options that this package adds to the commands of phono3py."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SETUP: tuple[tuple[tuple[str, ...], int | str], ...] = (
 
 @dataclass(frozen=True)
 class CommandOptions:
-    """What the user gave of our own options."""
+    """The values that the user gave for the options of this package."""
 
     force_calculator: str | None = None
     force_calculator_options: str | None = None
@@ -38,12 +38,12 @@ class CommandOptions:
     allow_poor_fit: bool | None = None
 
     def given(self) -> dict[str, Any]:
-        """Return the options that were given, by name."""
+        """Return the given options by name."""
         return {k: v for k, v in vars(self).items() if v is not None}
 
 
 class _SetupOperation(argparse.Action):
-    """Note that the command is one of phono3py-init's."""
+    """Record that the command belongs to phono3py-init."""
 
     def __call__(
         self,
@@ -56,7 +56,7 @@ class _SetupOperation(argparse.Action):
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add our options, and those of phono3py 3 that the host refuses since 4.0."""
+    """Add the options of this package, and those of phono3py 3 that 4.0 removed."""
     group = parser.add_argument_group(
         "machine-learning potentials (phono3py-mlp-plugin)",
         conflict_handler="resolve",
@@ -70,16 +70,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--force-calculator-options",
         metavar='"key = value, ..."',
-        help="Options of the force calculator; --mlp-params is the same",
+        help="Options of the force calculator (same as --mlp-params)",
     )
-    group.add_argument(
-        "--mlp-file", metavar="FILE", help="Potential to use, whatever its name"
-    )
+    group.add_argument("--mlp-file", metavar="FILE", help="Potential file to use")
     group.add_argument(
         "--memory",
         metavar="GB",
         type=float,
-        help="Memory that training may take; by default what is free",
+        help="Maximum memory for training (default: the free memory)",
     )
     group.add_argument(
         "--amplitude",
@@ -90,32 +88,32 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--amplitude-fc2",
         type=float,
-        help="The same for the supercells of dim-fc2 (default: as --amplitude)",
+        help="Displacement distance of the dim-fc2 supercells (default: --amplitude)",
     )
     group.add_argument(
         "--uncertainty",
         metavar="N",
         type=int,
-        help="Error bars of kappa from N potentials drawn about that of the run",
+        help="Estimate error bars of kappa from an ensemble of N potentials",
     )
     group.add_argument(
         "--uncertainty-mesh",
         nargs="+",
         metavar="N",
         type=float,
-        help="Mesh that they are run on; by default that of the run",
+        help="Mesh for the ensemble (default: the mesh of the run)",
     )
     group.add_argument(
         "--allow-imaginary",
         action="store_true",
         default=None,
-        help="Go on to kappa although modes are imaginary",
+        help="Compute kappa even if there are imaginary modes",
     )
     group.add_argument(
         "--allow-poor-fit",
         action="store_true",
         default=None,
-        help="Go on although the potential's error is of the size of the forces",
+        help="Continue even if the error of the potential is as large as the forces",
     )
     group.add_argument(
         "--rd-fc2",
@@ -127,14 +125,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--rd-auto-factor",
         dest="rd_number_estimation_factor",
         type=float,
-        help="Factor on the number of supercells that --rd auto estimates",
+        help="Factor for the number of supercells estimated by --rd auto",
     )
     group.add_argument(
         "--cutoff-pair",
         "--cutoff-pair-distance",
         dest="cutoff_pair_distance",
         type=float,
-        help="Cutoff of pairs of displaced atoms (angstrom)",
+        help="Cutoff distance of displaced atom pairs (angstrom)",
     )
     for names, nargs in _SETUP:
         group.add_argument(
@@ -146,10 +144,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def give_file_back(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Take the input file back from an option that takes any number of values.
+def restore_filename(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Restore the input file name that an option with many values has consumed.
 
-    In ``--mesh 40 phono3py_params.yaml`` argparse gives the file to ``--mesh``.
+    In ``--mesh 40 phono3py_params.yaml`` argparse assigns the file to ``--mesh``.
     """
     if args.filename:
         return
@@ -164,8 +162,8 @@ def give_file_back(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
             return
 
 
-def option_of(args: argparse.Namespace, error: ValueError) -> str:
-    """Return the option whose value the error quotes, with its value, or nothing."""
+def option_quoted_in(args: argparse.Namespace, error: ValueError) -> str:
+    """Return the option whose value the error message quotes, or an empty string."""
     for name, value in vars(args).items():
         words = value if isinstance(value, list) else [value]
         if any(isinstance(word, str) and repr(word) in str(error) for word in words):

@@ -1,8 +1,8 @@
-"""Names of the host that this package replaces, and the check that they are as known.
+"""Names of phono3py that this package replaces, with checks of their signatures.
 
-phono3py calls us in the middle of its own import. What is rebound here, at its source,
-is picked up by every later ``from x import y``. Modules of the host that would be
-circular at that moment are reached when a command starts (see `host.command`).
+phono3py calls this package during its own import. A name that is replaced here, in the
+module that defines it, is used by every later ``from x import y``. Modules whose import
+would be circular at that moment are handled when a command starts (see `host.command`).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from phono3py_mlp_plugin.errors import IncompatibleHost
 
 @dataclass(frozen=True)
 class Binding:
-    """One name of the host and what stands in its place.
+    """A name of phono3py and its replacement.
 
     Attributes
     ----------
     module, name : str
-        Where the host keeps it; a dot in ``name`` leads into a class.
+        Module and name of the object; ``Class.method`` is allowed for ``name``.
     parameters : tuple of str
         Leading parameters that the replacement relies on.
     replacement : str
@@ -88,7 +88,7 @@ BINDINGS = (
         (),
         "phono3py_mlp_plugin.host.command:get_run_parser",
     ),
-    # The host's loader runs what a file tells it to.
+    # The loader of phono3py can execute code from a YAML file.
     *(
         Binding(
             module,
@@ -112,7 +112,7 @@ BINDINGS = (
     ),
 )
 
-# Not there yet while phono3py is imported: bound when the first file is read.
+# Not yet defined while phono3py is imported: bound when the first file is read.
 LATE_BINDINGS = (
     Binding(
         "phono3py.cui.load",
@@ -200,7 +200,7 @@ COMMAND_BINDINGS = (
     ),
 )
 
-# Bound when a command of ours starts: phono3py-init has the same settings.
+# Bound when a run starts, not at import: phono3py-init uses the same settings class.
 SETTING_ERROR = Binding(
     "phonopy.cui.settings",
     "ConfParser.setting_error",
@@ -208,7 +208,7 @@ SETTING_ERROR = Binding(
     "phono3py_mlp_plugin.host.run:_setting_error",
 )
 
-# As SETTING_ERROR: the host takes every "=" of a line for the one after the tag.
+# Bound like SETTING_ERROR. phono3py splits a line at every "=", not only the first.
 CONFIGURATION = Binding(
     "phonopy.cui.settings",
     "ConfParser._read_file",
@@ -216,7 +216,7 @@ CONFIGURATION = Binding(
     "phono3py_mlp_plugin.host.configuration:read_file",
 )
 
-# Bound where a setup operation is run: it takes fewer files than displacements.
+# Bound for setup operations: phono3py accepts fewer files than displacements.
 FORCE_FILES = Binding(
     "phono3py.cui.create_force_sets",
     "_get_force_sets_fc3",
@@ -228,7 +228,7 @@ _originals: dict[str, Any] = {}
 
 
 def bindings() -> tuple[Binding, ...]:
-    """Return all names of the host that this package relies on."""
+    """Return all names of phono3py that this package relies on."""
     return (
         *BINDINGS,
         *LATE_BINDINGS,
@@ -245,73 +245,73 @@ def is_bound() -> bool:
 
 
 def bind() -> None:
-    """Replace the host's names by ours.
+    """Replace the names in phono3py that are available during its import.
 
     Raises
     ------
     IncompatibleHost
-        A name is missing or has another signature; nothing is replaced then.
+        If a name is missing or has another signature; nothing is replaced.
     """
     if not is_bound():
         replace(BINDINGS)
 
 
-def complete() -> None:
-    """Replace the names that `bind` could not, when phono3py is imported as a whole.
+def bind_late() -> None:
+    """Replace the names that are available only after the import of phono3py.
 
     Raises
     ------
     IncompatibleHost
-        As `bind`.
+        If a name is missing or has another signature.
     """
     replace(LATE_BINDINGS)
 
 
 def replace(bindings: Sequence[Binding]) -> None:
-    """Replace those of the host's names that are not ours yet; all, or none.
+    """Replace the names that are not yet replaced; if one check fails, none is.
 
     Raises
     ------
     IncompatibleHost
-        A name is missing or has another signature.
+        If a name is missing or has another signature.
     """
     new = [b for b in bindings if str(b) not in _originals]
-    found = {str(b): check(b) for b in new}
+    originals = {str(b): check(b) for b in new}
     for binding in new:
         owner, attribute = _owner(binding)
-        setattr(owner, attribute, _lazy(binding, found[str(binding)]))
-    _originals.update(found)
+        setattr(owner, attribute, _lazy(binding, originals[str(binding)]))
+    _originals.update(originals)
 
 
 def original(name: str) -> Any:
-    """Return the host's own object behind a bound name, ``module:name``."""
+    """Return the original object of a replaced name, ``module:name``."""
     return _originals[name]
 
 
 def check(binding: Binding) -> Any:
-    """Return the host's object after comparing its signature.
+    """Return the object of phono3py after checking its signature.
 
     Raises
     ------
     IncompatibleHost
-        It is missing or has another signature.
+        If it is missing or has another signature.
     """
     host = f"phono3py {importlib.metadata.version('phono3py')}"
     remedy = "Install phono3py >= 4.4, or a newer phono3py-mlp-plugin."
     try:
         owner, attribute = _owner(binding)
-        found = getattr(owner, attribute)
+        target = getattr(owner, attribute)
     except (ImportError, AttributeError) as error:
         raise IncompatibleHost(
             f"{host} has no {binding} ({error}). {remedy}"
         ) from error
-    parameters = tuple(inspect.signature(found).parameters)
+    parameters = tuple(inspect.signature(target).parameters)
     if parameters[: len(binding.parameters)] != binding.parameters:
         raise IncompatibleHost(
             f"{binding} of {host} takes ({', '.join(parameters)}); "
             f"expected ({', '.join(binding.parameters)}). {remedy}"
         )
-    return found
+    return target
 
 
 def _owner(binding: Binding) -> tuple[Any, str]:
@@ -323,7 +323,7 @@ def _owner(binding: Binding) -> tuple[Any, str]:
 
 
 def _lazy(binding: Binding, replaced: Any) -> Callable[..., Any]:
-    """Return a function that imports the replacement when it is first called."""
+    """Return a function that imports the replacement on its first call."""
     module, _, attribute = binding.replacement.partition(":")
 
     def replacement(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Where commands end: an exit code, and one line on standard error if it is not 0."""
+"""The exit code of a command, and one line on standard error if it is not 0."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from pathlib import Path
 from phono3py_mlp_plugin.errors import message_for_user, one_line
 from phono3py_mlp_plugin.files import replacing
 from phono3py_mlp_plugin.host.streams import OutputLost, Stream, guarded_streams
-from phono3py_mlp_plugin.supervision import Stopped, end_with, stopped
+from phono3py_mlp_plugin.supervision import Stopped, send_exit_code, stop_message
 
 TRACEBACK = "phono3py_mlp_traceback.txt"
 
-_ENDED = "A plugin or library has ended the run before it was finished."
+_ENDED_EARLY = "A plugin or library has ended the run before it was finished."
 
 _HOST = ("phono3py.", "phonopy.")
 
-# Where the host and this package end a run themselves.
-_OWN = (*_HOST, "phono3py_mlp_plugin.host.", "phono3py_mlp_plugin.cli.")
+# Modules in which a call of sys.exit ends a run as intended.
+_MAY_EXIT = (*_HOST, "phono3py_mlp_plugin.host.", "phono3py_mlp_plugin.cli.")
 
 
 def run_to_end(work: Callable[[], int], *, verbose: bool = False) -> int:
-    """Do the work of a command and return its exit code.
+    """Run a command and return its exit code.
 
-    Whatever ``work`` raises is told in one line. The exit code is 1 then, 128 plus the
-    number of the signal that stopped it, or 141 where nobody reads its output.
+    Any exception is reported in one line. The exit code is then 1, or 128 plus the
+    number of the signal that stopped the run, or 141 if its output pipe was closed.
 
     Parameters
     ----------
@@ -47,54 +47,56 @@ def run_to_end(work: Callable[[], int], *, verbose: bool = False) -> int:
         except BaseException as error:
             if verbose and not isinstance(error, SystemExit):
                 traceback.print_exception(error)
-            code, line = _outcome(error, output)
+            code, line = _exit_code_and_message(error, output)
             try:
                 output.flush()
             except OutputLost as lost:
-                # The host ends by sys.exit(0) with half its lines in the buffer.
+                # phono3py may call sys.exit(0) while lines are still in the buffer.
                 if code == 0:
-                    code, line = _outcome(lost, output)
-            watched = end_with(code)
-            if line is not None and not (watched and isinstance(error, Stopped)):
+                    code, line = _exit_code_and_message(lost, output)
+            supervised = send_exit_code(code)
+            if line is not None and not (supervised and isinstance(error, Stopped)):
                 print(line, file=sys.stderr, flush=True)
             return code
-        end_with(code)
+        send_exit_code(code)
     return code
 
 
-def _outcome(error: BaseException, output: Stream) -> tuple[int, str | None]:
-    """Return the exit code for an error, and the line that tells it."""
+def _exit_code_and_message(
+    error: BaseException, output: Stream
+) -> tuple[int, str | None]:
+    """Return the exit code for an error, and the line that reports it."""
     if output.failure is not None:
         if isinstance(output.failure, BrokenPipeError):
-            # Whoever reads our output has seen enough.
+            # The reader of the output has closed the pipe.
             return 128 + signal.SIGPIPE, None
-        return 1, f"ERROR: {_lost(output.failure)}"
+        return 1, f"ERROR: {_output_error(output.failure)}"
     if isinstance(error, Stopped):
-        return 128 + error.number, stopped(error.number)
+        return 128 + error.number, stop_message(error.number)
     if isinstance(error, KeyboardInterrupt):
         return 128 + signal.SIGINT, None
     if isinstance(error, SystemExit):
-        return _of_exit(error, output.printed)
+        return _outcome_of_exit(error, output.printed)
     message = message_for_user(error)
-    if message is None and _is_told_by_host(error):
+    if message is None and _is_message_of_host(error):
         message = one_line(error)
     return 1, f"ERROR: {message or _unexpected(error)}"
 
 
-def _lost(failure: OSError) -> str:
+def _output_error(failure: OSError) -> str:
     return message_for_user(failure) or one_line(failure)
 
 
-def _of_exit(error: SystemExit, printed: str) -> tuple[int, str | None]:
-    """Return the exit code of ``sys.exit``, which is not everybody's to call."""
+def _outcome_of_exit(error: SystemExit, printed: str) -> tuple[int, str | None]:
+    """Return the exit code and message for a call of ``sys.exit``."""
     code, place = error.code, module_of(error)
     if isinstance(code, str):
         return 1, f"ERROR: {' '.join(code.split()).removeprefix('ERROR: ')}"
     if place == "argparse":
-        # It has told why.
+        # argparse has printed the reason.
         return int(code or 0), None
-    if not place.startswith(_OWN):
-        return 1, f"ERROR: sys.exit({code}) was called in {place}. {_ENDED}"
+    if not place.startswith(_MAY_EXIT):
+        return 1, f"ERROR: sys.exit({code}) was called in {place}. {_ENDED_EARLY}"
     if not code:
         return 0, None
     from phono3py_mlp_plugin.host.reasons import reason
@@ -102,8 +104,8 @@ def _of_exit(error: SystemExit, printed: str) -> tuple[int, str | None]:
     return int(code), f"ERROR: {reason(error, printed)}"
 
 
-def _is_told_by_host(error: BaseException) -> bool:
-    """Return whether the host has raised this for its user to read."""
+def _is_message_of_host(error: BaseException) -> bool:
+    """Return whether phono3py raised this error with a message for the user."""
     kind = type(error)
     return kind.__module__.startswith(_HOST) or (
         kind in (RuntimeError, NotImplementedError)
@@ -119,10 +121,10 @@ def module_of(error: BaseException) -> str:
 
 
 def _unexpected(error: BaseException) -> str:
-    """Return the line for an error that no user can be asked to understand."""
+    """Return the line for an unexpected error, which is probably a bug."""
     kind = type(error).__name__
     message = one_line(error)
-    told = kind if message == kind else f"{kind}: {message}"
+    description = kind if message == kind else f"{kind}: {message}"
     try:
         path = str(_write_traceback(error))
     except OSError as failure:
@@ -130,13 +132,13 @@ def _unexpected(error: BaseException) -> str:
     else:
         place = f'The traceback is in "{path}"'
     return (
-        f"{told} (unexpected, in {module_of(error)}: a bug there, in "
+        f"{description} (unexpected, in {module_of(error)}: a bug there, in "
         f"phono3py-mlp-plugin or in phono3py). {place}: please report it."
     )
 
 
 def _write_traceback(error: BaseException) -> Path:
-    """Write a traceback for whoever mends it, and return where it is."""
+    """Write the traceback into a file for a bug report, and return its path."""
     names = ("phono3py-mlp-plugin", "phono3py", "phonopy", "symfc", "numpy", "numba")
     lines = [
         f"command: {' '.join(sys.argv)}",

@@ -1,4 +1,4 @@
-"""The host's commands: our options parsed, setup operations redirected, errors told."""
+"""The commands of phono3py: parsing options, redirecting setup operations, errors."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-from phono3py_mlp_plugin.convergence import (
-    kept_of_study,
-)
+from phono3py_mlp_plugin.convergence import kept_of_study
 from phono3py_mlp_plugin.errors import ParameterError, message_for_user
 from phono3py_mlp_plugin.files import (
     FolderLock,
     check_inputs,
     remove_dead_lock,
-    sweep,
+    remove_unfinished,
 )
 from phono3py_mlp_plugin.host.arguments import (
     CommandOptions,
     add_options,
-    give_file_back,
+    restore_filename,
 )
 from phono3py_mlp_plugin.host.bindings import FORCE_FILES, original, replace
 from phono3py_mlp_plugin.host.boundary import run_to_end
@@ -31,16 +29,16 @@ from phono3py_mlp_plugin.host.run import Run
 from phono3py_mlp_plugin.host.study import StudyRun
 from phono3py_mlp_plugin.supervision import supervise
 
-# What was parsed, while the host's main function runs within `_run_to_end`: it asks
-# for the parser once more.
+# The parsed arguments while the main function of phono3py runs in `_run_and_exit`, which
+# calls the parser again.
 _parsed: argparse.Namespace | None = None
 
-# The solvers that the host has code for: others are run by this package.
-_OF_HOST = ("traditional", "symfc", "alm")
+# The solvers that phono3py implements; others are run by this package.
+_HOST_SOLVERS = ("traditional", "symfc", "alm")
 
 
 def get_run_parser() -> tuple[argparse.ArgumentParser, list[str]]:
-    """Stand for the host's function: its parser with our options and redirects."""
+    """Return the parser of phono3py with the options of this package."""
     sys.excepthook = _report_error
     if "" in sys.argv[1:]:
         place = sys.argv[1:].index("") + 1
@@ -60,23 +58,23 @@ def _parse(
     arguments: Sequence[str] | None,
     namespace: argparse.Namespace | None,
 ) -> argparse.Namespace:
-    """Parse, then redirect setup operations or prepare the run."""
+    """Parse arguments, then redirect setup operations or prepare the run."""
     if _parsed is not None:
         return _parsed
-    if _asks_for_potential(sys.argv[1:] if arguments is None else arguments):
-        parser.error = lambda message: _refuse(parser, message)  # type: ignore[method-assign]
+    if _requests_potential(sys.argv[1:] if arguments is None else arguments):
+        parser.error = lambda message: _exit_with_error(parser, message)  # type: ignore[method-assign]
     args, unknown = parser.parse_known_args(arguments, namespace)
     operation = getattr(args, "setup_operation", None)
     if operation is not None:
         _redirect_to_init(operation, quiet=bool(args.quiet))
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    give_file_back(parser, args)
+    restore_filename(parser, args)
     check_inputs(Path(), vars(args).values())
 
     from phono3py.cui import phono3py_script
 
-    options = _options_of(args)
+    options = _take_options(args)
     run = Run(phono3py_script, options)
     if (
         args.use_pypolymlp
@@ -84,19 +82,19 @@ def _parse(
         or args.conf_filename
         or _names_plugin(args.fc_calculator)
     ):
-        # Before the host starts threads that a forked process would lack.
-        _run_to_end(run, args)
+        # Fork before phono3py starts threads, which a forked process would not have.
+        _run_and_exit(run, args)
     run.install()
     return args
 
 
 def study_parser(command: str, description: str) -> argparse.ArgumentParser:
-    """Return the parser of phono3py-load with our options, for a command of ours."""
+    """Return the parser of phono3py-load for a command of this package."""
     parser: argparse.ArgumentParser
     parser, _ = original("phono3py.cui.phono3py_argparse:get_run_parser")()
     add_options(parser)
     parser.prog, parser.description = command, description
-    parser.error = lambda message: _refuse(parser, message)  # type: ignore[method-assign]
+    parser.error = lambda message: _exit_with_error(parser, message)  # type: ignore[method-assign]
     return parser
 
 
@@ -107,22 +105,27 @@ def run_study(
     *,
     watched: bool,
 ) -> int:
-    """Run phono3py-load with a study in the place of kappa; return the exit code.
+    """Run phono3py-load with a convergence study instead of kappa.
 
     Parameters
     ----------
     parser : argparse.ArgumentParser
-        Of `study_parser`, with further options.
+        The parser of `study_parser`, with further options.
     args : argparse.Namespace
-        What it has parsed.
+        The parsed arguments.
     study : StudyRun
     watched : bool
-        As in `work_in_folder`.
+        See `work_in_folder`.
+
+    Returns
+    -------
+    int
+        The exit code.
 
     Raises
     ------
     ParameterError
-        An operation of phono3py-init is asked for.
+        If a setup operation of phono3py-init is requested.
     """
     from phono3py.cui import phono3py_script
 
@@ -132,10 +135,10 @@ def run_study(
             f"'{operation}' is a setup operation of phono3py-init, not of "
             f"{parser.prog}."
         )
-    give_file_back(parser, args)
+    restore_filename(parser, args)
     check_inputs(Path(), vars(args).values())
     work_in_folder(Path(), kept_of_study, watched=watched)
-    options = _options_of(args)
+    options = _take_options(args)
     if options.force_calculator is None:
         args.use_pypolymlp = True
     args.log_level = 0
@@ -144,14 +147,14 @@ def run_study(
     return 0
 
 
-def _options_of(args: argparse.Namespace) -> CommandOptions:
-    """Return our options, taken out of the host's."""
+def _take_options(args: argparse.Namespace) -> CommandOptions:
+    """Remove the options of this package from ``args`` and return them."""
     names = CommandOptions.__dataclass_fields__
     return CommandOptions(**{name: args.__dict__.pop(name) for name in names})
 
 
-def _run_to_end(run: Run, args: argparse.Namespace) -> NoReturn:
-    """Run the host's main function where all it raises is told, and exit."""
+def _run_and_exit(run: Run, args: argparse.Namespace) -> NoReturn:
+    """Run the main function of phono3py, report any error, and exit."""
     from phono3py.cui import phono3py_script
 
     def work() -> int:
@@ -168,18 +171,18 @@ def _run_to_end(run: Run, args: argparse.Namespace) -> NoReturn:
     sys.exit(run_to_end(work, verbose=bool(args.verbose)))
 
 
-def _asks_for_potential(arguments: Sequence[str]) -> bool:
-    # argparse takes abbreviations.
+def _requests_potential(arguments: Sequence[str]) -> bool:
+    # argparse accepts abbreviations.
     return any(word.startswith(("--py", "--force-calc")) for word in arguments)
 
 
 def _names_plugin(fc_calculator: str | None) -> bool:
     names = (fc_calculator or "").lower().split("|")
-    return any(name.strip() not in ("", *_OF_HOST) for name in names)
+    return any(name.strip() not in ("", *_HOST_SOLVERS) for name in names)
 
 
-def _refuse(parser: argparse.ArgumentParser, message: str) -> NoReturn:
-    """Tell on one line what argparse tells below its usage."""
+def _exit_with_error(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+    """Exit with the message of argparse on one line, without the usage."""
     one = " ".join(message.split())
     parser.exit(2, f"ERROR: {one}. '{parser.prog} --help' lists the options.\n")
 
@@ -190,27 +193,27 @@ def work_in_folder(
     *,
     watched: bool = True,
 ) -> None:
-    """Go on in a watched process that has the folder for itself.
+    """Continue in a supervised process that has locked the folder.
 
     Parameters
     ----------
     folder : Path
     kept : callable
-        Returns what the folder keeps of a run that a signal has stopped, as
-        "3 points are kept"; nothing where there is no more to say than that.
+        Returns what is kept of a run that was stopped by a signal, for example
+        "3 points are kept", or an empty string.
     watched : bool
-        Work in a process of its own; False for calls from Python.
+        Run in a separate process; False for calls from Python.
 
     Raises
     ------
     FolderInUse
-        Another run works there.
+        If another run uses the folder.
     """
     # A plugin may change the working directory.
     folder = folder.absolute()
 
     def clean_up(process: int) -> None:
-        sweep(folder, process)
+        remove_unfinished(folder, process)
         remove_dead_lock(folder)
 
     if watched:
@@ -221,11 +224,11 @@ def work_in_folder(
         )
     lock = FolderLock(folder)
     atexit.register(lock.release)
-    sweep(folder)
+    remove_unfinished(folder)
 
 
 def _redirect_to_init(operation: str, *, quiet: bool) -> None:
-    """Run the command as phono3py-init and leave."""
+    """Run the command as phono3py-init and exit."""
     from phono3py.cui import phono3py_script
 
     if not quiet:
@@ -238,9 +241,9 @@ def _redirect_to_init(operation: str, *, quiet: bool) -> None:
 def _report_error(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Print our errors as one line; the interpreter then exits with 1."""
+    """Print an error of this package on one line; the exit code is then 1."""
     if isinstance(error, BrokenPipeError | KeyboardInterrupt):
-        # Whoever reads our output, or waits for it, has seen enough.
+        # The pipe was closed, or the user interrupted the command.
         return
     message = message_for_user(error)
     if message is None:

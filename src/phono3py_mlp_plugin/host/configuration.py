@@ -1,4 +1,4 @@
-"""The file of ``--config``: one tag and its value on each line."""
+"""Reader of the file of ``--config``: one tag and its value on each line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _CONTINUED = "+++"
 
 
 def read_file(self: Any, filename: str | os.PathLike[str]) -> None:
-    """Stand for the host's method; a value may hold "=", as that of MLP_PARAMS does."""
+    """Replace the method of phono3py: a value may contain "=", as in MLP_PARAMS."""
     tag = None
     for line in Path(filename).read_text(encoding="utf-8").splitlines():
         text = line.strip()

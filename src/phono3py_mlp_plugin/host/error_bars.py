@@ -1,4 +1,4 @@
-"""``--uncertainty``: the error bar of the kappa of a run."""
+"""Error bars of kappa (option ``--uncertainty``)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from phono3py_mlp_plugin.host.settings import RunRequest
 from phono3py_mlp_plugin.host.transport import (
     RunTransport,
     kappa_of,
-    when_kappa_is_computed,
+    replace_kappa_calculation,
 )
 from phono3py_mlp_plugin.uncertainty import ErrorBar
 from phono3py_mlp_plugin.workflow import (
@@ -38,13 +38,12 @@ _ROOM_TEMPERATURE = 300.0
 
 
 class ErrorBars:
-    """The error bars of one run.
+    """Error bars of kappa in one run.
 
     Parameters
     ----------
     request : RunRequest
-    settings
-        The host's.
+    settings : Phono3pySettings
     log_level : int
     """
 
@@ -56,17 +55,17 @@ class ErrorBars:
         self._fits: Iterator[NestedFit] = iter(())
         self._transport: RunTransport | None = None
 
-    def take_dataset(self, dataset: Dataset | None) -> None:
-        """Prepare the training of the ensemble; nothing is computed yet.
+    def set_dataset(self, dataset: Dataset | None) -> None:
+        """Prepare the training of the ensemble, without computing anything.
 
         Raises
         ------
         ParameterError
-            There is nothing, or these parameters give no error bars.
+            If there is no dataset, or error bars are unavailable for these options.
         """
         if dataset is None:
             raise ParameterError(
-                "--uncertainty: there is no dataset with forces to draw from. Give "
+                "--uncertainty: there is no dataset with forces to train on. Give "
                 "phono3py_params.yaml."
             )
         request = self._request.calculator
@@ -83,23 +82,25 @@ class ErrorBars:
         )
 
     def record(self, ph3: Phono3py, set_up: Callable[[], None]) -> None:
-        """Record how the interaction is set up and kappa computed."""
+        """Record how the interaction is set up and how kappa is computed."""
 
-        def act(host: Callable[..., None], arguments: Mapping[str, Any]) -> None:
+        def compute_kappa(
+            host: Callable[..., None], arguments: Mapping[str, Any]
+        ) -> None:
             host(**arguments)
             self._transport = RunTransport(ph3, set_up, host, arguments, self._settings)
 
-        when_kappa_is_computed(ph3, act)
+        replace_kappa_calculation(ph3, compute_kappa)
 
     def report(self, ph3: Phono3py, plan: ForceConstantsPlan) -> None:
-        """Run the ensemble, print the error bars and write them."""
+        """Compute kappa of the ensemble, print the error bars and write them."""
         transport, fit = self._transport, next(self._fits, None)
         if transport is None or fit is None:
             return
         kappa = kappa_of(ph3)
         show([" error bars of kappa ".center(76, "-")], self._log_level)
         report = progress(self._log_level)
-        crystal = crystal_of(ph3)
+        crystal = copy_crystal(ph3)
         if ph3.dataset is None:
             displace(crystal, plan.displacements, keep_fc2=plan.keep_fc2)
         with report("Preparing the force-constants solver", None):
@@ -141,14 +142,14 @@ def _lines(
     temperatures: FloatArray,
     bars: list[list[ErrorBar]],
 ) -> list[str]:
-    """Return what is told of the error bars, those at room temperature in numbers."""
+    """Return the summary of the error bars, with values at room temperature."""
     lines = [
-        f"From {len(result.members)} potentials drawn about that of {result.size} "
-        f"supercells (jackknife) and {len(result.alternatives)} with other penalties; "
-        "68 % intervals of the choice of supercells and penalty, not of the model:"
+        f"From {len(result.members)} jackknife potentials of {result.size} training "
+        f"supercells and {len(result.alternatives)} with other ridge penalties; 68 % "
+        "intervals for the choice of supercells and penalty, not for the model error:"
     ]
     t = int(np.abs(temperatures - _ROOM_TEMPERATURE).argmin())
-    # There are none where 0 K is the only temperature.
+    # There are none if 0 K is the only temperature.
     for direction, value, bar in zip(_DIRECTIONS, kappa[t], bars[t], strict=False):
         lines.append(
             f"  kappa_{direction}({temperatures[t]:g} K) = {value:.3f} +- "
@@ -157,21 +158,21 @@ def _lines(
     if result.n_imaginary:
         lines.append(
             f"  look  {result.n_imaginary} of {len(result.members)} potentials have "
-            "imaginary modes: their kappa means nothing, and the error bars little. "
-            "More supercells."
+            "imaginary modes: their kappa is meaningless and the error bars are "
+            "unreliable. Use more supercells."
         )
     errors = certainty(result.fc2_error, result.fc3_error)
-    lines.append(f"  fc2 and fc3: {errors} of their norm")
+    lines.append(f"  relative uncertainty of force constants: {errors}")
     if result.fc2_error:
-        lines.append(f"  least sure of the phonons: {least_sure(result.phonons)}")
+        lines.append(f"  most uncertain phonon: {least_sure(result.phonons)}")
     lines.append(
-        f'Error bars of all temperatures and phonons are in "{UNCERTAINTY_FILE}".'
+        f'Error bars for all temperatures and phonons are in "{UNCERTAINTY_FILE}".'
     )
     return lines
 
 
-def crystal_of(ph3: Phono3py) -> Phono3py:
-    """Return a crystal like this one whose displacements may be replaced, quietly."""
+def copy_crystal(ph3: Phono3py) -> Phono3py:
+    """Return a copy of the crystal with log level 0."""
     from phono3py import Phono3py
 
     copy = Phono3py(

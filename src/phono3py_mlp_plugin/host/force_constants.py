@@ -1,4 +1,4 @@
-"""fc2 and fc3 of a run: used again by content, or from displacements and forces."""
+"""fc2 and fc3 of a run: reused from files, or computed from forces."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ForceConstantsPlan:
     displacements : DisplacementOptions
     request : ForceConstantsRequest
     keep_fc2 : bool
-        fc2 comes from first-principles forces of dim-fc2.
+        Whether fc2 is computed from first-principles forces of dim-fc2.
     """
 
     displacements: DisplacementOptions
@@ -63,22 +63,22 @@ def plan_force_constants(
     request: RunRequest,
     log_level: int,
 ) -> ForceConstantsPlan:
-    """Settle solver, cutoff and displacements when the crystal is known.
+    """Determine solver, cutoff and displacements for the crystal.
 
     Parameters
     ----------
     script : module
-        The host's.
+        ``phono3py.cui.phono3py_script``.
     ph3 : Phono3py
-    settings
-        The host's; solver and cutoff of pairs are set where they follow from others.
+    settings : Phono3pySettings
+        Solver and pair cutoff are set if they follow from other options.
     request : RunRequest
     log_level : int
 
     Raises
     ------
     ParameterError
-        Options that do not go together.
+        If options contradict each other.
     """
     keep_fc2 = fc2_dataset(ph3) is not None
     own_fc2 = ph3.phonon_supercell_matrix is not None
@@ -108,7 +108,7 @@ def plan_force_constants(
 
 
 def force_constants_fingerprint(ph3: Phono3py, plan: ForceConstantsPlan) -> str:
-    """Return the fingerprint of all that decides fc2 and fc3 of a run."""
+    """Return the fingerprint of everything that determines fc2 and fc3 of a run."""
     assert isinstance(ph3.mlp, PluginMLP)
     data_fc2 = fc2_dataset(ph3) if plan.keep_fc2 else None
     return fingerprint(
@@ -134,30 +134,30 @@ def force_constants_fingerprint(ph3: Phono3py, plan: ForceConstantsPlan) -> str:
     )
 
 
-def leave_or_check(
+def host_may_read(
     ph3: Phono3py, *, read_fc2: bool, read_fc3: bool, log_level: int
 ) -> bool:
-    """Return whether the host may read fc2 and fc3 now.
+    """Return whether phono3py may read fc2 and fc3 now.
 
-    Ours are left until the potential is known, to be judged by content then. Others
-    are checked, and used as they are.
+    Files of this package are read later, when the potential is known and their
+    fingerprint can be compared. Other files are checked and used without comparison.
 
     Parameters
     ----------
     ph3 : Phono3py
     read_fc2, read_fc3 : bool
-        What the host would read.
+        Which files phono3py would read.
     log_level : int
 
     Raises
     ------
     SolverError
-        A file is damaged, or of another crystal.
+        If a file is damaged, or belongs to another crystal.
     """
     wanted = [n for n, read in ((FC3, read_fc3), (FC2, read_fc2)) if read]
-    found = [name for name in wanted if Path(name).is_file()]
-    foreign = [name for name in found if read_stamp(Path(name)) is None]
-    if found and (len(foreign) < len(found) or len(found) < len(wanted)):
+    existing = [name for name in wanted if Path(name).is_file()]
+    foreign = [name for name in existing if read_stamp(Path(name)) is None]
+    if existing and (len(foreign) < len(existing) or len(existing) < len(wanted)):
         return False
     if foreign:
         names = " and ".join(f'"{name}"' for name in sorted(foreign))
@@ -168,25 +168,25 @@ def leave_or_check(
             ],
             log_level,
         )
-    check_found_force_constants(ph3, map(Path, found))
+    check_found_force_constants(ph3, map(Path, existing))
     return True
 
 
-def can_be_used_again(wanted: str, *, read: bool, log_level: int) -> bool:
-    """Return whether fc2 and fc3 in the folder are those wanted, and say why not.
+def can_reuse(wanted: str, *, read: bool, log_level: int) -> bool:
+    """Return whether fc2 and fc3 in the folder can be reused, and print why not.
 
     Parameters
     ----------
     wanted : str
         Fingerprint of the force constants of the run.
     read : bool
-        Whether the user lets them be read.
+        Whether the options of the run allow reading them.
     log_level : int
     """
     if not read:
         return False
-    found = {name: Path(name) for name in (FC2, FC3) if Path(name).is_file()}
-    stamps = {name: read_stamp(path) for name, path in found.items()}
+    existing = {name: Path(name) for name in (FC2, FC3) if Path(name).is_file()}
+    stamps = {name: read_stamp(path) for name, path in existing.items()}
     decision = decide_force_constants(stamps, (FC2, FC3), wanted)
     show([decision.reason] if decision.reason else [], log_level)
     return decision.reuse
@@ -195,7 +195,7 @@ def can_be_used_again(wanted: str, *, read: bool, log_level: int) -> bool:
 def displace_and_evaluate(
     ph3: Phono3py, plan: ForceConstantsPlan, log_level: int
 ) -> None:
-    """Generate displacements and ask the potential for their forces."""
+    """Generate displacements and evaluate their forces with the potential."""
     mlp = ph3.mlp
     assert isinstance(mlp, PluginMLP) and mlp.potential is not None
     options = plan.displacements
@@ -234,15 +234,15 @@ def displace_and_evaluate(
 def _cutoff_pair(
     script: ModuleType, ph3: Phono3py, settings: Any, log_level: int
 ) -> float | None:
-    """Return the cutoff of pairs, from the options or from the memory of symfc."""
+    """Return the pair cutoff, from the options or from the memory limit of symfc."""
     names = set((settings.fc_calculator or "").split("|"))
     try:
-        found = script.determine_cutoff_pair_distance(
+        distance = script.determine_cutoff_pair_distance(
             fc_calculator="symfc" if names == {"symfc"} else settings.fc_calculator,
             fc_calculator_options=settings.fc_calculator_options,
             cutoff_pair_distance=settings.cutoff_pair_distance,
             symfc_memory_size=settings.symfc_memory_size,
-            # The host leaves the memory out where a number is given here.
+            # phono3py ignores the memory limit if a number is given here.
             random_displacements=None,
             supercell=ph3.supercell,
             primitive=ph3.primitive,
@@ -253,15 +253,15 @@ def _cutoff_pair(
         raise ParameterError(
             f"--symfc-memsize, memsize: {one_line(error)} Give --cutoff-pair instead."
         ) from error
-    return None if found is None else float(found)
+    return None if distance is None else float(distance)
 
 
 def _check_fc2_options(
     settings: Any, request: RunRequest, *, own_fc2: bool, keep_fc2: bool
 ) -> None:
-    """Refuse options of dim-fc2 supercells that will not be evaluated."""
+    """Raise an error for options of dim-fc2 supercells that are not evaluated."""
     if not own_fc2:
-        reason = "there is no supercell of its own for fc2 (dim-fc2)"
+        reason = "there is no separate supercell for fc2 (dim-fc2)"
     elif keep_fc2:
         reason = "the dataset has first-principles forces for fc2"
     else:

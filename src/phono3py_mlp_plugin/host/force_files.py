@@ -1,4 +1,4 @@
-"""Results of first-principles runs, as ``--cf3`` collects them."""
+"""Collection of forces from first-principles results (``--cf3``)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from phono3py_mlp_plugin.host.bindings import original
 def get_force_sets(
     settings: Any, disp_dataset: Mapping[str, Any], *args: Any, **options: Any
 ) -> Any:
-    """Stand for the host's function; say where there are fewer files than supercells.
+    """Replace the function of phono3py, with a note if files are missing.
 
-    The host takes the first displacements then, and says so in the middle of its log.
+    phono3py then uses the first displacements, and reports that only within its log.
     """
     result = original("phono3py.cui.create_force_sets:_get_force_sets_fc3")(
         settings, disp_dataset, *args, **options
@@ -23,7 +23,7 @@ def get_force_sets(
     if n_files < wanted:
         sys.stdout.flush()
         print(
-            f"Note: forces of {n_files} supercells for {wanted} displacements: taken "
+            f"Note: forces of {n_files} supercells for {wanted} displacements: used "
             f"for the first {n_files}. If others are missing, give all files in order.",
             file=sys.stderr,
         )

@@ -1,4 +1,4 @@
-"""The host's PhonopyMLP on top of force-calculator plugins."""
+"""PhonopyMLP on top of force-calculator plugins."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from phono3py_mlp_plugin.host.output import (
     progress,
     show,
 )
-from phono3py_mlp_plugin.host.solvers import leave_to_host
+from phono3py_mlp_plugin.host.solvers import set_host_only
 from phono3py_mlp_plugin.workflow import (
     CalculatorSpec,
     ObtainedPotential,
@@ -54,20 +54,20 @@ DEFAULT_FILE = "polymlp.yaml"
 
 
 class PluginMLP(PhonopyMLP):
-    """What ``Phono3py.mlp`` is: a potential of any force calculator.
+    """The object ``Phono3py.mlp``: a potential of any force calculator.
 
     Attributes
     ----------
     calculator : str
     potential : Potential or None
     provenance : Provenance or None
-        None for a potential that was read and does not say.
+        None for a potential that was read from a file without provenance.
     origin : str or None
-        Fingerprint of what decides the potential's forces.
+        Fingerprint of everything that determines the forces.
     folder : Path or None
-        Where long evaluations are kept by parts.
+        Folder in which finished parts of long evaluations are stored.
     supercell : PhonopyAtoms or None
-        The one without displacements, for the species of displaced ones.
+        Supercell without displacements, which defines the species.
     """
 
     def __init__(self, mlp: Any = None, log_level: int = 0) -> None:
@@ -81,13 +81,13 @@ class PluginMLP(PhonopyMLP):
 
     @property
     def mlp(self) -> Any:
-        """The native object of the library behind the potential, where it has one."""
+        """The native object of the library behind the potential, if there is one."""
         if self.potential is None:
             return self._mlp
         return getattr(self.potential, "polymlp", self.potential)
 
-    def take(self, calculator: str, obtained: ObtainedPotential) -> PluginMLP:
-        """Take a potential that was trained or read."""
+    def set_potential(self, calculator: str, obtained: ObtainedPotential) -> PluginMLP:
+        """Set a potential that was trained or read, and return self."""
         self.calculator = calculator
         self.potential = obtained.potential
         self.provenance = obtained.provenance
@@ -106,7 +106,7 @@ class PluginMLP(PhonopyMLP):
         dataset = read_dataset(mlp_dataset, supercell, "mlp_dataset")
         if dataset is None:
             raise DatasetError("mlp_dataset: forces are missing; training needs them.")
-        request = request_calculator(self.calculator, _by_name(params), "mlp_params")
+        request = request_calculator(self.calculator, _parameters(params), "mlp_params")
         split = request.divide(len(dataset), test_size)
         notes = [*check_dataset(dataset), *check_split(dataset, split)]
         show([f"Note: {note}" for note in notes], self._log_level)
@@ -114,18 +114,25 @@ class PluginMLP(PhonopyMLP):
             request, dataset, split, progress(self._log_level), allow_poor_fit
         )
         self.supercell = dataset.supercell
-        self.take(self.calculator, ObtainedPotential.just_trained(training))
+        self.set_potential(self.calculator, ObtainedPotential.just_trained(training))
 
     def load(self, filename: str | os.PathLike[str] | None = None) -> PluginMLP:
         """Read a potential of the default calculator."""
         path = Path(DEFAULT_FILE if filename is None else filename)
         request = request_calculator(self.calculator)
-        return self.take(self.calculator, read_potential(request, path))
+        return self.set_potential(self.calculator, read_potential(request, path))
 
     def save(
         self, filename: str | os.PathLike[str] | None = None, optimal: bool = True
     ) -> None:
-        """Write the potential with its provenance; not ``optimal``: every penalty's."""
+        """Write the potential with its provenance.
+
+        Parameters
+        ----------
+        filename : str or path-like, optional
+        optimal : bool
+            If False, the potentials of all ridge penalties are written.
+        """
         if self.potential is None:
             raise PotentialError("there is no potential to save; train or load one.")
         if not optimal:
@@ -144,24 +151,25 @@ class PluginMLP(PhonopyMLP):
     def evaluate(
         self, supercells_with_displacements: Sequence[PhonopyAtoms | None]
     ) -> tuple[Any, Any, Any]:
-        """Return energies (n,), forces (n, N, 3) and the host's six stresses (n, 6).
+        """Return energies (n,), forces (n, N, 3) and stresses (n, 6).
 
-        The stresses are in eV per supercell, xx yy zz xy yz zx, positive under
-        compression, as the host has them; zero where the calculator gives none.
+        The stresses follow the convention of phonopy: eV per supercell in the order
+        xx yy zz xy yz zx, positive under compression. They are zero if the calculator
+        does not provide any.
         """
         if self.potential is None:
             raise PotentialError(
                 "there is no potential to evaluate; train or load one."
             )
-        leave_to_host(False)
+        set_host_only(False)
         cells = list(supercells_with_displacements)
         result = evaluate(
             self.calculator,
             self.potential,
             cells,
             progress(self._log_level),
-            keep=self._partial(cells),
-            supercell=self._undisplaced(cells),
+            keep=self._partial_evaluations(cells),
+            supercell=self._perfect_supercell(cells),
         )
         stresses = np.zeros((len(cells), 6))
         if result.stresses is not None:
@@ -170,18 +178,20 @@ class PluginMLP(PhonopyMLP):
             stresses = virials[:, (0, 1, 2, 0, 1, 2), (0, 1, 2, 1, 2, 0)]
         return result.energies, result.forces, stresses
 
-    def _undisplaced(self, cells: Sequence[PhonopyAtoms | None]) -> PhonopyAtoms | None:
-        """Return the supercell whose atoms these are, where it is known."""
+    def _perfect_supercell(
+        self, cells: Sequence[PhonopyAtoms | None]
+    ) -> PhonopyAtoms | None:
+        """Return the supercell without displacements, if it is known."""
         if self.supercell is None or any(
             cell is not None and len(cell) != len(self.supercell) for cell in cells
         ):
             return None
         return self.supercell
 
-    def _partial(
+    def _partial_evaluations(
         self, cells: Sequence[PhonopyAtoms | None]
     ) -> PartialEvaluations | None:
-        """Return where parts of this evaluation are kept, in a run of a command."""
+        """Return the storage for parts of this evaluation, if this is a command."""
         if self.folder is None:
             return None
         return PartialEvaluations(self.folder, evaluation_key(self.origin, cells))
@@ -193,7 +203,7 @@ def develop_or_load(
     mlp_filename: str | os.PathLike[str] | None = None,
     log_level: int = 0,
 ) -> None:
-    """Stand for the host's function of phono3py.load; phonopy keeps its own."""
+    """Replace the function in phono3py.load; phonopy still uses the original."""
     from phono3py import Phono3py
 
     if not isinstance(phonon, Phono3py):
@@ -204,34 +214,36 @@ def develop_or_load(
             log_level=log_level,
         )
         return
-    request = request_calculator(DEFAULT_CALCULATOR, _by_name(mlp_params), "mlp_params")
+    request = request_calculator(
+        DEFAULT_CALCULATOR, _parameters(mlp_params), "mlp_params"
+    )
     check_born_charges(phonon)
     dataset = read_dataset(phonon.mlp_dataset, phonon.supercell, "mlp_dataset")
     path = None if mlp_filename is None else Path(mlp_filename)
-    give_potential(phonon, request, dataset, path, log_level)
+    attach_potential(phonon, request, dataset, path, log_level)
 
 
-def give_potential(
+def attach_potential(
     ph3: Phono3py,
     spec: CalculatorSpec,
     dataset: Dataset | None,
-    named: Path | None,
+    mlp_file: Path | None,
     log_level: int,
     allow_poor_fit: bool = False,
 ) -> None:
-    """Give ``ph3`` the potential asked for, and show what is done.
+    """Obtain the potential, set it in ``ph3`` and print the steps.
 
     Parameters
     ----------
     ph3 : Phono3py
     spec : CalculatorSpec
     dataset : Dataset or None
-        What there is to train on.
+        Training data.
     named : Path or None
-        The potential file that the user named: it is used as it is.
+        Potential file given by the user, used as it is.
     log_level : int
     allow_poor_fit : bool
-        Go on although its error is of the size of the forces.
+        Continue even if its error is as large as the forces.
     """
     calculator = spec.calculator
     show(
@@ -242,7 +254,7 @@ def give_potential(
         ],
         log_level,
     )
-    plan = plan_potential(spec, dataset, named, Path())
+    plan = plan_potential(spec, dataset, mlp_file, Path())
     show(plan_lines(plan, spec, dataset), log_level)
     if plan.split is not None:
         assert dataset is not None
@@ -251,14 +263,14 @@ def give_potential(
         plan, spec, dataset, progress(log_level), allow_poor_fit
     )
     show(potential_lines(plan, obtained, dataset), log_level)
-    mlp = PluginMLP(log_level=log_level).take(calculator.name, obtained)
+    mlp = PluginMLP(log_level=log_level).set_potential(calculator.name, obtained)
     mlp.supercell = ph3.supercell
     ph3.mlp = mlp
     show([f" {calculator.name} end ".center(76, "-")], log_level)
 
 
-def _by_name(params: Any) -> str | Mapping[str, Any] | None:
-    """Return the host's parameters as text or by name, those not set left out."""
+def _parameters(params: Any) -> str | Mapping[str, Any] | None:
+    """Return the parameters of phono3py as text or as a dict."""
     if params is None or isinstance(params, str | Mapping):
         return params
     if dataclasses.is_dataclass(params) and not isinstance(params, type):

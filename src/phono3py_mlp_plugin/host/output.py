@@ -1,4 +1,4 @@
-"""What the host's commands show of our steps: lines, tables, progress."""
+"""Output of the commands: lines, tables, progress."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from phono3py_mlp_plugin.workflow import (
     unused_parameters,
 )
 
-# Plain lines of progress come no more often than this (seconds).
+# Minimum time between two lines of progress (seconds).
 _INTERVAL = 5.0
 
 
 def progress(log_level: int) -> Progress:
-    """Return a bar for a terminal, lines for a pipe, nothing for a quiet run."""
+    """Return a progress bar for a terminal, progress lines otherwise."""
     if not log_level:
         return no_progress
     return _bar if sys.stdout.isatty() else _lines
@@ -65,14 +65,14 @@ def _lines(task: str, total: int | None) -> Iterator[Callable[[int], None]]:
         now = time.monotonic()
         if now - last >= _INTERVAL:
             last = now
-            # stderr-like immediacy without leaving the log that is piped to a file
+            # Flush, so that the line appears at once if the log is piped to a file.
             print(
                 f"  {task}: {count}{out_of} ({now - start:.0f} s)",
                 file=_stdout,
                 flush=True,
             )
 
-    # A plugin's training may redirect sys.stdout meanwhile; the log is the first one.
+    # A plugin may redirect sys.stdout during the training; keep the original one.
     _stdout = sys.stdout
     if total is None:
         print(f"  {task}...", file=_stdout, flush=True)
@@ -93,7 +93,7 @@ def error_table(provenance: Provenance) -> list[str]:
 
 
 def ridge_lines(provenance: Provenance) -> list[str]:
-    """Return the lines that tell which ridge penalties were tried."""
+    """Return the lines about the ridge penalties that were tried."""
     if not provenance.penalties:
         return []
     lines = ["Ridge penalties (weighted RMSE of training and test set):"]
@@ -111,7 +111,7 @@ def ridge_lines(provenance: Provenance) -> list[str]:
 def plan_lines(
     plan: PotentialPlan, spec: CalculatorSpec, dataset: Dataset | None
 ) -> list[str]:
-    """Return what is told before a potential is trained or read."""
+    """Return the lines to print before a potential is trained or read."""
     lines = [f"Note: {note}" for note in plan.notes]
     if plan.reason:
         lines.append(plan.reason)
@@ -137,7 +137,7 @@ def plan_lines(
 def potential_lines(
     plan: PotentialPlan, obtained: ObtainedPotential, dataset: Dataset | None
 ) -> list[str]:
-    """Return what is told when a potential has been trained or read."""
+    """Return the lines to print after a potential was trained or read."""
     lines = []
     if not plan.trains and plan.path is not None and not plan.reason:
         lines += _reading_lines(plan.path)
@@ -173,7 +173,7 @@ def _split_line(dataset: Dataset, split: Split) -> str:
 
 
 def _reading_lines(path: Path) -> list[str]:
-    """Return which files were read, and what the user may have meant besides."""
+    """Return the lines about the files read, and about unused files beside them."""
     parts = " + ".join(f'"{part}"' for part in potential_files(path))
     remark = " (this format is obsolete)" if ".pmlp" in path.name else ""
     if not path.is_file():
@@ -181,8 +181,9 @@ def _reading_lines(path: Path) -> list[str]:
     lines = [f"The potential was read from {parts}{remark}."]
     others = ", ".join(part.name for part in other_parts(path))
     if others:
+        verb = "is" if "," not in others else "are"
         lines.append(
-            f"Note: {others} beside it: not used. If they are parts of one hybrid "
+            f"Note: {others} {verb} not used. If they are parts of one hybrid "
             f"model, give --mlp-file {path.with_suffix('')} to use all."
         )
     return lines

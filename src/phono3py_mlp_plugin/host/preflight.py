@@ -1,7 +1,7 @@
-"""What the host finds out after the work, or never: settings that cannot be meant.
+"""Early checks of settings that phono3py would check late or not at all.
 
-The host checks whether there is a mesh before it reads the dataset. The rest it meets
-when force constants are there: a training and thousands of forces later.
+phono3py checks only the mesh before it reads the dataset. Other invalid settings would
+be found after the training and the evaluation of thousands of forces.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _NAC_METHODS = ("gonze", "wang")
 
-# Options of which the host obeys one and says nothing of the other.
+# Options of which phono3py ignores one without a message.
 _EXCLUSIVE = (
     (("--br", "is_bterta"), ("--lbte", "is_lbte")),
     (("--read-phonon", "read_phonon"), ("--write-phonon", "write_phonon")),
@@ -34,16 +34,16 @@ _EXCLUSIVE = (
 
 
 def check_settings(settings: Any) -> None:
-    """Refuse values out of range and options that exclude each other.
+    """Check for values out of range and mutually exclusive options.
 
     Parameters
     ----------
-    settings
-        The host's.
+    settings : Phono3pySettings
 
     Raises
     ------
     ParameterError
+        If a check fails.
     """
     for (one, first), (other, second) in _EXCLUSIVE:
         if getattr(settings, first) and getattr(settings, second):
@@ -72,7 +72,7 @@ def check_settings(settings: Any) -> None:
 
 
 def _check_estimates(settings: Any) -> None:
-    """Refuse estimates of what is given otherwise."""
+    """Check options that estimate a value which another option sets."""
     number = settings.random_displacements
     memory = settings.symfc_memory_size
     _check_numbers("--symfc-memsize", _given(memory), POSITIVE)
@@ -110,19 +110,18 @@ def _check_numbers(option: str, values: Iterable[float], allowed: Range) -> None
 
 
 def check_cell(ph3: Phono3py, settings: Any) -> None:
-    """Refuse what the crystal or its grid does not have, before any work.
+    """Check settings against the crystal and its grid before any computation.
 
     Parameters
     ----------
     ph3 : Phono3py
-        With the mesh of the run, if it has one.
-    settings
-        The host's.
+        With the mesh of the run, if there is one.
+    settings : Phono3pySettings
 
     Raises
     ------
     ParameterError, DatasetError
-        A grid point, a band, a mass variance or a file that is asked for is missing.
+        If a requested grid point, band, mass variance or file does not exist.
     """
     _check_isotopes(ph3, settings)
     n_bands = 3 * len(ph3.phonon_primitive)
@@ -135,8 +134,9 @@ def check_cell(ph3: Phono3py, settings: Any) -> None:
             )
     if settings.is_gruneisen and len(ph3.phonon_supercell) != len(ph3.supercell):
         raise ParameterError(
-            f"--gruneisen: fc2 has a supercell of {len(ph3.phonon_supercell)} atoms of "
-            f"its own (dim-fc2) and fc3 one of {len(ph3.supercell)}; expected the same."
+            f"--gruneisen: the supercell of fc2 (dim-fc2) has "
+            f"{len(ph3.phonon_supercell)} atoms and that of fc3 {len(ph3.supercell)}; "
+            "expected the same supercell."
         )
     _check_grid_points(ph3, settings)
     _check_files(ph3, settings)
@@ -148,7 +148,7 @@ def _check_grid_points(ph3: Phono3py, settings: Any) -> None:
         return
     if settings.mesh_numbers is None:
         return
-    # Joint densities of states and isotope scattering make a grid of their own.
+    # Joint densities of states and isotope scattering use a separate grid.
     grid = ph3.grid or BZGrid(
         settings.mesh_numbers,
         lattice=ph3.phonon_primitive.cell,
@@ -184,11 +184,11 @@ def _check_isotopes(ph3: Phono3py, settings: Any) -> None:
 
 
 def _check_files(ph3: Phono3py, settings: Any) -> None:
-    """Refuse to start where a file that is to be read is not there."""
+    """Raise an error if a file that is to be read does not exist."""
     if not settings.read_phonon or ph3.mesh_numbers is None:
         return
     path = Path(f"phonon{_get_filename_suffix(ph3.mesh_numbers)}.hdf5")
     if not path.is_file():
         raise DatasetError(
-            f'--read-phonon: "{path}" is not found. Make it by --write-phonon.'
+            f'--read-phonon: "{path}" is not found. Create it with --write-phonon.'
         )

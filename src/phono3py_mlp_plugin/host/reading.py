@@ -1,4 +1,4 @@
-"""Input files read by the host, and why it cannot: file, line and snapshot."""
+"""Reading of input files by phono3py, with errors that name file and line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from phono3py_mlp_plugin.files import (
     open_text,
 )
 from phono3py_mlp_plugin.host.output import show
-from phono3py_mlp_plugin.host.units import settle_born_factor
+from phono3py_mlp_plugin.host.units import set_born_factor
 from phono3py_mlp_plugin.workflow import (
     Cell,
     check_crystal,
@@ -45,15 +45,15 @@ _MATRICES = ("supercell_matrix", "primitive_matrix", "phonon_supercell_matrix")
 
 
 def unreadable_input(path: Path, error: Exception) -> MLPError:
-    """Return the error to raise where the host could not read its input file.
+    """Return the error to raise if phono3py could not read its input file.
 
-    On a file that is not as it expects, it and what it calls raise nearly anything.
+    For an invalid file, phono3py and its libraries raise nearly any exception.
 
     Parameters
     ----------
     path : Path
     error : Exception
-        What the host raised; quoted where nothing better is found.
+        The error of phono3py, quoted if no better reason is found.
     """
     if isinstance(error, MLPError):
         return error
@@ -61,15 +61,15 @@ def unreadable_input(path: Path, error: Exception) -> MLPError:
         return DatasetError(one_line(error))
     try:
         content = _content(path)
-        fault = _fault(content)
-        if fault is None:
+        reason = _format_error(content)
+        if reason is None:
             _check_raw_crystal(content, path)
-    except (DatasetError, ResourceError) as broken:
-        return broken
+    except (DatasetError, ResourceError) as known_error:
+        return known_error
     return DatasetError(
         f"{path}: "
         + (
-            fault
+            reason
             or f"not a phono3py.yaml-like file ({one_line(error)}). Is it complete?"
         )
     )
@@ -81,22 +81,22 @@ def _content(path: Path) -> Any:
     Raises
     ------
     DatasetError
-        It cannot be read, or it would run code.
+        If the file cannot be read, or contains tags that would execute code.
     """
     try:
         with open_text(path) as file:
             return yaml.load(file, Loader=PlainLoader)  # noqa: S506
-    except yaml.constructor.ConstructorError as broken:
+    except yaml.constructor.ConstructorError as error:
         raise DatasetError(
-            f"{path}{_line(broken)}: {broken.problem}; expected numbers, text, lists "
+            f"{path}{_line(error)}: {error.problem}; expected numbers, text, lists "
             "and mappings alone. Leave it out, and ask where the file comes from."
-        ) from broken
-    except yaml.MarkedYAMLError as broken:
+        ) from error
+    except yaml.MarkedYAMLError as error:
         raise DatasetError(
-            f"{path}{_line(broken)}: not YAML ({broken.problem}). Is the file complete?"
-        ) from broken
-    except (*UNREADABLE, yaml.YAMLError) as broken:
-        raise DatasetError(f"{path}: cannot be read ({one_line(broken)}).") from broken
+            f"{path}{_line(error)}: not YAML ({error.problem}). Is the file complete?"
+        ) from error
+    except (*UNREADABLE, yaml.YAMLError) as error:
+        raise DatasetError(f"{path}: cannot be read ({one_line(error)}).") from error
 
 
 def _line(error: yaml.MarkedYAMLError) -> str:
@@ -105,7 +105,7 @@ def _line(error: yaml.MarkedYAMLError) -> str:
 
 
 def _check_raw_crystal(content: Mapping[str, Any], path: Path) -> None:
-    """Check the crystal as it is written, in the calculator's unit of length."""
+    """Check the crystal in the file, in the length unit of the calculator."""
     unitcell = content["unit_cell"]
     points = unitcell.get("points") or unitcell.get("atoms") or ()
     sites = [point for point in points if isinstance(point, Mapping)]
@@ -122,8 +122,8 @@ def _check_raw_crystal(content: Mapping[str, Any], path: Path) -> None:
     )
 
 
-def _fault(content: Any) -> str | None:
-    """Return what is wrong with the content of a phono3py.yaml-like file."""
+def _format_error(content: Any) -> str | None:
+    """Return the error in the content of a phono3py.yaml-like file, or None."""
     if not isinstance(content, Mapping):
         kind = "empty" if content is None else f"a {type(content).__name__}"
         return f"{kind}; expected a phono3py.yaml-like file. Is it complete?"
@@ -138,19 +138,19 @@ def _fault(content: Any) -> str | None:
     n_atoms = len(content["supercell"].get("points") or ())
     for key in _ARRAYS:
         for number, snapshot in enumerate(dataset.get(key) or (), start=1):
-            fault = _fault_of_snapshot(snapshot, n_atoms)
-            if fault:
-                return f"{key}: snapshot {number}{fault}. Mend it or leave it out."
+            reason = _error_in_snapshot(snapshot, n_atoms)
+            if reason:
+                return f"{key}: snapshot {number}{reason}. Correct it or leave it out."
     for number, energy in enumerate(dataset.get("supercell_energies") or (), start=1):
         if not _is_number(energy):
             return f"supercell_energies: snapshot {number} = {energy!r}; not a number."
     return None
 
 
-def _fault_of_snapshot(snapshot: Any, n_atoms: int) -> str | None:
+def _error_in_snapshot(snapshot: Any, n_atoms: int) -> str | None:
     if not isinstance(snapshot, Sequence) or len(snapshot) != n_atoms:
-        found = len(snapshot) if isinstance(snapshot, Sequence) else "no"
-        return f" has {found} atoms; expected {n_atoms}"
+        n_given = len(snapshot) if isinstance(snapshot, Sequence) else "no"
+        return f" has {n_given} atoms; expected {n_atoms}"
     for atom, vector in enumerate(snapshot, start=1):
         if (
             not isinstance(vector, Sequence)
@@ -166,8 +166,8 @@ def _is_number(value: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet_about_primitive_axes() -> Iterator[None]:
-    """Leave out the host's warning that ``auto`` is its default, also where given."""
+def _without_primitive_axes_warning() -> Iterator[None]:
+    """Suppress the warning about the default of primitive_matrix, also if given."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="primitive_matrix defaulted")
         yield
@@ -180,10 +180,10 @@ def read_crystal(
     *,
     with_datasets: bool = True,
 ) -> Phono3py:
-    """Return crystal, datasets and Born charges as ``phono3py-load FILE`` has them.
+    """Read crystal, datasets and Born charges as ``phono3py-load FILE`` does.
 
-    In angstrom, eV and eV/angstrom, whatever calculator the file is of. As there, the
-    files BORN, FORCES_FC3 and FORCES_FC2 of the current folder are read where the file
+    Units are angstrom, eV and eV/angstrom for all calculators. As in phono3py-load, the
+    files BORN, FORCES_FC3 and FORCES_FC2 of the current folder are read if the file
     has no Born charges or forces.
 
     Parameters
@@ -191,18 +191,16 @@ def read_crystal(
     filename : Path
         A phono3py.yaml-like file.
     settings : Phono3pySettings, optional
-        The host's, made of a command line; those of ``phono3py-load FILE`` where it is
-        not given.
+        Settings from a command line; by default those of ``phono3py-load FILE``.
     log_level : int
-        Of what the host prints; 0 is silent.
+        Log level of phono3py; 0 is silent.
     with_datasets : bool
-        Displacements and forces are read too.
+        Whether to read displacements and forces.
 
     Raises
     ------
     DatasetError, ResourceError
-        The file, or one of those beside it, is not one of which anything can be
-        computed.
+        If a file cannot be read, or its content cannot be used.
     """
     if not filename.is_file():
         raise DatasetError(f'"{filename}" is not found.')
@@ -211,9 +209,9 @@ def read_crystal(
 
     if settings is None:
         settings = Phono3pySettings(load_phono3py_yaml=True)
-    with _quiet_about_primitive_axes():
+    with _without_primitive_axes_warning():
         info = read_cell_info(get_cell_info, settings, str(filename), log_level)
-        ph3 = _made_of(info, settings, filename, log_level)
+        ph3 = _crystal_from(info, settings, filename, log_level)
     yaml_of_host = info.phono3py_yaml
     if settings.is_nac:
         units = get_physical_units()
@@ -239,8 +237,8 @@ def read_crystal(
     return ph3
 
 
-def _made_of(info: Any, settings: Any, filename: Path, log_level: int) -> Phono3py:
-    """Return what the host makes of a crystal: in angstrom, without datasets."""
+def _crystal_from(info: Any, settings: Any, filename: Path, log_level: int) -> Phono3py:
+    """Return the crystal in angstrom, without datasets."""
     from phono3py.cui import phono3py_script
 
     tolerance = settings.symmetry_tolerance
@@ -269,12 +267,12 @@ def read_cell_info(
     log_level: int,
     load_phonopy_yaml: bool = True,
 ) -> Any:
-    """Return what the host's ``get_cell_info`` finds, when it is sound.
+    """Return the result of ``get_cell_info`` of phono3py after checking it.
 
     Raises
     ------
     DatasetError, ResourceError
-        It cannot be read, or it is no crystal that can be computed.
+        If the file cannot be read, or the crystal is invalid.
     """
     path = Path(filename or "")
     try:
@@ -307,12 +305,12 @@ def read_born_charges(
     log_level: int,
     **options: Any,
 ) -> None:
-    """Let the host's ``store_nac_params`` set Born charges; give them their factor.
+    """Read Born charges with ``store_nac_params`` and set their unit factor.
 
     Raises
     ------
     DatasetError
-        The file BORN cannot be used, or the factor is of no unit system.
+        If the file BORN cannot be used, or the unit factor is unknown.
     """
     own = ph3py_yaml is not None and ph3py_yaml.nac_params is not None
     where = str(filename) if own else "BORN"
@@ -323,22 +321,22 @@ def read_born_charges(
             f"{where}: Born charges cannot be read ({one_line(error)}). Is it "
             "complete, and of this crystal?"
         ) from error
-    note = settle_born_factor(ph3, where)
+    note = set_born_factor(ph3, where)
     if note:
         show([f"Note: {note}"], log_level)
 
 
 def read_datasets(host: Callable[..., Any], ph3: Phono3py, **options: Any) -> None:
-    """Let the host's ``_load_dataset_and_phonon_dataset`` set the datasets.
+    """Read datasets with ``_load_dataset_and_phonon_dataset`` of phono3py.
 
     Raises
     ------
     DatasetError
-        A file of forces cannot be read, or is of another supercell.
+        If a file of forces cannot be read, or belongs to another supercell.
     """
     try:
         with warnings.catch_warnings():
-            # Of an empty file; refused for that.
+            # Raised for an empty file, which is reported as an error.
             warnings.filterwarnings("ignore", message="loadtxt: input contained no")
             host(ph3, **options)
     except Exception as error:
@@ -352,7 +350,7 @@ def read_datasets(host: Callable[..., Any], ph3: Phono3py, **options: Any) -> No
 
 
 def _forces_file(ph3: Phono3py, ph3py_yaml: Any) -> Path | None:
-    """Return the file of forces that the host has read last; None for the input."""
+    """Return the force file that phono3py read last, None for the input file."""
     order = 2 if ph3.dataset is not None else 3
     dataset = (
         None
@@ -364,13 +362,13 @@ def _forces_file(ph3: Phono3py, ph3py_yaml: Any) -> Path | None:
     return next(iter(sorted(Path().glob(f"FORCES_FC{order}*"))), None)
 
 
-def read_settings(path: Path) -> dict[str, str]:
-    """Return the options of the run that wrote a phono3py.yaml; none where it does not.
+def read_run_options(path: Path) -> dict[str, str]:
+    """Return the options of the run that wrote a phono3py.yaml, if recorded.
 
     Raises
     ------
     DatasetError
-        It is not a phono3py.yaml.
+        If the file is not a phono3py.yaml.
     """
     try:
         content = _content(path)
@@ -381,20 +379,20 @@ def read_settings(path: Path) -> dict[str, str]:
 
 
 def read_unitcell(path: Path, dim: Sequence[int], primitive: str) -> Phono3py:
-    """Return the crystal of a POSCAR with its supercell, without a dataset.
+    """Read a POSCAR and return the crystal with its supercell.
 
     Parameters
     ----------
     path : Path
     dim : sequence of int
-        Supercell matrix: its diagonal, or nine numbers.
+        Supercell matrix: three diagonal elements, or all nine.
     primitive : str
-        Primitive axes, as the host's ``--pa``.
+        Primitive axes, as in ``--pa`` of phono3py.
 
     Raises
     ------
     DatasetError, ParameterError, ResourceError
-        The file is not a POSCAR, or the supercell is none.
+        If the file is not a POSCAR, or the supercell matrix is invalid.
     """
     if not path.is_file():
         raise DatasetError(f'"{path}" is not found.')
@@ -415,7 +413,7 @@ def read_unitcell(path: Path, dim: Sequence[int], primitive: str) -> Phono3py:
         str(path),
     )
     try:
-        with _quiet_about_primitive_axes():
+        with _without_primitive_axes_warning():
             return Phono3py(
                 unitcell,
                 supercell_matrix=matrix if len(dim) == 3 else matrix.reshape(3, 3),

@@ -1,4 +1,4 @@
-"""Why the host has ended a run: what it printed, on one line."""
+"""The reason for which phono3py ended a run, from its printed output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import traceback
 
 from phonopy.cui.phonopy_script import print_error
 
-# Where the host says nothing in a quiet run.
+# Reasons for functions that print nothing in a quiet run.
 _QUIET = {
     "_check_supercell_in_yaml": "the supercell in the input file is not the one that "
     "its unit cell and supercell matrix give",
@@ -16,18 +16,18 @@ _QUIET = {
     "found?",
 }
 
-# A message of the host has no more lines than that.
+# Maximum number of lines of a message.
 _MOST_LINES = 4
 
 
 def reason(error: SystemExit, printed: str) -> str:
-    """Return the reason that the host has printed before it exits.
+    """Return the message that phono3py printed before it exited.
 
     Parameters
     ----------
     error : SystemExit
     printed : str
-        The end of what was printed.
+        The last part of the output.
     """
     lines = _without_banner(printed)
     if lines:
@@ -41,7 +41,7 @@ def reason(error: SystemExit, printed: str) -> str:
 
 
 def _without_banner(printed: str) -> list[str]:
-    """Return the last message: the lines after a blank one or a rule."""
+    """Return the last message: the lines after a blank line or a rule."""
     banner = io.StringIO()
     with contextlib.redirect_stdout(banner):
         print_error()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Relaxation of atomic positions, in a run and in the place of the host's function."""
+"""Relaxation of atomic positions by a potential."""
 
 from __future__ import annotations
 
@@ -23,18 +23,17 @@ def relax(
     Parameters
     ----------
     script : module
-        The host's.
+        ``phono3py.cui.phono3py_script``.
     ph3 : Phono3py
-        Returned itself where symmetry leaves no position to relax.
-    settings
-        The host's.
+        Returned unchanged if symmetry fixes all positions.
+    settings : Phono3pySettings
     mlp : PluginMLP
     log_level : int
 
     Raises
     ------
     PotentialError
-        As `workflow.relax_positions`.
+        See `workflow.relax_positions`.
     """
     assert mlp.potential is not None
     show([f"Relaxing atomic positions by {mlp.calculator}..."], log_level)
@@ -66,10 +65,10 @@ def relax(
 def relax_atomic_positions(
     unitcell: PhonopyAtoms, polymlp: Any, *args: Any, **options: Any
 ) -> PhonopyAtoms | None:
-    """Stand for the host's function, which knows models of pypolymlp alone.
+    """Replace the function of phonopy, which supports only models of pypolymlp.
 
-    What ``Phono3py.mlp.mlp`` is for other potentials is relaxed by `relax_positions`;
-    options of the host's minimiser mean nothing there.
+    Other potentials (``Phono3py.mlp.mlp``) are relaxed by `relax_positions`, without
+    the options of the minimiser of phonopy.
     """
     if not hasattr(polymlp, "evaluate") or hasattr(polymlp, "coeffs"):
         host = original("phonopy.interface.pypolymlp:relax_atomic_positions")

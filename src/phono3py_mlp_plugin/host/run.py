@@ -1,4 +1,4 @@
-"""One run of the host's script with a force calculator: what the script calls."""
+"""A run of the phono3py script with a force calculator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from phono3py_mlp_plugin.files import (
     STAMP,
     forget_partial_evaluations,
 )
-from phono3py_mlp_plugin.host.arguments import CommandOptions, option_of
+from phono3py_mlp_plugin.host.arguments import CommandOptions, option_quoted_in
 from phono3py_mlp_plugin.host.bindings import (
     COMMAND_BINDINGS,
     CONFIGURATION,
@@ -30,13 +30,13 @@ from phono3py_mlp_plugin.host.force_constants import (
     FC2,
     FC3,
     ForceConstantsPlan,
-    can_be_used_again,
+    can_reuse,
     displace_and_evaluate,
     force_constants_fingerprint,
-    leave_or_check,
+    host_may_read,
     plan_force_constants,
 )
-from phono3py_mlp_plugin.host.mlp import PluginMLP, give_potential
+from phono3py_mlp_plugin.host.mlp import PluginMLP, attach_potential
 from phono3py_mlp_plugin.host.output import show
 from phono3py_mlp_plugin.host.preflight import check_cell, check_settings
 from phono3py_mlp_plugin.host.reading import (
@@ -52,9 +52,9 @@ from phono3py_mlp_plugin.host.settings import (
     force_constants_request,
     refuse_without_calculator,
     run_request,
-    take_random_seed,
+    set_random_seed,
 )
-from phono3py_mlp_plugin.host.solvers import leave_to_host
+from phono3py_mlp_plugin.host.solvers import set_host_only
 from phono3py_mlp_plugin.host.study import StudyRun
 from phono3py_mlp_plugin.host.writing import HostFiles
 from phono3py_mlp_plugin.workflow import (
@@ -70,17 +70,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class RunState:
-    """What is known of a run with a force calculator, filled as the host goes on.
+    """State of a run with a force calculator, set step by step.
 
     Attributes
     ----------
     request : RunRequest
     error_bars : ErrorBars or None
     dataset : Dataset or None
-        What the potential is trained on.
+        Training data of the potential.
     plan : ForceConstantsPlan or None
     wanted : str or None
-        Fingerprint of the force constants.
+        Fingerprint of the force constants of this run.
     files : HostFiles
     """
 
@@ -93,15 +93,15 @@ class RunState:
 
 
 class Run:
-    """Our part of a run; made when the command line has been parsed.
+    """Replacements of functions of the phono3py script in one run.
 
     Parameters
     ----------
     script : module
-        The host's.
+        ``phono3py.cui.phono3py_script``.
     options : CommandOptions
     study : StudyRun or None
-        A study of convergence takes the place of kappa.
+        Convergence study that replaces the calculation of kappa.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Run:
         self._state: RunState | None = None
 
     def install(self) -> None:
-        """Put our methods in the place of the script's functions."""
+        """Replace functions of the script by methods of this object."""
         for binding in COMMAND_BINDINGS:
             self._host[binding.name] = check(binding)
         for binding in COMMAND_BINDINGS:
@@ -130,7 +130,7 @@ class Run:
     def read_settings(
         self, args: argparse.Namespace, argparse_control: dict[str, Any], log_level: int
     ) -> tuple[Any, dict[str, Any], str | None]:
-        """Read the host's settings and check names and options before any work."""
+        """Read the settings of phono3py and check names and options."""
         if self._options.force_calculator or args.use_pypolymlp:
             check_mesh(args.mesh_numbers)
         try:
@@ -141,16 +141,18 @@ class Run:
             raise
         except ValueError as error:
             raise ParameterError(
-                f"{option_of(args, error)}{one_line(error)}. Check the option."
+                f"{option_quoted_in(args, error)}{one_line(error)}. Check the option."
             ) from error
         settings, confs, _cell_filename = result
         force_constants_request(settings)
-        alone = not (settings.use_pypolymlp or self._options.force_calculator)
-        leave_to_host(alone)
-        if alone:
+        without_calculator = not (
+            settings.use_pypolymlp or self._options.force_calculator
+        )
+        set_host_only(without_calculator)
+        if without_calculator:
             refuse_without_calculator(settings, self._options)
             return result  # type: ignore[no-any-return]
-        take_random_seed(args, settings, confs)
+        set_random_seed(args, settings, confs)
         generates = settings.create_displacements
         if self._study is not None:
             self._study.set_defaults(settings)
@@ -160,10 +162,10 @@ class Run:
             show(["Systematic displacements (-d) are generated for this."], log_level)
         state = self._state = RunState(request)
         if self._study is not None:
-            self._study.take_request(request, settings)
+            self._study.set_request(request, settings)
         elif request.uncertainty is not None:
             state.error_bars = ErrorBars(request, settings, log_level)
-        # Runs without a potential remain the host's own, byte for byte.
+        # The output of runs without a potential stays byte-identical.
         state.files.install(sys.modules)
         return result  # type: ignore[no-any-return]
 
@@ -174,7 +176,7 @@ class Run:
         log_level: int,
         load_phonopy_yaml: bool = True,
     ) -> Any:
-        """Read the input file as the host does; say why where it cannot."""
+        """Read the input file as phono3py does, with a reason on failure."""
         host = self._host["get_cell_info"]
         if self._state is None:
             return host(settings, cell_filename, log_level, load_phonopy_yaml)
@@ -183,7 +185,7 @@ class Run:
         )
 
     def store_born_charges(self, ph3py: Phono3py, *args: Any, **options: Any) -> None:
-        """Read Born charges as the host does; give them the factor of our units."""
+        """Read Born charges as phono3py does and set their unit factor."""
         host = self._host["store_nac_params"]
         if self._state is None:
             host(ph3py, *args, **options)
@@ -191,7 +193,7 @@ class Run:
             read_born_charges(host, ph3py, *args, **options)
 
     def load_datasets(self, ph3py: Phono3py, *args: Any, **options: Any) -> None:
-        """Read datasets as the host does; say why where it cannot."""
+        """Read datasets as phono3py does, with a reason on failure."""
         host = self._host["_load_dataset_and_phonon_dataset"]
         if self._state is None:
             host(ph3py, *args, **options)
@@ -207,14 +209,14 @@ class Run:
         read_fc2: bool = True,
         log_level: int = 0,
     ) -> None:
-        """Leave our own fc2 and fc3 for later; read others as the host does.
+        """Read fc2 and fc3 as phono3py does, unless this package wrote them.
 
-        Ours are judged by content when the potential is known.
+        Those are compared by fingerprint when the potential is known.
         """
         if self._study is not None:
             return
         if self._state is not None:
-            ready = leave_or_check(
+            ready = host_may_read(
                 ph3py, read_fc2=read_fc2, read_fc3=read_fc3, log_level=log_level
             )
             read_fc2, read_fc3 = read_fc2 and ready, read_fc3 and ready
@@ -242,15 +244,15 @@ class Run:
         check_cell(ph3py, settings)
         check_born_charges(ph3py)
         request = state.request
-        dataset = state.dataset = _take_dataset(ph3py, log_level)
+        dataset = state.dataset = _pop_dataset(ph3py, log_level)
         if self._study is not None:
-            return self._study.take_crystal(self._script, ph3py, settings, dataset)
+            return self._study.set_crystal(self._script, ph3py, settings, dataset)
         if state.error_bars is not None:
-            state.error_bars.take_dataset(dataset)
+            state.error_bars.set_dataset(dataset)
         state.plan = plan_force_constants(
             self._script, ph3py, settings, request, log_level
         )
-        give_potential(
+        attach_potential(
             ph3py,
             request.calculator,
             dataset,
@@ -262,7 +264,7 @@ class Run:
             ph3py = self._relaxed(state, ph3py, settings, log_level)
         if not request.generates:
             show(
-                ["Generate displacements (--rd or -d) to go on to force constants."],
+                ["Generate displacements (--rd or -d) to continue to force constants."],
                 log_level,
             )
             self._script._finalize_phono3py(
@@ -271,7 +273,7 @@ class Run:
         plan = state.plan
         state.wanted = force_constants_fingerprint(ph3py, plan)
         read = bool(settings.read_fc2 and settings.read_fc3)
-        if can_be_used_again(state.wanted, read=read, log_level=log_level):
+        if can_reuse(state.wanted, read=read, log_level=log_level):
             check_found_force_constants(ph3py, map(Path, (FC2, FC3)))
             self._host["load_fc2_and_fc3"](ph3py, log_level=log_level)
             return ph3py
@@ -287,7 +289,7 @@ class Run:
     def _relaxed(
         self, state: RunState, ph3py: Phono3py, settings: Any, log_level: int
     ) -> Phono3py:
-        """Return the relaxed crystal, for which forces of dim-fc2 do not hold."""
+        """Return the relaxed crystal, for which forces of dim-fc2 are not valid."""
         assert isinstance(ph3py.mlp, PluginMLP) and state.plan is not None
         relaxed = relax(self._script, ph3py, settings, ph3py.mlp, log_level)
         if relaxed is not ph3py and state.plan.keep_fc2:
@@ -304,15 +306,15 @@ class Run:
     def produce_force_constants(
         self, ph3py: Phono3py, settings: Any, log_level: int, load_phono3py_yaml: bool
     ) -> None:
-        """Let the host solve for fc2 and fc3; record what they were computed from."""
+        """Compute fc2 and fc3 with phono3py and record their fingerprint."""
         if self._study is not None:
             return
         state = self._state
         if state is not None and state.wanted is not None:
-            made_from = {STAMP: state.wanted}
-            state.files.attributes = {FC2: made_from, FC3: made_from}
-            for name, found in ((FC2, ph3py.fc2), (FC3, ph3py.fc3)):
-                if found is None and Path(name).is_file():
+            stamp = {STAMP: state.wanted}
+            state.files.attributes = {FC2: stamp, FC3: stamp}
+            for name, fc in ((FC2, ph3py.fc2), (FC3, ph3py.fc3)):
+                if fc is None and Path(name).is_file():
                     show([f'The old "{name}" is kept as "{name}.bak".'], log_level)
         self._host["_produce_force_constants"](
             ph3py, settings, log_level, load_phono3py_yaml
@@ -330,7 +332,7 @@ class Run:
         updated_settings: dict[str, Any],
         log_level: int,
     ) -> None:
-        """Let the host set up the interaction; stop where modes are imaginary."""
+        """Set up the interaction with phono3py; stop if modes are imaginary."""
         host = self._host["_init_phph_interaction"]
 
         def set_up() -> None:
@@ -364,7 +366,7 @@ class Run:
         *args: Any,
         **options: Any,
     ) -> None:
-        """Report error bars of kappa where they are wanted, then end as the host."""
+        """Report error bars of kappa if requested, then finish as phono3py does."""
         if self._study is not None:
             sys.exit(0)
         state = self._state
@@ -377,17 +379,17 @@ class Run:
 
 
 def _setting_error(self: ConfParser[Any], message: str) -> NoReturn:
-    """Stand for the host's method, which tells nothing on the error stream."""
+    """Replace the method of phonopy, which does not write to standard error."""
     tag = message.partition(" is ")[0].lower().replace(" ", "_")
     value = self.confs.get(tag)
-    found = "" if value is None else f"{tag} = {value}: "
-    raise ParameterError(f"{found}{message} Check the option, or the tag of that name.")
+    given = "" if value is None else f"{tag} = {value}: "
+    raise ParameterError(f"{given}{message} Check the option, or the tag of that name.")
 
 
-def _take_dataset(ph3py: Phono3py, log_level: int) -> Dataset | None:
-    """Take the dataset with forces out of the way of the displacements to come."""
+def _pop_dataset(ph3py: Phono3py, log_level: int) -> Dataset | None:
+    """Remove the dataset with forces from ``ph3py`` and return it."""
     dataset = read_dataset(ph3py.dataset, ph3py.supercell)
     if dataset is None and ph3py.dataset is not None:
-        show(["The dataset has no forces: it is not trained on."], log_level)
+        show(["The dataset has no forces: it is not used for training."], log_level)
     ph3py.dataset = None
     return dataset

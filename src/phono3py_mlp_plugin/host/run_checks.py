@@ -1,4 +1,4 @@
-"""Whether the phonons of a run can be believed."""
+"""Checks of the phonons, force constants and potential of a run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def physics_checks(
     *,
     allow_imaginary: bool,
 ) -> list[Check]:
-    """Return verdicts on a run whose phonons are known on the mesh.
+    """Check a run whose phonons on the mesh are known.
 
     Parameters
     ----------
@@ -40,14 +40,14 @@ def physics_checks(
         With potential, force constants and phonons.
     spec : CalculatorSpec
     dataset : Dataset or None
-        What the potential was trained on, where it is there.
+        Training data, if available.
     allow_imaginary : bool
-        Whether imaginary modes are a verdict only.
+        If True, imaginary modes do not raise an error.
 
     Raises
     ------
     PhysicsError
-        A mode on the mesh is imaginary.
+        If a mode on the mesh is imaginary.
     """
     frequencies, _, addresses = ph3.get_phonon_data()
     gamma = np.abs(addresses).max(axis=1) == 0
@@ -73,23 +73,23 @@ def physics_checks(
 def checks_without_mesh(
     ph3: Phono3py, spec: CalculatorSpec, dataset: Dataset | None
 ) -> list[str]:
-    """Return lines of verdicts on a run that ends with force constants.
+    """Check a run that ends with force constants, and return lines to print.
 
     Parameters
     ----------
     ph3 : Phono3py
         With potential and force constants.
     spec, dataset
-        As in `physics_checks`.
+        See `physics_checks`.
 
     Raises
     ------
     PhysicsError
-        Force constants hold what is not a number.
+        If a force constant is not finite.
     """
     checks = _checks_of_forces(ph3, spec, dataset)
     harmonic = harmonic_crystal(ph3, ph3.fc2, symmetry=False)
-    # Where phonons are those of the supercell itself, by no interpolation.
+    # At these points the phonons need no interpolation.
     points = get_commensurate_points(
         np.rint(np.linalg.solve(ph3.primitive_matrix, harmonic.supercell_matrix))
         .astype(int)
@@ -106,7 +106,7 @@ def checks_without_mesh(
 def _checks_of_forces(
     ph3: Phono3py, spec: CalculatorSpec, dataset: Dataset | None
 ) -> list[Check]:
-    """Return verdicts on force constants and on the potential."""
+    """Check force constants and the potential."""
     for name, fc in (("fc2", ph3.fc2), ("fc3", ph3.fc3)):
         if not np.isfinite(fc).all():
             raise PhysicsError(

@@ -1,4 +1,4 @@
-"""What a run asks for: read once from the host's settings and our options."""
+"""Options of a run, read once from the settings of phono3py and the command line."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ CALCULATIONS = (
     "is_spectral_function",
     "is_joint_dos",
 )
-"""Settings of the host for what it computes from force constants."""
+"""Settings of phono3py for calculations that need force constants."""
 
 # With a potential they imply -d.
 _NEED_FORCE_CONSTANTS = (*CALCULATIONS, "is_isotope", "write_phonon")
 
-# What the host would read instead of computing it from force constants.
+# Options by which phono3py reads or selects data instead of computing kappa.
 _READ = {
     "--read-gamma": "read_gamma",
     "--read-pp": "read_pp",
@@ -52,22 +52,22 @@ _READ = {
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a run asks of potential, displacements and error bars.
+    """Options of a run for potential, displacements and error bars.
 
     Attributes
     ----------
     calculator : CalculatorSpec
     mlp_file : Path or None
-        The potential file that the user named.
+        Potential file given by the user.
     generates : bool
-        Whether displacements are generated, and so force constants obtained.
+        Whether displacements are generated and force constants computed.
     amplitude_fc2 : float or None
     uncertainty : int or None
-        Number of potentials of the ensemble.
+        Number of potentials in the ensemble.
     uncertainty_mesh : tuple of float or None
     allow_imaginary : bool
     allow_poor_fit : bool
-        Go on although the error of the potential is of the size of the forces.
+        Continue even if the error of the potential is as large as the forces.
     """
 
     calculator: CalculatorSpec
@@ -83,26 +83,27 @@ class RunRequest:
 def run_request(
     settings: Any, confs: dict[str, Any], options: CommandOptions
 ) -> RunRequest:
-    """Return what is asked for, checked before any work.
+    """Return the options of a run after checking them.
 
     Parameters
     ----------
-    settings
-        The host's; systematic displacements are switched on where a run needs force
-        constants and none are asked for.
+    settings : Phono3pySettings
+        Systematic displacements are switched on if the run needs force constants and
+        no displacements are requested.
     confs : dict
-        What the host records of the options; ours are added.
+        Options as recorded by phono3py; those of this package are added.
     options : CommandOptions
 
     Raises
     ------
     ParameterError, PluginNotFound, PotentialError
-        An option is out of range, contradicts another one, or names what is not there.
+        If an option is out of range, contradicts another one, or names something that
+        does not exist.
     """
     calculator = _calculator(settings, options)
-    named = None if options.mlp_file is None else Path(options.mlp_file)
-    if named is not None and not potential_files(named):
-        raise PotentialError(f'--mlp-file: "{named}" is not found.')
+    mlp_file = None if options.mlp_file is None else Path(options.mlp_file)
+    if mlp_file is not None and not potential_files(mlp_file):
+        raise PotentialError(f'--mlp-file: "{mlp_file}" is not found.')
     _check_displacements(settings, options)
     if options.uncertainty_mesh is not None and options.uncertainty is None:
         raise ParameterError("--uncertainty-mesh: is for --uncertainty N.")
@@ -123,7 +124,7 @@ def run_request(
     mesh = options.uncertainty_mesh
     return RunRequest(
         calculator=calculator,
-        mlp_file=named,
+        mlp_file=mlp_file,
         generates=bool(settings.create_displacements) or random,
         amplitude_fc2=options.amplitude_fc2,
         uncertainty=options.uncertainty,
@@ -134,11 +135,12 @@ def run_request(
 
 
 def check_ensemble(option: str, calculator: CalculatorSpec, settings: Any) -> None:
-    """Refuse what gives no error bar of kappa, before any work.
+    """Check that error bars of kappa can be computed with these options.
 
     Raises
     ------
     ParameterError
+        If they cannot.
     """
     if not (settings.is_bterta or settings.is_lbte):
         raise ParameterError(
@@ -161,6 +163,7 @@ def mesh_of(words: Sequence[str | float], option: str) -> tuple[float, ...]:
     Raises
     ------
     ParameterError
+        If the numbers are neither.
     """
     numbers = tuple(_number(word) for word in words)
     if len(numbers) not in (1, 3) or not all(0 < x < math.inf for x in numbers):
@@ -173,13 +176,14 @@ def mesh_of(words: Sequence[str | float], option: str) -> tuple[float, ...]:
 
 
 def check_mesh(words: Sequence[str] | None) -> None:
-    """Refuse mesh numbers that the host would not know what to do with.
+    """Check mesh numbers.
 
     Raises
     ------
     ParameterError
+        If phono3py cannot use them.
     """
-    # Nine are a grid generation matrix, which may hold zeros.
+    # Nine numbers are a grid generating matrix, which may contain zeros.
     if words is None or (
         len(words) == 9 and all(math.isfinite(_number(w)) for w in words)
     ):
@@ -195,12 +199,12 @@ def _number(word: str | float) -> float:
 
 
 def force_constants_request(settings: Any) -> ForceConstantsRequest:
-    """Return how force constants are obtained, from all of the host's settings.
+    """Return how force constants are computed, from the settings of phono3py.
 
     Raises
     ------
     PluginNotFound, ParameterError
-        A solver or option is unknown.
+        If a solver or option is unknown.
     """
     try:
         request = request_force_constants(
@@ -221,7 +225,7 @@ def force_constants_request(settings: Any) -> ForceConstantsRequest:
 
 
 def displacement_options(settings: Any, request: RunRequest) -> DisplacementOptions:
-    """Return the displacements of a run."""
+    """Return the options of the displacements of a run."""
     return DisplacementOptions(
         number=settings.random_displacements,
         amplitude=settings.displacement_distance or DisplacementOptions.amplitude,
@@ -234,10 +238,10 @@ def displacement_options(settings: Any, request: RunRequest) -> DisplacementOpti
     )
 
 
-def take_random_seed(
+def set_random_seed(
     args: argparse.Namespace, settings: Any, confs: dict[str, Any]
 ) -> None:
-    """Take the seed that the user gave: the host drops 0 and what is out of range."""
+    """Set the random seed of the user; phono3py ignores 0 and invalid values."""
     seed = args.random_seed
     if seed is None:
         return
@@ -248,11 +252,12 @@ def take_random_seed(
 
 
 def refuse_without_calculator(settings: Any, options: CommandOptions) -> None:
-    """Refuse options that would mean nothing without a force calculator.
+    """Check that no option requires a force calculator.
 
     Raises
     ------
     ParameterError
+        If an option does.
     """
     given: dict[str, Any] = {
         f"--{k.replace('_', '-')}": v for k, v in options.given().items()
@@ -269,21 +274,21 @@ def refuse_without_calculator(settings: Any, options: CommandOptions) -> None:
 
 
 def choose_solver(settings: Any, *, random_fc2: bool) -> str | None:
-    """Take symfc for random displacements where the user named no solver.
+    """Select symfc for random displacements if the user did not select a solver.
 
-    Finite differences, the host's default, cannot use them.
+    Finite differences, the default of phono3py, cannot use random displacements.
 
     Parameters
     ----------
-    settings
-        The host's; the name is set.
+    settings : Phono3pySettings
+        The name of the solver is set.
     random_fc2 : bool
-        Whether fc2 has a supercell of its own with random displacements.
+        Whether fc2 has a separate supercell with random displacements.
 
     Returns
     -------
     str or None
-        The line that says so.
+        The line to print, if a solver was selected.
     """
     if settings.fc_calculator is not None:
         return None
@@ -316,7 +321,7 @@ def _calculator(settings: Any, options: CommandOptions) -> CalculatorSpec:
 
 
 def _check_displacements(settings: Any, options: CommandOptions) -> None:
-    """Refuse displacements that cannot be meant, or that the solver cannot use."""
+    """Check options of displacements, also against the solver."""
     check_range("--amplitude", settings.displacement_distance, POSITIVE)
     check_range("--cutoff-pair", settings.cutoff_pair_distance, POSITIVE)
     check_range("--cutoff-fc3", settings.cutoff_fc3_distance, POSITIVE)
@@ -336,18 +341,18 @@ def _check_displacements(settings: Any, options: CommandOptions) -> None:
 
 
 def check_finite_differences(settings: Any, *, own_fc2: bool) -> None:
-    """Refuse finite differences of random displacements.
+    """Check that finite differences are not used with random displacements.
 
     Parameters
     ----------
-    settings
-        The host's.
+    settings : Phono3pySettings
     own_fc2 : bool
-        Whether fc2 has a supercell of its own, with displacements of its own.
+        Whether fc2 has a separate supercell with separate displacements.
 
     Raises
     ------
     ParameterError
+        If they are.
     """
     if settings.fc_calculator is None:
         return

@@ -1,7 +1,7 @@
-"""The host's force-constants calculators, any registered solver among them.
+"""Force-constants calculators of phono3py, extended by registered solvers.
 
-The three names that the host knows keep the host's own code, so that results stay
-bit-identical; every other name is a plugin's.
+The three solvers of phono3py run with its original code, so that results stay
+bit-identical; every other name belongs to a plugin.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ _MODULE = "phono3py.interface.fc_calculator"
 
 
 class PluginFCSolver:
-    """What the host asks for its force constants."""
+    """Solver object with the interface that phonopy expects."""
 
     def __init__(self, force_constants: ForceConstants) -> None:
         self.force_constants = force_constants
 
 
-# Whether forces are the host's alone: it is told what would otherwise be refused.
-_host_alone: ContextVar[bool] = ContextVar("host_alone", default=True)
+# Whether the run uses no potential: failed checks are then warnings, not errors.
+_without_potential: ContextVar[bool] = ContextVar("host_alone", default=True)
 
 
-def leave_to_host(alone: bool) -> None:
-    """Say whether what comes is the host's alone, without a potential of ours.
+def set_host_only(host_only: bool) -> None:
+    """Set whether the following calculations use no potential of this package.
 
-    Its results stay the host's own, byte for byte; the user is warned.
+    Their results stay byte-identical, and failed checks are only warnings.
     """
-    _host_alone.set(alone)
+    _without_potential.set(host_only)
 
 
 def set_fc_solver(self: FCSolver, fc_calculator_name: str) -> Any:
-    """Stand for ``FCSolver._set_fc_solver``; the answer is held against the forces."""
+    """Replace ``FCSolver._set_fc_solver``, and check results against the forces."""
     check_solver_cutoffs(self._supercell, cutoffs_in_options(self._options))
     if fc_calculator_name in fc_calculator_names:
         return _checked_host_solver(self, fc_calculator_name)
@@ -68,7 +68,7 @@ def set_fc_solver(self: FCSolver, fc_calculator_name: str) -> Any:
 
 
 def _checked_host_solver(self: FCSolver, name: str) -> Any:
-    with watch_pivots() as seen:
+    with watch_pivots() as pivots:
         solver = _host_solver(self, name)
     orders = list(self._orders or ())
     if not self._dataset or (name == "symfc" and not orders):
@@ -80,10 +80,10 @@ def _checked_host_solver(self: FCSolver, name: str) -> Any:
         check_number_of_equations(solver.basis_set, displacements, orders)
     try:
         if name == "symfc":
-            check_pivots(seen, solver.basis_set, displacements, orders)
-        _check_host_answer(self, name, solver, displacements, forces)
+            check_pivots(pivots, solver.basis_set, displacements, orders)
+        _check_host_solution(self, name, solver, displacements, forces)
     except SolverError as error:
-        if not _host_alone.get():
+        if not _without_potential.get():
             raise
         print(f"WARNING: {error}", file=sys.stderr, flush=True)
     return solver
@@ -96,31 +96,31 @@ def _host_solver(self: FCSolver, name: str) -> Any:
     except AssertionError as error:
         if name != "symfc":
             raise
-        # Nothing is left free by symmetry and sum rules: symfc does not expect it.
+        # symfc does not handle the case that symmetry and sum rules fix everything.
         raise SolverError(
             f"symfc: a supercell of {len(self._supercell)} atoms leaves no force "
             "constant free. Use a larger supercell."
         ) from error
 
 
-def _check_host_answer(
+def _check_host_solution(
     self: FCSolver,
     name: str,
     solver: Any,
     displacements: FloatArray,
     forces: FloatArray,
 ) -> None:
-    """Hold what the host's solver found against the forces."""
-    found = solver.force_constants
+    """Compare the force constants of a solver of phono3py with the forces."""
+    force_constants = solver.force_constants
     n_atoms = len(self._supercell)
     if self._primitive is not None:
         lattice = Lattice(self._primitive.p2s_map, self._primitive.atomic_permutations)
-    elif all(len(fc) == n_atoms for fc in found.values()):
+    elif all(len(fc) == n_atoms for fc in force_constants.values()):
         lattice = Lattice(np.arange(n_atoms), np.arange(n_atoms)[None])
     else:
-        # Compact ones would need the lattice translations.
+        # Compact force constants would need the lattice translations.
         return
-    check_force_constants(name, found, displacements, forces, lattice)
+    check_force_constants(name, force_constants, displacements, forces, lattice)
 
 
 def _problem(
@@ -152,12 +152,12 @@ def _problem(
 
 
 def extract_fc2_fc3_calculators(fc_calculator: str | None, order: int) -> str | None:
-    """Stand for the host's function: the name for one order, or None."""
+    """Replace the function of phono3py: return the name for one order, or None."""
     if fc_calculator is None:
         return None
     parts = fc_calculator.split("|")
     name = parts[order - 2 if len(parts) > 1 else 0].strip()
-    return _known(name) if name else None
+    return _registered_name(name) if name else None
 
 
 def get_fc_calculator_params(
@@ -166,31 +166,31 @@ def get_fc_calculator_params(
     cutoff_pair_distance: float | None,
     log_level: int = 0,
 ) -> tuple[str | None, str | None]:
-    """Stand for the host's function; an unknown name is an error."""
+    """Replace the function of phono3py; an unknown name is an error."""
     names = check_names(fc_calculator)
     if all(name in fc_calculator_names for name in names):
         host = original(f"{_MODULE}:get_fc_calculator_params")
         return host(  # type: ignore[no-any-return]
             fc_calculator, fc_calculator_options, cutoff_pair_distance, log_level
         )
-    # The pair cutoff reaches a plugin through the options of fc3, where the host's
-    # compute_force_constants_from_datasets appends it.
+    # A plugin gets the pair cutoff through the options of fc3, to which
+    # compute_force_constants_from_datasets of phono3py appends it.
     return fc_calculator, fc_calculator_options
 
 
 def check_names(fc_calculator: str | None) -> list[str]:
-    """Return the solver names in the host's ``fc2|fc3`` notation.
+    """Return the solver names of the ``fc2|fc3`` notation of phono3py.
 
     Raises
     ------
     PluginNotFound
-        A name is not registered, or its solver cannot be used.
+        If a name is not registered, or its solver cannot be used.
     """
     parts = [] if fc_calculator is None else fc_calculator.split("|")
-    return [_known(part.strip()) for part in parts if part.strip()]
+    return [_registered_name(part.strip()) for part in parts if part.strip()]
 
 
-def _known(name: str) -> str:
+def _registered_name(name: str) -> str:
     lower = name.lower()
     if lower in fc_calculator_names:
         return lower

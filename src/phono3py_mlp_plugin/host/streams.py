@@ -1,4 +1,4 @@
-"""Standard output and standard error that may be closed, full, or read by nobody."""
+"""Standard output and standard error that handle closed and full files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 from phono3py_mlp_plugin.errors import MLPError, describe_os_error
 
-# Of what was printed last: the reason for which the host gives up is there.
-_KEPT = 4000
+# Number of characters to keep, in which phono3py prints the reason of a failure.
+_N_KEPT = 4000
 
 
 class OutputLost(MLPError):
@@ -22,17 +22,17 @@ class OutputLost(MLPError):
 
 
 class Stream:
-    """A standard stream that remembers its end, and whether it could be written.
+    """A standard stream that keeps its last lines and records write errors.
 
-    Code of others cannot close it. What cannot be written is dropped after the first
-    failure, so that nothing fails once more on the way out.
+    Other code cannot close it. After the first failure all further text is discarded,
+    so that no second error occurs during exit.
 
     Parameters
     ----------
     stream : text file
     descriptor : int
     is_result : bool
-        Whether a failure stops the run: of output, not of messages.
+        Whether a failure stops the run (standard output, not standard error).
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Stream:
 
     def write(self, text: str) -> int:
         """Write text."""
-        self._printed = (self._printed + text)[-_KEPT:]
+        self._printed = (self._printed + text)[-_N_KEPT:]
         self._attempt(self._stream.write, text)
         return len(text)
 
@@ -63,11 +63,11 @@ class Stream:
             self.write(line)
 
     def flush(self) -> None:
-        """Write what is buffered."""
+        """Flush the buffer."""
         self._attempt(self._stream.flush)
 
     def close(self) -> None:
-        """Write what is buffered; the stream stays open, it is not the caller's."""
+        """Flush the buffer; the underlying stream stays open."""
         self.flush()
 
     def __getattr__(self, name: str) -> Any:
@@ -81,12 +81,12 @@ class Stream:
         except OSError as error:
             self._give_up(error)
         except ValueError:
-            # The file itself has been closed.
+            # The underlying file was closed.
             self._give_up(OSError(errno.EBADF, os.strerror(errno.EBADF)))
 
     def _give_up(self, error: OSError) -> None:
         self.failure = error
-        # What is still buffered goes nowhere when the interpreter ends.
+        # Discard the buffer, which the interpreter would flush at exit.
         nowhere = os.open(os.devnull, os.O_RDWR)
         os.dup2(nowhere, self._descriptor)
         os.close(nowhere)
@@ -97,10 +97,10 @@ class Stream:
 
 @contextlib.contextmanager
 def guarded_streams() -> Iterator[Stream]:
-    """Let standard output and standard error be `Stream`; yield the former.
+    """Replace standard output and standard error by `Stream`; yield the former.
 
-    Descriptors that are closed lead nowhere: a library would write into the next file
-    that is opened.
+    Closed descriptors are opened on the null device. Otherwise a library would write
+    into the next file that is opened.
     """
     _open_descriptors()
     before = sys.stdout, sys.stderr
@@ -113,19 +113,19 @@ def guarded_streams() -> Iterator[Stream]:
 
 
 def guard_streams() -> None:
-    """Let standard output and standard error be `Stream` for good.
+    """Replace standard output and standard error by `Stream` permanently.
 
-    For what a command prints before it has parsed its arguments.
+    This is for output of a command before its arguments are parsed.
     """
     _open_descriptors()
     sys.stdout, sys.stderr = _stream(sys.stdout, 1), _stream(sys.stderr, 2)
-    sys.excepthook = _tell
+    sys.excepthook = _report_lost_output
 
 
-def _tell(
+def _report_lost_output(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Tell that output is lost; nobody is told whose output nobody reads."""
+    """Report that output cannot be written, unless its pipe was closed."""
     if not isinstance(error, OutputLost):
         sys.__excepthook__(kind, error, traceback)
     elif isinstance(error.__cause__, BrokenPipeError):
@@ -135,7 +135,7 @@ def _tell(
 
 
 def _open_descriptors() -> None:
-    """Open the null device for those of the first three that are closed."""
+    """Open the null device for closed standard descriptors."""
     descriptor = os.open(os.devnull, os.O_RDWR)
     while descriptor <= 2:
         os.set_inheritable(descriptor, True)
@@ -149,6 +149,6 @@ def _stream(stream: Any, descriptor: int) -> Stream:
     if stream is None or stream.closed:
         stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     elif hasattr(stream, "reconfigure"):
-        # A name that the terminal cannot show must not stop a run.
+        # A character that the terminal cannot show must not stop a run.
         stream.reconfigure(errors="backslashreplace")
     return Stream(stream, descriptor, is_result=descriptor == 1)

@@ -1,8 +1,8 @@
-"""A study of convergence inside a run of the host's script.
+"""A convergence study inside a run of the phono3py script.
 
-The host's script reads options, crystal, Born charges and dataset and sets up kappa as
-in any run; where it would compute kappa once, the study does. Every option of the host
-has so its effect, and every check of a run is made.
+The script reads options, crystal, Born charges and dataset and sets up the calculation
+of kappa as in any run. The study then replaces the calculation of kappa. In this way
+all options of phono3py are respected, and all checks of a run are made.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from phono3py_mlp_plugin.host.mlp import PluginMLP
 from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.host.relax import relax
 from phono3py_mlp_plugin.host.settings import CALCULATIONS, RunRequest, check_ensemble
-from phono3py_mlp_plugin.host.transport import RunTransport, when_kappa_is_computed
+from phono3py_mlp_plugin.host.transport import RunTransport, replace_kappa_calculation
 from phono3py_mlp_plugin.workflow import (
     EQUATIONS,
     LEAST_PAIRS,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 _ROOM_TEMPERATURE = 300.0
 
-# What would be written once for each kappa of the study.
+# Output files that would be written once for each kappa of the study.
 _WRITTEN = {
     "--write-gamma": "write_gamma",
     "--write-gamma-detail": "write_gamma_detail",
@@ -58,7 +58,7 @@ _WRITTEN = {
 
 @dataclass(frozen=True, eq=False)
 class StudyTask:
-    """All that a study works on.
+    """Input of a study.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class StudyTask:
 
 
 class StudyPlanner(Protocol):
-    """Makes the study when calculator, dataset and force constants are known."""
+    """Function that makes the study from the options of a run."""
 
     def __call__(
         self, request: RunRequest, plan: ForceConstantsPlan, n_supercells: int
@@ -84,25 +84,25 @@ class StudyPlanner(Protocol):
 
 
 class StudyRun:
-    """The study of one run, filled as the host goes on.
+    """The study of one run, set up step by step.
 
     Parameters
     ----------
     planner : StudyPlanner
-        Raises `ParameterError` where what is asked for cannot be studied.
-    carry_out : callable
-        Does the study.
+        Raises `ParameterError` if the study is not possible.
+    run_study : callable
+        Runs the study.
     log_level : int
     """
 
     def __init__(
         self,
         planner: StudyPlanner,
-        carry_out: Callable[[StudyTask], None],
+        run_study: Callable[[StudyTask], None],
         log_level: int,
     ) -> None:
         self._planner = planner
-        self._carry_out = carry_out
+        self._run_study = run_study
         self._log_level = log_level
         self._request: RunRequest | None = None
         self._settings: Any = None
@@ -110,7 +110,7 @@ class StudyRun:
         self._study: Study | None = None
 
     def set_defaults(self, settings: Any) -> None:
-        """Set what a study does where the user does not say."""
+        """Set defaults of a study for options that the user did not give."""
         if not any(getattr(settings, name) for name in CALCULATIONS):
             settings.is_bterta = True
         if not settings.create_displacements:
@@ -122,15 +122,16 @@ class StudyRun:
             if settings.random_seed is None:
                 settings.random_seed = 0
         if settings.temperatures is None:
-            # The host's default of a hundred temperatures is for one kappa.
+            # The default of phono3py, a hundred temperatures, is too many for a study.
             settings.temperatures = [_ROOM_TEMPERATURE]
 
-    def take_request(self, request: RunRequest, settings: Any) -> None:
-        """Take what the run asks for; refuse what a study cannot do.
+    def set_request(self, request: RunRequest, settings: Any) -> None:
+        """Set the options of the run after checking that a study is possible.
 
         Raises
         ------
         ParameterError
+            If an option cannot be used in a study.
         """
         if not (settings.is_bterta or settings.is_lbte):
             raise ParameterError("converge computes kappa: give --br or --lbte alone.")
@@ -158,14 +159,15 @@ class StudyRun:
             raise ParameterError("converge: --mesh is missing. Give --mesh N N N.")
         self._request, self._settings = request, settings
 
-    def take_crystal(
+    def set_crystal(
         self, script: ModuleType, ph3: Phono3py, settings: Any, dataset: Dataset | None
     ) -> Phono3py:
-        """Plan the study; return the crystal, relaxed where that is asked for.
+        """Plan the study and return the crystal, relaxed if requested.
 
         Raises
         ------
         DatasetError, ParameterError
+            If the dataset or the options do not allow the study.
         """
         request = self._request
         assert request is not None
@@ -180,7 +182,7 @@ class StudyRun:
         self._dataset = dataset
         notes = check_dataset(dataset)
         if ph3.nac_params is None and settings.is_nac:
-            notes.append("no Born charges: nothing corrects for long-range forces.")
+            notes.append("no Born charges: long-range forces are not corrected.")
         lines = [f"Note: {note}" for note in notes]
         if ph3.nac_params is not None:
             lines.append("Born charges correct for long-range forces.")
@@ -192,21 +194,23 @@ class StudyRun:
         return ph3
 
     def record(self, ph3: Phono3py, set_up: Callable[[], None]) -> None:
-        """Let the study take the place of kappa."""
+        """Replace the calculation of kappa by the study."""
 
-        def act(host: Callable[..., None], arguments: Mapping[str, Any]) -> None:
+        def compute_kappa(
+            host: Callable[..., None], arguments: Mapping[str, Any]
+        ) -> None:
             assert self._dataset is not None and self._study is not None
             transport = RunTransport(ph3, set_up, host, arguments, self._settings)
-            self._carry_out(StudyTask(ph3, self._dataset, self._study, transport))
+            self._run_study(StudyTask(ph3, self._dataset, self._study, transport))
 
-        when_kappa_is_computed(ph3, act)
+        replace_kappa_calculation(ph3, compute_kappa)
 
     def _relaxed(
         self, script: ModuleType, ph3: Phono3py, settings: Any, split: Split
     ) -> Phono3py:
-        """Return the crystal relaxed by the potential of the most supercells.
+        """Return the crystal relaxed by the potential of the largest training set.
 
-        One structure serves all sizes, so that these can be compared.
+        One structure is used for all sizes, so that they can be compared.
         """
         assert self._study is not None and self._dataset is not None
         request = self._study.variants[0].request
@@ -218,7 +222,7 @@ class StudyRun:
             progress(self._log_level),
             self._request.allow_poor_fit,
         )
-        mlp = PluginMLP().take(
+        mlp = PluginMLP().set_potential(
             request.calculator.name, ObtainedPotential.just_trained(training)
         )
         show(

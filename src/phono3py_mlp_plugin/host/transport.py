@@ -1,7 +1,7 @@
 """Kappa of any force constants with the settings of a run.
 
-The host sets up the interaction and computes kappa once; how it does that is recorded
-and done again, so that every option of the host has its effect.
+phono3py sets up the interaction and computes kappa once. These calls are recorded and
+repeated with other force constants, so that every option of phono3py is respected.
 """
 
 from __future__ import annotations
@@ -17,25 +17,24 @@ from phono3py_mlp_plugin.contracts import FloatArray, ForceConstants
 if TYPE_CHECKING:
     from phono3py import Phono3py
 
-# Settings of the host that change what is shown or written, not kappa.
-_NOT_DECIDING = ("hdf5_compression", "output_yaml_filename", "mlp_params")
+# Settings of phono3py that affect output only, not kappa.
+_OUTPUT_SETTINGS = ("hdf5_compression", "output_yaml_filename", "mlp_params")
 
 
 class RunTransport:
-    """Kappa as the host computes it in this run: see `workflow.Transport`.
+    """Kappa as phono3py computes it in this run; see `workflow.Transport`.
 
     Parameters
     ----------
     ph3 : Phono3py
-        Its force constants and mesh are replaced for each kappa and put back.
+        Its force constants and mesh are replaced for each kappa and restored.
     set_up : callable
-        Sets up the interaction of ``ph3``, quietly.
+        Sets up the interaction of ``ph3`` without output.
     compute : callable
-        The host's ``run_thermal_conductivity``.
+        Method ``run_thermal_conductivity`` of phono3py.
     arguments : mapping
-        What the host calls it with.
-    settings
-        The host's.
+        Arguments of that method in this run.
+    settings : Phono3pySettings
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class RunTransport:
         self.settings: Mapping[str, Any] = {
             name: value
             for name, value in vars(settings).items()
-            if name not in _NOT_DECIDING and not name.startswith("write_")
+            if name not in _OUTPUT_SETTINGS and not name.startswith("write_")
         }
 
     def kappa(
@@ -65,7 +64,7 @@ class RunTransport:
     ) -> FloatArray:
         """Return kappa of the first smearing width; see `workflow.Transport`."""
         ph3 = self._ph3
-        own = ph3.fc2, ph3.fc3, ph3.mesh_numbers
+        before = ph3.fc2, ph3.fc3, ph3.mesh_numbers
         ph3.fc2, ph3.fc3 = force_constants[2], force_constants[3]
         if mesh is not None:
             ph3.mesh_numbers = mesh[0] if len(mesh) == 1 else [int(n) for n in mesh]
@@ -74,25 +73,26 @@ class RunTransport:
             self._compute(**self._arguments)
             return kappa_of(ph3)
         finally:
-            ph3.fc2, ph3.fc3, ph3.mesh_numbers = own
+            ph3.fc2, ph3.fc3, ph3.mesh_numbers = before
 
 
-def when_kappa_is_computed(
-    ph3: Phono3py, act: Callable[[Callable[..., None], Mapping[str, Any]], None]
+def replace_kappa_calculation(
+    ph3: Phono3py,
+    compute_kappa: Callable[[Callable[..., None], Mapping[str, Any]], None],
 ) -> None:
-    """Let ``act`` take the place of the host's computation of kappa.
+    """Call a function instead of the calculation of kappa.
 
     Parameters
     ----------
     ph3 : Phono3py
-    act : callable
-        Is given the host's ``run_thermal_conductivity`` and its arguments.
+    compute_kappa : callable
+        Called with the original method ``run_thermal_conductivity`` and its arguments.
     """
     host = ph3.run_thermal_conductivity
 
     @functools.wraps(host)
     def run(**arguments: Any) -> None:
-        act(host, arguments)
+        compute_kappa(host, arguments)
 
     ph3.run_thermal_conductivity = run
 

@@ -1,7 +1,7 @@
-"""Everything that is read in angstrom and eV, whichever calculator's units it is in.
+"""Conversion of input to angstrom and eV, for all calculators.
 
-The host converts lattices, displacements and forces, and leaves energies, the factor of
-Born charges and, in phono3py.load, the name of the calculator whose units they were in.
+phono3py converts lattices, displacements and forces. It does not convert energies and
+the factor of Born charges, and phono3py.load keeps the name of the calculator.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from typing import IO, TYPE_CHECKING, Any
 from phonopy.physical_units import get_calculator_physical_units, get_physical_units
 
 from phono3py_mlp_plugin.errors import DatasetError
-from phono3py_mlp_plugin.host.bindings import complete, original
+from phono3py_mlp_plugin.host.bindings import bind_late, original
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
     from phono3py.interface.phono3py_yaml import Phono3pyYaml
 
-# Factors that are written with few digits ("14.400") differ by less.
+# Relative tolerance, for factors written with few digits ("14.400").
 _SAME_FACTOR = 0.01
 
-# Of each system of units in the host's table, one calculator that has it.
+# One calculator for each unit system of phonopy.
 _SYSTEMS = ("vasp", "abinit", "qe", "wien2k", "elk", "cp2k")
 
 
 def read_yaml(
     self: Phono3pyYaml, filename: str | os.PathLike[str] | IO[Any]
 ) -> Phono3pyYaml:
-    """Stand for the host's method; the first file that is read completes bindings."""
-    complete()
+    """Replace the method of phono3py; the first file read binds the late names."""
+    bind_late()
     yaml: Phono3pyYaml = original("phono3py.interface.phono3py_yaml:Phono3pyYaml.read")(
         self, filename
     )
@@ -39,8 +39,8 @@ def read_yaml(
 
 
 def get_cell_settings(*args: Any, **options: Any) -> Any:
-    """Stand for the host's function for crystals of other files; as `read_yaml`."""
-    complete()
+    """Replace the function of phonopy for other crystal files; see `read_yaml`."""
+    bind_late()
     return original("phonopy.cui.load_helper:get_cell_settings")(*args, **options)
 
 
@@ -50,7 +50,7 @@ def parse_forces(
     *args: Any,
     **options: Any,
 ) -> Any:
-    """Stand for the host's function, which leaves energies in the calculator's unit."""
+    """Replace the function of phono3py, which does not convert energies to eV."""
     dataset = original("phono3py.cui.load:parse_forces")(
         phono3py, ph3py_yaml, *args, **options
     )
@@ -59,7 +59,7 @@ def parse_forces(
         return dataset
     factor = get_calculator_physical_units(calculator).energy_to_eV
     for raw in (ph3py_yaml.dataset, ph3py_yaml.phonon_dataset):
-        # A host that converts energies itself returns others than the file's.
+        # A phono3py that converts energies itself returns others than in the file.
         if raw is not None and list(_energies(raw)) == list(_energies(dataset)):
             _convert_energies(dataset, factor)
             break
@@ -67,15 +67,15 @@ def parse_forces(
 
 
 def select_and_load_dataset(ph3py: Phono3py, *args: Any, **options: Any) -> Any:
-    """Stand for the host's function of phono3py.load, which has converted the crystal.
+    """Replace the function of phono3py.load, and remove the name of the calculator.
 
-    Saved under the name of the calculator, it would be converted once more when it is
-    read again.
+    The crystal is already converted. With the name of the calculator, a saved file
+    would be converted a second time when it is read again.
     """
     if ph3py.calculator is not None and not _is_default(ph3py.calculator):
         ph3py._calculator = None
     try:
-        note = settle_born_factor(ph3py, "nac_params")
+        note = set_born_factor(ph3py, "nac_params")
     except DatasetError as error:
         note = str(error)
     if note:
@@ -85,45 +85,45 @@ def select_and_load_dataset(ph3py: Phono3py, *args: Any, **options: Any) -> Any:
     )
 
 
-def settle_born_factor(ph3: Phono3py, where: str) -> str | None:
-    """Give Born charges the factor that belongs to angstrom and eV.
+def set_born_factor(ph3: Phono3py, where: str) -> str | None:
+    """Set the unit factor of Born charges for angstrom and eV.
 
     Parameters
     ----------
     ph3 : Phono3py
-        Its ``nac_params`` are replaced where their factor is that of other units.
+        Its ``nac_params`` are replaced if their factor is that of other units.
     where : str
-        Named in messages.
+        Source of the Born charges, for messages.
 
     Returns
     -------
     str or None
-        What was replaced.
+        A note about the replaced factor.
 
     Raises
     ------
     DatasetError
-        The factor is of no unit system that the host knows.
+        If the factor belongs to no unit system of phonopy.
     """
     params = ph3.nac_params
     if params is None:
         return None
     units = get_physical_units()
-    right = units.Hartree * units.Bohr
-    found = params.get("factor")
-    if found is not None and _is_near(found, right):
+    expected = units.Hartree * units.Bohr
+    given = params.get("factor")
+    if given is not None and _is_near(given, expected):
         return None
-    ph3.nac_params = {**params, "factor": right}
-    if found is None:
+    ph3.nac_params = {**params, "factor": expected}
+    if given is None:
         return None
     for name in _SYSTEMS:
-        if _is_near(found, get_calculator_physical_units(name).nac_factor):
+        if _is_near(given, get_calculator_physical_units(name).nac_factor):
             return (
-                f"{where}: unit_conversion_factor = {found:g} is that of the units of "
-                f"{name}; forces are in eV/angstrom here: {right:.6f} is used."
+                f"{where}: unit_conversion_factor = {given:g} is that of the units of "
+                f"{name}; forces are in eV/angstrom here: {expected:.6f} is used."
             )
     raise DatasetError(
-        f"{where}: unit_conversion_factor = {found}; expected {right:.6f}, that of "
+        f"{where}: unit_conversion_factor = {given}; expected {expected:.6f}, that of "
         "angstrom and eV. Leave it out, or correct it."
     )
 
@@ -132,9 +132,9 @@ def _is_default(calculator: str) -> bool:
     return get_calculator_physical_units(calculator) == get_calculator_physical_units()
 
 
-def _is_near(found: Any, factor: float) -> bool:
-    return isinstance(found, int | float) and (
-        abs(found - factor) <= _SAME_FACTOR * factor
+def _is_near(value: Any, factor: float) -> bool:
+    return isinstance(value, int | float) and (
+        abs(value - factor) <= _SAME_FACTOR * factor
     )
 
 

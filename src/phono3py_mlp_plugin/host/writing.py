@@ -1,8 +1,8 @@
-"""The host's own files, written whole or not at all.
+"""Atomic writing of the output files of phono3py.
 
-The host opens what it writes by ``open(name, "w")`` and ``h5py.File(name, "w")`` in a
-few modules. There the two names get ours, which write beside the file and rename when
-it is closed.
+phono3py opens its output files by ``open(name, "w")`` and ``h5py.File(name, "w")`` in a
+few modules. The two names are replaced in these modules, so that a temporary file is
+written and renamed when it is closed.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ _MODULES = (
 
 
 class HostFiles:
-    """What is done to the host's files when they take their place.
+    """Output files of phono3py, and attributes to add to them.
 
     Attributes
     ----------
     attributes : dict
-        Attributes to write into an HDF5 file, by its name. The file that it replaces
-        is kept as ``.bak``.
+        Attributes to write into HDF5 files, by file name. An existing file of that
+        name is kept as ``.bak``.
     """
 
     def __init__(self) -> None:
         self.attributes: dict[str, Mapping[str, str]] = {}
 
     def install(self, modules: Mapping[str, ModuleType]) -> None:
-        """Put our ``open`` and ``h5py`` into the modules of the host that write."""
+        """Replace ``open`` and ``h5py`` in the modules of phono3py that write."""
         for name in _MODULES:
             module: Any = modules.get(name)
             if module is None:
@@ -61,7 +61,7 @@ class HostFiles:
 
 
 class _H5py:
-    """Stands for the module h5py; only what is written is ours."""
+    """Replacement of the module h5py with atomic writing of new files."""
 
     def __init__(self, files: HostFiles) -> None:
         self._files = files
@@ -70,15 +70,15 @@ class _H5py:
         return getattr(h5py, name)
 
     def File(self, name: Any, mode: str = "r", **options: Any) -> h5py.File:
-        """Open a file; a new one takes its place when it is closed."""
+        """Open a file; a new file appears under its name when it is closed."""
         if mode != "w":
             return h5py.File(name, mode, **options)
-        return _HDF5(Path(name), self._files, options)
+        return _AtomicHDF5(Path(name), self._files, options)
 
 
 @dataclass(frozen=True)
 class _Unfinished:
-    """The temporary file of a path."""
+    """The temporary file of an output path."""
 
     path: Path
     folder: Path
@@ -98,8 +98,8 @@ class _Unfinished:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class _Whole:
-    """Mixin of an open file that takes its place when it is closed without error."""
+class _AtomicFile:
+    """Mixin of an open file that is renamed when it is closed without error."""
 
     _unfinished: _Unfinished | None = None
 
@@ -108,20 +108,20 @@ class _Whole:
         if error[0] is None or unfinished is None:
             self.close()
             return
-        self._give_up()
+        self._discard()
         with contextlib.suppress(OSError):
             self.close()
         if isinstance(error[1], OSError):
             raise in_file(error[1], unfinished.path) from error[1]
 
     def close(self) -> None:
-        """Close the file and put it in its place."""
+        """Close the file and rename it."""
         unfinished, self._unfinished = self._unfinished, None
         if unfinished is None:
             self._close()
             return
         try:
-            self._complete()
+            self._write_attributes()
             self._close()
             unfinished.finish()
         except OSError as error:
@@ -131,32 +131,32 @@ class _Whole:
             unfinished.discard()
             raise
 
-    def _complete(self) -> None:
-        """Write what the host does not."""
+    def _write_attributes(self) -> None:
+        """Write additional content before closing."""
 
     def _close(self) -> None:
         super().close()  # type: ignore[misc]
 
-    def _give_up(self) -> None:
+    def _discard(self) -> None:
         if self._unfinished is not None:
             self._unfinished.discard()
             self._unfinished = None
 
 
 class _Disk(io.FileIO):
-    """What HDF5 writes to: what the disk refuses is told when all is written.
+    """File object for HDF5 that keeps a write error until the file is closed.
 
-    HDF5 crashes where it cannot write what is left when the interpreter ends.
+    HDF5 crashes if a write fails while the interpreter exits.
     """
 
     error: OSError | None = None
 
     def write(self, data: Any, /) -> int:
-        left = memoryview(data).cast("B")
-        size = len(left)
+        remaining = memoryview(data).cast("B")
+        size = len(remaining)
         try:
-            while left and self.error is None:
-                left = left[super().write(left) :]
+            while remaining and self.error is None:
+                remaining = remaining[super().write(remaining) :]
         except OSError as error:
             self.error = error
         return size
@@ -165,7 +165,7 @@ class _Disk(io.FileIO):
         return 0 if self.error is not None else super().truncate(size)
 
 
-class _HDF5(_Whole, h5py.File):  # type: ignore[misc]
+class _AtomicHDF5(_AtomicFile, h5py.File):  # type: ignore[misc]
     def __init__(
         self, path: Path, files: HostFiles, options: Mapping[str, Any]
     ) -> None:
@@ -182,11 +182,11 @@ class _HDF5(_Whole, h5py.File):  # type: ignore[misc]
             raise
         self._unfinished = unfinished
 
-    def _complete(self) -> None:
+    def _write_attributes(self) -> None:
         if self._attributes is None:
             return
         self.flush()
-        # What the disk did not take cannot be read; it is told when all is closed.
+        # After a write error the data cannot be read; _close raises that error.
         if self._disk.error is None:
             numbers = {NUMBERS: hash_of_numbers(self)}
             self.attrs.update({**self._attributes, **numbers})
@@ -198,20 +198,20 @@ class _HDF5(_Whole, h5py.File):  # type: ignore[misc]
             raise self._disk.error
 
 
-class _Text(_Whole, io.TextIOWrapper):
+class _AtomicText(_AtomicFile, io.TextIOWrapper):
     def __init__(self, path: Path) -> None:
         unfinished = _Unfinished(path, unfinished_folder(path))
         super().__init__(io.BufferedWriter(io.FileIO(unfinished.temporary, "wb")))
         self._unfinished = unfinished
 
     def __del__(self) -> None:
-        # Nobody closed it: the writer failed on its way.
-        self._give_up()
+        # The file was not closed because the writer failed.
+        self._discard()
         super().__del__()
 
 
 def _open(file: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
-    """Stand for the built-in function; a new text file is ours."""
+    """Replace the built-in function; new text files are written atomically."""
     if mode != "w" or not isinstance(file, str | os.PathLike) or args or options:
         return io.open(file, mode, *args, **options)  # noqa: UP020
-    return _Text(Path(file))
+    return _AtomicText(Path(file))

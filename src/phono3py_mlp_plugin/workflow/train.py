@@ -18,7 +18,7 @@ from phono3py_mlp_plugin.files import (
 )
 from phono3py_mlp_plugin.files.provenance import FORMAT_VERSION
 from phono3py_mlp_plugin.options import READING, RESOURCE
-from phono3py_mlp_plugin.plugins import DISTRIBUTION, blame, registry
+from phono3py_mlp_plugin.plugins import DISTRIBUTION, plugin_errors, registry
 from phono3py_mlp_plugin.workflow.crystal import check_supercell
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
@@ -86,7 +86,7 @@ def train(
         )
     check_supercell(dataset.supercell, "supercell of the dataset")
     training, test = dataset.select(split.training), dataset.select(split.test)
-    with blame(f"force calculator {calculator.name!r} failed in training"):
+    with plugin_errors(f"force calculator {calculator.name!r} failed in training"):
         trained = calculator.train(training, test, spec.options, progress)
     rmse = {
         name: root_mean_square_errors(
@@ -131,7 +131,7 @@ def forecast(spec: CalculatorSpec, dataset: Dataset, split: Split) -> Sequence[s
     if calculator.forecast is None:
         return ()
     training, test = dataset.select(split.training), dataset.select(split.test)
-    with blame(f"force calculator {calculator.name!r} failed in its forecast"):
+    with plugin_errors(f"force calculator {calculator.name!r} failed in its forecast"):
         return calculator.forecast(training, test, spec.options)
 
 
