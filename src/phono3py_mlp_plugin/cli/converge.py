@@ -29,8 +29,8 @@ from phono3py_mlp_plugin.files import (
 )
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
 from phono3py_mlp_plugin.workflow import (
-    certainty,
-    least_sure,
+    force_constant_errors_text,
+    most_uncertain_frequency,
     request_calculator,
     with_memory,
 )
@@ -284,10 +284,10 @@ def _carry_out(task: StudyTask, progress: Any) -> None:
     last = points[-1]
     print(
         f"Force constants of {last.size} supercells are sure to "
-        f"{certainty(last.fc2_error, last.fc3_error)} of their norm."
+        f"{force_constant_errors_text(last.fc2_error, last.fc3_error)} of their norm."
     )
     if last.fc2_error:
-        print(f"Least sure of the phonons: {least_sure(last.phonons)}.")
+        print(f"Least sure of the phonons: {most_uncertain_frequency(last.phonons)}.")
     for note in compare_models(points):
         print(f"Note: {note}")
     write_convergence(

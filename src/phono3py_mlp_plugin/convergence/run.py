@@ -27,7 +27,7 @@ from phono3py_mlp_plugin.uncertainty import (
     fall_of_scatter,
 )
 from phono3py_mlp_plugin.workflow import (
-    GO_ON,
+    CONTINUE_REMEDY,
     IMAGINARY_REMEDY,
     CalculatorSpec,
     ForceConstantsOf,
@@ -256,7 +256,7 @@ class _Run:
         """Stop where the most supercells are no fit; fewer may be too few."""
         allow = self._study.allow_poor_fit or size < max(self._study.sizes)
         forces = self._dataset.forces[self._test]
-        check_fit(error, forces, allow=allow, remedy=GO_ON)
+        check_fit(error, forces, allow=allow, remedy=CONTINUE_REMEDY)
 
     def _check_phonons(self, point: Point) -> None:
         """Stop where modes of the most supercells are imaginary, as a run does."""

@@ -24,9 +24,9 @@ from phono3py_mlp_plugin.uncertainty import ErrorBar
 from phono3py_mlp_plugin.workflow import (
     EnsembleResult,
     ForceConstantsOf,
-    certainty,
     displace,
-    least_sure,
+    force_constant_errors_text,
+    most_uncertain_frequency,
     run_ensemble,
 )
 
@@ -160,10 +160,12 @@ def _lines(
             "imaginary modes: their kappa means nothing, and the error bars little. "
             "More supercells."
         )
-    errors = certainty(result.fc2_error, result.fc3_error)
+    errors = force_constant_errors_text(result.fc2_error, result.fc3_error)
     lines.append(f"  fc2 and fc3: {errors} of their norm")
     if result.fc2_error:
-        lines.append(f"  least sure of the phonons: {least_sure(result.phonons)}")
+        lines.append(
+            f"  least sure of the phonons: {most_uncertain_frequency(result.phonons)}"
+        )
     lines.append(
         f'Error bars of all temperatures and phonons are in "{UNCERTAINTY_FILE}".'
     )
