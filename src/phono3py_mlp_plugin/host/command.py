@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from phono3py_mlp_plugin.convergence import (
-    kept_of_study,
+    describe_saved_study,
 )
 from phono3py_mlp_plugin.errors import ParameterError, message_for_user
 from phono3py_mlp_plugin.files import (
@@ -134,7 +134,7 @@ def run_study(
         )
     give_file_back(parser, args)
     check_inputs(Path(), vars(args).values())
-    work_in_folder(Path(), kept_of_study, watched=watched)
+    work_in_folder(Path(), describe_saved_study, watched=watched)
     options = _options_of(args)
     if options.force_calculator is None:
         args.use_pypolymlp = True

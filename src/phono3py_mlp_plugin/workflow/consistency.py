@@ -159,7 +159,7 @@ def _check_all_forces(dataset: Dataset, response: Response) -> None:
         _refuse(response, mistakes)
     if unrelated(response):
         raise DatasetError(
-            "forces are not related to displacements: mean cosine of forces and "
+            "forces have nothing to do with displacements: mean cosine of forces and "
             f"-displacements = {response.mean:.2f}; expected 0.6 to 1. Are they of "
             "this dataset, in the same order of snapshots and atoms?"
         )
