@@ -124,7 +124,7 @@ class Point:
         )
 
     def scatter(self) -> float:
-        """Return the relative scatter of kappa of the draws, averaged over directions."""
+        """Return the relative scatter of kappa over the draws, mean of directions."""
         return float(np.mean([self.error_bar(0, c).sampling for c in range(3)]))
 
     def diagonal(self, temperature: int = 0) -> FloatArray:

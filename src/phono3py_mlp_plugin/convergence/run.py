@@ -257,7 +257,7 @@ class _Run:
         return error
 
     def _check_fit(self, size: int, error: float) -> None:
-        """Raise if the fit to the largest size is poor; smaller sizes may be too few."""
+        """Raise if the fit to the largest size is poor; smaller ones may be."""
         allow = self._study.allow_poor_fit or size < max(self._study.sizes)
         forces = self._dataset.forces[self._test]
         check_fit(error, forces, allow=allow, remedy=CONTINUE_REMEDY)

@@ -204,7 +204,7 @@ def _cutoff(text: Any, solver: str, order: int, where: str) -> dict[int, float]:
         lengths = {k: length for k, length in lengths.items() if length != -1}
     if not all(0 < length < math.inf for length in lengths.values()):
         raise ParameterError(
-            f"{where}: cutoff = {text}; expected a positive length in angstrom."
+            f"{where}: cutoff = {text}; expected a length in angstrom, above 0."
         )
     return lengths
 

@@ -116,8 +116,8 @@ def known_symbols(
     ]
     if missing:
         raise PotentialError(
-            f"{name}: the potential distinguishes {', '.join(elements)}; the crystal "
-            f"has only {', '.join(sorted(known.values()))}, not {', '.join(missing)}. "
+            f"{name}: the potential tells {', '.join(elements)} apart; the crystal has "
+            f"only {', '.join(sorted(known.values()))}, not {', '.join(missing)}. "
             "Use a crystal whose atoms have the numbers of the training, with "
             "phono3py_mlp_plugin.evaluate(ph3, potential) in Python."
         )
