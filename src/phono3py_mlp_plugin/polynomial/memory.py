@@ -17,8 +17,8 @@ _MEMINFO = Path("/proc/meminfo")
 _OWN_GROUPS = Path("/proc/self/cgroup")
 _GROUPS = Path("/sys/fs/cgroup")
 
-# Files with the limit and the use, and the key in memory.stat of cached files, which the
-# system releases if memory is needed.
+# Files with the limit and the use, and the key in memory.stat of cached files, which
+# the system releases if memory is needed.
 _V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 _V2 = ("memory.max", "memory.current", "inactive_file")
 

@@ -1,9 +1,9 @@
-"""Potential files are read, interchangeable with pypolymlp in both directions.
+"""Reading of potential files, which are interchangeable with pypolymlp.
 
-``polymlp.yaml`` and the older text format (`legacy`) both become a mapping from
-pypolymlp's keys to text and lists of text, in which no YAML type has been guessed, and
-that is checked value by value. The one long line of coefficients does not go through
-the YAML parser, which would convert most of the time.
+``polymlp.yaml`` and the older text format (`legacy`) are both converted to a mapping
+from the keys of pypolymlp to strings and lists of strings, which are checked one by
+one. YAML types are not used. The long line of coefficients is not read by the YAML
+parser, which would take most of the time.
 """
 
 from __future__ import annotations

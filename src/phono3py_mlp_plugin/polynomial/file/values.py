@@ -73,7 +73,7 @@ def shown(value: Any) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a string. Other values are not converted, lists may be infinite in YAML."""
+    """Return a string; other types, e.g. infinite lists of YAML, are not converted."""
     if not isinstance(value, str):
         raise TypeError
     return value

@@ -1,10 +1,11 @@
 """Invariants of the rotation group up to order 3, from Wigner 3j symbols.
 
-Up to order 3, an invariant is determined by its l except for norm and sign. Signs, order
-and range of the list are those of the tables of pypolymlp (A. Seko, J. Appl. Phys. 133,
-011101 (2023)), determined with version 0.22.1, so that potentials are interchangeable.
-pypolymlp: copyright (c) 2024, pypolymlp, BSD-3-Clause. Above order 3, the basis of each
-space of invariants is arbitrary, and the tables of pypolymlp are required.
+Up to order 3, an invariant is determined by its l except for norm and sign. Signs,
+order and range of the list are those of the tables of pypolymlp (A. Seko, J. Appl.
+Phys. 133, 011101 (2023)), determined with version 0.22.1, so that potentials are
+interchangeable. pypolymlp: copyright (c) 2024, pypolymlp, BSD-3-Clause. Above order 3,
+the basis of each space of invariants is arbitrary, and the tables of pypolymlp are
+required.
 """
 
 from __future__ import annotations

@@ -190,8 +190,8 @@ def active_pair_params(
 ) -> tuple[int, ...]:
     """Return the indices of the radial functions used for the given distances.
 
-    As in pypolymlp, these are the functions whose centre is closer than ``1 / beta`` (in
-    numbers) to one of the distances, and the last one.
+    As in pypolymlp, these are the functions whose centre is closer than ``1 / beta``
+    (in numbers) to one of the distances, and the last one.
     """
     *gaussians, _ = pair_params
     near = (
