@@ -1,4 +1,4 @@
-"""What all figures have in common: width, resolution, names of directions."""
+"""Common settings of figures: width, resolution, and names of directions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WIDTH = 6.4  # inches
 
 
 def new_figure(height: float) -> Figure:
-    """Return an empty figure of the width of the page."""
+    """Return an empty figure that is as wide as the page."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -25,5 +25,5 @@ def new_figure(height: float) -> Figure:
 
 
 def save(figure: Figure, path: Path | BinaryIO) -> None:
-    """Write a figure as PNG; the same figure gives the same bytes."""
+    """Write a figure as a PNG file, reproducibly byte by byte."""
     figure.savefig(path, dpi=_DPI, format="png", metadata={"Software": None})

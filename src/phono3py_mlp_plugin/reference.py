@@ -1,4 +1,4 @@
-r"""An analytic crystal to check the rest against: rigid-ion NaCl.
+r"""Analytic potential of rigid-ion NaCl, used as a reference for tests.
 
 The potential of a pair of ions is the Born-Mayer-Huggins form [1]_ [2]_ plus a damped
 Coulomb term,
@@ -9,13 +9,13 @@ Coulomb term,
                 - \frac{D_{ij}}{r^8}
                 + \frac{q_i q_j}{4 \pi \epsilon_0} \frac{\mathrm{erfc}(\alpha r)}{r} ,
 
-made to end at the cutoff :math:`r_c` with energy and force continuous,
+shifted such that energy and force are continuous at the cutoff :math:`r_c`,
 
 .. math::
 
     \phi_{ij}(r) = v_{ij}(r) - v_{ij}(r_c) - v_{ij}'(r_c) (r - r_c) , \quad r < r_c .
 
-For the Coulomb term that is the damped shifted-force sum [3]_, with the self energy of
+For the Coulomb term, this is the damped shifted-force sum [3]_ with the self energy of
 the neutralised cutoff sphere [4]_,
 
 .. math::
@@ -26,9 +26,9 @@ the neutralised cutoff sphere [4]_,
         + \frac{\alpha}{\sqrt{\pi}} \right] \sum_i \frac{q_i^2}{4 \pi \epsilon_0} ,
 
 where :math:`\mathbf{n}` runs over all lattice vectors (no minimum image) and the prime
-leaves out an ion's interaction with itself. Everything is of finite range: force
-constants are analytic at the zone centre, LO and TO modes meet there, and no
-non-analytical correction belongs to this crystal.
+excludes the interaction of an ion with itself. All interactions have a finite range.
+Dynamical matrices are therefore analytic at the zone centre, where LO and TO modes are
+degenerate, and no non-analytical term correction is needed.
 
 Units: angstrom, eV, eV/angstrom, eV/angstrom^3.
 
@@ -69,7 +69,7 @@ CHARGES = np.array([1.0, -1.0])
 # e^2 / (4 pi epsilon_0) in eV angstrom.
 COULOMB = elementary_charge / (4 * np.pi * epsilon_0) * 1e10
 
-# The papers' values, in eV and angstrom, rows and columns in the order of ELEMENTS.
+# Values of the papers in eV and angstrom, rows and columns in the order of ELEMENTS.
 # Repulsion: b = 0.338e-19 J times Pauling's factors 1.25, 1 and 0.75, at the sums of
 # the ionic radii 1.170 and 1.585 angstrom. Dispersion: C = 1.68, 11.2, 116 in 1e-79 J
 # m^6 and D = 0.8, 13.9, 233 in 1e-99 J m^8.
@@ -79,11 +79,11 @@ SIGMA = np.array([[2.340, 2.755], [2.755, 3.170]])
 C = np.array([[1.0486, 6.9906], [6.9906, 72.4022]])
 D = np.array([[0.4993, 8.6758], [8.6758, 145.4285]])
 
-# Nearer than this the dispersion terms win over the repulsion of two chlorine ions (of
-# the other pairs, nearer still), and the energy falls without bound.
+# Distance below which the dispersion terms of two chlorine ions exceed their repulsion
+# (for other pairs the distance is smaller), so that the energy has no lower bound.
 OVERLAP = 1.3
 
-# Lattice constants between which the equilibrium is looked for.
+# Range of lattice constants in which the equilibrium is searched for.
 LATTICE_CONSTANTS = (4.5, 7.0)
 
 
@@ -94,9 +94,9 @@ class RigidIonNaCl:
     Attributes
     ----------
     cutoff : float
-        Distance in angstrom at which pair energies and forces end.
+        Distance in angstrom beyond which pair energies and forces are zero.
     damping : float
-        Inverse length alpha in 1/angstrom of the damped Coulomb term.
+        Parameter alpha of the damped Coulomb term in 1/angstrom.
 
     Examples
     --------
@@ -114,10 +114,11 @@ class RigidIonNaCl:
     True
     """
 
-    # What the damped sum leaves out of the energy of the crystal is of the order of
-    # erfc(alpha r_c) = 2e-5 in real and exp(-G^2 / 4 alpha^2) = 3e-7 in reciprocal
-    # space. At the cutoff the second derivative jumps; the nearest shell of the crystal
-    # is 0.08 angstrom away, so that displacements of a few 0.01 angstrom do not see it.
+    # The part of the energy of the crystal that is neglected is of the order of
+    # erfc(alpha r_c) = 2e-5 in real space and exp(-G^2 / 4 alpha^2) = 3e-7 in
+    # reciprocal space. The second derivative is discontinuous at the cutoff. The
+    # closest shell of the crystal is 0.08 angstrom away, so that displacements of a few
+    # 0.01 angstrom are not affected.
     cutoff: Length = 12.0
     damping: Positive = 0.25
 
@@ -126,7 +127,7 @@ class RigidIonNaCl:
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """Chemical symbols it was made for."""
+        """Chemical symbols of the potential."""
         return ELEMENTS
 
     def evaluate(self, supercells: Sequence[PhonopyAtoms]) -> Evaluation:
@@ -135,18 +136,18 @@ class RigidIonNaCl:
         Parameters
         ----------
         supercells : sequence of PhonopyAtoms
-            n supercells of N atoms, in any cell, however small or skewed.
+            n supercells of N atoms; their cells may be small or skewed.
 
         Returns
         -------
         Evaluation
-            Energies relative to free ions at rest. Time and memory of a supercell grow
-            as N^2 times the number of its images that reach into the cutoff.
+            Energies are relative to free ions at rest. Time and memory of a supercell
+            are proportional to N^2 times the number of its images within the cutoff.
 
         Raises
         ------
         PotentialError
-            Where an element is not of this potential, sizes differ or ions overlap.
+            If an element is neither Na nor Cl, sizes differ, or ions overlap.
         """
         sizes = sorted({len(cell) for cell in supercells})
         if len(sizes) != 1:
@@ -160,7 +161,7 @@ class RigidIonNaCl:
         return Evaluation(np.array(energies), np.array(forces), np.array(stresses))
 
     def save(self, path: Path) -> None:
-        """Refuse: an analytic potential has nothing to save."""
+        """Raise an error, because an analytic potential cannot be saved."""
         raise PotentialError(
             f"{path}: an analytic potential has nothing to save. "
             f"Construct {self!r} where it is needed."
@@ -170,22 +171,22 @@ class RigidIonNaCl:
         species = _species(cell.symbols)
         first, second, vectors = _pairs_within(cell.cell, cell.positions, self.cutoff)
         distances = np.sqrt(np.einsum("pa,pa->p", vectors, vectors))
-        _refuse_overlap(distances)
+        _check_overlap(distances)
 
         pair = species[first], species[second]
         values, slopes = self._shifted_pair(distances, pair)
-        # Pairs are listed both ways round: half of each energy and virial.
+        # Each pair is listed in both orders: half of each energy and virial.
         energy = float(values.sum()) / 2 + self._self_energy(species)
-        pulls = (slopes / distances)[:, None] * vectors
+        pair_forces = (slopes / distances)[:, None] * vectors
         forces = np.zeros((len(species), 3))
-        np.add.at(forces, first, pulls)
-        virial: FloatArray = pulls.T @ vectors
+        np.add.at(forces, first, pair_forces)
+        virial: FloatArray = pair_forces.T @ vectors
         return energy, forces, (virial + virial.T) / (4 * cell.volume)
 
     def _shifted_pair(
         self, distances: FloatArray, pair: tuple[NDArray[np.intp], NDArray[np.intp]]
     ) -> tuple[FloatArray, FloatArray]:
-        """Return phi and phi' of the module's equation."""
+        """Return phi and phi' of the equation in the docstring of this module."""
         values, slopes = _pair_energy(distances, pair, self.damping)
         ends = np.full(CHARGES.shape * 2, self.cutoff)
         na_or_cl = np.arange(len(CHARGES))
@@ -204,7 +205,7 @@ class RigidIonNaCl:
 
 
 def equilibrium_lattice_constant(potential: RigidIonNaCl) -> float:
-    """Return the lattice constant of rock salt without stress, in angstrom.
+    """Return the lattice constant of rock salt at zero stress, in angstrom.
 
     Parameters
     ----------
@@ -213,7 +214,7 @@ def equilibrium_lattice_constant(potential: RigidIonNaCl) -> float:
     Returns
     -------
     float
-        Edge of the conventional cell of 8 atoms, static (no zero-point expansion).
+        Edge of the conventional cell of 8 atoms, without zero-point expansion.
 
     Examples
     --------
@@ -236,7 +237,7 @@ def equilibrium_lattice_constant(potential: RigidIonNaCl) -> float:
 
 
 def rock_salt(lattice_constant: float) -> PhonopyAtoms:
-    """Return the conventional cell of NaCl: 4 sodium, then 4 chlorine ions.
+    """Return the conventional cell of NaCl, 4 sodium ions followed by 4 chlorine ions.
 
     Parameters
     ----------
@@ -267,20 +268,20 @@ def nacl_dataset(
     n_supercells : int
         Number of snapshots n.
     amplitude : float
-        Length in angstrom of the displacement of every atom; directions are uniform
-        on the sphere.
+        Length in angstrom of the displacement of each atom. Directions are distributed
+        uniformly over the sphere.
     seed : int
-        Snapshot k is drawn from ``numpy.random.default_rng([seed, k])`` and does not
-        depend on n.
+        Snapshot k is generated with ``numpy.random.default_rng([seed, k])`` and does
+        not depend on n.
     repeats : int
-        Conventional cells along each edge of the supercell.
+        Number of conventional cells along each edge of the supercell.
 
     Returns
     -------
     unitcell : PhonopyAtoms
         The conventional cell at the lattice constant of zero stress.
     dataset : Dataset
-        Of supercells of N = 8 repeats^3 atoms in the order of the host.
+        Supercells of N = 8 repeats^3 atoms in the order of phonopy.
 
     Examples
     --------
@@ -299,8 +300,8 @@ def nacl_dataset(
             for k in range(n_supercells)
         ]
     )
-    undone = Dataset(supercell, displacements, np.zeros_like(displacements))
-    evaluation = potential.evaluate(undone.supercells())
+    without_forces = Dataset(supercell, displacements, np.zeros_like(displacements))
+    evaluation = potential.evaluate(without_forces.supercells())
     dataset = Dataset(supercell, displacements, evaluation.forces, evaluation.energies)
     return unitcell, dataset
 
@@ -314,7 +315,7 @@ def _random_displacements(
 
 
 def _species(symbols: Sequence[str]) -> NDArray[np.intp]:
-    """Return the index in `ELEMENTS` of each atom."""
+    """Return the index of each atom in `ELEMENTS`."""
     for symbol in symbols:
         if symbol not in ELEMENTS:
             raise PotentialError(
@@ -327,26 +328,26 @@ def _species(symbols: Sequence[str]) -> NDArray[np.intp]:
 def _pairs_within(
     lattice: FloatArray, positions: FloatArray, cutoff: float
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], FloatArray]:
-    r"""Return every pair of an atom and a periodic image nearer than the cutoff.
+    r"""Return all pairs of atoms and periodic images within the cutoff.
 
-    A separation is first reduced to fractions within one half, so that along lattice
-    vector i, whose planes are :math:`h_i` apart, only images up to
-    :math:`\lfloor r_c / h_i + 1/2 \rfloor` can be near enough.
+    Separations are first reduced to fractional coordinates within one half. Along
+    lattice vector i, whose lattice planes have the distance :math:`h_i`, only images up
+    to :math:`\lfloor r_c / h_i + 1/2 \rfloor` can then be within the cutoff.
 
     Parameters
     ----------
     lattice : ndarray
         Lattice vectors as rows, shape ``(3, 3)``.
     positions : ndarray
-        Cartesian, shape ``(N, 3)``.
+        Cartesian positions, shape ``(N, 3)``.
     cutoff : float
 
     Returns
     -------
     first, second : ndarray
-        Atoms of each pair, shape ``(n_pairs,)``; each pair comes both ways round.
+        Atoms of each pair, shape ``(n_pairs,)``; each pair is listed in both orders.
     vectors : ndarray
-        From the first to the image of the second, shape ``(n_pairs, 3)``.
+        Vectors from the first atom to the image of the second, shape ``(n_pairs, 3)``.
     """
     inverse = np.linalg.inv(lattice)
     spacings = 1 / np.linalg.norm(inverse, axis=0)
@@ -359,13 +360,13 @@ def _pairs_within(
     vectors = nearest[:, :, None] + images @ lattice
 
     near = np.einsum("ijna,ijna->ijn", vectors, vectors) < cutoff**2
-    itself = np.arange(len(positions))
-    near[itself, itself, ~images.any(axis=1)] = False
+    atoms = np.arange(len(positions))
+    near[atoms, atoms, ~images.any(axis=1)] = False
     first, second, _ = np.nonzero(near)
     return first, second, vectors[near]
 
 
-def _refuse_overlap(distances: FloatArray) -> None:
+def _check_overlap(distances: FloatArray) -> None:
     nearest = distances.min(initial=np.inf)
     if not nearest >= OVERLAP:
         raise PotentialError(
@@ -379,7 +380,7 @@ def _pair_energy(
     pair: tuple[NDArray[np.intp], NDArray[np.intp]],
     damping: float,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return v and v' of the module's equation, in eV and eV/angstrom."""
+    """Return v and v' of the equation of this module, in eV and eV/angstrom."""
     repulsion = A[pair] * np.exp((SIGMA[pair] - distances) / RHO)
     dipole_dipole = C[pair] / distances**6
     dipole_quadrupole = D[pair] / distances**8

@@ -167,7 +167,7 @@ def whole_backup(path):
 
 
 # The potential has 9 kB, the evaluations 45 kB, fc3.hdf5 66 kB.
-@pytest.mark.parametrize("limit", [1_000, 10_000, 60_000])
+@pytest.mark.parametrize("limit", [1_000, 10_000, 50_000])
 def test_full_disk_is_told_and_no_file_is_cut(start, folder, limit, run):
     command = start(
         SMALL,
@@ -190,7 +190,7 @@ def test_old_force_constants_survive_a_full_disk(start, folder, finished):
     old = {name: (folder / name).read_bytes() for name in ("fc2.hdf5", "fc3.hdf5")}
     command = start(
         [*SMALL, "--amplitude", "0.02"],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
     )
     code, error = command.finish()
     assert code == 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from phono3py_mlp_plugin.polynomial.regression.krylov import (
-    REACH,
+    LARGEST_RATIO,
     penalty_groups,
     shifted_solutions,
 )
@@ -33,7 +33,7 @@ def _inverse(problem, alpha):
 def test_within_reach_to_nine_digits(n, lowest):
     problem = _problem(n, lowest, 8)
     alpha = 1.0
-    others = [alpha / REACH, 0.3, 2.0, alpha * REACH]
+    others = [alpha / LARGEST_RATIO, 0.3, 2.0, alpha * LARGEST_RATIO]
     found = shifted_solutions(
         _inverse(problem, alpha),
         _solution(problem, alpha),
@@ -88,14 +88,14 @@ def test_nothing_of_nothing():
 
 
 @pytest.mark.parametrize("last", [None, 1e-3, 1e-1, 10.0])
-@pytest.mark.parametrize("reach", [1.0, REACH])
+@pytest.mark.parametrize("reach", [1.0, LARGEST_RATIO])
 def test_groups_hold_every_penalty_once_with_its_leader_near(last, reach):
     alphas = (10.0 ** np.linspace(-3, 1, 5)).tolist()
     found = penalty_groups([*alphas, alphas[0]], last, reach)
     assert sorted(alpha for group in found for alpha in group) == sorted(alphas)
     for leader, *others in found:
         for other in others:
-            assert max(leader / other, other / leader) <= REACH * (1 + 1e-6)
+            assert max(leader / other, other / leader) <= LARGEST_RATIO * (1 + 1e-6)
     if last is not None:
         assert found[-1][0] == last
     if reach == 1.0:

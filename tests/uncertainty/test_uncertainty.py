@@ -7,10 +7,10 @@ from phono3py_mlp_plugin.uncertainty import (
     ErrorBar,
     LearningCurve,
     error_bar,
-    fall_of_scatter,
     interval,
     multiplier_jackknife,
     relative_scatter,
+    scatter_exponent,
 )
 
 
@@ -100,6 +100,6 @@ def test_scatter_that_falls_fast_is_corrected():
 
 def test_fall_is_kept_between_that_of_means_and_of_pairs():
     sizes = [5, 10, 20]
-    assert fall_of_scatter(sizes, [1.0, 0.9, 0.8]) == 0.5
-    assert fall_of_scatter(sizes, [1.0, 0.1, 0.01]) == 1.0
-    assert fall_of_scatter(sizes, [0.0, float("inf"), 0.1]) == 0.5
+    assert scatter_exponent(sizes, [1.0, 0.9, 0.8]) == 0.5
+    assert scatter_exponent(sizes, [1.0, 0.1, 0.01]) == 1.0
+    assert scatter_exponent(sizes, [0.0, float("inf"), 0.1]) == 0.5

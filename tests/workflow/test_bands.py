@@ -9,7 +9,7 @@ from phono3py_mlp_plugin.workflow import (
     band_path,
     harmonic_crystal,
     high_symmetry_points,
-    least_sure,
+    most_uncertain_frequency,
     phonon_frequencies,
 )
 from phono3py_mlp_plugin.workflow.bands import frequencies_of, phonons_with_errors
@@ -96,6 +96,6 @@ def test_errors_are_the_scatter_of_the_members(rock_salt):
     expected = 0.9945 * np.sqrt(4 / 3) * 0.005 * optical
     assert points[0].errors[-1] == pytest.approx(expected, rel=1e-3)
     assert points[0].errors[0] == pytest.approx(0.0, abs=1e-5)
-    assert "THz at " in least_sure(points)
+    assert "THz at " in most_uncertain_frequency(points)
     alone = phonons_with_errors(named, frequencies[:3], 2, 10001)
     assert alone[0].errors[-1] == pytest.approx(expected / np.sqrt(4 / 3), rel=1e-3)

@@ -284,7 +284,7 @@ def test_thresholds_are_far_from_first_principles_data(load):
         work = work_of(good.displacements, good, response.anharmonicity())
         assert 0.99 < work.line.slope < 1.002
         assert work.line.correlation > 0.999
-        assert work.scatter < 0.3 * work.bearable
+        assert work.scatter < 0.3 * work.scatter_limit
 
 
 @pytest.mark.parametrize("amplitude", [0.01, 0.1, 0.3])

@@ -15,7 +15,7 @@ from phono3py_mlp_plugin.reference import nacl_dataset
 from phono3py_mlp_plugin.workflow.join import (
     dataset_of_frames,
     frames_of_dataset,
-    joined,
+    join_datasets,
 )
 
 _, NACL = nacl_dataset(3, repeats=1)
@@ -79,7 +79,10 @@ def moved(atom, vector):
         ({"symbols": ["Na"] * 8}, "snapshot 2: Na8; the supercell is Na4 Cl4"),
         ({"lattice": NACL.supercell.cell * 1.01}, "lattice vector a = "),
         ({"positions": moved(2, [1.6, 0, 0])}, "atom 3 is 1.60 angstrom from"),
-        ({"positions": NACL.supercell.positions + 1.2}, "Has the origin another place"),
+        (
+            {"positions": NACL.supercell.positions + 1.2},
+            "Is the origin at another",
+        ),
         ({"energy": None}, "snapshot 2: there is no energy, and others have one"),
     ],
 )
@@ -98,7 +101,7 @@ def test_two_atoms_at_one_site_are_refused():
 
 
 def test_datasets_are_joined_in_order():
-    whole = joined([("a", NACL.select([0, 2])), ("b", NACL.select([1]))])
+    whole = join_datasets([("a", NACL.select([0, 2])), ("b", NACL.select([1]))])
     np.testing.assert_allclose(
         whole.displacements, NACL.displacements[[0, 2, 1]], atol=1e-12
     )
@@ -107,7 +110,7 @@ def test_datasets_are_joined_in_order():
 
 def test_snapshots_that_are_there_already_are_refused():
     with pytest.raises(DatasetError, match="b, snapshot 2 is the same as a, snapshot"):
-        joined([("a", NACL.select([0, 1])), ("b", NACL.select([2, 1]))])
+        join_datasets([("a", NACL.select([0, 1])), ("b", NACL.select([2, 1]))])
 
 
 def test_frames_know_where_they_come_from():

@@ -87,7 +87,7 @@ def test_error_that_a_fit_may_have_goes_on(share):
 
 @pytest.mark.parametrize("error", [0.4 * TYPICAL, 1.0, np.nan, np.inf, None])
 def test_error_that_no_fit_has_stops_unless_told_to_go_on(error):
-    with pytest.raises(PhysicsError, match=r"test error of forces.*goes on"):
+    with pytest.raises(PhysicsError, match=r"test error of forces.*To continue"):
         check_fit(error, NACL.forces)
     assert not check_fit(error, NACL.forces, allow=True).passed
 

@@ -1,1 +1,1 @@
-"""Force calculators that come with this package, one file each."""
+"""Force calculators of this package, one module each."""

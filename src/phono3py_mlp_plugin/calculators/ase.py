@@ -1,6 +1,7 @@
-"""Any calculator of ASE, named by ``module:Class`` on the command line.
+"""Calculators of ASE, given as ``module:Class`` on the command line.
 
-A calculator is code: it is loaded from what the user names, never from a data file.
+A calculator is code. It is imported only if the user names it, never because of the
+contents of a data file.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AseOptions:
-    """The calculator's class and its keyword options."""
+    """Class of the calculator and its keyword arguments."""
 
     calculator: str = field(
         default="",
@@ -39,18 +40,18 @@ class AseOptions:
 
 
 class AsePotential:
-    """An ASE calculator asked one supercell after another."""
+    """Potential that evaluates supercells with an ASE calculator."""
 
     def __init__(self, calculator: Any) -> None:
         self.calculator = calculator
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """Any: ASE does not tell which elements a calculator knows."""
+        """Empty, because the elements that a calculator supports are not known."""
         return ()
 
     def evaluate(self, supercells: Sequence[PhonopyAtoms]) -> Evaluation:
-        """Return energies (eV), forces (eV/angstrom) and, where offered, stresses."""
+        """Return energies (eV), forces (eV/angstrom) and, if supported, stresses."""
         from ase import Atoms
 
         energies, forces, stresses = [], [], []
@@ -64,7 +65,7 @@ class AsePotential:
                 masses=cell.masses,
                 pbc=True,
             )
-            # Forces first: where a calculator gives both, one run serves the two.
+            # Forces first: many calculators compute energies along with forces.
             forces.append(self.calculator.get_forces(atoms))
             energies.append(self.calculator.get_potential_energy(atoms))
             if has_stress:
@@ -76,7 +77,7 @@ class AsePotential:
         )
 
     def save(self, path: Path) -> None:
-        """Refuse: the calculator is what the command line names."""
+        """Raise an error, because ASE calculators cannot be saved."""
         raise PotentialError(
             f"{path}: an ASE calculator cannot be saved; name it again by "
             "--force-calculator-options 'calculator = module:Class'."
@@ -84,13 +85,12 @@ class AsePotential:
 
 
 def load(path: Path | None, options: AseOptions) -> AsePotential:
-    """Import the class and make the calculator.
+    """Import the class and create the calculator.
 
     Raises
     ------
     ParameterError
-        The name is not ``module:Class``, it cannot be imported, or the class knows no
-        such option.
+        If the name is not ``module:Class``, the import fails, or an option is unknown.
     """
     if path is not None:
         raise ParameterError(
@@ -103,13 +103,13 @@ def load(path: Path | None, options: AseOptions) -> AsePotential:
         return AsePotential(cls(**options.keywords))
     except Exception as error:
         raise ParameterError(
-            f"{options.calculator}: the calculator cannot be made: {error}"
+            f"{options.calculator}: the calculator cannot be created: {error}"
         ) from error
 
 
 @hookimpl
 def phono3py_mlp_force_calculators() -> Iterable[ForceCalculator]:
-    """Offer ase."""
+    """Register the calculator ase."""
     yield ForceCalculator(
         name="ase",
         summary="any ASE calculator: 'calculator = module:Class, key = value'",
@@ -121,7 +121,7 @@ def phono3py_mlp_force_calculators() -> Iterable[ForceCalculator]:
 
 
 def _tensor(voigt: Any) -> Any:
-    """Return the tensor of six components xx yy zz yz xz xy."""
+    """Return the tensor with the six components xx yy zz yz xz xy."""
     xx, yy, zz, yz, xz, xy = voigt
     return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
 
@@ -154,7 +154,7 @@ def _import_class(name: str) -> Any:
 
 
 def _check_keywords(cls: Any, keywords: dict[str, Any]) -> None:
-    """Refuse what the class would swallow in its ``**kwargs`` without a word."""
+    """Raise if an option is unknown, which the class may ignore in its ``**kwargs``."""
     parameters = inspect.signature(cls).parameters
     known = {n for n, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
     known |= set(getattr(cls, "default_parameters", {}))

@@ -29,8 +29,8 @@ from phono3py_mlp_plugin.files import (
 )
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
 from phono3py_mlp_plugin.workflow import (
-    certainty,
-    least_sure,
+    force_constant_errors_text,
+    most_uncertain_frequency,
     request_calculator,
     with_memory,
 )
@@ -286,10 +286,10 @@ def _run_task(task: StudyTask, progress: Any) -> None:
     last = points[-1]
     print(
         f"Relative uncertainty of force constants with {last.size} supercells: "
-        f"{certainty(last.fc2_error, last.fc3_error)}."
+        f"{force_constant_errors_text(last.fc2_error, last.fc3_error)}."
     )
     if last.fc2_error:
-        print(f"Most uncertain phonon: {least_sure(last.phonons)}.")
+        print(f"Most uncertain phonon: {most_uncertain_frequency(last.phonons)}.")
     for note in compare_models(points):
         print(f"Note: {note}")
     write_convergence(

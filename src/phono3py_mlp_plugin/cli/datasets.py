@@ -12,7 +12,7 @@ from phono3py_mlp_plugin.files import back_up, read_extxyz, replacing
 from phono3py_mlp_plugin.workflow import (
     check_dataset,
     dataset_of_frames,
-    joined,
+    join_datasets,
     read_dataset,
 )
 
@@ -86,7 +86,7 @@ def _extend(args: argparse.Namespace) -> int:
     old, first = _with_forces(args.old)
     parts = [(str(args.old), first)]
     parts += [(str(path), _with_forces(path)[1]) for path in args.new]
-    _write(old, joined(parts), args.output or args.old)
+    _write(old, join_datasets(parts), args.output or args.old)
     return 0
 
 

@@ -1,13 +1,13 @@
-"""Studies of convergence: kappa against the number of supercells, and a verdict.
+"""Studies of the convergence of kappa with the number of supercells.
 
-For each variant and number of supercells of a `Study`, `converge` computes a `Point`;
-`judge` gives the `Verdict`. Points are kept in a file and drawn.
+For each variant and number of supercells of a `Study`, `converge` computes a `Point`.
+`judge` returns the `Verdict`. Points can be saved in a file and drawn.
 """
 
 from phono3py_mlp_plugin.convergence.figure import draw_convergence
 from phono3py_mlp_plugin.convergence.file import (
     CONVERGENCE_FILE,
-    kept_of_study,
+    describe_saved_study,
     read_convergence,
     write_convergence,
 )
@@ -30,9 +30,9 @@ __all__ = [
     "check_study",
     "compare_models",
     "converge",
+    "describe_saved_study",
     "draw_convergence",
     "judge",
-    "kept_of_study",
     "read_convergence",
     "with_value",
     "write_convergence",

@@ -1,4 +1,4 @@
-"""Kappa against what was varied, with error bars."""
+"""Figure of kappa as a function of the number of supercells, with error bars."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def draw_convergence(points: Sequence[Point], index: int = 0) -> Figure:
     ----------
     points : sequence of Point
     index : int
-        Of the temperature among those of the points.
+        Index of the temperature.
     """
     figure = new_figure(6.4)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
@@ -29,14 +29,14 @@ def draw_convergence(points: Sequence[Point], index: int = 0) -> Figure:
     anisotropic = len(_distinct(points, index)) > 1
     shift = np.linspace(-0.012, 0.012, len(groups)) if len(groups) > 1 else [0.0]
     for k, (label, order) in enumerate(groups):
-        some = [p for p in points if (p.label, p.order) == (label, order)]
+        group = [p for p in points if (p.label, p.order) == (label, order)]
         name = ", ".join(x for x in (label, f"order {order}" if order else "") if x)
-        sizes = np.array([p.size for p in some], dtype="double")
-        for c in _distinct(some, index):
-            values = [p.kappa[index][c] for p in some]
+        sizes = np.array([p.size for p in group], dtype="double")
+        for c in _distinct(group, index):
+            values = [p.kappa[index][c] for p in group]
             errors = [
                 p.error_bar(index, c).half_width(v)
-                for p, v in zip(some, values, strict=True)
+                for p, v in zip(group, values, strict=True)
             ]
             direction = DIRECTIONS[c] if anisotropic else ""
             above.errorbar(
@@ -50,8 +50,8 @@ def draw_convergence(points: Sequence[Point], index: int = 0) -> Figure:
                 label=" ".join(x for x in (name, direction) if x) or "dataset",
             )
         style = {"color": f"C{k}", "linewidth": 1, "markersize": 4}
-        test = [1000 * p.rmse_test for p in some]
-        out = [1000 * p.left_out for p in some]
+        test = [1000 * p.rmse_test for p in group]
+        out = [1000 * p.left_out for p in group]
         below.plot(sizes, test, "s-", label="test set" if k == 0 else None, **style)
         below.plot(sizes, out, "^--", label="left out" if k == 0 else None, **style)
     above.set_ylabel(f"kappa at {points[0].temperatures[index]:g} K (W/m-K)")
@@ -68,10 +68,12 @@ def draw_convergence(points: Sequence[Point], index: int = 0) -> Figure:
 
 
 def _distinct(points: Sequence[Point], index: int) -> list[int]:
-    """Return the directions whose kappa is not that of an earlier one."""
+    """Return the directions whose values of kappa are distinct."""
     values = np.array([p.diagonal(index) for p in points])
-    found: list[int] = []
+    distinct: list[int] = []
     for c in range(3):
-        if not any(np.allclose(values[:, c], values[:, d], rtol=1e-4) for d in found):
-            found.append(c)
-    return found
+        if not any(
+            np.allclose(values[:, c], values[:, d], rtol=1e-4) for d in distinct
+        ):
+            distinct.append(c)
+    return distinct

@@ -1,4 +1,4 @@
-"""``phono3py_mlp_convergence.json``: finished points, kept one by one."""
+"""Reading and writing of ``phono3py_mlp_convergence.json``, the finished points."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ CONVERGENCE_FILE = "phono3py_mlp_convergence.json"
 
 
 def read_convergence(path: Path) -> list[dict[str, Any]]:
-    """Return the points of an earlier run; none where the file is not one.
+    """Return the points of an earlier run, or an empty list if there are none.
 
     Raises
     ------
     UnusableFile
-        It is no regular file, or too large to be read.
+        If the path is not a regular file, or the file is too large.
     """
     content = read_json(path)
     if content is None:
@@ -36,18 +36,18 @@ def read_convergence(path: Path) -> list[dict[str, Any]]:
 def write_convergence(
     path: Path, points: Sequence[Mapping[str, Any]], verdicts: Mapping[str, Any]
 ) -> None:
-    """Write points and verdicts; whole or not at all."""
+    """Write points and verdicts atomically."""
     points = [dict(point) for point in points]
     write_json(path, {"verdicts": dict(verdicts), "points": points})
 
 
-def kept_of_study(folder: Path) -> str:
-    """Return what a folder keeps of a study that was stopped, in words.
+def describe_saved_study(folder: Path) -> str:
+    """Describe what is saved in a folder of a study that was stopped.
 
     Examples
     --------
     >>> import tempfile
-    >>> kept_of_study(Path(tempfile.mkdtemp()))
+    >>> describe_saved_study(Path(tempfile.mkdtemp()))
     'No point is finished yet'
     """
     points = len(read_convergence(folder / CONVERGENCE_FILE))

@@ -1,4 +1,4 @@
-"""Kappa of one variant, order and number of supercells, with its error bar."""
+"""Results for one variant, order and number of supercells of a study."""
 
 from __future__ import annotations
 
@@ -28,29 +28,31 @@ class Point:
     Attributes
     ----------
     key : str
-        Fingerprint of all that decides it.
+        Fingerprint of everything that affects the results.
     label : str
     order : int
-        0 is that of the dataset.
+        Index of the order of the training supercells; 0 is that of the dataset.
     size : int
     temperatures : list of float
         In K.
     kappa : list
         In W/m-K, ``[temperature][xx yy zz yz xz xy]``.
     members, alternatives : list
-        Kappa of the ensemble and with other penalties, ``[k][temperature][component]``.
+        Kappa of the members of the ensemble and of fits with other penalties,
+        ``[k][temperature][component]``.
     reference : list
-        Kappa of the fit with the transport of the ensemble.
+        Kappa of the fit, computed with the settings of the ensemble.
     rmse_test, left_out : float
-        Errors of forces (eV/angstrom): on the test set, on supercells left out.
+        Errors of forces (eV/angstrom) on the test set and on supercells left out.
     alpha : float or None
     n_features : int
     fc2_error, fc3_error : float
         Scatter of force constants over the ensemble, relative to their norm.
     phonons : list of PhononsAt
-        At high-symmetry points.
+        Phonons at high-symmetry points.
     fall : float
-        Of the scatter of kappa over the ensemble, up to this size: see `ErrorBar`.
+        Exponent with which the scatter of kappa over the ensemble decreases; see
+        `ErrorBar`.
     n_imaginary : int
         Number of potentials of the ensemble with imaginary modes at these points.
     """
@@ -76,18 +78,22 @@ class Point:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Point | None:
-        """Return the point of ``dataclasses.asdict``; None where it is another's."""
+        """Return the point from a record of ``dataclasses.asdict``.
+
+        None if the record is not a valid point.
+        """
         try:
             phonons = [PhononsAt(**one) for one in record["phonons"]]
             point = cls(**{**record, "phonons": phonons})
-            # Those of a potential whose kappa failed are infinite, and right.
+            # Raises if numbers are missing. Errors may be infinite: kappa of a member
+            # of the ensemble may have failed.
             point.largest_error()
-            return point if point._is_whole() else None
+            return point if point._is_valid() else None
         except (KeyError, TypeError, ValueError, IndexError):
             return None
 
-    def _is_whole(self) -> bool:
-        """Return whether its numbers are numbers, which JSON does not say."""
+    def _is_valid(self) -> bool:
+        """Return whether shapes are consistent and numbers finite."""
         numbers = [self.order, self.size, self.rmse_test, self.left_out, self.fall]
         numbers += [self.fc2_error, self.fc3_error, self.alpha or 0.0, self.n_features]
         for phonon in self.phonons:
@@ -118,7 +124,7 @@ class Point:
         )
 
     def scatter(self) -> float:
-        """Return the relative scatter of the draws' kappa, the mean of directions."""
+        """Return the relative scatter of kappa over the draws, mean of directions."""
         return float(np.mean([self.error_bar(0, c).sampling for c in range(3)]))
 
     def diagonal(self, temperature: int = 0) -> FloatArray:
@@ -126,16 +132,16 @@ class Point:
         return np.array(self.kappa[temperature][:3])
 
     def imaginary_mode(self) -> str | None:
-        """Return the lowest mode at the high-symmetry points where it is imaginary."""
-        # Not Python's min, which may pass over what is not a number.
+        """Describe the lowest mode at the high-symmetry points if it is imaginary."""
+        # Python's min may ignore values that are not numbers.
         lowest = np.array([point.frequencies for point in self.phonons]).min(axis=1)
-        place = int(lowest.argmin())
-        if not is_imaginary(lowest[place]):
+        index = int(lowest.argmin())
+        if not is_imaginary(lowest[index]):
             return None
-        return f"{lowest[place]:.3f} THz at {self.phonons[place].label}"
+        return f"{lowest[index]:.3f} THz at {self.phonons[index].label}"
 
     def largest_error(self) -> float:
-        """Return the largest relative error (68 %) of directions and temperatures."""
+        """Return the largest relative error (68 %) over directions and temperatures."""
         return max(
             self.error_bar(t, c).relative()
             for t in range(len(self.kappa))

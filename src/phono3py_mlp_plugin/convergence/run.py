@@ -1,4 +1,4 @@
-"""Kappa against what it was computed with, each point with its error bar."""
+"""Calculation of the points of a study of convergence."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from phono3py_mlp_plugin.convergence.verdict import judge
 from phono3py_mlp_plugin.errors import ParameterError, PhysicsError
 from phono3py_mlp_plugin.files import FinishedMembers, content_of, fingerprint
 from phono3py_mlp_plugin.uncertainty import (
-    fall_of_scatter,
+    scatter_exponent,
 )
 from phono3py_mlp_plugin.workflow import (
-    GO_ON,
+    CONTINUE_REMEDY,
     IMAGINARY_REMEDY,
     CalculatorSpec,
     ForceConstantsOf,
@@ -57,30 +57,30 @@ def converge(
     progress: Progress = no_progress,
     folder: Path | None = None,
 ) -> Iterator[Point]:
-    """Yield points, those known already at once.
+    """Yield the points of a study. Points of an earlier run are not computed again.
 
     Parameters
     ----------
     crystal : Phono3py
-        Cells, symmetry and Born charges; its dataset and force constants are replaced.
-        With a supercell of its own for fc2, the forces in its ``phonon_dataset`` are
-        used where there are any.
+        Provides cells, symmetry and Born charges; its dataset and force constants are
+        replaced. With dim-fc2, the forces in its ``phonon_dataset`` are used if there
+        are any.
     dataset : Dataset
     study : Study
     transport : Transport
         Computes kappa.
     known : mapping
-        Points of an earlier run by key.
+        Points of an earlier run, by key.
     keep : callable
-        Told each point that is new.
+        Called with each new point.
     progress : Progress
     folder : Path, optional
-        Where members of the point that is being computed are kept.
+        Folder in which finished members of the current point are saved.
 
     Raises
     ------
     ParameterError
-        The calculator gives no error bars, or there are too few supercells.
+        If the calculator does not provide error bars, or there are too few supercells.
     """
     check_study(study, len(dataset))
     run = _Run(crystal, dataset, study, transport, known, keep, progress, folder)
@@ -94,7 +94,7 @@ def converge(
 
 
 def _by_training(variants: Sequence[Variant]) -> list[list[Variant]]:
-    """Return variants that share a training together."""
+    """Group variants that have the same training."""
     groups: dict[int, list[Variant]] = {}
     for variant in variants:
         groups.setdefault(id(variant.request), []).append(variant)
@@ -102,7 +102,7 @@ def _by_training(variants: Sequence[Variant]) -> list[list[Variant]]:
 
 
 class _Run:
-    """What all points of a study share."""
+    """Data and settings common to all points of a study."""
 
     def __init__(
         self,
@@ -131,10 +131,10 @@ class _Run:
     def order(
         self, variants: Sequence[Variant], order: int, rows: NDArray[np.intp]
     ) -> Iterator[Point]:
-        """Yield the points of one order, size by size, until they agree."""
+        """Yield the points of one order, size by size, until they are converged."""
         study = self._study
-        # Of all sizes, even where some are known: sums over supercells are split at
-        # them, and other rounding would show.
+        # All sizes are fitted, including those of known points, because sums over
+        # supercells are split at the sizes, which affects rounding.
         fits = self._fits(variants[0].request, rows)
         done: dict[str, list[Point]] = {variant.label: [] for variant in variants}
         for size in study.sizes:
@@ -149,12 +149,12 @@ class _Run:
                 if known is not None:
                     self._check_fit(size, known.rmse_test)
                 point = new[variant.label] if known is None else known
-                point = self._with_fall(point, done[variant.label])
+                point = self._with_exponent(point, done[variant.label])
                 if point != known:
                     self._keep(point)
-                kept = self._kept(keys[variant.label])
-                if kept is not None:
-                    kept.forget()
+                finished = self._finished_members(keys[variant.label])
+                if finished is not None:
+                    finished.forget()
                 done[variant.label].append(point)
                 yield point
                 self._check_phonons(point)
@@ -164,13 +164,14 @@ class _Run:
             ):
                 return
 
-    def _with_fall(self, point: Point, smaller: Sequence[Point]) -> Point:
+    def _with_exponent(self, point: Point, smaller: Sequence[Point]) -> Point:
+        """Return the point with the exponent fitted to the scatter of all sizes."""
         if self._study.ensemble.method != "jackknife":
             return point
         points = [*smaller, point]
         sizes = [p.size for p in points]
         return replace(
-            point, fall=fall_of_scatter(sizes, [p.scatter() for p in points])
+            point, fall=scatter_exponent(sizes, [p.scatter() for p in points])
         )
 
     def _fits(
@@ -204,7 +205,10 @@ class _Run:
         for group in _by_force_constants(variants):
             kappas = [
                 _VariantKappa(
-                    v, self._transport, self._study, self._kept(keys[v.label])
+                    v,
+                    self._transport,
+                    self._study,
+                    self._finished_members(keys[v.label]),
                 )
                 for v in group
             ]
@@ -223,7 +227,7 @@ class _Run:
                     order=order,
                     size=fit.size,
                     temperatures=self._transport.temperatures.tolist(),
-                    kappa=kappa.own.tolist(),
+                    kappa=kappa.of_fit.tolist(),
                     members=result.members.tolist(),
                     alternatives=result.alternatives.tolist(),
                     reference=result.reference.tolist(),
@@ -238,7 +242,7 @@ class _Run:
                 )
         return points
 
-    def _kept(self, key: str) -> FinishedMembers | None:
+    def _finished_members(self, key: str) -> FinishedMembers | None:
         return None if self._folder is None else FinishedMembers(self._folder, key)
 
     def _test_error(self, spec: CalculatorSpec, fit: NestedFit) -> float:
@@ -253,13 +257,13 @@ class _Run:
         return error
 
     def _check_fit(self, size: int, error: float) -> None:
-        """Stop where the most supercells are no fit; fewer may be too few."""
+        """Raise if the fit to the largest size is poor; smaller ones may be."""
         allow = self._study.allow_poor_fit or size < max(self._study.sizes)
         forces = self._dataset.forces[self._test]
-        check_fit(error, forces, allow=allow, remedy=GO_ON)
+        check_fit(error, forces, allow=allow, remedy=CONTINUE_REMEDY)
 
     def _check_phonons(self, point: Point) -> None:
-        """Stop where modes of the most supercells are imaginary, as a run does."""
+        """Raise if modes of the largest size are imaginary, unless that is allowed."""
         mode = point.imaginary_mode()
         if mode is None or point.size < max(self._study.sizes):
             return
@@ -270,7 +274,7 @@ class _Run:
             )
 
     def _force_constants(self, variant: Variant) -> ForceConstantsOf:
-        """Return what gives force constants, made once for the same displacements."""
+        """Return the solver of force constants, which is prepared once."""
         key = _force_constants_key(variant)
         if key not in self._solvers:
             keep_fc2 = self._data_fc2 is not None
@@ -285,7 +289,7 @@ class _Run:
         return self._solvers[key]
 
     def _key(self, variant: Variant, training: NDArray[np.intp]) -> str:
-        """Return the fingerprint of all that decides a point."""
+        """Return the fingerprint of everything that affects a point."""
         crystal, dataset = self._crystal, self._dataset
         nac = crystal.nac_params
         return fingerprint(
@@ -316,39 +320,45 @@ class _Run:
 
 
 class _VariantKappa:
-    """Kappa of a variant: that of the fit on its own mesh is kept in ``own``."""
+    """Kappa of a variant.
+
+    Attributes
+    ----------
+    of_fit : ndarray
+        Kappa of the fit on the mesh of the variant.
+    """
 
     def __init__(
         self,
         variant: Variant,
         transport: Transport,
         study: Study,
-        kept: FinishedMembers | None,
+        finished: FinishedMembers | None,
     ) -> None:
-        self._kept = kept
+        self._finished = finished
         self._mesh = variant.mesh
         self._ensemble_mesh = study.ensemble_mesh
         self._transport = transport
-        self.own: FloatArray = np.zeros(0)
+        self.of_fit: FloatArray = np.zeros(0)
 
-    def __call__(self, place: int, force_constants: ForceConstants) -> FloatArray:
-        if place == 0:
-            self.own = self._transport.kappa(force_constants, self._mesh)
+    def __call__(self, index: int, force_constants: ForceConstants) -> FloatArray:
+        if index == 0:
+            self.of_fit = self._transport.kappa(force_constants, self._mesh)
             if self._mesh == self._ensemble_mesh:
-                return self.own
+                return self.of_fit
 
         def compute() -> FloatArray:
             return self._transport.kappa(force_constants, self._ensemble_mesh)
 
         return (
             compute()
-            if self._kept is None
-            else self._kept.get_or_compute(place, compute)
+            if self._finished is None
+            else self._finished.get_or_compute(index, compute)
         )
 
 
 def _by_force_constants(variants: Sequence[Variant]) -> list[list[Variant]]:
-    """Return variants that share force constants together."""
+    """Group variants that have the same solver and displacements."""
     groups: dict[str, list[Variant]] = {}
     for variant in variants:
         groups.setdefault(_force_constants_key(variant), []).append(variant)

@@ -1,4 +1,4 @@
-"""What a study of convergence varies, and how far it goes."""
+"""Settings of a study of convergence."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from phono3py_mlp_plugin.workflow import (
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to compute kappa; what is varied besides the supercells.
+    """One set of parameters to compute kappa with.
 
     Attributes
     ----------
     label : str
-        "mesh = 9", or nothing.
+        Description, e.g. "mesh = 9"; may be empty.
     request : CalculatorSpec
         Force calculator and its parameters.
     displacements : DisplacementOptions
     force_constants : ForceConstantsRequest
     mesh : tuple of float or None
-        Three numbers, or one length; None: that of the run.
+        Three numbers, or one length. None means the mesh of the run.
     """
 
     label: str
@@ -42,29 +42,30 @@ class Variant:
 
 @dataclass(frozen=True)
 class Study:
-    """What is to be found out.
+    """Variants, sizes and criteria of a study of convergence.
 
     Attributes
     ----------
     variants : tuple of Variant
     sizes : tuple of int
-        Numbers of training supercells, ascending.
+        Numbers of training supercells in ascending order.
     ntest : int
-        Number of test supercells: the last ones of the dataset.
+        Number of test supercells, which are the last ones of the dataset.
     orders : int
-        Number of orders of the training supercells: that of the dataset, then random
-        ones.
+        Number of orders of the training supercells. The first is that of the dataset,
+        the others are random.
     ensemble : Ensemble
     tolerance : float
         Relative change of kappa that is accepted.
     agree : int
         Number of sizes in a row that must agree.
     ensemble_mesh : tuple of float or None
-        What potentials of the ensemble are run on; None: the mesh of the run.
+        Mesh used for the potentials of the ensemble. None means the mesh of the run.
     allow_poor_fit : bool
-        Go on although the error of the largest size is of the size of the forces.
+        Whether to continue if the error of the largest size is comparable to the
+        forces.
     allow_imaginary : bool
-        Go on although the largest size has imaginary modes.
+        Whether to continue if the largest size has imaginary modes.
     """
 
     variants: tuple[Variant, ...]
@@ -87,7 +88,7 @@ class Study:
 
 
 def check_study(study: Study, n: int) -> None:
-    """Refuse more supercells than there are.
+    """Raise if a study needs more supercells than there are.
 
     Raises
     ------
@@ -106,7 +107,7 @@ def with_value(variant: Variant, name: str, text: str) -> Variant:
     Raises
     ------
     ParameterError
-        The name or the value is none.
+        If the name is unknown or the value is invalid.
     """
     label = f"{name} = {text}"
     number = _number(text, label)

@@ -1,4 +1,4 @@
-"""Whether kappa is converged, and whether models agree."""
+"""Decision whether kappa is converged, and whether models agree."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from phono3py_mlp_plugin.uncertainty import (
     LearningCurve,
 )
 
-# Times the supercells there are up to which a number to come is told.
+# Largest extrapolation of the number of supercells, relative to the current number.
 _FAR = 50
 
-# Standard deviations by which two models may differ.
+# Largest difference between two models in standard deviations.
 _DIFFERENT = 2.0
 
 
@@ -27,16 +27,16 @@ class Verdict:
     ----------
     converged : bool
     size : int
-        Number of supercells that the verdict is about.
+        Largest number of supercells.
     change : float or None
         Largest relative change over the sizes that must agree.
     error : float
         Relative error bar.
     needed : int or None
-        Number of supercells expected to be needed, where not converged; None where
-        these do not tell.
+        Estimated number of supercells needed for convergence. None if kappa is
+        converged, or no estimate is possible.
     imaginary : str or None
-        The lowest mode of the last size, where it is imaginary.
+        The lowest mode of the largest size if it is imaginary.
     """
 
     converged: bool
@@ -48,19 +48,19 @@ class Verdict:
 
 
 def judge(points: Sequence[Point], tolerance: float, agree: int) -> Verdict:
-    """Return the verdict on points of ascending sizes.
+    """Return whether points of ascending sizes are converged.
 
-    Converged: the last ``agree`` sizes differ by less than the tolerance in every
-    direction and temperature, the error bar of the last is smaller than it, and none
-    of its modes is imaginary.
+    They are if the last ``agree`` sizes differ by less than the tolerance in every
+    direction and at every temperature, the error bar of the last size is smaller than
+    the tolerance, and none of its modes is imaginary.
     """
     last = points[-1]
     error = last.largest_error()
     imaginary = last.imaginary_mode()
     change = None
     if len(points) >= agree > 1:
-        some = np.array([np.array(p.kappa)[:, :3] for p in points[-agree:]])
-        change = float((np.abs(some / some[-1] - 1)).max())
+        kappa = np.array([np.array(p.kappa)[:, :3] for p in points[-agree:]])
+        change = float((np.abs(kappa / kappa[-1] - 1)).max())
     if imaginary is not None:
         return Verdict(False, last.size, change, error, imaginary=imaginary)
     if change is not None and change < tolerance and error < tolerance:
@@ -75,14 +75,14 @@ def judge(points: Sequence[Point], tolerance: float, agree: int) -> Verdict:
 
 
 def compare_models(points: Sequence[Point]) -> list[str]:
-    """Return notes where models differ by more than their error bars.
+    """Return notes on models that differ by more than their error bars.
 
-    No error bar made within one model holds the error of the model itself.
+    The error bar of a model does not include the error of the model itself.
 
     Parameters
     ----------
     points : sequence of Point
-        Of the largest size of each variant and order.
+        Points of each variant and order; the last ones, of the largest size, are used.
     """
     last: dict[tuple[int, str], Point] = {}
     for point in points:
@@ -104,6 +104,6 @@ def compare_models(points: Sequence[Point]) -> list[str]:
                     f"{label} and {other_label} differ by "
                     f"{100 * abs(ratio[worst]):.1f} % with {one.size} supercells, "
                     f"{abs(ratio[worst]) / scatter[worst]:.1f} standard deviations: "
-                    "the error bars do not hold what the model leaves out."
+                    "the error bars do not include errors of the model itself."
                 )
     return notes

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-from phono3py_mlp_plugin.convergence import kept_of_study
+from phono3py_mlp_plugin.convergence import describe_saved_study
 from phono3py_mlp_plugin.errors import ParameterError, message_for_user
 from phono3py_mlp_plugin.files import (
     FolderLock,
@@ -29,7 +29,7 @@ from phono3py_mlp_plugin.host.run import Run
 from phono3py_mlp_plugin.host.study import StudyRun
 from phono3py_mlp_plugin.supervision import supervise
 
-# The parsed arguments while the main function of phono3py runs in `_run_and_exit`, which
+# The parsed arguments while the main function of phono3py runs in `_run_and_exit`: it
 # calls the parser again.
 _parsed: argparse.Namespace | None = None
 
@@ -137,7 +137,7 @@ def run_study(
         )
     restore_filename(parser, args)
     check_inputs(Path(), vars(args).values())
-    work_in_folder(Path(), kept_of_study, watched=watched)
+    work_in_folder(Path(), describe_saved_study, watched=watched)
     options = _take_options(args)
     if options.force_calculator is None:
         args.use_pypolymlp = True

@@ -24,9 +24,9 @@ from phono3py_mlp_plugin.uncertainty import ErrorBar
 from phono3py_mlp_plugin.workflow import (
     EnsembleResult,
     ForceConstantsOf,
-    certainty,
     displace,
-    least_sure,
+    force_constant_errors_text,
+    most_uncertain_frequency,
     run_ensemble,
 )
 
@@ -161,10 +161,11 @@ def _lines(
             "imaginary modes: their kappa is meaningless and the error bars are "
             "unreliable. Use more supercells."
         )
-    errors = certainty(result.fc2_error, result.fc3_error)
+    errors = force_constant_errors_text(result.fc2_error, result.fc3_error)
     lines.append(f"  relative uncertainty of force constants: {errors}")
     if result.fc2_error:
-        lines.append(f"  most uncertain phonon: {least_sure(result.phonons)}")
+        phonon = most_uncertain_frequency(result.phonons)
+        lines.append(f"  most uncertain phonon: {phonon}")
     lines.append(
         f'Error bars for all temperatures and phonons are in "{UNCERTAINTY_FILE}".'
     )

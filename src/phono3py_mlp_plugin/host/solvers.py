@@ -21,7 +21,7 @@ from phono3py_mlp_plugin.contracts import (
 )
 from phono3py_mlp_plugin.errors import PluginNotFound, SolverError
 from phono3py_mlp_plugin.host.bindings import original
-from phono3py_mlp_plugin.solvers.pivots import watch_pivots
+from phono3py_mlp_plugin.solvers.pivots import record_pivots
 from phono3py_mlp_plugin.solvers.symfc import check_number_of_equations, check_pivots
 from phono3py_mlp_plugin.taylor import Lattice, check_force_constants
 from phono3py_mlp_plugin.workflow import (
@@ -68,7 +68,7 @@ def set_fc_solver(self: FCSolver, fc_calculator_name: str) -> Any:
 
 
 def _checked_host_solver(self: FCSolver, name: str) -> Any:
-    with watch_pivots() as pivots:
+    with record_pivots() as pivots:
         solver = _host_solver(self, name)
     orders = list(self._orders or ())
     if not self._dataset or (name == "symfc" and not orders):

@@ -1,18 +1,20 @@
-"""Polynomial potentials: the engine that trains, evaluates, reads and writes them.
+"""Training, evaluation, reading and writing of polynomial potentials.
 
-The names below are what the rest of the package uses; the folders are the inside. Knows
-numpy, scipy and numba, but neither phono3py nor plugins.
+The other packages use only the names below. This package depends on numpy, scipy and
+numba, but not on phono3py or plugins.
 
-A model is `ModelParameters`, with radial functions by `gaussian_pair_params` and
-`active_pair_params`, and a table of invariants: `invariants`, or another callable that
-returns `Invariants`. `forecast` tells what a training takes, `fit` trains on a dataset
-by ridge regression as `RidgeOptions` say, `learning_curve` on its first n supercells
-for several n, with an ensemble about each fit. They return a `PolynomialPotential`:
-``evaluate`` gives energies, forces and stresses, ``save`` a file that `load` reads.
+A model is defined by `ModelParameters` and a table of invariants. Its radial functions
+are given by `gaussian_pair_params` and `active_pair_params`. The table is `invariants`,
+or another callable that returns `Invariants`. `forecast` estimates the cost of a
+training. `fit` trains on a dataset by ridge regression with `RidgeOptions`, and
+`learning_curve` trains on the first n supercells for several n, with an ensemble for
+each fit. The potentials are of type `PolynomialPotential`: ``evaluate`` returns
+energies, forces and stresses, and ``save`` writes a file that `load` reads.
 `check_cutoff`, `check_beyond_nearest` and `nearest_distances` compare lengths with the
 distances of a crystal.
 
-Names are resolved at their first use: listing plugins needs none of the libraries.
+Names are imported at their first use, because listing plugins does not require the
+libraries.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ __all__ = [
     "nearest_distances",
 ]
 
-_HOMES = {
+_NAMES = {
     "model.invariants": ("Invariants", "invariants"),
     "model.parameters": (
         "ModelParameters",
@@ -72,14 +74,14 @@ _HOMES = {
     ),
     "training": ("fit", "learning_curve"),
 }
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted([*globals(), *_MODULES])

@@ -1,4 +1,4 @@
-"""How much memory this process may still take."""
+"""Determination of the available memory."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ _MEMINFO = Path("/proc/meminfo")
 _OWN_GROUPS = Path("/proc/self/cgroup")
 _GROUPS = Path("/sys/fs/cgroup")
 
-# Limit, use, and the part of it in memory.stat that the system gives back when asked:
-# files that were read or written and are kept in memory.
+# Files with the limit and the use, and the key in memory.stat of cached files, which
+# the system releases if memory is needed.
 _V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 _V2 = ("memory.max", "memory.current", "inactive_file")
 
 
 def available_memory() -> int:
-    """Return the bytes that may still be taken without swapping or being killed.
+    """Return the number of bytes available without swapping or being killed.
 
-    The least of what the machine has free, what the control groups of the job leave,
-    and the limit of the address space; the largest number where the system says none.
+    This is the minimum of the free memory of the machine, of the control groups of the
+    job, and of the limit of the address space. If none is known, the largest integer is
+    returned.
     """
     limits = [_free_on_machine(), *_free_in_groups()]
     if resource is not None:
@@ -47,9 +48,9 @@ def _free_on_machine() -> int:
 
 
 def _free_in_groups() -> Iterator[int]:
-    """Yield what each control group leaves, from that of this process up to the root.
+    """Yield the free memory of each control group, from this process to the root.
 
-    Queues and containers put a job into groups within groups, each with its limit.
+    Queues and containers run jobs in nested groups, each of which may have a limit.
     """
     for line in _lines(_OWN_GROUPS):
         _, controllers, path = line.split(":", 2)
@@ -76,7 +77,7 @@ def _free_in_group(group: Path, limit: str, used: str, cache: str) -> Iterator[i
 
 
 def _lines(path: Path) -> list[str]:
-    """Return the lines of a file, none where the system does not have it."""
+    """Return the lines of a file, or an empty list if it does not exist."""
     try:
         return path.read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""A polynomial potential: parameters and coefficients, ready to be asked."""
+"""Polynomial potentials, defined by parameters and coefficients."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Sampler = Callable[[int, int], FloatArray]
 
 
 class PolynomialPotential:
-    """A polynomial potential of this package's own engine.
+    """A polynomial potential that is computed by this package.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class PolynomialPotential:
     sampler : callable, optional
         Draws coefficients from their distribution given the training data.
     path : RidgePath, optional
-        The fits of all penalties, where it was trained.
+        The fits of all penalties, if it was trained.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class PolynomialPotential:
     Raises
     ------
     PotentialError
-        The number of coefficients is not that of the features.
+        If the number of coefficients differs from the number of features.
     """
 
     engine = "native"
@@ -78,26 +78,26 @@ class PolynomialPotential:
 
     @property
     def parameters(self) -> ModelParameters:
-        """What defines the potential besides its coefficients."""
+        """Parameters of the model."""
         return self.feature_list.parameters
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """Chemical symbols of the model, in its own order."""
+        """Chemical symbols in the order of the model."""
         return self.parameters.elements
 
     @property
     def cutoff_radius(self) -> float:
-        """In angstrom."""
+        """Cutoff radius in angstrom."""
         return self.parameters.cutoff
 
     @property
     def atomic_energies(self) -> dict[str, float]:
-        """Energies of isolated atoms in eV, by element; empty where not known."""
+        """Energies of isolated atoms in eV by element, empty if they are unknown."""
         return dict(zip(self.elements, self.parameters.atomic_energies, strict=False))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy in another process needs: not how it was trained."""
+        """Return the state needed for evaluation, without data of the training."""
         state = {k: v for k, v in vars(self).items() if k != "_evaluator"}
         return {**state, "_sampler": None}
 
@@ -118,10 +118,10 @@ class PolynomialPotential:
         )
 
     def save(self, path: Path) -> None:
-        """Write ``polymlp.yaml``, which pypolymlp reads as well.
+        """Write ``polymlp.yaml``, which pypolymlp can read, too.
 
-        With ``save_all`` also the potential of every penalty, ``polymlp.yaml.v01`` and
-        so on, listed in ``polymlp.log``.
+        With ``save_all``, the potentials of all penalties are also written to
+        ``polymlp.yaml.v01`` and so on, and listed in ``polymlp.log``.
         """
         self._write(path, self.coefficients)
         if not self.save_all:
@@ -160,13 +160,13 @@ class PolynomialPotential:
         Raises
         ------
         PotentialError
-            The potential was read from a file, or is a copy: how it was trained is
-            not known.
+            If the potential was read from a file or is a copy, so that its
+            distribution is unknown.
         """
         if self._sampler is None:
             raise PotentialError(
-                "the potential was read from a file or is a copy, which does not hold "
-                "its distribution. Train it in this run."
+                "the potential was read from a file or is a copy, which does not "
+                "contain its distribution. Train it in this run."
             )
         return [
             PolynomialPotential(self.feature_list, coefficients)
@@ -175,22 +175,22 @@ class PolynomialPotential:
 
 
 def load(text: str, where: str, table: Table = invariants) -> PolynomialPotential:
-    """Return the potential that the text of a file is, of either format.
+    """Return the potential from the text of a file of either format.
 
     Parameters
     ----------
     text : str
     where : str
-        The file's name, for messages.
+        Name of the file, used in messages.
     table : callable
-        Of the invariants; the one of this package reaches order 3.
+        Table of invariants. That of this package contains orders up to 3.
 
     Raises
     ------
     PotentialError
-        It is not a polynomial potential, or a part of one.
+        If it is not a polynomial potential, or not a complete one.
     NotCovered
-        It is of a kind that only pypolymlp knows.
+        If it is of a kind that only pypolymlp supports.
     """
     file = parse_potential(text, where, table)
     return PolynomialPotential(list_features(file.parameters, table), file.coefficients)

@@ -1,4 +1,4 @@
-"""Threads for the kernels, and none of BLAS below them."""
+"""Threads for the kernels, within which BLAS uses a single thread."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Result = TypeVar("Result")
 
 
 class _SingleThreadedBlas:
-    """The limit of BLAS, which is one for the whole process, counted by its users.
+    """Limit of the threads of BLAS, which is common to the whole process.
 
-    The first of overlapping calls sets it and the last one takes it away: each for
-    itself would find, and leave behind, the limit of the other. Both are done in one
-    thread, since threadpoolctl lets only the thread that set a limit take it away.
+    The first of overlapping calls sets the limit and the last one removes it.
+    Otherwise, a call could restore the limit set by another one. Both are done in the
+    same thread, because threadpoolctl requires that.
     """
 
     def __init__(self) -> None:
@@ -34,10 +34,10 @@ class _SingleThreadedBlas:
 
     @contextmanager
     def held(self) -> Iterator[ThreadpoolController]:
-        """Limit BLAS to one thread; yield what knows the libraries of BLAS."""
+        """Limit BLAS to one thread; yield the controller of the BLAS libraries."""
         with self._lock:
             if self._users == 0:
-                # Anew each time: a plugin may have loaded another library.
+                # Created each time, because a plugin may have loaded another library.
                 self._controller = ThreadpoolController()
                 self._before = _threads_of(self._controller)
                 self._thread = ThreadPoolExecutor(1)
@@ -53,7 +53,7 @@ class _SingleThreadedBlas:
                     self._thread.shutdown()
 
     def threads(self) -> int:
-        """Return the number of threads of BLAS where nobody limits it."""
+        """Return the number of threads of BLAS without this limit."""
         with self._lock:
             if self._users:
                 return self._before
@@ -64,8 +64,8 @@ _single_threaded_blas = _SingleThreadedBlas()
 
 
 def _limit(controller: ThreadpoolController) -> Any:
-    """Limit BLAS to one thread, also where another thread has limited it."""
-    # Since threadpoolctl 3.8: a limit that is set elsewhere would win.
+    """Limit BLAS to one thread, even if another thread has set a limit."""
+    # Since threadpoolctl 3.8, a limit set by another thread has priority.
     openblas: Any = getattr(threadpoolctl, "OpenBLASController", None)
     if hasattr(openblas, "clear_controlling_thread"):
         openblas.clear_controlling_thread(force=True)
@@ -73,9 +73,9 @@ def _limit(controller: ThreadpoolController) -> Any:
 
 
 def default_threads() -> int:
-    """Return the number of threads that BLAS would use: what the user has set.
+    """Return the number of threads that BLAS would use, which the user may have set.
 
-    Queue scripts set ``OMP_NUM_THREADS`` or the like, and BLAS follows.
+    Queue scripts set ``OMP_NUM_THREADS`` or similar variables, which BLAS obeys.
     """
     return _single_threaded_blas.threads()
 
@@ -86,7 +86,7 @@ def _threads_of(controller: ThreadpoolController) -> int:
 
 
 def _cores() -> int:
-    """Return the number of cores that this process may use, where the system says."""
+    """Return the number of cores that this process may use, if it is known."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -94,11 +94,14 @@ def _cores() -> int:
 
 @contextmanager
 def threads(n_threads: int | None) -> Iterator[ThreadPoolExecutor]:
-    """Give threads; BLAS has one meanwhile: threads below threads would fight."""
+    """Yield a pool of threads, while BLAS is limited to one thread.
+
+    Nested threads would compete for the cores.
+    """
     number = n_threads or default_threads()
     with (
         _single_threaded_blas.held() as controller,
-        # BLAS on OpenMP has a limit for each thread, this one among them.
+        # BLAS with OpenMP has a limit for each thread, including this one.
         controller.limit(limits=1, user_api="blas"),
         ThreadPoolExecutor(number) as executor,
     ):
@@ -110,8 +113,8 @@ def map_threads(
 ) -> list[Result]:
     """Return ``function`` of all items in order, computed in threads.
 
-    One item is computed where it is asked for: finding the libraries of BLAS takes
-    longer than a step of molecular dynamics.
+    A single item is computed in the current thread, because the search for the
+    libraries of BLAS takes longer than a step of molecular dynamics.
     """
     items = list(items)
     if len(items) == 1:

@@ -1,4 +1,4 @@
-"""Trainings: from a dataset to potentials."""
+"""Training of potentials on datasets."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def fit(
     table: Table = invariants,
     progress: Progress = no_progress,
 ) -> TrainedPotential:
-    """Fit the coefficients by ridge regression, the penalty chosen by the test set.
+    """Fit the coefficients by ridge regression; the test set selects the penalty.
 
     Parameters
     ----------
@@ -54,16 +54,15 @@ def fit(
     training, test : Dataset
     options : RidgeOptions
     table : callable
-        Of the invariants.
+        Table of invariants.
     progress : Progress
-        Told how far it is.
 
     Raises
     ------
     PotentialError
-        Every penalty failed, or the cutoff does not suit the crystal.
+        If all penalties failed, or the cutoff does not suit the crystal.
     ResourceError
-        The memory would not suffice.
+        If the memory is not sufficient.
     """
     primal = forecast(parameters, training, options, table).form == "primal"
     features = Features(list_features(parameters, table))
@@ -80,7 +79,7 @@ def fit(
     alpha = options.alphas[path.best]
 
     def sample(size: int, seed: int) -> FloatArray:
-        """Fit once more: keeping the factor would keep its memory."""
+        """Factorise again, because keeping the factor would need memory."""
         return regression(problem, primal).samples(alpha, size, seed)
 
     potential = PolynomialPotential(
@@ -105,16 +104,16 @@ def learning_curve(
     Parameters
     ----------
     parameters, training, test, options, table, progress
-        As in `fit`.
+        See `fit`.
     sizes : sequence of int
-        Ascending.
+        Numbers of supercells in ascending order.
     ensemble : Ensemble
-        How potentials are drawn about each fit.
+        Settings of the ensemble for each fit.
 
     Raises
     ------
     PotentialError
-        Every penalty failed, or a number is not finite.
+        If all penalties failed, or a number is not finite.
     """
     features = Features(list_features(parameters, table))
     problem = regression_problem(features, training, options)
@@ -138,7 +137,7 @@ def regression_problem(
 
 
 def _trained(potential: PolynomialPotential, path: RidgePath) -> TrainedPotential:
-    """Return the record of the potential of the best penalty."""
+    """Return the trained potential with the best penalty."""
     return TrainedPotential(
         potential=potential,
         n_features=potential.feature_list.n_features,
@@ -150,7 +149,7 @@ def _trained(potential: PolynomialPotential, path: RidgePath) -> TrainedPotentia
 def _nested_fit(
     feature_list: FeatureList, point: CurvePoint, ensemble: Ensemble
 ) -> NestedFit:
-    """Return a point of a learning curve with potentials drawn about it."""
+    """Return a point of a learning curve, with its ensemble of potentials."""
     path = point.path
     best = path.coefficients[path.best]
     if ensemble.method == "posterior":

@@ -1,4 +1,4 @@
-"""Figures, and the page that holds them."""
+"""Report of a run: figures, and the page that contains them."""
 
 from phono3py_mlp_plugin.report.contents import Contents
 from phono3py_mlp_plugin.report.gather import gather

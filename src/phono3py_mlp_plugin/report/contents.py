@@ -1,4 +1,4 @@
-"""What a report tells, as plain records."""
+"""Contents of a report."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from phono3py_mlp_plugin.files import KappaFile, Provenance
 from phono3py_mlp_plugin.uncertainty import ErrorBar
 from phono3py_mlp_plugin.workflow import Check, PathSegment
 
-# Median absolute deviations, in units of a standard deviation, beyond which an error of
-# a snapshot is an outlier.
+# Errors of snapshots larger than the median by this number of standard deviations,
+# estimated from the median absolute deviation, are outliers.
 _OUTLIER = 5.0
 _MAD = 1.4826
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshots:
-    """First principles and potential, supercell by supercell.
+    """Forces and energies of first principles and of the potential, by snapshot.
 
     Attributes
     ----------
@@ -30,8 +30,7 @@ class Snapshots:
     energies, predicted_energies : ndarray or None
         In eV per atom, relative to their means, shape ``(n,)``.
     training, test : ndarray
-        Indices of snapshots of the two sets; of neither where the potential does not
-        say.
+        Indices of the snapshots of the two sets; empty if they are unknown.
     """
 
     forces: FloatArray
@@ -42,16 +41,16 @@ class Snapshots:
     test: NDArray[np.intp]
 
     def force_errors(self) -> FloatArray:
-        """Return root mean square errors of forces (eV/angstrom), shape ``(n,)``."""
+        """Return the rms error of the forces of each snapshot, shape ``(n,)``."""
         square = (self.predicted_forces - self.forces) ** 2
         return np.asarray(np.sqrt(square.mean(axis=(1, 2))))
 
     def outliers(self) -> list[int]:
-        """Return indices of snapshots whose error is out of line."""
+        """Return the indices of snapshots with unusually large errors."""
         errors = self.force_errors()
-        middle = np.median(errors)
-        scale = _MAD * np.median(np.abs(errors - middle))
-        return np.flatnonzero(errors > middle + _OUTLIER * scale).tolist()
+        median = np.median(errors)
+        scale = _MAD * np.median(np.abs(errors - median))
+        return np.flatnonzero(errors > median + _OUTLIER * scale).tolist()
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +61,14 @@ class Bands:
     ----------
     path : list of PathSegment
     distances : list of ndarray
-        Along each segment (1/angstrom).
+        Distances along each segment (1/angstrom).
     frequencies : dict
-        In THz by what they are from ("force constants", "first principles"): arrays of
-        shape ``(n_points, n_bands)``, one for each segment.
+        Frequencies in THz by their source ("force constants", "first principles"),
+        arrays of shape ``(n_points, n_bands)``, one for each segment.
     dos : dict
-        Frequencies (THz) and densities (1/THz) by what they are from.
+        Frequencies (THz) and densities of states (1/THz) by their source.
     remark : str
-        On what is compared, where it is not as usual.
+        Explanation of the comparison if it is limited; otherwise empty.
     """
 
     path: list[PathSegment]
@@ -81,26 +80,26 @@ class Bands:
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """All that was found in a folder; what is missing is told by section.
+    """Results found in a folder, and the reasons why others are missing.
 
     Attributes
     ----------
     formula : str
     n_atoms : int
-        Of the supercell.
+        Number of atoms in the supercell.
     provenance : Provenance or None
     snapshots : Snapshots or None
     points : list of Point
-        Of the convergence study.
+        Points of the convergence study.
     bands : Bands or None
     kappa : KappaFile or None
     bars : dict
         Error bars of xx, yy and zz by temperature.
     checks : list of Check
     facts : list of tuple
-        What everything was made from: a name and a value.
+        Names and values that describe the origin of the results.
     missing : dict
-        Why a section is empty and what fills it, by the section's name.
+        Reasons why sections are empty, and how to fill them, by name of the section.
     """
 
     formula: str
@@ -116,18 +115,18 @@ class Contents:
     missing: dict[str, str] = field(default_factory=dict)
 
     def directions(self) -> list[int]:
-        """Return the directions whose kappa is not that of an earlier one."""
-        found: list[int] = []
+        """Return the directions whose values of kappa are distinct."""
+        distinct: list[int] = []
         if self.kappa is not None:
             values = self.kappa.kappa
             for c in range(3):
                 if not any(
-                    np.allclose(values[:, c], values[:, d], rtol=1e-4) for d in found
+                    np.allclose(values[:, c], values[:, d], rtol=1e-4) for d in distinct
                 ):
-                    found.append(c)
-        return found
+                    distinct.append(c)
+        return distinct
 
     def room_temperature(self) -> int:
-        """Return the index of the temperature of kappa that is nearest to 300 K."""
+        """Return the index of the temperature that is closest to 300 K."""
         assert self.kappa is not None
         return int(np.abs(self.kappa.temperatures - 300.0).argmin())

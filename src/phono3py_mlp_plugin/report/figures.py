@@ -1,4 +1,4 @@
-"""The figures of a report: each draws one record and nothing else."""
+"""Figures of a report."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from phono3py_mlp_plugin.report.contents import Bands, Contents, Snapshots
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Distinguishable without colour vision, and printed in grey.
+# Colours that can be distinguished by colour-blind readers and in greyscale.
 _BLUE, _ORANGE, _GREEN = "#0072b2", "#d55e00", "#009e73"
 _COLOURS = (_BLUE, _ORANGE, _GREEN)
 _GREY = "0.6"
 
-# Ratio of errors from which an axis is logarithmic.
+# Ratio of the largest to the smallest error above which an axis is logarithmic.
 _DECADE = 5.0
 
 
@@ -43,12 +43,12 @@ def draw_parity(snapshots: Snapshots) -> Figure:
             color=colour,
             label=f"{name}: {_rms(errors):.3g}",
             rasterized=True,
-            zorder=_under(name),
+            zorder=_zorder(name),
         )
     axes[0].set_xlabel("force of first principles (eV/angstrom)")
     axes[0].set_ylabel("error of the potential (meV/angstrom)")
-    _make_room(axes[0])
-    _finish(axes[0], "rms (meV/angstrom)")
+    _reserve_space_for_legend(axes[0])
+    _add_legend(axes[0], "rms (meV/angstrom)")
     if snapshots.energies is not None and snapshots.predicted_energies is not None:
         for name, rows, colour, marker in sets:
             energies = 1000 * snapshots.energies[rows]
@@ -66,13 +66,13 @@ def draw_parity(snapshots: Snapshots) -> Figure:
             )
         axes[1].set_xlabel("energy about its mean (meV/atom)")
         axes[1].set_ylabel("error of the potential (microeV/atom)")
-        _make_room(axes[1])
-        _finish(axes[1], "rms (microeV/atom)")
+        _reserve_space_for_legend(axes[1])
+        _add_legend(axes[1], "rms (microeV/atom)")
     return figure
 
 
 def draw_snapshot_errors(snapshots: Snapshots) -> Figure:
-    """Draw the error of every snapshot, outliers with their numbers."""
+    """Draw the error of each snapshot, with the numbers of outliers."""
     figure = new_figure(2.8)
     axes = figure.subplots()
     errors = 1000 * snapshots.force_errors()
@@ -91,7 +91,7 @@ def draw_snapshot_errors(snapshots: Snapshots) -> Figure:
     axes.set_ylim(bottom=0, top=1.4 * errors.max())
     axes.set_xlabel("snapshot, as numbered in the dataset")
     axes.set_ylabel("rms force error\n(meV/angstrom)")
-    _finish(axes, columns=3)
+    _add_legend(axes, columns=3)
     return figure
 
 
@@ -120,12 +120,12 @@ def draw_penalties(penalties: Sequence[RidgePenalty], chosen: float | None) -> F
     axes.set_yscale("log" if _spread(errors) > _DECADE else "linear")
     axes.set_xlabel("ridge penalty")
     axes.set_ylabel("weighted rms error")
-    _finish(axes)
+    _add_legend(axes)
     return figure
 
 
 def draw_bands(bands: Bands) -> Figure:
-    """Draw phonon bands and density of states of each source of fc2."""
+    """Draw phonon bands and densities of states for each source of fc2."""
     figure = new_figure(3.8)
     axes, side = figure.subplots(1, 2, sharey=True, width_ratios=(4, 1))
     styles = {
@@ -141,15 +141,18 @@ def draw_bands(bands: Bands) -> Figure:
             begin += x[-1]
         frequencies, density = bands.dos[name]
         side.plot(density, frequencies, **styles[name])
-    places, labels = _ticks(bands)
-    axes.set_xticks(places, labels)
-    for place in places:
-        axes.axvline(place, color=_GREY, linewidth=0.5)
+    positions, labels = _ticks(bands)
+    axes.set_xticks(positions, labels)
+    for position in positions:
+        axes.axvline(position, color=_GREY, linewidth=0.5)
     axes.axhline(0, color=_GREY, linewidth=0.5)
-    axes.set_xlim(0, places[-1])
-    every = np.concatenate([f.ravel() for fs in bands.frequencies.values() for f in fs])
-    margin = 0.04 * (every.max() - every.min())
-    axes.set_ylim(min(every.min() - margin, 0), every.max() + margin)
+    axes.set_xlim(0, positions[-1])
+    frequencies = np.concatenate(
+        [f.ravel() for fs in bands.frequencies.values() for f in fs]
+    )
+    lowest, highest = frequencies.min(), frequencies.max()
+    margin = 0.04 * (highest - lowest)
+    axes.set_ylim(min(lowest - margin, 0), highest + margin)
     axes.set_ylabel("frequency (THz)")
     side.set_xlabel("DOS (1/THz)")
     side.set_xlim(left=0)
@@ -164,7 +167,7 @@ def draw_bands(bands: Bands) -> Figure:
 
 
 def draw_kappa(contents: Contents) -> Figure:
-    """Draw kappa against temperature with its error bars."""
+    """Draw kappa as a function of temperature, with error bars."""
     kappa = contents.kappa
     assert kappa is not None
     figure = new_figure(4.2 if contents.bars else 3.4)
@@ -208,14 +211,14 @@ def draw_kappa(contents: Contents) -> Figure:
     below.set_xlabel("temperature (K)")
     axes.set_ylabel("kappa (W/m-K)")
     if len(directions) > 1:
-        _finish(axes)
+        _add_legend(axes)
     return figure
 
 
 def draw_cumulative(
     kappa: KappaFile, temperature: int, directions: list[int]
 ) -> Figure:
-    """Draw the part of kappa of modes below a frequency, and a mean free path."""
+    """Draw cumulative kappa as a function of frequency and mean free path."""
     assert kappa.mode_kappa is not None
     paths = kappa.mean_free_paths
     figure = new_figure(3.2)
@@ -235,12 +238,14 @@ def draw_cumulative(
         axes[1].set_xlabel("mean free path (nm)")
         axes[1].set_xscale("log")
     if len(directions) > 1:
-        _finish(axes[0])
+        _add_legend(axes[0])
     return figure
 
 
 def cumulative(keys: FloatArray, parts: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return sorted keys and the sums of parts up to each; modes without a key first.
+    """Return sorted keys and the sum of the parts up to each key.
+
+    Parts whose key is not finite are included in all sums.
 
     Examples
     --------
@@ -270,11 +275,11 @@ def _sets(snapshots: Snapshots) -> list[tuple[str, Any, str, str]]:
         ("test", snapshots.test, _ORANGE, "s"),
         ("not used" if len(used) else "all", others, _GREY, "^"),
     ]
-    return [one for one in sets if len(one[1])]
+    return [entry for entry in sets if len(entry[1])]
 
 
-def _under(name: str) -> int:
-    """Return how high points of a set lie: those that decide are seen."""
+def _zorder(name: str) -> int:
+    """Return the drawing order of the points of a set; test points are on top."""
     return {"test": 4, "training": 3}.get(name, 2)
 
 
@@ -283,19 +288,19 @@ def _rms(values: FloatArray) -> float:
 
 
 def _ticks(bands: Bands) -> tuple[list[float], list[str]]:
-    """Return places and labels of the ends of segments; breaks as ``U|K``."""
-    places, labels = [0.0], [_label(bands.path[0].start[0])]
+    """Return positions and labels of the ends of segments, with breaks as ``U|K``."""
+    positions, labels = [0.0], [_label(bands.path[0].start[0])]
     for k, (segment, x) in enumerate(zip(bands.path, bands.distances, strict=True)):
-        places.append(places[-1] + float(x[-1]))
+        positions.append(positions[-1] + float(x[-1]))
         label = _label(segment.end[0])
         if k + 1 < len(bands.path) and bands.path[k + 1].start[0] != segment.end[0]:
             label += "|" + _label(bands.path[k + 1].start[0])
         labels.append(label)
-    return places, labels
+    return positions, labels
 
 
 def _label(name: str) -> str:
-    """Return a label as it is printed: a Greek letter, an index below the line."""
+    """Return a label with Greek letters and subscripts."""
     letter, _, index = name.partition("_")
     letter = {"GAMMA": "Γ", "SIGMA": "Σ", "DELTA": "Δ", "LAMBDA": "Λ"}.get(
         letter, letter
@@ -304,7 +309,7 @@ def _label(name: str) -> str:
 
 
 def _plain_ticks(axes: Any, temperatures: FloatArray) -> None:
-    """Write numbers on logarithmic axes as they are, few enough not to overlap."""
+    """Label logarithmic axes with plain numbers that do not overlap."""
     from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     for axis in (axes.xaxis, axes.yaxis):
@@ -315,19 +320,19 @@ def _plain_ticks(axes: Any, temperatures: FloatArray) -> None:
 
 
 def _spread(errors: Mapping[str, Sequence[float | None]]) -> float:
-    """Return the ratio of the largest and the smallest error."""
+    """Return the ratio of the largest to the smallest error."""
     known = [v for values in errors.values() for v in values if v]
     return max(known) / min(known) if known else 1.0
 
 
-def _make_room(axes: Any) -> None:
-    """Leave the upper part of a panel of errors to its legend."""
+def _reserve_space_for_legend(axes: Any) -> None:
+    """Extend the axis of errors, so that the legend does not cover points."""
     low, high = axes.get_ylim()
     largest = max(-low, high)
     axes.set_ylim(-largest, 2.0 * largest)
 
 
-def _finish(axes: Any, title: str | None = None, columns: int = 1) -> None:
+def _add_legend(axes: Any, title: str | None = None, columns: int = 1) -> None:
     axes.legend(
         loc="upper left" if title or columns > 1 else "best",
         ncols=columns,

@@ -1,4 +1,4 @@
-"""The folder of a run, as the sections of a report see it."""
+"""The folder of a run, from which the sections of a report are made."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, eq=False)
 class RunFolder:
-    """What a run was made of.
+    """Folder, crystal and force calculator of a run.
 
     Attributes
     ----------
     path : Path
     crystal : Phono3py
-        Cells, dataset and Born charges.
+        Provides cells, dataset and Born charges.
     run : Phono3py
-        What fc2, fc3 and kappa of the run belong to: the crystal, or the one whose
-        positions the run relaxed.
+        The crystal of fc2, fc3 and kappa. Its positions are relaxed if the run relaxed
+        them.
     evaluated : Phono3py or None
-        With the supercells that the potential was asked for.
+        Provides the supercells whose forces were evaluated by the potential.
     spec : CalculatorSpec
         Force calculator and its options.
     """
@@ -41,7 +41,7 @@ class RunFolder:
     spec: CalculatorSpec
 
     def absent(self, name: str) -> str:
-        """Return that a file is not there, or that nothing is to be had from it."""
+        """Describe why a file cannot be used: it is missing or damaged."""
         if (self.path / name).is_file():
             return f"{name} is damaged, or of another version"
         return f"No {name}"
@@ -49,12 +49,12 @@ class RunFolder:
 
 @dataclass
 class Sections:
-    """Why sections are empty, and what fills them.
+    """Reasons why sections are empty.
 
     Attributes
     ----------
     missing : dict
-        Sentences by the name of the section.
+        Sentences by name of the section.
     """
 
     missing: dict[str, str] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Sections:
     def make(
         self, section: str, builder: Callable[..., _T], *arguments: object
     ) -> _T | None:
-        """Return what a builder makes; None where one of our errors says why not."""
+        """Call a builder; if it raises `MLPError`, record why and return None."""
         try:
             return builder(*arguments)
         except MLPError as error:

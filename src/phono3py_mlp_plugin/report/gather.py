@@ -1,4 +1,4 @@
-"""What the folder of a run holds, section by section."""
+"""Collection of the contents of a report from the folder of a run."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from phono3py_mlp_plugin.report.phonons import (
 )
 from phono3py_mlp_plugin.report.training import (
     NO_RECORD,
+    checked_dataset,
     load_potential,
     no_split,
     potential_checks,
     snapshots_of,
-    sound_dataset,
     split_of,
 )
 from phono3py_mlp_plugin.report.transport import bars_of, kappa_of, points_of
@@ -41,30 +41,30 @@ def gather(
     evaluated: Phono3py | None,
     settings: Mapping[str, Any],
 ) -> Contents:
-    """Return all that the files of a folder tell.
+    """Return the contents of a report from the files of a folder.
 
     Parameters
     ----------
     crystal : Phono3py
-        Cells, dataset and Born charges.
+        Provides cells, dataset and Born charges.
     folder : Path
     spec : CalculatorSpec
         Force calculator and its options.
     evaluated : Phono3py or None
-        Crystal whose supercells the potential was asked for: its positions are relaxed
-        where the run relaxed them.
+        Crystal whose supercells were evaluated by the potential. Its positions are
+        relaxed if the run relaxed them.
     settings : mapping
         Options of the run by name.
 
     Raises
     ------
     DatasetError
-        There is neither a potential nor force constants nor kappa.
+        If there is neither a potential nor force constants nor kappa.
     """
     run = RunFolder(folder, crystal, evaluated or crystal, evaluated, spec)
     sections = Sections()
     make = sections.make
-    dataset = make("parity", sound_dataset, run)
+    dataset = make("parity", checked_dataset, run)
     data_fc2 = make("direct", fc2_data, run)
     path = find_potential(spec.calculator.file_names, folder)
     provenance = None if path is None else read_provenance(path)
@@ -79,7 +79,7 @@ def gather(
         )
     if kappa is not None and kappa.mode_kappa is None:
         sections.missing["cumulative"] = (
-            f"{kappa.name} does not hold the parts of single modes."
+            f"{kappa.name} does not contain the contributions of modes."
         )
     snapshots = bands = None
     checks = []
@@ -92,8 +92,8 @@ def gather(
             checks.append(check_drift(fc2, fc3))
     if potential is not None:
         snapshots = make("parity", snapshots_of, run, potential, dataset, split)
-        about = (run, potential, dataset, split, provenance)
-        checks += make("parity", potential_checks, *about) or []
+        arguments = (run, potential, dataset, split, provenance)
+        checks += make("parity", potential_checks, *arguments) or []
     if provenance is None or not provenance.penalties:
         sections.missing.setdefault("penalties", NO_RECORD)
     facts = facts_of(
@@ -103,7 +103,7 @@ def gather(
         path,
         provenance,
         kappa,
-        own_fc2=data_fc2 is not None,
+        direct_fc2=data_fc2 is not None,
     )
     return Contents(
         formula=formula(crystal.primitive.symbols),

@@ -1,4 +1,4 @@
-"""What everything in the folder of a run was made from."""
+"""Origin of the files in the folder of a run."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def facts_of(
     provenance: Provenance | None,
     kappa: KappaFile | None,
     *,
-    own_fc2: bool,
+    direct_fc2: bool,
 ) -> list[tuple[str, str]]:
-    """Return names and values.
+    """Return names and values that describe the origin of the results.
 
     Parameters
     ----------
     folder : RunFolder
     sections : Sections
-        Told why a file has no origin.
+        Records the reason if the origin of a file cannot be read.
     dataset, potential, provenance, kappa
-        What was found.
-    own_fc2 : bool
+        Results of the run, or None.
+    direct_fc2 : bool
         Whether fc2 comes from first-principles forces of dim-fc2.
     """
     facts = []
@@ -47,7 +47,7 @@ def facts_of(
     for order in (2, 3):
         file = folder.path / f"fc{order}.hdf5"
         if file.is_file():
-            direct = order == 2 and own_fc2
+            direct = order == 2 and direct_fc2
             stamp = sections.make("bands", read_stamp, file)
             facts.append((file.name, _origin(stamp, direct=direct)))
     if kappa is not None:
@@ -57,12 +57,12 @@ def facts_of(
 
 
 def options_of(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the options of the run, names and values."""
+    """Return the names and values of the options of the run."""
     return [(f"option {name}", str(value)) for name, value in settings.items()]
 
 
 def formula(symbols: Sequence[str]) -> str:
-    """Return the composition, elements in the order of the cell."""
+    """Return the chemical formula, with elements in the order of the cell."""
     counts = dict.fromkeys(symbols, 0)
     for symbol in symbols:
         counts[symbol] += 1

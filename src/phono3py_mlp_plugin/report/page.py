@@ -1,7 +1,7 @@
-"""The page: one HTML file with everything in it, escaped by construction.
+"""HTML page of a report, which contains all figures.
 
-It is built as a tree of elements, never as text, so that nothing that comes from a file
-can be markup.
+It is built as a tree of elements and not from strings, so that text from files is
+always escaped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from phono3py_mlp_plugin.workflow import Check
 
-# No script, no font, no picture from elsewhere.
+# No scripts, and no fonts or images from other places.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 _STYLE = """
@@ -60,7 +60,7 @@ class Picture:
     ----------
     png : bytes
     alt : str
-        What it shows, for those who do not see it.
+        Description for readers who cannot see the figure.
     caption : str
     """
 
@@ -76,12 +76,12 @@ class Section:
     Attributes
     ----------
     name : str
-        Its anchor.
+        Anchor of the section.
     title : str
     pictures : list of Picture
     notes : list of str
     table : list of tuple of str
-        Rows; the first is the head.
+        Rows of the table; the first one is the header.
     """
 
     name: str
@@ -104,11 +104,11 @@ def make_page(
     ----------
     title : str
     headlines : sequence of str
-        What a reader in a hurry wants to know.
+        Main results.
     checks : sequence of Check
     sections : sequence of Section
     facts : sequence of tuple
-        What everything was made from: a name and a value.
+        Names and values that describe the origin of the results.
     """
     root = Element("html", lang="en")
     head = SubElement(root, "head")
@@ -139,7 +139,7 @@ def make_page(
 
 def _text(parent: Element, tag: str, text: str, kind: str | None = None) -> Element:
     element = SubElement(parent, tag, {} if kind is None else {"class": kind})
-    # Characters that no HTML may hold, from a damaged file.
+    # Text from a damaged file may contain characters that are not allowed in HTML.
     element.text = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
     return element
 

@@ -1,4 +1,4 @@
-"""Force constants of a run, and the phonons that they give."""
+"""Force constants of a run and their phonons."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from phono3py_mlp_plugin.workflow import (
 if TYPE_CHECKING:
     from phono3py import Phono3py
 
-# Supercells from which on fc2 is fitted alone: fc3 takes its share of few of them, and
-# minutes and gigabytes for a large cell. For NaCl the rms change of bands is 0.0006 THz
-# with twenty supercells, 0.010 THz with five.
+# Number of supercells from which fc2 is fitted without fc3, which saves minutes and
+# gigabytes for large cells. For NaCl this changes the bands by 0.0006 THz (rms) with
+# twenty supercells, and by 0.010 THz with five.
 _MANY = 20
 
 # Points on each segment of the band path; mesh of the density of states.
@@ -42,9 +42,9 @@ def force_constants_of(folder: RunFolder, order: int) -> FloatArray:
     Raises
     ------
     DatasetError
-        There is no such file.
+        If there is no such file.
     FileError
-        It does not belong to this crystal.
+        If it does not belong to this crystal.
     """
     path, run = folder.path / f"fc{order}.hdf5", folder.run
     cell, primitive = run.supercell, run.primitive
@@ -60,12 +60,12 @@ def force_constants_of(folder: RunFolder, order: int) -> FloatArray:
 
 
 def fc2_data(folder: RunFolder) -> Dataset | None:
-    """Return first-principles forces in the supercell of dim-fc2, where there is one.
+    """Return the first-principles dataset of dim-fc2, or None.
 
     Raises
     ------
     DatasetError
-        It contradicts itself.
+        If the dataset is invalid.
     """
     crystal = folder.crystal
     if crystal.phonon_supercell_matrix is None:
@@ -76,7 +76,7 @@ def fc2_data(folder: RunFolder) -> Dataset | None:
 def phonon_checks(
     folder: RunFolder, fc2: FloatArray, mesh: tuple[int, ...] | None
 ) -> list[Check]:
-    """Return verdicts on phonons, on the mesh of kappa where there is one."""
+    """Return the checks of phonons, on the mesh of kappa if there is one."""
     harmonic = harmonic_crystal(folder.run, fc2)
     harmonic.run_mesh(
         _DOS_MESH if mesh is None or len(mesh) != 3 else mesh, is_gamma_center=True
@@ -93,7 +93,7 @@ def bands_of(
     direct: tuple[Phono3py, FloatArray] | None,
     data: Dataset | None,
 ) -> Bands:
-    """Return phonons of the run, beside those of first principles.
+    """Return the phonons of the run and, for comparison, those of first principles.
 
     Parameters
     ----------
@@ -101,9 +101,9 @@ def bands_of(
     fc2 : ndarray
         In eV/angstrom^2, shape ``(N or N_p, N, 3, 3)``.
     direct : tuple or None
-        As `direct_fc2` returns it.
+        As returned by `direct_fc2`.
     data : Dataset or None
-        As `fc2_data` returns it.
+        As returned by `fc2_data`.
     """
     sources = {"force constants": (folder.run, fc2)}
     if direct is not None:
@@ -115,7 +115,7 @@ def bands_of(
     frequencies, dos = {}, {}
     for name, (crystal, values) in sources.items():
         harmonic = harmonic_crystal(crystal, values)
-        # Not point by point: at Gamma the direction of the path decides.
+        # Computed by segments, because phonons at Gamma depend on the direction.
         harmonic.run_band_structure(lines)
         bands: Any = harmonic.band_structure
         frequencies[name] = [np.sort(f, axis=1) for f in bands.frequencies]
@@ -133,33 +133,33 @@ def bands_of(
 
 
 def direct_fc2(folder: RunFolder, data: Dataset | None) -> tuple[Phono3py, FloatArray]:
-    """Return fc2 of the first-principles forces themselves, and its crystal.
+    """Return fc2 fitted to first-principles forces, and its crystal.
 
     Raises
     ------
     DatasetError
-        There are no such forces.
+        If there are no such forces.
     """
-    own = data is not None
-    crystal = folder.crystal if own else _without_own_fc2(folder.crystal)
+    separate = data is not None
+    crystal = folder.crystal if separate else _without_dim_fc2(folder.crystal)
     part = supercells_of(crystal)[-1]
     forces = part.read_dataset()
     if forces is None:
         raise DatasetError("No first-principles forces to compare with.")
     request = request_solver("symfc")
-    orders = (2,) if own or len(forces) >= _MANY else (2, 3)
+    orders = (2,) if separate or len(forces) >= _MANY else (2, 3)
     problem = force_constants_problem(part, request, orders, forces=forces.forces)
     return crystal, np.asarray(plugins.solve(request.solver, problem)[2])
 
 
 def _remark(folder: RunFolder, data: Dataset | None) -> str:
-    """Return what is compared where it is not one supercell's forces by two."""
+    """Return an explanation of the comparison if there is a supercell of dim-fc2."""
     if folder.run.phonon_supercell_matrix is None:
         return ""
     if data is not None:
         return (
             "fc2.hdf5 itself comes from first-principles forces, those of dim-fc2: "
-            "the two are to coincide, and say nothing about the potential."
+            "the two should coincide, and say nothing about the potential."
         )
     large, small = len(folder.run.phonon_supercell), len(folder.crystal.supercell)
     return (
@@ -168,7 +168,7 @@ def _remark(folder: RunFolder, data: Dataset | None) -> str:
     )
 
 
-def _without_own_fc2(crystal: Phono3py) -> Phono3py:
+def _without_dim_fc2(crystal: Phono3py) -> Phono3py:
     """Return the crystal with one supercell for fc2 and fc3."""
     from phono3py import Phono3py
 

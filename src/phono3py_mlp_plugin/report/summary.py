@@ -1,4 +1,4 @@
-"""From what was found to page, pictures and JSON."""
+"""Writing of a report: HTML page, figures and JSON file."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 _STEM = "phono3py_mlp_report"
 
-# Points of cumulative kappa that are written.
+# Number of points of cumulative kappa that are written.
 _GRID = 201
 
-# Rows from which on a table is shortened.
+# Number of rows above which a table is shortened.
 _MANY = 12
 
 _PICTURES = (
@@ -47,8 +47,8 @@ _PICTURES = (
 
 
 def write_report(contents: Contents, folder: Path) -> list[Path]:
-    """Write page, numbers and one picture for each figure; return what was written."""
-    sections, pngs = _Writing(contents).sections()
+    """Write the page, the numbers and the figures; return the paths of all files."""
+    sections, pngs = _SectionBuilder(contents).sections()
     title = f"{contents.formula}: from supercells to thermal conductivity"
     page = make_page(
         title, _headlines(contents), contents.checks, sections, contents.facts
@@ -64,14 +64,14 @@ def write_report(contents: Contents, folder: Path) -> list[Path]:
         with replacing(folder / name) as temporary:
             temporary.write_bytes(content)
         written.append(folder / name)
-    # Of an earlier report: they would contradict this one.
+    # Figures of an earlier report would contradict this one.
     for name in set(_PICTURES) - set(pngs):
         (folder / f"{_STEM}_{name}.png").unlink(missing_ok=True)
     return written
 
 
 def _headlines(contents: Contents) -> list[str]:
-    """Return kappa with its error bar, and whether there is something to look at."""
+    """Return kappa with its error bar, and the number of failed checks."""
     lines = []
     if contents.kappa is not None:
         t = contents.room_temperature()
@@ -89,7 +89,7 @@ def _headlines(contents: Contents) -> list[str]:
     failed = sum(not check.passed for check in contents.checks)
     if contents.checks:
         lines.append(
-            f"{failed} of {len(contents.checks)} checks ask for a look."
+            f"{failed} of {len(contents.checks)} checks need attention."
             if failed
             else f"All {len(contents.checks)} checks are passed."
         )
@@ -97,7 +97,7 @@ def _headlines(contents: Contents) -> list[str]:
 
 
 def with_error(value: float, error: float) -> str:
-    """Return a value and its error to two digits of the error.
+    """Return a value and its error as text, with two digits of the error.
 
     Examples
     --------
@@ -110,33 +110,33 @@ def with_error(value: float, error: float) -> str:
     return f"{value:.{decimals}f} +- {error:.{decimals}f}"
 
 
-def _some(temperatures: FloatArray) -> list[bool]:
-    """Return which of many temperatures (K) a table shows: the hundreds.
+def _shown(temperatures: FloatArray) -> list[bool]:
+    """Return which temperatures (K) a table shows: multiples of 100 if there are many.
 
     Examples
     --------
     >>> temperatures = np.arange(0.0, 1001.0, 10.0)
-    >>> temperatures[_some(temperatures)].tolist()[:3]
+    >>> temperatures[_shown(temperatures)].tolist()[:3]
     [100.0, 200.0, 300.0]
-    >>> _some(np.array([0.0, 77.0]))
+    >>> _shown(np.array([0.0, 77.0]))
     [True, True]
     """
     hundreds = (temperatures > 0) & (temperatures % 100 == 0)
     if len(temperatures) <= _MANY or not hundreds.any():
         return [True] * len(temperatures)
-    return [bool(one) for one in hundreds]
+    return [bool(value) for value in hundreds]
 
 
-class _Writing:
-    """The sections of one report, with their pictures."""
+class _SectionBuilder:
+    """Builds the sections of a report and their figures."""
 
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
         self._pngs: dict[str, bytes] = {}
 
     def sections(self) -> tuple[list[Section], dict[str, bytes]]:
-        """Return sections, and pictures by name."""
-        found = [
+        """Return the sections, and the figures by name."""
+        sections = [
             self._kappa(),
             self._cumulative(),
             self._convergence(),
@@ -144,13 +144,13 @@ class _Writing:
             self._penalties(),
             self._bands(),
         ]
-        return found, self._pngs
+        return sections, self._pngs
 
     def _picture(self, name: str, figure: Figure, alt: str, caption: str) -> Picture:
-        room = io.BytesIO()
-        save(figure, room)
-        self._pngs[name] = room.getvalue()
-        return Picture(room.getvalue(), alt, caption)
+        buffer = io.BytesIO()
+        save(figure, buffer)
+        self._pngs[name] = buffer.getvalue()
+        return Picture(buffer.getvalue(), alt, caption)
 
     def _empty(self, name: str, title: str, key: str) -> Section:
         return Section(name, title, notes=[self._contents.missing.get(key, "None.")])
@@ -165,10 +165,10 @@ class _Writing:
         caption = f"{contents.kappa.name}, mesh {mesh}."
         if contents.bars:
             caption += (
-                " Error bars: 68 % intervals of the choice of supercells and penalty, "
-                "not of the model."
+                " Error bars: 68 % intervals due to the choice of supercells and "
+                "penalty, without errors of the model."
             )
-        shown = _some(contents.kappa.temperatures)
+        shown = _shown(contents.kappa.temperatures)
         if not all(shown):
             caption += f" All {len(shown)} temperatures are in {_STEM}.json."
         picture = self._picture(
@@ -214,8 +214,8 @@ class _Writing:
             "cumulative",
             figures.draw_cumulative(contents.kappa, t, contents.directions()),
             "Cumulative conductivity against frequency and mean free path",
-            f"Conductivity of the modes below a frequency, and a mean free path, at "
-            f"{temperature:g} K.",
+            "Conductivity of the modes below a frequency and below a mean free path, "
+            f"at {temperature:g} K.",
         )
         return Section("cumulative", title, [picture])
 
@@ -243,8 +243,8 @@ class _Writing:
         outliers = [k + 1 for k in snapshots.outliers()]
         if outliers:
             notes.append(
-                f"Out of line: snapshots {', '.join(map(str, outliers))}. Were they "
-                "computed like the others?"
+                "Unusually large errors: snapshots "
+                f"{', '.join(map(str, outliers))}. Were they computed like the others?"
             )
         if snapshots.energies is None:
             notes.append("The dataset has no energies.")
@@ -253,15 +253,16 @@ class _Writing:
                 "parity",
                 figures.draw_parity(snapshots),
                 "Errors of forces and energies against first principles",
-                "Differences between potential and first principles. A slope is a "
-                "systematic error; training much below test is overfitting.",
+                "Differences between potential and first principles. A slope indicates "
+                "a systematic error; a training error far below the test error "
+                "indicates overfitting.",
             ),
             self._picture(
                 "snapshots",
                 figures.draw_snapshot_errors(snapshots),
                 "Force error of each snapshot",
-                "Root mean square force error of each snapshot; those out of line are "
-                "numbered.",
+                "Root mean square force error of each snapshot; unusually large errors "
+                "are numbered.",
             ),
         ]
         return Section("errors", title, pictures, notes)
@@ -290,7 +291,7 @@ class _Writing:
         if contents.bands is None:
             return self._empty("phonons", title, "bands")
         notes = [contents.bands.remark] if contents.bands.remark else []
-        # fc3, whose drift is checked with fc2.
+        # The reason why fc3 is missing, for example.
         if "bands" in contents.missing:
             notes.append(contents.missing["bands"])
         if "direct" in contents.missing:
@@ -300,15 +301,15 @@ class _Writing:
             figures.draw_bands(contents.bands),
             "Phonon bands and density of states",
             "Imaginary frequencies are drawn below zero. At finite displacements, fc2 "
-            "fitted to first-principles forces takes in higher orders: small "
-            "differences are not errors.",
+            "fitted to first-principles forces includes effects of higher orders, so "
+            "that small differences are not errors.",
         )
         return Section("phonons", title, [picture], notes)
 
 
 def _numbers(contents: Contents) -> dict[str, Any]:
-    """Return what the figures show, as JSON takes it."""
-    found: dict[str, Any] = {
+    """Return the numbers shown in the figures, as JSON types."""
+    numbers: dict[str, Any] = {
         "format_version": 1,
         "formula": contents.formula,
         "provenance": dict(contents.facts),
@@ -316,11 +317,11 @@ def _numbers(contents: Contents) -> dict[str, Any]:
         "checks": [asdict(check) for check in contents.checks],
     }
     if contents.snapshots is not None:
-        found["errors"] = _errors(contents.snapshots)
+        numbers["errors"] = _errors(contents.snapshots)
     if contents.provenance is not None:
-        found["penalties"] = contents.provenance.penalties
+        numbers["penalties"] = contents.provenance.penalties
     if contents.kappa is not None:
-        found["kappa"] = {
+        numbers["kappa"] = {
             "file": contents.kappa.name,
             "temperatures_K": contents.kappa.temperatures.tolist(),
             "kappa_W_mK": contents.kappa.kappa.tolist(),
@@ -334,7 +335,7 @@ def _numbers(contents: Contents) -> dict[str, Any]:
             },
         }
     if contents.bands is not None:
-        found["bands"] = {
+        numbers["bands"] = {
             name: [
                 {
                     "from": segment.start[0],
@@ -348,22 +349,22 @@ def _numbers(contents: Contents) -> dict[str, Any]:
             ]
             for name, parts in contents.bands.frequencies.items()
         }
-        found["dos"] = {
+        numbers["dos"] = {
             name: {"frequencies_THz": x.tolist(), "dos_1_THz": y.tolist()}
             for name, (x, y) in contents.bands.dos.items()
         }
     if contents.kappa is not None and contents.kappa.mode_kappa is not None:
-        found["cumulative"] = _cumulative(contents)
-    return found
+        numbers["cumulative"] = _cumulative(contents)
+    return numbers
 
 
 def _cumulative(contents: Contents) -> dict[str, Any]:
-    """Return cumulative kappa on a grid; a mode counts from its own value on."""
+    """Return cumulative kappa on a grid."""
     kappa = contents.kappa
     assert kappa is not None and kappa.mode_kappa is not None
     t = contents.room_temperature()
     parts = kappa.mode_kappa[t] / kappa.weights.sum()
-    found: dict[str, Any] = {"temperature_K": float(kappa.temperatures[t])}
+    numbers: dict[str, Any] = {"temperature_K": float(kappa.temperatures[t])}
     keys = {"frequencies_THz": kappa.frequencies}
     if kappa.mean_free_paths is not None:
         keys["mean_free_paths_nm"] = kappa.mean_free_paths[t]
@@ -377,8 +378,8 @@ def _cumulative(contents: Contents) -> dict[str, Any]:
             last = np.searchsorted(x, axis, side="right") - 1
             curves[DIRECTIONS[c]] = sums[last].tolist()
         assert axis is not None
-        found[name] = {"at": axis.tolist(), "kappa_W_mK": curves}
-    return found
+        numbers[name] = {"at": axis.tolist(), "kappa_W_mK": curves}
+    return numbers
 
 
 def _errors(snapshots: Snapshots) -> dict[str, Any]:
@@ -387,7 +388,7 @@ def _errors(snapshots: Snapshots) -> dict[str, Any]:
 
     forces = snapshots.predicted_forces - snapshots.forces
     sets: dict[str, Any] = {"training": snapshots.training, "test": snapshots.test}
-    found: dict[str, Any] = {
+    numbers: dict[str, Any] = {
         "force_eV_angstrom": {name: rms(forces[rows]) for name, rows in sets.items()},
         "of_snapshots_eV_angstrom": snapshots.force_errors().tolist(),
         "outliers": [k + 1 for k in snapshots.outliers()],
@@ -395,11 +396,11 @@ def _errors(snapshots: Snapshots) -> dict[str, Any]:
     }
     if snapshots.energies is not None and snapshots.predicted_energies is not None:
         energies = snapshots.predicted_energies - snapshots.energies
-        found["energy_eV_atom"] = {
+        numbers["energy_eV_atom"] = {
             name: rms(energies[rows]) for name, rows in sets.items()
         }
-        found["energies_about_mean_eV_atom"] = {
+        numbers["energies_about_mean_eV_atom"] = {
             "first principles": snapshots.energies.tolist(),
             "potential": snapshots.predicted_energies.tolist(),
         }
-    return found
+    return numbers

@@ -1,4 +1,4 @@
-"""The potential of a run, and how well it does on the dataset."""
+"""The potential of a run and its errors on the dataset."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from phono3py_mlp_plugin.workflow import (
     split_dataset,
 )
 
-NO_RECORD = "The potential carries no record of a training."
+NO_RECORD = "The potential has no record of a training."
 
 
-def sound_dataset(folder: RunFolder) -> Dataset | None:
+def checked_dataset(folder: RunFolder) -> Dataset | None:
     """Return the dataset with forces.
 
     Raises
     ------
     DatasetError
-        It contradicts itself.
+        If the dataset is inconsistent.
     """
     dataset = read_dataset(folder.crystal.dataset, folder.crystal.supercell)
     if dataset is not None:
@@ -45,7 +45,7 @@ def load_potential(folder: RunFolder, path: Path | None) -> Potential:
     Raises
     ------
     DatasetError
-        There is none.
+        If there is none.
     """
     if path is None and folder.spec.calculator.file_names:
         raise DatasetError(
@@ -55,12 +55,12 @@ def load_potential(folder: RunFolder, path: Path | None) -> Potential:
 
 
 def split_of(provenance: Provenance | None, dataset: Dataset | None) -> Split:
-    """Return which snapshots of the dataset trained and tested.
+    """Return which snapshots of the dataset were used for training and testing.
 
     Raises
     ------
     DatasetError
-        The potential was trained on another dataset.
+        If the potential was trained on another dataset.
     """
     if provenance is None or dataset is None:
         return no_split()
@@ -81,20 +81,20 @@ def split_of(provenance: Provenance | None, dataset: Dataset | None) -> Split:
 
 
 def no_split() -> Split:
-    """Return that no snapshot is known to have trained or tested."""
-    nothing = np.empty(0, dtype=np.intp)
-    return Split(nothing, nothing)
+    """Return empty training and test sets, for an unknown split."""
+    empty = np.empty(0, dtype=np.intp)
+    return Split(empty, empty)
 
 
 def snapshots_of(
     folder: RunFolder, potential: Potential, dataset: Dataset | None, split: Split
 ) -> Snapshots:
-    """Return first principles and potential, supercell by supercell.
+    """Return forces and energies of first principles and of the potential.
 
     Raises
     ------
     DatasetError
-        There is no dataset.
+        If there is no dataset.
     """
     if dataset is None:
         raise DatasetError(
@@ -125,13 +125,13 @@ def potential_checks(
     split: Split,
     provenance: Provenance | None,
 ) -> list[Check]:
-    """Return verdicts on the potential."""
-    asked_for = None if folder.evaluated is None else folder.evaluated.displacements
+    """Return the checks of the potential."""
+    evaluated = None if folder.evaluated is None else folder.evaluated.displacements
     return check_potential(
         folder.spec.calculator.name,
         potential,
         folder.run.supercell,
-        asked_for,
+        evaluated,
         dataset,
         split.training.tolist(),
         provenance if len(split.training) else None,

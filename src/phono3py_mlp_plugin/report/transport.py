@@ -1,4 +1,4 @@
-"""Kappa of a run, its error bars, and the study of its convergence."""
+"""Kappa of a run, its error bars, and its convergence study."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from phono3py_mlp_plugin.uncertainty import ErrorBar
 
 
 def kappa_of(folder: RunFolder) -> KappaFile:
-    """Return the newest kappa of the folder.
+    """Return the most recent kappa in the folder.
 
     Raises
     ------
     DatasetError
-        There is none.
+        If there is none.
     """
     paths = find_kappa(folder.path)
     if paths:
@@ -42,19 +42,19 @@ def points_of(folder: RunFolder) -> list[Point]:
     Raises
     ------
     DatasetError
-        There are none.
+        If there are none.
     """
     records = read_convergence(folder.path / CONVERGENCE_FILE)
     points = [Point.from_record(record) for record in records]
-    whole = [point for point in points if point is not None]
-    if not whole:
+    valid = [point for point in points if point is not None]
+    if not valid:
         raise DatasetError(
             f"{folder.absent(CONVERGENCE_FILE)}: phono3py-mlp converge "
-            "phono3py_params.yaml --mesh N N N tells whether the supercells are "
+            "phono3py_params.yaml --mesh N N N shows whether the supercells are "
             "enough."
         )
-    # As a new study yields them: an interrupted one may have mended a middle.
-    return sorted(whole, key=lambda point: (point.label, point.order, point.size))
+    # The order of a new study; an interrupted one may have added points later.
+    return sorted(valid, key=lambda point: (point.label, point.order, point.size))
 
 
 def bars_of(folder: RunFolder, kappa: KappaFile) -> dict[float, list[ErrorBar]]:
@@ -63,7 +63,7 @@ def bars_of(folder: RunFolder, kappa: KappaFile) -> dict[float, list[ErrorBar]]:
     Raises
     ------
     DatasetError
-        There are none, or they are of another kappa.
+        If there are none, or they belong to another kappa.
     """
     bars: dict[float, list[ErrorBar]] = {}
     records = read_uncertainty(folder.path / UNCERTAINTY_FILE)

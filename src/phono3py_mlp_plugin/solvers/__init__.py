@@ -1,1 +1,1 @@
-"""Force-constants solvers that come with this package, one file each."""
+"""Force-constants solvers of this package, one module each."""

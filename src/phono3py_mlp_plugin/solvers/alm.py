@@ -1,4 +1,4 @@
-"""Force constants by ALM: least squares in its own irreducible basis."""
+"""Force constants by ALM: least squares in an irreducible basis."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
     Raises
     ------
     SolverError
-        ALM could not solve its equations.
+        If ALM could not solve its equations.
     """
     from alm import ALM
 
@@ -60,7 +60,7 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
 
 @hookimpl
 def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
-    """Offer alm."""
+    """Register the solver alm."""
     yield ForceConstantsSolver(
         name="alm",
         summary="least squares by ALM",
@@ -74,7 +74,7 @@ def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
 def _unavailable_reason() -> str | None:
     remedy = (
         "Install it by 'conda install -c conda-forge alm'; the package of that name "
-        "on the package index is another project."
+        "on PyPI is another project."
     )
     try:
         module = importlib.import_module("alm")
@@ -86,7 +86,7 @@ def _unavailable_reason() -> str | None:
 
 
 def _cutoff_radii(problem: ForceConstantsProblem) -> FloatArray:
-    """Return one radius per order and pair of elements; negative is none."""
+    """Return cutoff radii for each order and pair of elements, negative for none."""
     n_elements = len(np.unique(problem.supercell.numbers))
     orders = range(2, max(problem.orders) + 1)
     radii = [problem.cutoff.get(order, -1.0) for order in orders]
@@ -99,8 +99,8 @@ def _force_constants(
     p2s_map = problem.primitive.p2s_map
     origins = alm.getmap_primitive_to_supercell()[0]
     same_origins = problem.is_compact_fc and np.array_equal(origins, p2s_map)
-    # Elements with the first atom in ALM's own primitive cell, or all of them, which
-    # is as many times more as there are primitive cells in the supercell.
+    # Either the elements whose first atom is in ALM's primitive cell, or all elements,
+    # whose number is larger by the number of primitive cells in the supercell.
     values, indices = alm.get_fc(
         order - 1, mode="origin" if same_origins else "all", permutation=1
     )
@@ -110,9 +110,7 @@ def _force_constants(
     row_of_atom[rows] = np.arange(len(rows))
     atoms, components = np.divmod(indices, 3)
     first = row_of_atom[atoms[:, 0]]
-    wanted = first >= 0
+    used = first >= 0
     force_constants = np.zeros(problem.shape(order))
-    force_constants[first[wanted], *atoms[wanted, 1:].T, *components[wanted].T] = (
-        values[wanted]
-    )
+    force_constants[first[used], *atoms[used, 1:].T, *components[used].T] = values[used]
     return force_constants

@@ -1,7 +1,8 @@
 """Force constants by finite differences of systematic displacements.
 
-The host's own method, asked through its public classes. The result is the host's:
-symmetries of the crystal hold, sum rules and exchange of indices do not.
+This is the method of phono3py, which is called through its public classes. The force
+constants have the symmetry of the crystal, but do not obey the sum rules and the
+permutation symmetry of indices.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from phono3py_mlp_plugin.ranges import POSITIVE, Gigabytes, check_ranges
 
 @dataclass(frozen=True)
 class FiniteDifferenceOptions:
-    """What a run does before and after: pairs are limited, the result symmetrised."""
+    """Options of the selection of pairs and of the symmetrisation."""
 
     memsize: Gigabytes | None = field(
         default=None,
@@ -32,7 +33,7 @@ class FiniteDifferenceOptions:
     )
     level: Annotated[int, POSITIVE] = field(
         default=3,
-        metadata={"help": "times that sum rules and exchange are applied in turn"},
+        metadata={"help": "number of times that sum rules and exchange are imposed"},
     )
     use_mkl: bool = field(
         default=False, metadata={"help": "use MKL in symfc's projector"}
@@ -48,7 +49,7 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
     Raises
     ------
     SolverError
-        The dataset is not one of systematic displacements with forces.
+        If the dataset does not consist of systematic displacements with forces.
     """
     _check_dataset(problem)
     if 3 in problem.orders:
@@ -58,7 +59,7 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
 
 @hookimpl
 def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
-    """Offer traditional."""
+    """Register the solver traditional."""
     yield ForceConstantsSolver(
         name="traditional",
         summary="finite differences of systematic displacements",
@@ -70,7 +71,10 @@ def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
 
 
 def _check_dataset(problem: ForceConstantsProblem) -> None:
-    """Name what is missing: the host would fail on a key or compute with zeros."""
+    """Raise if displacements or forces are missing.
+
+    phono3py would raise a `KeyError`, or use zeros.
+    """
     remedy = (
         "Make systematic displacements (-d) and compute their forces, or use "
         "--fc-calculator symfc."
@@ -121,10 +125,10 @@ def _solve_second_order(problem: ForceConstantsProblem) -> ForceConstants:
 
 
 def _crystal(problem: ForceConstantsProblem) -> dict[str, Any]:
-    """Return arguments of the host's classes with the supercell as the unit cell."""
+    """Return arguments of phono3py's classes, with the supercell as the unit cell."""
     from phonopy.structure.symmetry import NosymDataset
 
-    # Columns are the primitive vectors in units of those of the supercell.
+    # Columns are the primitive lattice vectors in the basis of the supercell.
     primitive_matrix = np.linalg.solve(
         problem.supercell.cell.T, problem.primitive.cell.T
     )

@@ -1,4 +1,4 @@
-"""Force constants by hiPhive: a fit in clusters within a cutoff."""
+"""Force constants by hiPhive: a fit of clusters within a cutoff."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from phono3py_mlp_plugin.contracts import FloatArray
 
-# In angstrom: the largest cutoff is found by bisection and a shell may lie on it.
+# Margin (angstrom) below the largest cutoff, which hiPhive determines by bisection and
+# which may coincide with a shell of neighbours.
 _CUTOFF_MARGIN = 0.01
 
 
@@ -37,8 +38,8 @@ class HiphiveOptions:
     cutoffs: tuple[Length, ...] = field(
         default=(),
         metadata={
-            "help": "of fc2 and fc3 in angstrom; the largest that fits the supercell "
-            "where not given"
+            "help": "of fc2 and fc3 in angstrom; by default the largest that fits the "
+            "supercell"
         },
     )
     fit_method: Literal["least-squares", "ridge", "lasso", "ardr", "rfe"] = field(
@@ -62,10 +63,10 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
     Raises
     ------
     ParameterError
-        A cutoff is too large for the supercell.
+        If a cutoff is too large for the supercell.
     SolverError
-        The forces do not determine the parameters of a least-squares fit, or nothing is
-        left to determine.
+        If the forces do not determine the parameters of a least-squares fit, or there
+        are no parameters.
     """
     from hiphive import ClusterSpace
     from hiphive.force_constant_model import ForceConstantModel
@@ -79,19 +80,19 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
         )
         model = ForceConstantModel(supercell, clusters)
         model.parameters = _fit(model, problem)
-        found = model.get_force_constants()
-    missing = set(problem.orders) - set(found.orders)
+        force_constants = model.get_force_constants()
+    missing = set(problem.orders) - set(force_constants.orders)
     if missing:
         raise SolverError(
             f"hiphive: symmetry and cutoffs leave no fc{min(missing)} in the supercell "
-            f"of {len(problem.supercell)} atoms. Take a larger supercell or cutoff."
+            f"of {len(problem.supercell)} atoms. Use a larger supercell or cutoff."
         )
-    return {order: _array(found, problem, order) for order in problem.orders}
+    return {order: _array(force_constants, problem, order) for order in problem.orders}
 
 
 @hookimpl
 def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
-    """Offer hiphive."""
+    """Register the solver hiphive."""
     yield ForceConstantsSolver(
         name="hiphive",
         summary="a fit of clusters within a cutoff by hiPhive",
@@ -119,7 +120,7 @@ def _ase_atoms(cell: PhonopyAtoms) -> Any:
 
 @contextmanager
 def _logging(log_level: int) -> Iterator[None]:
-    """Let hiPhive, which prints its log, say no more than it is asked to."""
+    """Set the level of the log of hiPhive, which is printed."""
     logger = logging.getLogger("hiphive")
     level = logger.level
     logger.setLevel(logging.INFO if log_level > 1 else logging.ERROR)
@@ -139,8 +140,8 @@ def _cutoffs(problem: ForceConstantsProblem, supercell: Any) -> list[float]:
         if not is_cutoff_allowed(supercell, cutoff):
             raise ParameterError(
                 f"hiphive: cutoff of fc{order} = {cutoff:g} angstrom; expected at most "
-                f"{largest:.2f}, beyond which atoms of the supercell meet their own "
-                "images. Lower it or take a larger supercell."
+                f"{largest:.2f}, beyond which atoms of the supercell interact with "
+                "their own images. Lower it or use a larger supercell."
             )
     return [cutoffs[order] for order in range(2, max(problem.orders) + 1)]
 
@@ -158,7 +159,7 @@ def _fit(model: Any, problem: ForceConstantsProblem) -> FloatArray:
         (matrix, forces),
         fit_method=problem.options.fit_method,
         train_size=1.0,
-        # It only warns, and of what these methods are for.
+        # The check only warns, and these methods are meant for such matrices.
         check_condition=False,
     )
     optimizer.train()
@@ -166,8 +167,11 @@ def _fit(model: Any, problem: ForceConstantsProblem) -> FloatArray:
 
 
 def _least_squares(matrix: FloatArray, forces: FloatArray) -> FloatArray:
-    """Return the one solution; trainstation's would not say that there are many."""
-    # Columns of fc2 and fc3 differ in scale by the size of displacements.
+    """Return the least-squares solution; raise if it is not unique.
+
+    The method of trainstation does not check that.
+    """
+    # The scales of the columns of fc2 and fc3 differ by the size of displacements.
     scale = np.linalg.norm(matrix, axis=0)
     scale[scale == 0] = 1.0
     parameters, _, rank, _ = np.linalg.lstsq(matrix / scale, forces, rcond=None)
@@ -180,13 +184,15 @@ def _least_squares(matrix: FloatArray, forces: FloatArray) -> FloatArray:
     return np.asarray(parameters / scale)
 
 
-def _array(found: Any, problem: ForceConstantsProblem, order: int) -> FloatArray:
-    """Return force constants of one order, kept for sorted clusters, as an array."""
+def _array(
+    force_constants: Any, problem: ForceConstantsProblem, order: int
+) -> FloatArray:
+    """Return the force constants of one order, stored by sorted clusters, as array."""
     n_atoms = len(problem.supercell)
     rows = problem.primitive.p2s_map if problem.is_compact_fc else np.arange(n_atoms)
     row_of_atom = {int(atom): row for row, atom in enumerate(rows)}
     array = np.zeros(problem.shape(order))
-    for cluster, values in found.get_fc_dict(order).items():
+    for cluster, values in force_constants.get_fc_dict(order).items():
         for permutation in itertools.permutations(range(order)):
             first, *others = (cluster[i] for i in permutation)
             if first in row_of_atom:

@@ -1,8 +1,8 @@
-"""Normal equations of force constants in symfc's basis, for many sets of forces.
+"""Normal equations of force constants in the basis of symfc, for many sets of forces.
 
-Forces are linear in the coefficients c of the basis: ``F = X c`` with X made of
-displacements, the compression by lattice translations and the basis itself. X depends
-on displacements only.
+Forces are linear in the coefficients c of the basis, ``F = X c``. The matrix X is the
+product of displacements, the compression by lattice translations, and the basis. It
+does not depend on forces.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from scipy import sparse
 
 from phono3py_mlp_plugin.contracts import FloatArray
 
-# Bytes of products of displacements, and of rows of X, held at a time.
+# Largest block of products of displacements, and of rows of X (bytes).
 _BLOCK = 200e6
 
-# Of the Taylor expansion of forces.
+# Factors of the Taylor expansion of forces.
 _FACTOR = {2: -1.0, 3: -0.5}
 
 
 class NormalEquations:
-    """``X^T X`` and ``X^T F``, the latter without X.
+    """Matrix ``X^T X`` and right-hand sides ``X^T F`` of the normal equations.
 
     Parameters
     ----------
     basis : mapping
-        symfc's basis sets by order, 2 and 3.
+        Basis sets of symfc by order, 2 and 3.
     p2s_map : ndarray
-        Atoms of symfc's primitive cell. By lattice translations their forces are those
-        of all atoms.
+        Atoms of the primitive cell of symfc. Lattice translations map all atoms onto
+        these.
     displacements : ndarray
         Shape ``(n, N, 3)``.
     """
@@ -69,15 +69,15 @@ class NormalEquations:
         return matrix
 
     def right(self, force_sets: FloatArray) -> FloatArray:
-        """Return ``X^T F`` of forces of shape ``(k, n, N, 3)``, shape ``(p, k)``."""
+        """Return ``X^T F``, shape ``(p, k)``, of forces, shape ``(k, n, N, 3)``."""
         forces = force_sets[:, :, self._translations][..., self._p2s_map, :]
         forces = forces.reshape(len(force_sets), len(self._moved), -1)
         sums = dict.fromkeys(self._basis, 0.0)
-        for some, products in self._batches():
+        for batch, products in self._batches():
             for order, operators in self._operators.items():
                 for row, operator in enumerate(operators):
                     sums[order] += operator @ (
-                        products[order].T @ forces[:, some, row].T
+                        products[order].T @ forces[:, batch, row].T
                     )
         return np.concatenate(
             [
@@ -87,25 +87,28 @@ class NormalEquations:
         )
 
     def _batches(self) -> Iterator[tuple[slice, dict[int, FloatArray]]]:
-        """Yield products of displacements for each order, some rows at a time."""
+        """Yield blocks of rows, and their products of displacements by order."""
         widest = max(
             part.compact_compression_matrix.shape[1] for part in self._basis.values()
         )
         width = max(self._moved.shape[1] ** (max(self._basis) - 1), widest)
         step = max(1, int(_BLOCK / (8 * width)))
         for begin in range(0, len(self._moved), step):
-            some = slice(begin, min(begin + step, len(self._moved)))
+            batch = slice(begin, min(begin + step, len(self._moved)))
             yield (
-                some,
+                batch,
                 {
-                    order: _products(self._moved[some], order) * _FACTOR[order]
+                    order: _products(self._moved[batch], order) * _FACTOR[order]
                     for order in self._basis
                 },
             )
 
 
 def _operators(part: Any, order: int) -> list[sparse.csr_array]:
-    """Return, for each row of the primitive cell, (n_compressed, (3N)^(order - 1))."""
+    """Return the compression matrix of each row of the primitive cell.
+
+    The shape of each matrix is ``(n_compressed, (3N)^(order - 1))``.
+    """
     compact = part.compact_compression_matrix.tocoo()
     n_atoms = part.translation_permutations.shape[1]
     n_rows = compact.shape[0] // (3 * (3 * n_atoms) ** (order - 1)) * 3
@@ -117,16 +120,16 @@ def _operators(part: Any, order: int) -> list[sparse.csr_array]:
     for atom, axis in zip(atoms[1:], axes[1:], strict=True):
         column = column * 3 * n_atoms + atom * 3 + axis
     shape = (compact.shape[1], (3 * n_atoms) ** (order - 1))
-    found = []
+    operators = []
     for i in range(n_rows):
-        own = row == i
-        entries = (compact.data[own], (compact.col[own], column[own]))
-        found.append(sparse.csr_array(sparse.coo_array(entries, shape=shape)))
-    return found
+        of_row = row == i
+        entries = (compact.data[of_row], (compact.col[of_row], column[of_row]))
+        operators.append(sparse.csr_array(sparse.coo_array(entries, shape=shape)))
+    return operators
 
 
 def _products(displacements: FloatArray, order: int) -> FloatArray:
-    """Return displacements, or their products in pairs, shape ``(r, (3N)^(o - 1))``."""
+    """Return displacements or products of pairs, shape ``(r, (3N)^(order - 1))``."""
     if order == 2:
         return displacements
     pairs = displacements[:, :, None] * displacements[:, None, :]

@@ -1,7 +1,7 @@
-"""Whether the linear equations that symfc solves have one solution.
+"""Check that the linear equations solved by symfc have a unique solution.
 
-symfc asks LAPACK's ``posv`` and looks neither at its error code nor at the factor that
-it returns, whose diagonal tells the rank.
+symfc calls ``posv`` of LAPACK. It uses neither the error code nor the returned factor,
+whose diagonal determines the rank.
 """
 
 from __future__ import annotations
@@ -15,28 +15,31 @@ import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray
 
-# Part of a column of the equations that those before it do not hold, root mean square.
-# Rounding leaves up to 1e-6 of ten thousand columns; equations that are just as many as
-# the force constants 1e-3 and more, one pair of supercells more 0.3.
+# Smallest part (rms) of a column of the equations that is independent of the columns
+# before it. Dependent columns: up to 1e-6 for ten thousand columns due to rounding. As
+# many equations as force constants: 1e-3 and more; one pair of supercells more: 0.3.
 LEAST_PIVOT = 1e-4
 
-_seen: ContextVar[list[FloatArray] | None] = ContextVar("pivots", default=None)
+_recorded: ContextVar[list[FloatArray] | None] = ContextVar("pivots", default=None)
 
 
 @contextmanager
-def watch_pivots() -> Iterator[list[FloatArray]]:
-    """Yield a list that gets the pivots of each system that symfc solves meanwhile.
+def record_pivots() -> Iterator[list[FloatArray]]:
+    """Record the pivots of each system of equations that symfc solves in the context.
 
-    Of each, an array as long as the unknowns: see `relative_pivots`. The solutions are
-    symfc's own, bit for bit. The list stays empty where symfc solves in another way.
+    Yields
+    ------
+    list of ndarray
+        Pivots of each system, see `relative_pivots`. The list stays empty if symfc uses
+        another method. The solutions are not changed.
     """
-    _look_at_posv()
-    found: list[FloatArray] = []
-    token = _seen.set(found)
+    _wrap_posv()
+    recorded: list[FloatArray] = []
+    token = _recorded.set(recorded)
     try:
-        yield found
+        yield recorded
     finally:
-        _seen.reset(token)
+        _recorded.reset(token)
 
 
 def relative_pivots(
@@ -49,10 +52,10 @@ def relative_pivots(
     factor : ndarray
         Shape ``(p, p)``.
     diagonal : ndarray
-        Of the matrix factored, shape ``(p,)``.
+        Diagonal of the factorised matrix, shape ``(p,)``.
     info : int
-        LAPACK's: the number of the first column that depends on those before it, after
-        which nothing is known; these pivots are not a number.
+        Error code of LAPACK, the number of the first column that depends on those
+        before it. The pivots from this column on are NaN.
     """
     pivots = np.full(len(diagonal), np.nan)
     known = len(diagonal) if info == 0 else info - 1
@@ -69,42 +72,46 @@ def undetermined_orders(
     ----------
     pivots : ndarray
     sizes : sequence of tuple
-        Orders, and numbers of their columns, as they follow each other.
+        Orders and their numbers of columns, in the order of the columns.
     """
-    found, begin = [], 0
+    undetermined, begin = [], 0
     for order, size in sizes:
         if not (pivots[begin : begin + size] >= LEAST_PIVOT).all():
-            found.append(order)
+            undetermined.append(order)
         begin += size
-    return found
+    return undetermined
 
 
-def _look_at_posv() -> None:
-    """Let symfc find a ``posv`` that notes its factor where it is watched."""
+def _wrap_posv() -> None:
+    """Replace the ``posv`` used by symfc by one that can record pivots."""
     from symfc.utils import solver_funcs
 
-    find: Callable[..., Any] | None = getattr(solver_funcs, "get_lapack_funcs", None)
-    if find is None or getattr(find, "notes_pivots", False):
+    get_functions: Callable[..., Any] | None = getattr(
+        solver_funcs, "get_lapack_funcs", None
+    )
+    if get_functions is None or getattr(get_functions, "records_pivots", False):
         return
 
-    def find_noting(names: Sequence[str], *args: Any, **options: Any) -> Any:
-        functions = find(names, *args, **options)
-        if _seen.get() is None or tuple(names) != ("posv",):
+    def get_recording_functions(
+        names: Sequence[str], *args: Any, **options: Any
+    ) -> Any:
+        functions = get_functions(names, *args, **options)
+        if _recorded.get() is None or tuple(names) != ("posv",):
             return functions
-        return (_noting(functions[0]),)
+        return (_recording(functions[0]),)
 
-    find_noting.notes_pivots = True  # type: ignore[attr-defined]
-    solver_funcs.get_lapack_funcs = find_noting
+    get_recording_functions.records_pivots = True  # type: ignore[attr-defined]
+    solver_funcs.get_lapack_funcs = get_recording_functions
 
 
-def _noting(posv: Callable[..., Any]) -> Callable[..., Any]:
-    def posv_noting(matrix: FloatArray, right: FloatArray, **options: Any) -> Any:
+def _recording(posv: Callable[..., Any]) -> Callable[..., Any]:
+    def recording_posv(matrix: FloatArray, right: FloatArray, **options: Any) -> Any:
         diagonal = np.diag(matrix).copy()
         factor, solution, info = posv(matrix, right, **options)
-        found = _seen.get()
-        if found is not None:
+        recorded = _recorded.get()
+        if recorded is not None:
             with np.errstate(divide="ignore", invalid="ignore"):
-                found.append(relative_pivots(factor, diagonal, info))
+                recorded.append(relative_pivots(factor, diagonal, info))
         return factor, solution, info
 
-    return posv_noting
+    return recording_posv

@@ -20,9 +20,9 @@ from phono3py_mlp_plugin.hookspecs import hookimpl
 from phono3py_mlp_plugin.ranges import Gigabytes, check_ranges
 from phono3py_mlp_plugin.solvers.normal_equations import NormalEquations
 from phono3py_mlp_plugin.solvers.pivots import (
+    record_pivots,
     relative_pivots,
     undetermined_orders,
-    watch_pivots,
 )
 from phono3py_mlp_plugin.taylor import more_supercells, opposites
 
@@ -32,16 +32,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SymfcOptions:
-    """How symfc multiplies sparse matrices, and the memory that it may take."""
+    """Options of symfc for sparse matrices and memory."""
 
     use_mkl: bool = field(
-        default=False, metadata={"help": "use MKL, where sparse_dot_mkl is installed"}
+        default=False, metadata={"help": "use MKL, if sparse_dot_mkl is installed"}
     )
     memsize: Gigabytes | None = field(
         default=None,
-        metadata={
-            "help": "memory (GB) that sets the cutoff of fc3, where none is given"
-        },
+        metadata={"help": "memory (GB) that sets the cutoff of fc3, if none is given"},
     )
 
     def __post_init__(self) -> None:
@@ -54,40 +52,41 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
     Raises
     ------
     SolverError
-        The forces do not determine the force constants.
+        If the forces do not determine the force constants.
     """
     symfc = _symfc(problem)
     orders = list(problem.orders)
     _compute_basis(symfc, problem)
     check_number_of_equations(symfc.basis_set, problem.displacements, orders)
-    # symfc lays compact arrays out by its own primitive cell, which is smaller than
-    # the host's where the latter was chosen so: only the full array fits then.
+    # Compact arrays of symfc refer to its own primitive cell. The primitive cell of the
+    # crystal may be larger; the full array is needed then.
     is_compact = problem.is_compact_fc and np.array_equal(
         symfc.p2s_map, problem.primitive.p2s_map
     )
-    with watch_pivots() as seen:
+    with record_pivots() as pivots_of_systems:
         symfc.solve(orders=orders, is_compact_fc=is_compact)
-    check_pivots(seen, symfc.basis_set, problem.displacements, orders)
-    found = {order: symfc.force_constants[order] for order in orders}
+    check_pivots(pivots_of_systems, symfc.basis_set, problem.displacements, orders)
+    fcs = {order: symfc.force_constants[order] for order in orders}
     if problem.is_compact_fc and not is_compact:
-        found = {order: fc[problem.primitive.p2s_map] for order, fc in found.items()}
-    return found
+        fcs = {order: fc[problem.primitive.p2s_map] for order, fc in fcs.items()}
+    return fcs
 
 
 def prepare(problem: ForceConstantsProblem) -> SolveMany:
-    """Return what gives the force constants of many sets of forces.
+    """Return a function that computes the force constants of many sets of forces.
 
-    Those of `solve`, by one normal matrix in symfc's basis.
+    They are equal to those of `solve`, and are computed with one normal matrix in the
+    basis of symfc.
 
     Parameters
     ----------
     problem : ForceConstantsProblem
-        Its own forces are not used.
+        Its forces are not used.
 
     Raises
     ------
     SolverError
-        The displacements do not determine the force constants.
+        If the displacements do not determine the force constants.
     """
     symfc = _symfc(problem)
     _compute_basis(symfc, problem)
@@ -95,8 +94,8 @@ def prepare(problem: ForceConstantsProblem) -> SolveMany:
     check_number_of_equations(basis, problem.displacements, problem.orders)
     equations = NormalEquations(basis, symfc.p2s_map, problem.displacements)
     matrix = equations.matrix()
-    # fc3 multiplies squares of small displacements: without scales its columns are
-    # thousands of times smaller than those of fc2.
+    # Columns of fc3 are proportional to squares of small displacements. Without
+    # scaling, they are smaller than those of fc2 by a factor of thousands.
     diagonal = np.diag(matrix).copy()
     scales = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     matrix *= scales[:, None] * scales
@@ -120,8 +119,8 @@ def _expanded(
     problem: ForceConstantsProblem,
     is_compact: bool,
 ) -> ForceConstants:
-    """Return force constants of their coefficients in the basis."""
-    found, begin = {}, 0
+    """Return the force constants from their coefficients in the basis."""
+    force_constants, begin = {}, 0
     for order, part in basis.items():
         n = part.blocked_basis_set.shape[1]
         reduced = part.blocked_basis_set @ coefficients[begin : begin + n]
@@ -133,13 +132,13 @@ def _expanded(
         fc = values.reshape(-1, *problem.shape(order)[1:])
         if problem.is_compact_fc and not is_compact:
             fc = fc[problem.primitive.p2s_map]
-        found[order] = np.ascontiguousarray(fc)
-    return found
+        force_constants[order] = np.ascontiguousarray(fc)
+    return force_constants
 
 
 @hookimpl
 def phono3py_mlp_force_constants_solvers() -> Iterable[ForceConstantsSolver]:
-    """Offer symfc."""
+    """Register the solver symfc."""
     yield ForceConstantsSolver(
         name="symfc",
         summary="least squares in symfc's symmetry-adapted basis",
@@ -159,7 +158,7 @@ def _symfc(problem: ForceConstantsProblem) -> Any:
         SymfcAtoms(
             cell=cell.cell,
             scaled_positions=cell.scaled_positions,
-            # Labels only; a mixed site has no atomic number.
+            # Used as labels only; a site with several species has no atomic number.
             numbers=cell.species_ids if cell.has_mixtures else cell.numbers,
         ),
         spacegroup_operations=problem.symmetry.symmetry_operations,
@@ -174,7 +173,7 @@ def _symfc(problem: ForceConstantsProblem) -> Any:
 
 
 def _cutoff(problem: ForceConstantsProblem) -> dict[int, float]:
-    """Return the cutoffs, that of fc3 from the memory where only this is given."""
+    """Return the cutoffs; that of fc3 follows from the memory if it is not given."""
     from phonopy.interface.symfc import estimate_symfc_cutoff_from_memsize
 
     cutoff, memory = dict(problem.cutoff), problem.options.memsize
@@ -195,27 +194,28 @@ def _compute_basis(symfc: Any, problem: ForceConstantsProblem) -> None:
     try:
         symfc.compute_basis_set(orders=list(problem.orders))
     except AssertionError as error:
-        # Bare, where an order has no basis: e.g. fc3 of eight atoms of rock salt.
+        # Raised if an order has no basis, e.g. fc3 of rock salt with eight atoms.
         raise SolverError(
             "symfc: symmetry and cutoff leave no force constants of orders "
             f"{', '.join(map(str, problem.orders))} in the supercell of "
-            f"{len(problem.supercell)} atoms. Take a larger supercell or cutoff."
+            f"{len(problem.supercell)} atoms. Use a larger supercell or cutoff."
         ) from error
 
 
 def check_number_of_equations(
     basis_set: Mapping[int, Any], displacements: FloatArray, orders: Sequence[int]
 ) -> None:
-    """Refuse fewer equations than independent force constants.
+    """Raise if there are fewer equations than independent force constants.
 
-    symfc would return numbers that mean nothing, without a word. Forces that are odd in
-    the displacements tell of fc2, those that are even of fc3, so that supercells with
-    opposite displacements give each order half of their equations.
+    symfc would return meaningless numbers without a warning. Forces that are odd in the
+    displacements determine fc2, and those that are even determine fc3, so that
+    supercells with opposite displacements provide half of their equations for each
+    order.
 
     Parameters
     ----------
     basis_set : mapping
-        Of symfc, by order.
+        Basis sets of symfc by order.
     displacements : ndarray
         Shape ``(n, N, 3)``.
     orders : sequence of int
@@ -224,9 +224,9 @@ def check_number_of_equations(
     ------
     SolverError
     """
-    # In blocks: the attribute basis_set of each would make a dense matrix of it.
+    # The attribute basis_set would convert each blocked basis set to a dense matrix.
     unknowns = {o: basis_set[o].blocked_basis_set.shape[1] for o in orders}
-    # Three components follow from the others: the forces of an expansion sum to zero.
+    # Three components depend on the others, because the forces sum to zero.
     per_supercell = displacements[0].size - 3
     n_pairs = len(opposites(displacements))
     n_each = len(displacements) - n_pairs
@@ -245,19 +245,19 @@ def check_number_of_equations(
 
 
 def check_pivots(
-    seen: Sequence[FloatArray],
+    pivots_of_systems: Sequence[FloatArray],
     basis_set: Mapping[int, Any],
     displacements: FloatArray,
     orders: Sequence[int],
 ) -> None:
-    """Refuse equations that leave force constants open, however many they are.
+    """Raise if the equations do not determine the force constants.
 
     Parameters
     ----------
-    seen : sequence of ndarray
-        Pivots of the systems solved, as of `watch_pivots`.
+    pivots_of_systems : sequence of ndarray
+        Pivots of the systems that were solved, as returned by `record_pivots`.
     basis_set, displacements, orders
-        As in `check_number_of_equations`.
+        See `check_number_of_equations`.
 
     Raises
     ------
@@ -266,10 +266,10 @@ def check_pivots(
     sizes = [(o, basis_set[o].blocked_basis_set.shape[1]) for o in orders]
     n = len(displacements)
     equations = (n - len(opposites(displacements))) * (displacements[0].size - 3)
-    # Where there are many more equations, their number is not what is missing.
+    # If there are many more equations, more of them do not help.
     few = equations < 2 * max(size for _, size in sizes)
     needed = 2 * (n - len(opposites(displacements))) if few else None
-    for pivots in seen:
+    for pivots in pivots_of_systems:
         if len(pivots) != sum(size for _, size in sizes):
             continue
         for order in undetermined_orders(pivots, sizes):

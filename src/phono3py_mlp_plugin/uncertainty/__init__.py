@@ -1,4 +1,4 @@
-"""Statistics of what follows from few supercells: arrays only."""
+"""Statistics of quantities that are computed from few supercells."""
 
 from phono3py_mlp_plugin.uncertainty.intervals import (
     ErrorBar,
@@ -12,7 +12,7 @@ from phono3py_mlp_plugin.uncertainty.intervals import (
 from phono3py_mlp_plugin.uncertainty.jackknife import multiplier_jackknife
 from phono3py_mlp_plugin.uncertainty.learning_curve import (
     LearningCurve,
-    fall_of_scatter,
+    scatter_exponent,
 )
 
 __all__ = [
@@ -20,10 +20,10 @@ __all__ = [
     "LearningCurve",
     "absolute_error",
     "error_bar",
-    "fall_of_scatter",
     "interval",
     "multiplier_jackknife",
     "norm_scatter",
     "relative_scatter",
+    "scatter_exponent",
     "scatter_within",
 ]

@@ -1,4 +1,4 @@
-"""From draws of a positive quantity to its error bar and interval."""
+"""Error bars and intervals of positive quantities from draws."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ _RECTANGLE = 1 / 3
 
 @dataclass(frozen=True)
 class ErrorBar:
-    """Relative standard deviation of a positive quantity, by what it comes from.
+    """Relative standard deviation of a positive quantity and its contributions.
 
     Attributes
     ----------
     sampling : float
-        From the choice of training supercells: scatter of the draws.
+        Contribution of the choice of training supercells, the scatter of the draws.
     penalty : float
-        From the choice of the ridge penalty: see `scatter_within`.
+        Contribution of the choice of the ridge penalty; see `scatter_within`.
     n : int
         Number of supercells.
     fall : float
-        Exponent a with which the scatter of draws falls, as n^-a.
+        Exponent a of the decrease of the scatter of draws, n^-a.
 
     Notes
     -----
-    What depends on products of k snapshots is a part of the variance that falls as
-    n^-k, and the jackknife counts it k times (B. Efron and C. Stein, Ann. Stat. 9, 586
-    (1981)): where the standard deviation falls as n^-a, the variance of the draws is 2a
-    times too large. For means a = 1/2, and nothing is corrected.
+    Terms with products of k snapshots contribute to the variance in proportion to n^-k,
+    and the jackknife overestimates them by a factor of k (B. Efron and C. Stein, Ann.
+    Stat. 9, 586 (1981)). If the standard deviation decreases as n^-a, the variance of
+    the draws is therefore 2a times too large. For means a = 1/2, and no correction is
+    made.
     """
 
     sampling: float
@@ -45,20 +46,20 @@ class ErrorBar:
 
     @property
     def total(self) -> float:
-        """Both in quadrature, the scatter of draws corrected for its fall."""
+        """Both contributions in quadrature, the scatter corrected for its exponent."""
         corrected = self.sampling / np.sqrt(2 * self.fall)
         return float(np.hypot(corrected, self.penalty))
 
     def relative(self, level: float = 0.68) -> float:
-        """Return half the length of the interval of ln kappa."""
-        return reach(self.total, self.n, level)
+        """Return the half width of the interval of ln kappa."""
+        return half_width_of_interval(self.total, self.n, level)
 
     def interval(self, value: float, level: float = 0.68) -> tuple[float, float]:
-        """Return the interval about a value; see `interval`."""
+        """Return the interval around a value; see `interval`."""
         return interval(value, self.total, self.n, level)
 
     def half_width(self, value: float, level: float = 0.68) -> float:
-        """Return half the length of the interval, in units of the value."""
+        """Return the half width of the interval, in units of the value."""
         low, high = self.interval(value, level)
         return (high - low) / 2
 
@@ -66,7 +67,7 @@ class ErrorBar:
 def relative_scatter(draws: FloatArray, reference: float) -> float:
     """Return the root mean square of ``ln draws - ln reference``.
 
-    Draws that are not positive or not finite (a run that failed) give infinity.
+    The result is infinite if a draw is not positive or not finite, i.e. a run failed.
 
     Examples
     --------
@@ -81,11 +82,12 @@ def relative_scatter(draws: FloatArray, reference: float) -> float:
 
 
 def scatter_within(ends: FloatArray, reference: float) -> float:
-    """Return the standard deviation of a choice that lies anywhere between two ends.
+    """Return the standard deviation of a quantity that is known to be between two ends.
 
-    That of a rectangular distribution, a third of the square of its half width (Guide
-    to the expression of uncertainty in measurement, 4.3.7): the penalty is known to a
-    decade each way, and kappa at the ends of it.
+    Its distribution is assumed to be rectangular, with a variance of a third of the
+    square of its half width (Guide to the expression of uncertainty in measurement,
+    4.3.7). The penalty is known within a decade in each direction, and the ends are the
+    values of kappa there.
 
     Examples
     --------
@@ -98,7 +100,7 @@ def scatter_within(ends: FloatArray, reference: float) -> float:
 def norm_scatter(reference: FloatArray, draws: Sequence[FloatArray]) -> float:
     """Return the rms distance of draws over the norm of the reference.
 
-    Infinity where one is not finite.
+    The result is infinite if one of them is not finite.
 
     Examples
     --------
@@ -109,24 +111,23 @@ def norm_scatter(reference: FloatArray, draws: Sequence[FloatArray]) -> float:
     if not squares:
         return 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = float(np.sqrt(np.mean(squares) / np.sum(reference**2)))
-    return found if np.isfinite(found) else float("inf")
+        scatter = float(np.sqrt(np.mean(squares) / np.sum(reference**2)))
+    return scatter if np.isfinite(scatter) else float("inf")
 
 
 def absolute_error(
     reference: FloatArray, draws: FloatArray, alternatives: FloatArray, n: int
 ) -> FloatArray:
-    """Return half the length of the 68 % intervals of quantities that may be zero.
+    """Return the half widths of the 68 % intervals of quantities that may be zero.
 
-    Infinity where a draw is not finite.
+    They are infinite if a draw is not finite.
 
     Parameters
     ----------
     reference : ndarray
-        Their values by the fit itself, any shape.
+        Values of the fit, any shape.
     draws, alternatives : ndarray
-        By draws of the fit and by fits with other penalties, the first axis their
-        number.
+        Values of the draws and of fits with other penalties, along the first axis.
     n : int
         Number of supercells.
 
@@ -136,11 +137,11 @@ def absolute_error(
     array([0.99...])
     """
     square = np.zeros_like(reference)
-    for some, share in ((draws, 1.0), (alternatives, _RECTANGLE)):
-        if len(some):
-            square += share * np.mean((some - reference) ** 2, axis=0)
-    found = reach(1.0, n, 0.68) * np.sqrt(square)
-    return np.where(np.isfinite(found + reference), found, np.inf)
+    for values, factor in ((draws, 1.0), (alternatives, _RECTANGLE)):
+        if len(values):
+            square += factor * np.mean((values - reference) ** 2, axis=0)
+    errors = half_width_of_interval(1.0, n, 0.68) * np.sqrt(square)
+    return np.where(np.isfinite(errors + reference), errors, np.inf)
 
 
 def error_bar(
@@ -155,11 +156,11 @@ def error_bar(
     Parameters
     ----------
     reference : float
-        Its value by the fit itself.
+        Value of the fit.
     draws : ndarray
-        By draws of the fit, shape ``(k,)``.
+        Values of the draws, shape ``(k,)``.
     alternatives : ndarray
-        By fits with other penalties, shape ``(m,)``.
+        Values of fits with other penalties, shape ``(m,)``.
     n : int
         Number of supercells.
     fall : float
@@ -176,7 +177,7 @@ def error_bar(
 def interval(
     value: float, scatter: float, n: int, level: float = 0.68
 ) -> tuple[float, float]:
-    """Return ``value exp(+- t s)``, t the quantile of Student's distribution.
+    """Return ``value exp(+- t s)`` with the quantile t of Student's distribution.
 
     Parameters
     ----------
@@ -184,9 +185,9 @@ def interval(
     scatter : float
         Relative standard deviation s.
     n : int
-        Number of snapshots; n - 1 degrees of freedom.
+        Number of snapshots; there are n - 1 degrees of freedom.
     level : float
-        Probability that the interval holds the truth, in the absence of bias.
+        Probability that the interval contains the true value, in the absence of bias.
 
     Examples
     --------
@@ -194,10 +195,10 @@ def interval(
     >>> round(low, 2), round(high, 2)
     (9.79, 10.21)
     """
-    width = reach(scatter, n, level)
+    width = half_width_of_interval(scatter, n, level)
     return float(value * np.exp(-width)), float(value * np.exp(width))
 
 
-def reach(scatter: float, n: int, level: float) -> float:
-    """Return a standard deviation of n snapshots times Student's quantile."""
+def half_width_of_interval(scatter: float, n: int, level: float) -> float:
+    """Return the half width of an interval, a multiple of a standard deviation."""
     return float(stdtrit(max(n - 1, 1), (1 + level) / 2) * scatter)

@@ -1,4 +1,4 @@
-"""The jackknife over supercells, as a few draws instead of one run for each."""
+"""Jackknife over supercells by a small number of random draws."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ FloatArray = NDArray[np.float64]
 
 
 def multiplier_jackknife(changes: FloatArray, size: int, seed: int) -> FloatArray:
-    """Return draws whose covariance is the jackknife's.
+    """Return draws whose covariance is that of the jackknife.
 
     Parameters
     ----------
     changes : ndarray
-        Of some parameters when one of n snapshots is left out, shape ``(n, p)``.
+        Changes of the parameters when one of n snapshots is left out, shape ``(n, p)``.
     size : int
         Number of draws.
     seed : int
@@ -25,8 +25,9 @@ def multiplier_jackknife(changes: FloatArray, size: int, seed: int) -> FloatArra
     ndarray
         Deviations of the parameters, shape ``(size, p)``: ``sqrt((n - 1) / n) sum_s
         e_s (change_s - mean)`` with random signs e. Their covariance over all signs is
-        ``(n - 1) / n sum_s (change_s - mean)(change_s - mean)^T``, the jackknife's, at
-        ``size`` evaluations of what follows instead of n.
+        ``(n - 1) / n sum_s (change_s - mean)(change_s - mean)^T``, that of the
+        jackknife. Quantities that depend on the parameters are computed ``size`` times
+        instead of n times.
 
     Notes
     -----
@@ -46,5 +47,5 @@ def multiplier_jackknife(changes: FloatArray, size: int, seed: int) -> FloatArra
     """
     n = len(changes)
     signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(size, n))
-    drawn = signs @ (changes - changes.mean(axis=0))
-    return np.asarray(np.sqrt((n - 1) / n) * drawn)
+    draws = signs @ (changes - changes.mean(axis=0))
+    return np.asarray(np.sqrt((n - 1) / n) * draws)

@@ -1,4 +1,4 @@
-"""How an error falls with the number of supercells, and how many it takes."""
+"""Decrease of errors with the number of supercells."""
 
 from __future__ import annotations
 
@@ -7,30 +7,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Of the scatter of jackknife draws: that of means, and what a few points can tell.
-_FALLS = (0.5, 1.0)
+# Range of the exponent of the scatter of jackknife draws. The lower limit is the
+# exponent of means; a few points do not justify one larger than the upper limit.
+_SCATTER_EXPONENTS = (0.5, 1.0)
 
-# Slowest and fastest fall that is believed: independent data give 1/2.
+# Range of the exponent of errors. Independent data have 1/2.
 _EXPONENTS = (0.25, 1.0)
 
 
-def fall_of_scatter(sizes: Sequence[int], scatters: Sequence[float]) -> float:
-    """Return the exponent a of ``scatter ~ n^-a``, kept between 1/2 and 1.
+def scatter_exponent(sizes: Sequence[int], scatters: Sequence[float]) -> float:
+    """Return the exponent a of ``scatter ~ n^-a``, limited to 1/2 to 1.
 
     Examples
     --------
-    >>> round(fall_of_scatter([5, 10, 20], [0.04, 0.02, 0.01]), 3)
+    >>> round(scatter_exponent([5, 10, 20], [0.04, 0.02, 0.01]), 3)
     1.0
-    >>> fall_of_scatter([5], [0.04])
+    >>> scatter_exponent([5], [0.04])
     0.5
     """
     curve = LearningCurve.fit(sizes, scatters)
-    return _FALLS[0] if curve is None else float(np.clip(curve.exponent, *_FALLS))
+    if curve is None:
+        return _SCATTER_EXPONENTS[0]
+    return float(np.clip(curve.exponent, *_SCATTER_EXPONENTS))
 
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """``error = scale n^-exponent``.
+    """Power law ``error = scale n^-exponent``.
 
     Examples
     --------
@@ -44,10 +47,10 @@ class LearningCurve:
 
     @classmethod
     def fit(cls, sizes: Sequence[int], errors: Sequence[float]) -> LearningCurve | None:
-        """Fit sizes and errors; None where fewer than two are positive and finite.
+        """Fit sizes and errors; None if fewer than two are positive and finite.
 
-        The exponent is kept between 1/4 and 1, so that a few noisy points do not
-        promise what cannot be.
+        The exponent is limited to 1/4 to 1, so that a few noisy points do not lead to
+        an unrealistic extrapolation.
         """
         points = [
             (n, e) for n, e in zip(sizes, errors, strict=True) if 0 < e < float("inf")
@@ -61,7 +64,7 @@ class LearningCurve:
         return cls(float(np.exp(level)), exponent)
 
     def error(self, n: int) -> float:
-        """Return the error expected of n supercells."""
+        """Return the error expected for n supercells."""
         return float(self.scale * n**-self.exponent)
 
     def needed(self, error: float) -> int:

@@ -4,10 +4,10 @@ from phono3py_mlp_plugin.workflow.bands import (
     PathSegment,
     PhononsAt,
     band_path,
-    certainty,
+    force_constant_errors_text,
     harmonic_crystal,
     high_symmetry_points,
-    least_sure,
+    most_uncertain_frequency,
     phonon_frequencies,
 )
 from phono3py_mlp_plugin.workflow.born import check_born_charges
@@ -36,7 +36,7 @@ from phono3py_mlp_plugin.workflow.force_constants import (
     force_constants_problem,
     solve_force_constants,
 )
-from phono3py_mlp_plugin.workflow.join import dataset_of_frames, joined
+from phono3py_mlp_plugin.workflow.join import dataset_of_frames, join_datasets
 from phono3py_mlp_plugin.workflow.obtain import (
     ObtainedPotential,
     PotentialPlan,
@@ -84,7 +84,7 @@ from phono3py_mlp_plugin.workflow.supercells import (
     supercells_of,
 )
 from phono3py_mlp_plugin.workflow.train import (
-    GO_ON,
+    CONTINUE_REMEDY,
     Training,
     deciding_options,
     engine_of,
@@ -96,9 +96,9 @@ from phono3py_mlp_plugin.workflow.train import (
 )
 
 __all__ = [
+    "CONTINUE_REMEDY",
     "EQUATIONS",
     "FINITE_DIFFERENCES",
-    "GO_ON",
     "IMAGINARY_REMEDY",
     "LEAST_PAIRS",
     "CalculatorSpec",
@@ -120,7 +120,6 @@ __all__ = [
     "Training",
     "Transport",
     "band_path",
-    "certainty",
     "check_born_charges",
     "check_crystal",
     "check_dataset",
@@ -143,15 +142,16 @@ __all__ = [
     "engine_of",
     "evaluate",
     "fc2_dataset",
+    "force_constant_errors_text",
     "force_constants_problem",
     "force_constants_versions",
     "forecast",
     "harmonic_crystal",
     "high_symmetry_points",
     "is_imaginary",
-    "joined",
-    "least_sure",
+    "join_datasets",
     "missing_stamps",
+    "most_uncertain_frequency",
     "obtain_potential",
     "origin_of",
     "phonon_frequencies",

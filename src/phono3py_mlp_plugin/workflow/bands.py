@@ -29,7 +29,7 @@ class PhononsAt:
     q : list of float
         Fractional coordinates in the reciprocal basis of the primitive cell.
     frequencies, errors : list of float
-        In THz: ascending frequencies, and half the lengths of their 68 % intervals.
+        Frequencies in ascending order and half widths of their 68 % intervals, in THz.
     """
 
     label: str
@@ -45,8 +45,8 @@ class PathSegment:
     Attributes
     ----------
     start, end : tuple
-        Label ("GAMMA", "X_1") and fractional coordinates in the reciprocal basis of the
-        primitive cell, shape ``(3,)``.
+        Label (e.g. "GAMMA" or "X_1") and fractional coordinates in the reciprocal basis
+        of the primitive cell, shape ``(3,)``.
     """
 
     start: tuple[str, FloatArray]
@@ -57,13 +57,13 @@ def band_path(primitive: Primitive) -> list[PathSegment]:
     """Return the path through the high-symmetry points of a primitive cell.
 
     Points and labels are those of Y. Hinuma et al., Comput. Mater. Sci. 128, 140
-    (2017), given in the basis of this cell, whatever its setting.
+    (2017), expressed in the reciprocal basis of the given cell.
     """
-    found = _path(primitive)
-    points = {label: np.array(q) for label, q in found["point_coords"].items()}
+    path = _seekpath_result(primitive)
+    points = {label: np.array(q) for label, q in path["point_coords"].items()}
     return [
         PathSegment((start, points[start]), (end, points[end]))
-        for start, end in found["path"]
+        for start, end in path["path"]
     ]
 
 
@@ -76,30 +76,30 @@ def high_symmetry_points(primitive: Primitive) -> list[tuple[str, FloatArray]]:
     return list(points.items())
 
 
-def _path(primitive: Primitive) -> dict[str, Any]:
+def _seekpath_result(primitive: Primitive) -> dict[str, Any]:
     import seekpath
 
     with warnings.catch_warnings():
-        # Cells between two Bravais types have a path all the same.
+        # seekpath warns about cells between two Bravais types; their path is valid.
         warnings.simplefilter("ignore")
-        found: dict[str, Any] = seekpath.get_path_orig_cell(primitive.totuple())
-    return found
+        path: dict[str, Any] = seekpath.get_path_orig_cell(primitive.totuple())
+    return path
 
 
 def harmonic_crystal(
     crystal: Phono3py, fc2: FloatArray, *, symmetry: bool = True
 ) -> Phonopy:
-    """Return a crystal with these force constants and its Born charges.
+    """Return a Phonopy object with the given force constants and Born charges.
 
     Parameters
     ----------
     crystal : Phono3py
-        Cells and Born charges; fc2 belongs to its phonon supercell.
+        Provides cells and Born charges; fc2 belongs to its phonon supercell.
     fc2 : ndarray
         In eV/angstrom^2, shape ``(N or N_p, N, 3, 3)``.
     symmetry : bool
-        Find the symmetry, which meshes of q-points use; single ones do not need it, and
-        it takes long in large supercells.
+        Whether to search for the symmetry. It is needed for meshes of q-points only,
+        and the search is slow in large supercells.
     """
     from phonopy import Phonopy
 
@@ -117,12 +117,12 @@ def harmonic_crystal(
 
 
 def phonon_frequencies(harmonic: Phonopy, qpoints: FloatArray) -> FloatArray:
-    """Return frequencies in THz, ascending, imaginary ones negative.
+    """Return phonon frequencies, with imaginary ones as negative numbers.
 
     Parameters
     ----------
     harmonic : Phonopy
-        As `harmonic_crystal` returns it; other force constants may have been set.
+        As returned by `harmonic_crystal`; its force constants may have been replaced.
     qpoints : ndarray
         Fractional coordinates in the reciprocal basis of the primitive cell, shape
         ``(n, 3)``.
@@ -130,7 +130,7 @@ def phonon_frequencies(harmonic: Phonopy, qpoints: FloatArray) -> FloatArray:
     Returns
     -------
     ndarray
-        Shape ``(n, n_bands)``.
+        Frequencies in THz in ascending order, shape ``(n, n_bands)``.
     """
     harmonic.run_qpoints(qpoints)
     assert harmonic.qpoints is not None
@@ -149,19 +149,19 @@ def phonons_with_errors(
     Parameters
     ----------
     points : sequence of tuple
-        As `high_symmetry_points` returns them.
+        As returned by `high_symmetry_points`.
     frequencies : ndarray
-        In THz: of the fit, of the members of an ensemble, and with other penalties,
-        shape ``(n_potentials, n_points, n_bands)``.
+        Frequencies in THz of the fit, of the members of an ensemble, and of fits with
+        other penalties, in this order, shape ``(n_potentials, n_points, n_bands)``.
     members : int
-        Number of members.
+        Number of ensemble members.
     n : int
         Number of training supercells.
     """
-    own, drawn, others = np.split(frequencies, [1, 1 + members])
-    errors = absolute_error(own[0], drawn, others, n)
+    fit, ensemble, alternatives = np.split(frequencies, [1, 1 + members])
+    errors = absolute_error(fit[0], ensemble, alternatives, n)
     return [
-        PhononsAt(label, q.tolist(), own[0, k].tolist(), errors[k].tolist())
+        PhononsAt(label, q.tolist(), fit[0, k].tolist(), errors[k].tolist())
         for k, (label, q) in enumerate(points)
     ]
 
@@ -171,16 +171,16 @@ def frequencies_of(
     force_constants: Sequence[FloatArray],
     points: Sequence[tuple[str, FloatArray]],
 ) -> FloatArray:
-    """Return the frequencies of several fc2 of one crystal.
+    """Return the phonon frequencies for several sets of fc2 of one crystal.
 
     Parameters
     ----------
     crystal : Phono3py
-        Cells and Born charges.
+        Provides cells and Born charges.
     force_constants : sequence of ndarray
         In eV/angstrom^2, shape ``(N or N_p, N, 3, 3)`` each.
     points : sequence of tuple
-        As `high_symmetry_points` returns them.
+        As returned by `high_symmetry_points`.
 
     Returns
     -------
@@ -196,8 +196,8 @@ def frequencies_of(
     return np.array(frequencies)
 
 
-def least_sure(phonons: Sequence[PhononsAt]) -> str:
-    """Return the frequency with the largest error, as text."""
+def most_uncertain_frequency(phonons: Sequence[PhononsAt]) -> str:
+    """Return the phonon frequency with the largest error as text."""
     errors = [max(point.errors) for point in phonons]
     point = phonons[int(np.argmax(errors))]
     band = int(np.argmax(point.errors))
@@ -207,7 +207,7 @@ def least_sure(phonons: Sequence[PhononsAt]) -> str:
     )
 
 
-def certainty(fc2_error: float, fc3_error: float) -> str:
-    """Return the errors of force constants relative to their norms, as text."""
+def force_constant_errors_text(fc2_error: float, fc3_error: float) -> str:
+    """Return the errors of force constants, relative to their norms, as text."""
     fc2 = f"{100 * fc2_error:.2g} % (fc2)" if fc2_error else "first principles (fc2)"
     return f"{fc2} and {100 * fc3_error:.2g} % (fc3)"

@@ -1,7 +1,7 @@
-"""Whether Born charges and dielectric tensor can be those of a crystal.
+"""Checks of Born charges and the dielectric tensor against the crystal.
 
-The host takes them as they are written: a wrong one changes phonons and kappa without
-a word, and one that is not a number ends in phonons that are none.
+The host does not check them: a wrong value changes phonons and kappa without any
+message, and a value that is not finite gives phonons that are not finite.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from phono3py_mlp_plugin.errors import DatasetError, one_line
 if TYPE_CHECKING:
     from phono3py import Phono3py
 
-# Part of the largest charge that the sum over the primitive cell may be, and what each
-# atom may add. The host's twelve crystals: 1e-5 (their writer takes the sum out);
-# raw linear response 0.01 per atom. One wrong sign among n atoms: 2 of that atom's
-# charge.
+# Largest sum of the charges over the primitive cell, as a fraction of the largest
+# charge and per atom. The twelve crystals of the host: 1e-5 (the sum was removed when
+# they were written); raw linear response: 0.01 per atom. One wrong sign changes the sum
+# by twice the charge of that atom.
 _SUM = 0.15
 _SUM_PER_ATOM = 0.01
 
-# What a tensor and its image under a symmetry operation may differ by, and the part of
-# the largest element. The host's crystals: 1e-5. AlN with xx and zz exchanged: 0.12.
+# Largest difference between a tensor and its image under a symmetry operation, absolute
+# and as a fraction of the largest element. The host's crystals: 1e-5. AlN with xx and
+# zz exchanged: 0.12.
 _IMAGE = 0.1
 _IMAGE_SHARE = 0.03
 
@@ -38,22 +39,22 @@ _LARGEST_DIELECTRIC = 1e3
 # Largest charge of an atom (e): 8 to 10 in ferroelectrics.
 _LARGEST_CHARGE = 30.0
 
-_REMEDY = "Mend BORN, or nac_params in the yaml file, or run without them"
+_REMEDY = "Correct BORN, or nac_params in the yaml file, or run without them"
 
 
 def check_born_charges(crystal: Phono3py) -> None:
-    """Refuse Born charges and a dielectric tensor that the crystal cannot have.
+    """Raise if the Born charges or the dielectric tensor do not fit the crystal.
 
     Parameters
     ----------
     crystal : Phono3py
-        With ``nac_params``, or None there: nothing is checked.
+        Nothing is checked if its ``nac_params`` is None.
 
     Raises
     ------
     DatasetError
-        A number is not finite, the charges do not add up to zero, the tensors do not
-        have the symmetry of the crystal, or the dielectric tensor is not one.
+        If a number is not finite, the charges do not add up to zero, the tensors do not
+        have the symmetry of the crystal, or the dielectric tensor is not physical.
     """
     nac = crystal.nac_params
     if nac is None:
@@ -75,7 +76,12 @@ def check_born_charges(crystal: Phono3py) -> None:
 
 
 def check_dielectric(dielectric: FloatArray) -> None:
-    """Refuse a dielectric tensor, shape ``(3, 3)``, that no crystal has.
+    """Raise if a dielectric tensor is not symmetric or its values are not physical.
+
+    Parameters
+    ----------
+    dielectric : ndarray
+        Shape ``(3, 3)``.
 
     Raises
     ------
@@ -97,7 +103,12 @@ def check_dielectric(dielectric: FloatArray) -> None:
 
 
 def check_charge_sum(born: FloatArray) -> None:
-    """Refuse Born charges (e), shape ``(N_p, 3, 3)``, that do not add up to zero.
+    """Raise if Born charges do not add up to zero.
+
+    Parameters
+    ----------
+    born : ndarray
+        In units of the elementary charge, shape ``(N_p, 3, 3)``.
 
     Raises
     ------
@@ -116,7 +127,8 @@ def check_charge_sum(born: FloatArray) -> None:
         raise DatasetError(
             f"Born charges: sum over the {len(born)} atoms of the primitive cell = "
             f"{total[i, j]:.4g} ({'xyz'[i]}{'xyz'[j]}); expected 0 within {limit:.2g}. "
-            f"Has one the wrong sign, or is the order of the atoms another? {_REMEDY}."
+            "Does one have the wrong sign, or are the atoms in a different order? "
+            f"{_REMEDY}."
         )
 
 
@@ -126,7 +138,7 @@ def check_symmetry(
     rotations: FloatArray,
     permutations: NDArray[np.int64],
 ) -> None:
-    """Refuse tensors that do not have the symmetry of the crystal.
+    """Raise if the tensors do not have the symmetry of the crystal.
 
     Parameters
     ----------
@@ -135,19 +147,20 @@ def check_symmetry(
     dielectric : ndarray
         Shape ``(3, 3)``.
     rotations : ndarray
-        Cartesian, of the symmetry operations, shape ``(n, 3, 3)``.
+        Rotations of the symmetry operations in Cartesian coordinates, shape
+        ``(n, 3, 3)``.
     permutations : ndarray
-        Operation k sends atom i to ``permutations[k, i]``, shape ``(n, N_p)``.
+        Operation k maps atom i onto ``permutations[k, i]``, shape ``(n, N_p)``.
 
     Raises
     ------
     DatasetError
     """
-    turned = rotations @ dielectric @ rotations.transpose(0, 2, 1)
-    off = float(np.abs(turned - dielectric).max())
-    if not off <= _allowed(dielectric):
+    rotated = rotations @ dielectric @ rotations.transpose(0, 2, 1)
+    change = float(np.abs(rotated - dielectric).max())
+    if not change <= _allowed(dielectric):
         raise DatasetError(
-            f"dielectric tensor: it changes by {off:.3g} under the symmetry of the "
+            f"dielectric tensor: it changes by {change:.3g} under the symmetry of the "
             f"crystal; expected {_allowed(dielectric):.2g} at most. Are its axes those "
             f"of the cell? {_REMEDY}."
         )
@@ -156,11 +169,11 @@ def check_symmetry(
         images = rotation @ born @ rotation.T
         differences = np.abs(images - born[permutation]).max(axis=(1, 2))
         atom = int(differences.argmax())
-        found = (float(differences[atom]), atom, int(permutation[atom]))
-        worst = max(worst, found)
+        largest = (float(differences[atom]), atom, int(permutation[atom]))
+        worst = max(worst, largest)
     if not worst[0] <= _allowed(born):
         one, other = sorted(worst[1:])
-        which = f"atom {one + 1} and its own image"
+        which = f"atom {one + 1} and its image"
         if one != other:
             which = f"atoms {one + 1} and {other + 1}"
         raise DatasetError(
@@ -207,5 +220,5 @@ def _check_factor(nac: Mapping[str, Any]) -> None:
 
 
 def _allowed(tensors: FloatArray) -> float:
-    """Return what equal elements may differ by."""
+    """Return the largest accepted difference between equal elements."""
     return max(_IMAGE, _IMAGE_SHARE * float(np.abs(tensors).max()))

@@ -1,6 +1,6 @@
-"""What a dataset says against itself, before a potential is trained on it.
+"""Checks of the consistency of a dataset, made before a potential is trained on it.
 
-Snapshots are counted from 1, as in the host's files.
+Snapshots are numbered from 1, as in the host's files.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from phono3py_mlp_plugin.workflow.consistency import check_energies, check_force
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.sites import Sites
 
-# Displacements that agree to this (angstrom) are the same.
+# Displacements that agree within this tolerance (angstrom) are the same.
 _SAME = 1e-6
 
-# Part of the rms force by which forces of the same displacements may differ.
+# Largest difference of forces for the same displacements, as a fraction of the rms
+# force.
 _CONTRADICTION = 0.1
 
-# Part of the rms force that the mean force of a snapshot may have.
+# Largest mean force of a snapshot, as a fraction of the rms force.
 _NET_FORCE = 0.02
 
-# Snapshots of one crystal differ less than this in rms force over rms displacement;
-# units of forces differ by 13.6 (Ry), 25.7 (Ry/bohr) and more.
+# Largest ratio of rms force over rms displacement between snapshots of one crystal;
+# units of forces differ by factors of 13.6 (Ry), 25.7 (Ry/bohr) and more.
 _OTHER_UNITS = 6.0
 _UNCERTAIN = 0.25
 _UNITS = {
@@ -34,39 +35,46 @@ _UNITS = {
     51.422: "hartree/bohr",
 }
 
-# Where there are so many snapshots, by how much one may differ: by this factor, and by
-# this many spreads. Good data: up to 4.7 spreads; 1.17 for 64 atoms, 2.1 for 8 (limit
-# 6), 1.9 for Lennard-Jones at 0.6 angstrom.
+# With at least _MANY snapshots, one of them may differ by this factor, and by this
+# many times the spread. Good data: up to 4.7 spreads; factors of 1.17 for 64 atoms, 2.1
+# for 8 (limit 6), 1.9 for Lennard-Jones at 0.6 angstrom.
 _MANY = 8
 _OTHER_STIFFNESS = 1.5
 _FAR = 10.0
 
-# Part of the atoms of which fewer are displaced in systematic displacements.
+# Displacements of a smaller fraction of the atoms than this are systematic ones.
 _FEW = 0.2
 
-# Energies of one supercell differ less than by this factor.
+# Energies of one supercell differ by less than this factor.
 _OTHER_ENERGY = 3.0
 
-# Differences of energies over 1/2 |u| |F|: at most 1 in good data, however anharmonic.
+# Largest difference of energies over 1/2 |u| |F|. Good data: at most 1, even if the
+# crystal is strongly anharmonic.
 _MORE_THAN_WORK = 3.0
 
-# Rank correlation of amplitude and place, and ratio of amplitudes, of an ordered set.
+# Rank correlation of amplitude and position, and ratio of the largest to the smallest
+# amplitude, from which a dataset counts as ordered.
 _ORDERED = 0.8
 _SPREAD = 1.2
 
 
 def check_dataset(dataset: Dataset) -> list[str]:
-    """Refuse what contradicts itself; return notes on what is only suspicious.
+    """Raise if a dataset is inconsistent, and return notes on what is suspicious.
 
     Parameters
     ----------
     dataset : Dataset
 
+    Returns
+    -------
+    list of str
+        Notes for the user.
+
     Raises
     ------
     DatasetError
-        A displacement reaches the neighbouring atoms, forces or energies are in other
-        units, or the same displacements have different forces.
+        If a displacement reaches the neighbouring atoms, forces or energies are in
+        different units, or the same displacements have different forces.
     """
     _check_displacements(dataset)
     suspicious = check_forces(dataset)
@@ -83,7 +91,7 @@ def check_dataset(dataset: Dataset) -> list[str]:
 
 
 def check_split(dataset: Dataset, split: Split) -> list[str]:
-    """Return a note where head and tail of the dataset are not alike."""
+    """Return a note if the training and test sets differ in amplitude."""
     amplitudes = _rms(dataset.displacements)
     n = len(amplitudes)
     if split.shuffled or n < 5 or amplitudes.max() < _SPREAD * amplitudes.min():
@@ -92,8 +100,8 @@ def check_split(dataset: Dataset, split: Split) -> list[str]:
     if abs(np.corrcoef(ranks, np.arange(n))[0, 1]) < _ORDERED:
         return []
     training, test = (
-        float(np.sqrt((amplitudes[some] ** 2).mean()))
-        for some in (split.training, split.test)
+        float(np.sqrt((amplitudes[rows] ** 2).mean()))
+        for rows in (split.training, split.test)
     )
     return [
         f"the dataset is ordered by amplitude: {training:.3f} angstrom (rms) in the "
@@ -115,7 +123,7 @@ def _check_displacements(dataset: Dataset) -> None:
 
 
 def _check_zero(dataset: Dataset) -> None:
-    # Numbers whose squares underflow are zero too.
+    # Forces whose squares underflow count as zero, too.
     still = _rms(dataset.forces) == 0
     wrong = np.flatnonzero(still & (dataset.displacements != 0).any(axis=(1, 2)))
     if len(wrong):
@@ -125,19 +133,20 @@ def _check_zero(dataset: Dataset) -> None:
 
 
 def _check_stiffness(dataset: Dataset) -> None:
-    """Refuse snapshots whose forces over displacements are not those of the others."""
+    """Raise if a snapshot differs in its ratio of forces to displacements."""
     if len(dataset.supercell) < 2:
         return
-    # Where few atoms are displaced, the force depends on which ones.
+    # If few atoms are displaced, the forces depend on which ones.
     displaced = np.abs(dataset.displacements).max(axis=2) > 0
     many = displaced.mean(axis=1) >= 0.5
-    # Of most of the atoms: two that come close to each other are no matter of units.
-    pulls, lengths = (
+    # Medians over the atoms: two atoms that come close to each other, which have large
+    # forces, do not indicate different units.
+    strengths, lengths = (
         np.median(np.linalg.norm(vectors, axis=2), axis=1)
         for vectors in (dataset.forces, dataset.displacements)
     )
-    _compare_stiffness(np.flatnonzero(many & (lengths > 0)), pulls, lengths)
-    pulls, lengths = (
+    _compare_stiffness(np.flatnonzero(many & (lengths > 0)), strengths, lengths)
+    strengths, lengths = (
         np.sqrt((vectors**2 * displaced[:, :, None]).sum(axis=(1, 2)))
         for vectors in (dataset.forces, dataset.displacements)
     )
@@ -146,12 +155,12 @@ def _check_stiffness(dataset: Dataset) -> None:
     kinds = [tuple(sorted(symbols[displaced[i]])) for i in few]
     for kind in dict.fromkeys(kinds):
         alike = few[[kind == other for other in kinds]]
-        _compare_stiffness(alike, pulls, lengths, _OTHER_UNITS)
+        _compare_stiffness(alike, strengths, lengths, _OTHER_UNITS)
 
 
 def _compare_stiffness(
     snapshots: NDArray[np.intp],
-    pulls: FloatArray,
+    strengths: FloatArray,
     lengths: FloatArray,
     least: float = _OTHER_STIFFNESS,
 ) -> None:
@@ -159,17 +168,18 @@ def _compare_stiffness(
         return
     length = lengths[snapshots]
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        ratio = pulls[snapshots] / length
-        ratio /= _middle(ratio)
+        ratio = strengths[snapshots] / length
+        ratio /= _upper_median(ratio)
         # Crystals become stiffer with the amplitude.
         stiffer = np.maximum(1.0, length / np.median(length))
-        off = np.abs(np.log(np.where(ratio > 1, np.maximum(ratio / stiffer, 1), ratio)))
-    worst = int(np.argmax(off))
+        ratio_allowed = np.where(ratio > 1, np.maximum(ratio / stiffer, 1), ratio)
+        deviations = np.abs(np.log(ratio_allowed))
+    worst = int(np.argmax(deviations))
     limit = np.log(_OTHER_UNITS)
     if len(snapshots) >= _MANY:
-        spread = 1.4826 * float(np.median(off))
+        spread = 1.4826 * float(np.median(deviations))
         limit = min(limit, max(np.log(least), _FAR * spread))
-    if not off[worst] <= limit:
+    if not deviations[worst] <= limit:
         raise DatasetError(
             f"snapshot {snapshots[worst] + 1}: forces over displacements are "
             f"{ratio[worst]:.3g} times those of the others"
@@ -178,13 +188,13 @@ def _compare_stiffness(
 
 
 def _check_magnitude(dataset: Dataset) -> None:
-    """Refuse energies that differ by more than any work of the forces."""
+    """Raise if energies differ by more than the forces can explain."""
     energies = dataset.energies
     if energies is None or len(dataset) < 3:
         return
-    middle = float(np.median(energies))
+    median = float(np.median(energies))
     with np.errstate(divide="ignore", invalid="ignore"):
-        off = np.abs(np.log(np.abs(energies / middle)))
+        deviations = np.abs(np.log(np.abs(energies / median)))
     lengths, strengths = (
         np.sqrt((vectors**2).sum(axis=(1, 2)))
         for vectors in (dataset.displacements, dataset.forces)
@@ -192,12 +202,12 @@ def _check_magnitude(dataset: Dataset) -> None:
     work = 0.5 * float((lengths * strengths).max())
     least = max(0.1 * len(dataset.supercell), _MORE_THAN_WORK * work)
     wrong = np.flatnonzero(
-        (np.abs(energies - middle) > least) & ~(off < np.log(_OTHER_ENERGY))
+        (np.abs(energies - median) > least) & ~(deviations < np.log(_OTHER_ENERGY))
     )
     if len(wrong):
         raise DatasetError(
             f"snapshot {wrong[0] + 1}: energy = {energies[wrong[0]]:.6g} eV; the "
-            f"median is {middle:.6g}. Is it in other units?"
+            f"median is {median:.6g}. Is it in other units?"
         )
 
 
@@ -216,11 +226,11 @@ def _unit_of(ratio: float) -> str:
 
 def _few_displaced(dataset: Dataset) -> list[str]:
     moved = (np.abs(dataset.displacements).max(axis=2) > 0).sum(axis=1)
-    middle = int(np.median(moved))
-    if middle >= _FEW * dataset.displacements.shape[1]:
+    median = int(np.median(moved))
+    if median >= _FEW * dataset.displacements.shape[1]:
         return []
     return [
-        f"a snapshot displaces {middle} of {dataset.displacements.shape[1]} atoms: a "
+        f"a snapshot displaces {median} of {dataset.displacements.shape[1]} atoms: a "
         "potential learns more from random displacements of all (--rd)."
     ]
 
@@ -242,8 +252,8 @@ def _repeated(dataset: Dataset) -> list[str]:
                 "out."
             )
         notes.append(
-            f"snapshots {j + 1} and {i + 1} are the same: where one trains and the "
-            "other tests, the test error says too little."
+            f"snapshots {j + 1} and {i + 1} are the same: if one is used for training "
+            "and the other for testing, the test error is too small."
         )
     return notes
 
@@ -261,11 +271,11 @@ def _net_force(dataset: Dataset) -> list[str]:
     ]
 
 
-def _middle(values: FloatArray) -> float:
-    """Return the median, of an even number the larger of the two in the middle."""
+def _upper_median(values: FloatArray) -> float:
+    """Return the median; of an even number of values, the larger middle one."""
     return float(np.sort(values)[len(values) // 2])
 
 
 def _rms(vectors: FloatArray) -> FloatArray:
-    """Return the root mean square of the components of each snapshot."""
+    """Return the root mean square over the components of each snapshot."""
     return np.asarray(np.sqrt((vectors**2).mean(axis=(1, 2))))

@@ -1,6 +1,6 @@
-"""Whether displacements, forces and energies can belong to one crystal.
+"""Checks that displacements, forces and energies belong to one crystal.
 
-Snapshots are counted from 1, as in the host's files. Units are eV and angstrom.
+Snapshots are numbered from 1, as in the host's files. Units are eV and angstrom.
 """
 
 from __future__ import annotations
@@ -16,46 +16,48 @@ from phono3py_mlp_plugin.errors import DatasetError
 from phono3py_mlp_plugin.workflow.response import (
     Mistake,
     Response,
+    exchanged_forces,
     mistakes_of,
-    others_forces,
     response_of,
-    strangers,
+    snapshots_with_unrelated_forces,
     unrelated,
 )
 from phono3py_mlp_plugin.workflow.work import (
     Work,
-    named_scale,
-    off_the_line,
-    order_of_energies,
-    scales,
+    energy_outliers,
+    fitting_order_of_energies,
+    mistakes_near_slope,
+    scale_mistakes,
     work_of,
 )
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
 
-# Snapshots and relative error of the slope from which energies confirm the forces.
+# Least number of snapshots and largest relative error of the slope for which energies
+# confirm the forces.
 _CONFIRMED = 6
 _WELL_KNOWN = 0.1
 
-# Correlation of energy and work that leaves no doubt that they belong together, and
-# that from which a slope is a matter of units. Good data: 0.96 and more.
+# Correlation of energy and work above which they belong together, so that a wrong slope
+# is due to units. Good data: 0.96 and more.
 _TOGETHER = 0.8
 
-# Correlation below which a slope may come of an order of the energies.
+# Correlation below which a wrong slope may be due to the order of the energies.
 _NO_DOUBT = 0.97
 
 # Force over displacement (eV/angstrom^2). Crystals: argon 1, NaCl 2.3, diamond 50.
 _SOFTEST = 0.1
 _STIFFEST = 200.0
 
-# Mean force at rest: over its standard error, over the rms force, and in eV/angstrom.
-# Relaxed structures of the host: 1.1, 0.08 and 0.002 at most.
+# Mean force without displacements: relative to its standard error, relative to the rms
+# force, and in eV/angstrom. Relaxed structures of the host: at most 1.1, 0.08 and
+# 0.002.
 _AT_REST_ERROR = 2.0
 _AT_REST_SHARE = 0.15
 _AT_REST = 0.01
 
-# Mistakes that are made together.
+# Mistakes that commonly occur together.
 _COMMON = (
     (
         "forces in Ry/bohr",
@@ -68,19 +70,22 @@ _COMMON = (
     ("displacements in bohr", "displacements as fractions of the supercell"),
 )
 
-# Standard deviations of chance by which forces must point the wrong way.
-_SURE = 5.0
+# Number of standard deviations (of unrelated forces) by which forces must point in the
+# wrong direction.
+_SIGNIFICANT = 5.0
 
-# Unit cells along an axis that are looked for, and how near (fraction) they repeat.
+# Largest number of unit cells along an axis that is tried, and tolerance (fractional
+# coordinates) of the repetition.
 _MOST_REPEATS = 6
 _SAME_POINT = 1e-3
 
 
 def check_forces(dataset: Dataset) -> list[str]:
-    """Refuse forces that do not answer to the displacements; name the mistake.
+    """Raise if forces are not those of the displacements, and name the mistake.
 
-    Directions are compared, so that units do not matter: signs, orders of snapshots
-    and atoms, axes. Where energies follow the work of the forces, forces are right.
+    Only directions are compared, which does not depend on units. Wrong signs, orders
+    of snapshots and atoms, and axes are recognised. Forces are accepted if the
+    energies agree with their work.
 
     Parameters
     ----------
@@ -94,7 +99,7 @@ def check_forces(dataset: Dataset) -> list[str]:
     Raises
     ------
     DatasetError
-        The mistake, and the snapshots where it is of single ones.
+        The message names the mistake, and the snapshots if only some are wrong.
     """
     response = response_of(dataset)
     if response is None:
@@ -105,40 +110,40 @@ def check_forces(dataset: Dataset) -> list[str]:
         _check_all_forces(dataset, response)
     _check_each_force(response, work if confirmed else None)
     notes = [*_at_rest(dataset, response), *_stiffness(dataset, response)]
-    if response.mean < -_SURE * response.chance:
+    if response.mean < -_SIGNIFICANT * response.chance:
         notes.append(
-            "forces drive the atoms away from their places, and the energies agree: "
+            "forces push the atoms away from their sites, and the energies agree: "
             "the structure without displacements is not at a minimum."
         )
     return notes
 
 
 def check_energies(dataset: Dataset) -> None:
-    """Refuse energies that do not follow the work of the forces; name the mistake.
+    """Raise if energies do not agree with the work of the forces; name the mistake.
 
     Parameters
     ----------
     dataset : Dataset
-        Whose forces have passed `check_forces`.
+        Its forces have passed `check_forces`.
 
     Raises
     ------
     DatasetError
-        Units or signs that do not belong together, energies in another order or of
+        If units or signs do not match, or energies are in another order or from
         other calculations.
     """
     response = response_of(dataset)
     work = None if response is None else _work(dataset, response)
     if work is None:
         return
-    if not work.right:
+    if not work.slope_is_plausible:
         _refuse_scale(dataset, work)
     _check_each_energy(work)
-    if work.scatters:
+    if work.scatters_too_much:
         _refuse_order(
             work,
             f"energies scatter by {work.scatter:.3g} eV about -1/2 sum of "
-            f"displacements times forces; expected up to {work.bearable:.3g}",
+            f"displacements times forces; expected up to {work.scatter_limit:.3g}",
         )
 
 
@@ -166,111 +171,113 @@ def _refuse(response: Response, mistakes: list[Mistake]) -> NoReturn:
     raise DatasetError(
         f"forces do not answer to displacements: mean cosine of forces and "
         f"-displacements = {response.mean:.2f}; expected 0.6 to 1. What fits: "
-        f"{', or '.join(texts)}; undone, it is {best.cosine:.2f}. {best.remedy}."
+        f"{', or '.join(texts)}; corrected, it is {best.cosine:.2f}. {best.remedy}."
     )
 
 
 def _check_each_force(response: Response, work: Work | None) -> None:
-    """Refuse snapshots whose forces are not theirs, where energies do not confirm."""
-    off = None if work is None else off_the_line(work)
-    others = others_forces(response)
+    """Raise if single snapshots have wrong forces that energies do not confirm."""
+    outliers = None if work is None else energy_outliers(work)
+    others = exchanged_forces(response)
     if others:
         first, *rest = others.items()
         named = [f"{i + 1} those of {j + 1}" for i, j in rest[:4]]
         more = f" and {len(rest) - 4} more" if len(rest) > 4 else ""
-        so = f" ({', '.join(named)}{more})" if named else ""
+        listed = f" ({', '.join(named)}{more})" if named else ""
         raise DatasetError(
             f"snapshot {first[0] + 1}: its forces answer to the displacements of "
-            f"snapshot {first[1] + 1}{so}, not to its own. Put forces and "
+            f"snapshot {first[1] + 1}{listed}, not to its own. Put forces and "
             "displacements in the same order of snapshots."
         )
-    alone = [i for i in strangers(response) if off is None or i in off]
-    if alone:
+    wrong = snapshots_with_unrelated_forces(response)
+    if outliers is not None:
+        wrong = [i for i in wrong if i in outliers]
+    if wrong:
         cosines = dict(zip(response.snapshots, response.cosines, strict=True))
         raise DatasetError(
-            f"snapshot {alone[0] + 1}: forces do not answer to its displacements: "
-            f"cosine of forces and -displacements = {cosines[alone[0]]:.2f}; that of "
+            f"snapshot {wrong[0] + 1}: forces do not answer to its displacements: "
+            f"cosine of forces and -displacements = {cosines[wrong[0]]:.2f}; that of "
             f"the others is {np.median(response.cosines):.2f}"
-            f"{_so_are(alone)}. Compute it again or leave it out."
+            f"{_list_of_others(wrong)}. Compute it again or leave it out."
         )
 
 
 def _refuse_scale(dataset: Dataset, work: Work) -> NoReturn:
-    """Name what makes the slope of energies on work another than 1."""
+    """Raise an error that names why the slope of energies over work is not 1."""
     line = work.line
-    found = (
+    observed = (
         f"energies change by {line.slope:.3g} times -1/2 sum of displacements times "
         f"forces (correlation {line.correlation:.2f}); expected 1"
     )
-    odd = _odd_one(dataset, work)
-    if odd is not None:
+    outlier = _single_outlier(dataset, work)
+    if outlier is not None:
         raise DatasetError(
-            f"snapshot {odd + 1}: its energy and its forces contradict each other; "
+            f"snapshot {outlier + 1}: its energy and its forces contradict each other; "
             "without it the others agree. Compute it again or leave it out."
         )
     named = []
     if abs(line.correlation) > _TOGETHER:
         named = _names(dataset, work)
         if abs(line.correlation) < _NO_DOUBT:
-            order = order_of_energies(work, by_rank=False)
+            order = fitting_order_of_energies(work, by_rank=False)
             if order is not None:
                 named = [f"energies of snapshots in another order, {order}"]
         if not named:
             raise DatasetError(
-                f"{found}. Units of energies (eV), forces (eV/angstrom) and "
+                f"{observed}. Units of energies (eV), forces (eV/angstrom) and "
                 "displacements (angstrom) do not belong together: check each."
             )
     if named:
         raise DatasetError(
-            f"{found}. What fits: {', or '.join(named[:4])}. Mend it: eV and angstrom, "
-            "everything in the order of the displacements."
+            f"{observed}. What fits: {', or '.join(named[:4])}. Correct it: use eV and "
+            "angstrom, everything in the order of the displacements."
         )
-    _refuse_order(work, found)
+    _refuse_order(work, observed)
 
 
-def _odd_one(dataset: Dataset, work: Work) -> int | None:
-    """Return the one snapshot without which energies agree with forces."""
+def _single_outlier(dataset: Dataset, work: Work) -> int | None:
+    """Return the snapshot without which energies agree with forces, or None."""
     if len(dataset) < _CONFIRMED:
         return None
     share = work.work / work.size.clip(1e-300)
-    for odd in np.argsort(-np.abs(share - np.median(share)))[:3]:
-        rest = dataset.select(np.delete(np.arange(len(dataset)), odd))
+    for candidate in np.argsort(-np.abs(share - np.median(share)))[:3]:
+        rest = dataset.select(np.delete(np.arange(len(dataset)), candidate))
         response = response_of(rest)
         if response is None:
             continue
         if _confirms(work_of(rest.displacements, rest, response.anharmonicity())):
-            return int(odd)
+            return int(candidate)
     return None
 
 
-def _refuse_order(work: Work, found: str) -> NoReturn:
-    order = order_of_energies(work)
+def _refuse_order(work: Work, observed: str) -> NoReturn:
+    order = fitting_order_of_energies(work)
     if order is not None:
         raise DatasetError(
-            f"{found}. What fits: energies of snapshots in another order, {order}. Put "
-            "energies in the order of the displacements."
+            f"{observed}. What fits: energies of snapshots in another order, {order}. "
+            "Put energies in the order of the displacements."
         )
     raise DatasetError(
-        f"{found}. Forces answer to the displacements, energies do not belong to "
+        f"{observed}. Forces answer to the displacements, energies do not belong to "
         "them: take them from the same calculations, in the same order, or leave all "
         "energies out."
     )
 
 
 def _names(dataset: Dataset, work: Work) -> list[str]:
-    """Return the mistakes of scale that fit, the likeliest first."""
-    known = [*scales(dataset), *_per_cell(dataset), *_fractions(dataset, work)]
+    """Return the mistakes in scale that explain the slope, the most likely first."""
+    known = [*scale_mistakes(dataset), *_per_cell(dataset), *_fractions(dataset, work)]
     both = list(_two_scales(known))
     named = (
-        named_scale(work, known)
-        or named_scale(work, both)
-        or named_scale(work, known, loose=True)
-        or named_scale(work, both, loose=True)
+        mistakes_near_slope(work, known)
+        or mistakes_near_slope(work, both)
+        or mistakes_near_slope(work, known, loose=True)
+        or mistakes_near_slope(work, both, loose=True)
     )
     if not named:
         named = [
             f"energies with the opposite sign, and {text}"
-            for text in named_scale(work, known, sign=-1, loose=True)
+            for text in mistakes_near_slope(work, known, sign=-1, loose=True)
         ]
     return named
 
@@ -286,7 +293,7 @@ def _per_cell(dataset: Dataset) -> Iterator[tuple[float, str]]:
 
 
 def _two_scales(known: list[tuple[float, str]]) -> Iterator[tuple[float, str]]:
-    """Yield slopes that two of the commonest mistakes cause together."""
+    """Yield the slopes caused by pairs of common mistakes."""
     forces, energies, lengths = (
         [(slope, text) for slope, text in known if text in kind] for kind in _COMMON
     )
@@ -307,8 +314,8 @@ def _fractions(dataset: Dataset, work: Work) -> Iterator[tuple[float, str]]:
 
 
 def _check_each_energy(work: Work) -> None:
-    """Refuse single energies that are not those of their snapshots."""
-    wrong = off_the_line(work)
+    """Raise if single energies are not those of their snapshots."""
+    wrong = energy_outliers(work)
     if not wrong:
         return
     line = work.line
@@ -327,7 +334,7 @@ def _check_each_energy(work: Work) -> None:
                 "exchanged: put them in the order of the displacements."
             )
     raise DatasetError(
-        f"{text}{_so_are(wrong)}. {_unit_of(work, worst, expected[worst])}"
+        f"{text}{_list_of_others(wrong)}. {_unit_of(work, worst, expected[worst])}"
         "Compute it again or leave it out."
     )
 
@@ -347,7 +354,7 @@ def _unit_of(work: Work, snapshot: int, expected: float) -> str:
     return "Is it of another calculation, or not converged? "
 
 
-def _so_are(snapshots: list[int]) -> str:
+def _list_of_others(snapshots: list[int]) -> str:
     if len(snapshots) == 1:
         return ""
     others = ", ".join(str(i + 1) for i in sorted(snapshots[1:6]))
@@ -359,14 +366,14 @@ def _confirms(work: Work) -> bool:
     line = work.line
     return (
         len(work.energies) >= _CONFIRMED
-        and work.right
+        and work.slope_is_plausible
         and line.correlation > _TOGETHER
         and line.error < _WELL_KNOWN * line.slope
     )
 
 
 def _lattices(dataset: Dataset) -> dict[str, FloatArray]:
-    """Return lattice vectors that fractional displacements may refer to."""
+    """Return the lattices that fractional displacements may refer to, by name."""
     cell = np.asarray(dataset.supercell.cell, dtype=float)
     repeats = [_repeats(dataset.supercell, axis) for axis in range(3)]
     lattices = {"supercell": cell}
@@ -376,11 +383,11 @@ def _lattices(dataset: Dataset) -> dict[str, FloatArray]:
 
 
 def _repeats(supercell: PhonopyAtoms, axis: int) -> int:
-    """Return how often a supercell repeats itself along an axis, up to 6 times."""
+    """Return the number of unit cells of a supercell along an axis, at most 6."""
     for repeats in range(_MOST_REPEATS, 1, -1):
         step = np.zeros(3)
         step[axis] = 1 / repeats
-        if _maps(supercell, step):
+        if _is_translation(supercell, step):
             return repeats
     return 1
 
@@ -389,50 +396,50 @@ def _translations(supercell: PhonopyAtoms) -> int:
     """Return the number of primitive cells in a supercell."""
     points = supercell.scaled_positions
     alike = points[supercell.numbers == supercell.numbers[0]]
-    return sum(_maps(supercell, point - alike[0]) for point in alike)
+    return sum(_is_translation(supercell, point - alike[0]) for point in alike)
 
 
-def _maps(supercell: PhonopyAtoms, step: FloatArray) -> bool:
-    """Return whether a translation (fractions) maps each atom onto one of its kind."""
+def _is_translation(supercell: PhonopyAtoms, step: FloatArray) -> bool:
+    """Return whether a fractional translation maps the supercell onto itself."""
     points = supercell.scaled_positions
     for number in np.unique(supercell.numbers):
         alike = points[supercell.numbers == number]
-        off = alike[:, None] + step - alike[None]
-        nearest = np.abs(off - np.round(off)).max(axis=2).min(axis=1)
+        distances = alike[:, None] + step - alike[None]
+        nearest = np.abs(distances - np.round(distances)).max(axis=2).min(axis=1)
         if nearest.max() > _SAME_POINT:
             return False
     return True
 
 
 def _at_rest(dataset: Dataset, response: Response) -> list[str]:
-    """Return a note where forces at zero displacement are not zero."""
+    """Return a note if forces at zero displacement are not zero."""
     n = len(dataset)
     if response.sparse or n < 5:
         return []
-    middle = dataset.forces.mean(axis=0)
+    mean = dataset.forces.mean(axis=0)
     rms = float(np.sqrt((dataset.forces**2).mean()))
-    rest = float(np.sqrt((middle**2).mean()))
-    change = float(np.sqrt(((dataset.forces - middle) ** 2).mean()))
-    # What displacements that do not average to zero explain.
+    rest = float(np.sqrt((mean**2).mean()))
+    change = float(np.sqrt(((dataset.forces - mean) ** 2).mean()))
+    # The part explained by displacements that do not average to zero.
     shifted = np.sqrt((dataset.displacements.mean(axis=0) ** 2).mean())
     shifted /= np.sqrt((dataset.displacements**2).mean())
     chance = max(change / np.sqrt(n), 1.5 * change * float(shifted))
     if rest < max(_AT_REST_ERROR * chance, _AT_REST_SHARE * rms, _AT_REST):
         return []
-    atom = int(np.linalg.norm(middle, axis=1).argmax())
+    atom = int(np.linalg.norm(mean, axis=1).argmax())
     return [
         f"the structure is not relaxed: forces without displacements are "
-        f"{rest:.3g} eV/angstrom (rms; {np.linalg.norm(middle[atom]):.3g} on atom "
+        f"{rest:.3g} eV/angstrom (rms; {np.linalg.norm(mean[atom]):.3g} on atom "
         f"{atom + 1}), of {rms:.3g} in all. Relax it before it is displaced, or relax "
         "it by the potential (--relax-atomic-positions)."
     ]
 
 
 def _stiffness(dataset: Dataset, response: Response) -> list[str]:
-    """Return a note where forces over displacements are not those of a crystal."""
-    some = response.snapshots
+    """Return a note if the ratio of forces to displacements is unusual."""
+    rows = response.snapshots
     lengths, strengths = (
-        np.sqrt((array[some] ** 2).sum(axis=(1, 2)))
+        np.sqrt((array[rows] ** 2).sum(axis=(1, 2)))
         for array in (dataset.displacements, dataset.forces)
     )
     stiffness = float(np.median(response.cosines * strengths / lengths))

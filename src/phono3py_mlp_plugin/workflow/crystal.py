@@ -1,4 +1,4 @@
-"""Whether lattice, atoms and matrices are a crystal that can be computed."""
+"""Checks of the lattice, atoms and matrices that define a crystal."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from phono3py_mlp_plugin.errors import DatasetError, ResourceError
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
 
-# fc3 of ten thousand atoms takes 20 GB for each atom of the primitive cell.
+# fc3 of ten thousand atoms needs 20 GB for each atom of the primitive cell.
 _MOST_ATOMS = 20_000
 
-# No two nuclei are nearer (angstrom), not in H2 (0.74) nor under any pressure reached.
+# Smallest distance between nuclei (angstrom). It is smaller than that of H2 (0.74), and
+# than distances at all pressures reached in experiments.
 _CLOSEST = 0.3
 
-# Of the volume of a box with these edges: three vectors that span less lie in a plane.
+# Smallest volume of the cell as a fraction of that of a box with the same edges.
 _FLATTEST = 1e-4
 
 _SHIFTS = np.array(np.meshgrid(*[(-1, 0, 1)] * 3)).reshape(3, -1).T
@@ -29,7 +30,7 @@ _SHIFTS = np.array(np.meshgrid(*[(-1, 0, 1)] * 3)).reshape(3, -1).T
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A unit cell as a file gives it, before anything is made of it.
+    """A unit cell as read from a file, before it is used.
 
     Attributes
     ----------
@@ -38,9 +39,9 @@ class Cell:
     scaled_positions : array_like
         In units of the lattice vectors, shape ``(N, 3)``.
     masses : iterable of float or None, optional
-        In atomic mass units; None where an element has none.
+        In atomic mass units; None for an atom whose mass is unknown.
     may_overlap : bool
-        Sites are shared by several species.
+        Whether sites may be shared by several species.
     """
 
     lattice: Any
@@ -50,25 +51,25 @@ class Cell:
 
 
 def check_crystal(cell: Cell, matrices: Mapping[str, Any], where: str) -> None:
-    """Refuse a crystal of which nothing can be computed, before any work.
+    """Raise if the definition of a crystal is invalid.
 
     Parameters
     ----------
     cell : Cell
         The unit cell.
     matrices : mapping
-        By name: ``supercell_matrix``, ``phonon_supercell_matrix``, and
-        ``primitive_matrix``; None or text ("auto") where there is no array.
+        Arrays with the names ``supercell_matrix``, ``phonon_supercell_matrix`` and
+        ``primitive_matrix``; each may be None, and the last one a string ("auto").
     where : str
-        Named in error messages.
+        Source of the crystal, used in error messages.
 
     Raises
     ------
     DatasetError
-        A number is not finite or has the wrong sign, lattice vectors lie in a plane, or
-        atoms are on top of each other.
+        If a number is not finite or has the wrong sign, the lattice vectors lie in a
+        plane, or atoms overlap.
     ResourceError
-        A supercell would have more atoms than can be computed.
+        If a supercell would have too many atoms.
     """
     lattice = _lattice(cell.lattice, f"{where}: lattice")
     positions = _numbers(
@@ -91,7 +92,7 @@ def check_crystal(cell: Cell, matrices: Mapping[str, Any], where: str) -> None:
 
 
 def check_supercell(supercell: PhonopyAtoms, where: str) -> None:
-    """Refuse a supercell that no crystal can have; as `check_crystal`."""
+    """Raise if a supercell is invalid; see `check_crystal`."""
     cell = Cell(
         supercell.cell,
         supercell.scaled_positions,
@@ -102,12 +103,15 @@ def check_supercell(supercell: PhonopyAtoms, where: str) -> None:
 
 
 def shares_sites(cell: PhonopyAtoms) -> bool:
-    """Return whether atoms of several species share sites; older hosts know none."""
+    """Return whether atoms of several species share sites.
+
+    Older versions of phonopy do not support this, and do not have the attribute.
+    """
     return bool(getattr(cell, "is_site_mixture", False))
 
 
 def check_masses(masses: Iterable[Any] | None, where: str) -> None:
-    """Refuse masses that are not positive numbers; None stands for an unknown one."""
+    """Raise if a mass is not a positive number; None is accepted for unknown ones."""
     for number, mass in enumerate(() if masses is None else masses, start=1):
         value = np.nan if not _is_number(mass) else float(mass)
         if mass is not None and not 0 < value < np.inf:
@@ -165,16 +169,16 @@ def _lattice(values: Any, where: str) -> FloatArray:
 def _check_distances(lattice: FloatArray, positions: FloatArray, where: str) -> None:
     wrapped = positions - np.floor(positions)
     images = ((wrapped[:, None] + _SHIFTS) @ lattice).reshape(-1, 3)
-    found, nearest = cKDTree(images).query(wrapped @ lattice, k=2)
-    atom = int(found[:, 1].argmin())
-    if not found[atom, 1] > _CLOSEST:
+    distances, nearest = cKDTree(images).query(wrapped @ lattice, k=2)
+    atom = int(distances[:, 1].argmin())
+    if not distances[atom, 1] > _CLOSEST:
         other = int(nearest[atom, 1]) // len(_SHIFTS)
         if other == atom:
             other = int(nearest[atom, 0]) // len(_SHIFTS)
         raise DatasetError(
             f"{where}: atoms {min(atom, other) + 1} and {max(atom, other) + 1} are "
-            f"{found[atom, 1]:.3g} angstrom apart; expected more than {_CLOSEST}. Is "
-            "an atom there twice, or the lattice in another unit?"
+            f"{distances[atom, 1]:.3g} angstrom apart; expected more than {_CLOSEST}. "
+            "Is an atom there twice, or the lattice in another unit?"
         )
 
 

@@ -1,4 +1,4 @@
-"""Cutoff distances against the crystal, before they are used."""
+"""Checks of cutoff distances against the crystal."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def check_reach(name: str, potential: Potential, cell: PhonopyAtoms) -> None:
-    """Refuse a potential whose cutoff leaves an atom alone, or has no end.
+    """Raise if the cutoff of a potential isolates an atom or is too large.
 
-    Potentials tell their cutoff (angstrom) by an attribute ``cutoff_radius``; of others
-    nothing is known.
+    The cutoff (angstrom) is the attribute ``cutoff_radius`` of a potential. Potentials
+    without this attribute are not checked.
 
     Parameters
     ----------
     name : str
-        The force calculator's, for messages.
+        Name of the force calculator, used in messages.
     potential : Potential
     cell : PhonopyAtoms
 
@@ -41,14 +41,14 @@ def check_reach(name: str, potential: Potential, cell: PhonopyAtoms) -> None:
 
 
 def check_solver_cutoffs(cell: PhonopyAtoms, cutoffs: Mapping[str, Any]) -> None:
-    """Refuse a cutoff of force constants that is shorter than all bonds.
+    """Raise if a cutoff of force constants is shorter than all bonds.
 
     Parameters
     ----------
     cell : PhonopyAtoms
         The supercell.
     cutoffs : mapping
-        Lengths in angstrom by the options that gave them; None for those not given.
+        Lengths in angstrom, by the option that sets them; None if it is not given.
 
     Raises
     ------
@@ -59,12 +59,12 @@ def check_solver_cutoffs(cell: PhonopyAtoms, cutoffs: Mapping[str, Any]) -> None
 
 
 def cutoffs_in_options(text: str | None) -> dict[str, float]:
-    """Return the cutoffs in a text of solver options, ``"... | cutoff = 4"``.
+    """Return the cutoffs in a string of solver options, ``"... | cutoff = 4"``.
 
-    Others' mistakes in the text are left to whoever parses it.
+    Other errors in the string are ignored; they are reported when it is parsed.
     """
     parts = (text or "").split("|")
-    found = {}
+    cutoffs = {}
     for number, part in enumerate(parts):
         name = "--fc-calculator-options: cutoff"
         if len(parts) > 1:
@@ -73,5 +73,5 @@ def cutoffs_in_options(text: str | None) -> dict[str, float]:
             key, _, value = (word.strip() for word in item.partition("="))
             with contextlib.suppress(ValueError):
                 if key == "cutoff":
-                    found[name] = float(value)
-    return found
+                    cutoffs[name] = float(value)
+    return cutoffs

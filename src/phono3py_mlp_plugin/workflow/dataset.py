@@ -1,4 +1,4 @@
-"""The dataset: taken from the host's dict, checked, split."""
+"""Reading, checking and splitting of datasets."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
 
 
-# No displacement (angstrom), force (eV/angstrom) or energy (eV) reaches this.
+# Upper limit of displacements (angstrom), forces (eV/angstrom) and energies (eV).
 _LARGEST = 1e12
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Which snapshots train and which test.
+    """Division of a dataset into training and test sets.
 
     Attributes
     ----------
     training, test : ndarray
         Indices of snapshots.
     seed : int or None
-        Of the shuffling; None where the head trains and the tail tests.
+        Seed of the random selection. None if the first snapshots are the training set
+        and the last ones the test set.
     """
 
     training: NDArray[np.intp]
@@ -38,7 +39,7 @@ class Split:
 
     @property
     def shuffled(self) -> bool:
-        """Whether the snapshots were drawn at random."""
+        """Whether the snapshots were selected at random."""
         return self.seed is not None
 
     def __str__(self) -> str:
@@ -53,21 +54,21 @@ def read_dataset(
     Parameters
     ----------
     dataset : mapping or None
-        Of type 1 (``first_atoms``) or type 2 (``displacements``).
+        Dataset of type 1 (``first_atoms``) or type 2 (``displacements``).
     supercell : PhonopyAtoms
         The supercell without displacements.
     where : str
-        Named in error messages.
+        Source of the dataset, used in error messages.
 
     Returns
     -------
     Dataset or None
-        None where there are no forces.
+        None if there are no forces.
 
     Raises
     ------
     DatasetError
-        Shapes do not fit the supercell, or a number is not finite.
+        If shapes do not fit the supercell, or a number is not finite.
     """
     if dataset is None:
         return None
@@ -82,16 +83,18 @@ def read_dataset(
     if arrays[1] is None:
         return None
     names = ("displacements", "forces", "energies")
-    found = {
+    by_name = {
         name: _array(values, f"{where}: {name}")
         for name, values in zip(names, arrays, strict=True)
         if values is not None
     }
-    _check_numbers(found, where)
-    shape = (len(found["forces"]), len(supercell), 3)
-    for name, array in found.items():
-        _check(array, shape[: 1 if name == "energies" else 3], f"{where}: {name}")
-    return Dataset(supercell, **found)
+    _check_lengths(by_name, where)
+    shape = (len(by_name["forces"]), len(supercell), 3)
+    for name, array in by_name.items():
+        _check_values(
+            array, shape[: 1 if name == "energies" else 3], f"{where}: {name}"
+        )
+    return Dataset(supercell, **by_name)
 
 
 def split_dataset(
@@ -101,25 +104,25 @@ def split_dataset(
     test_size: float = 0.1,
     seed: int | None = None,
 ) -> Split:
-    """Return head and tail of ``n`` snapshots, shuffled before where there is a seed.
+    """Return the first and last of ``n`` snapshots, shuffled before if a seed is given.
 
     Parameters
     ----------
     n : int
         Number of snapshots.
     ntrain, ntest : int, optional
-        Number of the first and of the last snapshots. Where one is given, the other
-        takes the rest.
+        Number of snapshots used for training (the first ones) and for testing (the last
+        ones). If only one is given, the other set consists of the remaining snapshots.
     test_size : float
-        Fraction of the test set where neither is given.
+        Fraction of snapshots in the test set if neither number is given.
     seed : int, optional
-        The same seed gives the same test set, and training sets that grow with
-        ``ntrain`` by further snapshots.
+        With the same seed, the test set is the same for all ``ntrain``, and a larger
+        training set contains the smaller ones.
 
     Raises
     ------
     ParameterError
-        A set would be empty, or the two would overlap.
+        If a set would be empty, or the two would overlap.
 
     Examples
     --------
@@ -163,13 +166,13 @@ def displacements_of(
 ) -> FloatArray | None:
     """Return the displacements (angstrom) of the host's dataset, shape ``(n, N, 3)``.
 
-    Pairs beyond a cutoff are left out. None where there are no displacements.
+    Pairs beyond the cutoff are left out. None if there are no displacements.
     """
     if dataset is None:
         return None
     if "first_atoms" not in dataset:
-        found = dataset.get("displacements")
-        return None if found is None else np.array(found, dtype="double", order="C")
+        values = dataset.get("displacements")
+        return None if values is None else np.array(values, dtype="double", order="C")
     entries = _entries(dataset["first_atoms"], len(supercell))
     return np.array([displacement for displacement, _ in entries])
 
@@ -220,8 +223,8 @@ def _array(values: Any, where: str) -> FloatArray:
     return array
 
 
-def _check_numbers(arrays: Mapping[str, FloatArray], where: str) -> None:
-    """Refuse arrays of different numbers of supercells."""
+def _check_lengths(arrays: Mapping[str, FloatArray], where: str) -> None:
+    """Raise if the arrays have different numbers of supercells."""
     if len({len(array) for array in arrays.values()}) > 1:
         raise DatasetError(
             f"{where}: "
@@ -230,7 +233,8 @@ def _check_numbers(arrays: Mapping[str, FloatArray], where: str) -> None:
         )
 
 
-def _check(array: FloatArray, shape: tuple[int, ...], where: str) -> None:
+def _check_values(array: FloatArray, shape: tuple[int, ...], where: str) -> None:
+    """Raise if an array has a wrong shape or impossible values."""
     if array.shape != shape:
         raise DatasetError(
             f"{where}: shape = {array.shape}; expected {shape}. "
@@ -246,5 +250,5 @@ def _check(array: FloatArray, shape: tuple[int, ...], where: str) -> None:
     if largest.max(initial=0.0) > _LARGEST:
         raise DatasetError(
             f"{where}: snapshot {int(largest.argmax()) + 1} holds {largest.max():.3g}, "
-            "which cannot be. Compute it again or leave it out."
+            "which is impossible. Compute it again or leave it out."
         )

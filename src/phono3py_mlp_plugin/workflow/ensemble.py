@@ -1,4 +1,4 @@
-"""Kappa of an ensemble of potentials, and its error bar: one way for every command."""
+"""Thermal conductivity of an ensemble of potentials, and its error bar."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 Kappa: TypeAlias = Callable[[int, ForceConstants], FloatArray]
 """Thermal conductivity of force constants in W/m-K, shape ``(n_temperatures, 6)``.
 
-The first argument is the place of the potential: 0 is the fit itself, members of the
-ensemble and fits with other penalties follow.
+The first argument is the index of the potential: 0 is the fit, followed by the members
+of the ensemble and the fits with other penalties.
 """
 
 
 class Transport(Protocol):
-    """Computes kappa of one crystal as a run would.
+    """Calculation of the thermal conductivity of one crystal with fixed settings.
 
     Attributes
     ----------
     temperatures : ndarray
         In K.
     settings : mapping
-        All that decides kappa besides force constants and mesh.
+        All settings that affect kappa, except force constants and mesh.
     """
 
     temperatures: FloatArray
@@ -57,15 +57,15 @@ class Transport(Protocol):
         Parameters
         ----------
         force_constants : dict
-            fc2 and fc3 by order.
+            fc2 and fc3, with the orders 2 and 3 as keys.
         mesh : sequence of float, optional
-            Three numbers, or one length; by default that of the run.
+            Three numbers, or one length. By default, the mesh of the run.
         """
 
 
 @dataclass(frozen=True, eq=False)
 class EnsembleResult:
-    """Kappa of a fit and of the potentials about it.
+    """Kappa of a fit and of its ensemble of potentials.
 
     Attributes
     ----------
@@ -74,11 +74,12 @@ class EnsembleResult:
     reference : ndarray
         Kappa of the fit in W/m-K, xx yy zz yz xz xy, shape ``(n_temperatures, 6)``.
     members, alternatives : ndarray
-        Of the ensemble and with other penalties, shape ``(k, n_temperatures, 6)``.
+        Kappa of the members of the ensemble and of fits with other penalties, shape
+        ``(k, n_temperatures, 6)``.
     fc2_error, fc3_error : float
         Scatter of force constants over the ensemble, relative to their norm.
     phonons : list of PhononsAt
-        At high-symmetry points.
+        Phonons at high-symmetry points.
     n_imaginary : int
         Number of potentials of the ensemble with imaginary modes at these points.
     """
@@ -110,44 +111,49 @@ def run_ensemble(
     progress: Progress,
     task: str,
 ) -> list[EnsembleResult]:
-    """Return kappa of a fit and of the potentials about it, in one or several ways.
+    """Return kappa of a fit and of its ensemble, computed in one or several ways.
 
     Parameters
     ----------
     crystal : Phono3py
-        Cells and Born charges.
+        Provides cells and Born charges.
     fit : NestedFit
     force_constants : ForceConstantsOf
     kappas : sequence of callable
-        For each way to compute kappa: see `Kappa`.
+        Functions that compute kappa; see `Kappa`.
     progress : Progress
     task : str
-        What the user is told while it runs.
+        Name of the task shown by the progress display.
+
+    Returns
+    -------
+    list of EnsembleResult
+        One for each of ``kappas``.
     """
     potentials = [fit.trained.potential, *fit.members, *fit.alternatives]
     n_members = len(fit.members)
     runs: list[list[FloatArray]] = [[] for _ in kappas]
     first: ForceConstants | None = None
     fc2: list[FloatArray] = []
-    # One set at a time: fc3 of a large supercell takes much memory.
+    # One set at a time, because fc3 of a large supercell needs much memory.
     fc3_scatter: list[float] = []
     solutions = force_constants.solve(potentials, progress)
     with progress(task, len(potentials) * len(kappas)) as advance:
-        for place, fcs in enumerate(solutions):
+        for index, fcs in enumerate(solutions):
             first = first or {3: fcs[3].copy()}
             fc2.append(fcs[2].copy())
-            if 0 < place <= n_members:
+            if 0 < index <= n_members:
                 fc3_scatter.append(norm_scatter(first[3], [fcs[3]]))
             for run, kappa in zip(runs, kappas, strict=True):
-                run.append(kappa(place, fcs))
+                run.append(kappa(index, fcs))
                 advance(1)
     fc2_error = norm_scatter(fc2[0], fc2[1 : 1 + n_members])
     fc3_error = float(np.sqrt(np.mean(np.square(fc3_scatter))))
     points = high_symmetry_points(crystal.primitive)
     frequencies = frequencies_of(crystal, fc2, points)
     phonons = phonons_with_errors(points, frequencies, n_members, fit.size)
-    drawn = frequencies[1 : 1 + n_members]
-    n_imaginary = sum(is_imaginary(float(one.min())) for one in drawn)
+    members = frequencies[1 : 1 + n_members]
+    n_imaginary = sum(is_imaginary(float(member.min())) for member in members)
     return [
         EnsembleResult(
             fit.size,

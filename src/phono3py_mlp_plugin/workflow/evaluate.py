@@ -1,4 +1,4 @@
-"""Asking a potential for the forces of many supercells."""
+"""Evaluation of the forces of many supercells by a potential."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from phono3py_mlp_plugin.contracts import (
 )
 from phono3py_mlp_plugin.files import PartialEvaluations
 from phono3py_mlp_plugin.workflow.cutoffs import check_reach
-from phono3py_mlp_plugin.workflow.species import as_known, with_species
+from phono3py_mlp_plugin.workflow.species import with_known_symbols, with_species
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
 
-# Enough work to keep all cores busy, little enough to show progress.
+# Large enough to use all cores, small enough to show progress.
 _BATCH = 16
 
-# Seconds of work that a run which is killed may lose.
-_KEEP_EVERY = 5.0
+# Seconds between saves of finished parts; a run that is killed loses no more work.
+_SAVE_EVERY = 5.0
 
 
 def evaluate(
@@ -39,41 +39,41 @@ def evaluate(
     keep: PartialEvaluations | None = None,
     supercell: PhonopyAtoms | None = None,
 ) -> Evaluation:
-    """Return energies and forces of supercells, zero where there is no supercell.
+    """Return energies and forces of supercells.
 
     Parameters
     ----------
     name : str
-        The force calculator's, for messages.
+        Name of the force calculator, used in messages.
     potential : Potential
     supercells : sequence of PhonopyAtoms or None
-        None stands for a pair of displacements beyond a cutoff, which the host keeps a
-        place for and never uses.
+        None represents a pair of displacements beyond the cutoff; its energy and forces
+        are zero, and the host does not use them.
     progress, task
-        What the user is told while it runs.
+        Progress display and name of the task.
     keep : PartialEvaluations, optional
-        Where finished parts are kept every few seconds, and taken from.
+        Storage of finished parts, which are saved every few seconds and used again.
     supercell : PhonopyAtoms, optional
-        The one without displacements, where species are to be taken from: the host's
-        displaced supercells have lost the numbers of atoms such as Mn1.
+        The supercell without displacements, from which species are taken: the host's
+        displaced supercells do not have the numbers of species such as Mn1.
 
     Returns
     -------
     Evaluation
-        Energies ``(n,)`` in eV, forces ``(n, N, 3)`` in eV/angstrom, stresses
-        ``(n, 3, 3)`` in eV/angstrom^3 where the potential gives them.
+        Energies ``(n,)`` in eV, forces ``(n, N, 3)`` in eV/angstrom, and stresses
+        ``(n, 3, 3)`` in eV/angstrom^3 if the potential returns them.
 
     Raises
     ------
     PotentialError
-        The potential does not know an element of the supercells, or its cutoff leaves
-        an atom alone.
+        If the potential does not know an element of the supercells, or its cutoff
+        isolates an atom.
     PluginFailed
-        What it returned breaks the contract.
+        If the values returned by the potential are invalid.
     """
     present = [i for i, cell in enumerate(supercells) if cell is not None]
     cells = with_species([cell for cell in supercells if cell is not None], supercell)
-    cells = as_known(name, potential, cells)
+    cells = with_known_symbols(name, potential, cells)
     check_reach(name, potential, cells[0])
     n, n_atoms = len(supercells), len(cells[0])
     energies, forces = np.zeros(n), np.zeros((n, n_atoms, 3))
@@ -97,28 +97,32 @@ def _parts(
     cells: Sequence[PhonopyAtoms],
     keep: PartialEvaluations | None,
 ) -> Iterator[tuple[int, Evaluation]]:
-    """Yield evaluations and the index of their first supercell, those kept at once."""
-    known = {} if keep is None else keep.load()
+    """Yield evaluations and the index of their first supercell.
+
+    Parts that were saved before are not computed again.
+    """
+    saved_parts = {} if keep is None else keep.load()
     unsaved: list[Evaluation] = []
-    saved = time.monotonic()
+    last_save = time.monotonic()
     start = 0
     while start < len(cells):
-        if start in known:
-            part = known[start]
+        if start in saved_parts:
+            part = saved_parts[start]
             unsaved.clear()
         else:
             part = plugins.evaluate(name, potential, cells[start : start + _BATCH])
             unsaved.append(part)
         yield start, part
         start += len(part.energies)
-        if keep is not None and unsaved and time.monotonic() - saved > _KEEP_EVERY:
-            joined = _joined(unsaved)
+        due = time.monotonic() - last_save > _SAVE_EVERY
+        if keep is not None and unsaved and due:
+            joined = _concatenated(unsaved)
             keep.save(start - len(joined.energies), joined)
             unsaved.clear()
-            saved = time.monotonic()
+            last_save = time.monotonic()
 
 
-def _joined(parts: Sequence[Evaluation]) -> Evaluation:
+def _concatenated(parts: Sequence[Evaluation]) -> Evaluation:
     stresses = [part.stresses for part in parts if part.stresses is not None]
     return Evaluation(
         np.concatenate([part.energies for part in parts]),
@@ -130,9 +134,9 @@ def _joined(parts: Sequence[Evaluation]) -> Evaluation:
 def root_mean_square_errors(
     dataset: Dataset, evaluation: Evaluation
 ) -> dict[str, float | None]:
-    """Return errors of energy (eV/atom) and force components (eV/angstrom).
+    """Return the errors of energies (eV/atom) and force components (eV/angstrom).
 
-    The energy error is None where the dataset has no energies.
+    The error of energies is None if the dataset has no energies.
     """
     force = float(np.sqrt(np.mean((evaluation.forces - dataset.forces) ** 2)))
     if dataset.energies is None:

@@ -1,4 +1,4 @@
-"""From the forces of potentials to force constants, as a run asks for them."""
+"""Calculation of force constants from forces, with the solvers of a run."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ def force_constants_problem(
     forces: FloatArray | None = None,
     log_level: int = 0,
 ) -> ForceConstantsProblem:
-    """Return what a solver is asked.
+    """Return the input of a force-constants solver.
 
     Parameters
     ----------
     part : CrystalSupercell
-        With displacements.
+        A supercell with displacements.
     request : SolverSpec
     orders : tuple of int
     is_compact_fc : bool
     forces : ndarray, optional
-        In eV/angstrom, shape ``(n, N, 3)``; zero where they are set later.
+        In eV/angstrom, shape ``(n, N, 3)``. Zero by default, to be set later.
     log_level : int
 
     Raises
     ------
     DatasetError
-        There are no displacements.
+        If there are no displacements.
     """
     displacements = displacements_of(part.dataset, part.supercell)
     if displacements is None or part.dataset is None:
@@ -82,22 +82,22 @@ def force_constants_problem(
 def solve_force_constants(
     crystal: Phono3py, request: ForceConstantsRequest
 ) -> ForceConstants:
-    """Return fc2 and fc3 of the displacements and forces of a crystal.
+    """Return fc2 and fc3 from the displacements and forces of a crystal.
 
     Parameters
     ----------
     crystal : Phono3py
-        Not changed.
+        It is not changed.
     request : ForceConstantsRequest
 
     Raises
     ------
     DatasetError
-        There are no forces.
+        If there are no forces.
     SolverError, PluginFailed
-        As `plugins.solve`.
+        See `plugins.solve`.
     """
-    found: ForceConstants = {}
+    force_constants: ForceConstants = {}
     for part, solver, orders in _fits(crystal, request):
         data = part.read_dataset()
         if data is None:
@@ -109,29 +109,29 @@ def solve_force_constants(
             is_compact_fc=request.is_compact_fc,
             forces=data.forces,
         )
-        found |= plugins.solve(solver.solver, problem)
-    return _finished(crystal, request, found)
+        force_constants |= plugins.solve(solver.solver, problem)
+    return _symmetrised(crystal, request, force_constants)
 
 
 class ForceConstantsOf:
-    """Force constants of potentials of one crystal, from the same displacements.
+    """Force constants of several potentials from the same displacements.
 
     Parameters
     ----------
     crystal : Phono3py
-        Has the displacements.
+        Provides the displacements.
     request : ForceConstantsRequest
     calculator : str
-        Name of the force calculator, for messages.
+        Name of the force calculator, used in messages.
     keep_fc2 : bool
-        The dataset of dim-fc2 has first-principles forces: fc2 comes from them.
+        Whether fc2 is computed from the first-principles forces of the dim-fc2 dataset.
 
     Raises
     ------
     DatasetError
-        There are no displacements.
+        If there are no displacements.
     SolverError, PluginFailed
-        As `plugins.prepare`.
+        See `plugins.prepare`.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class ForceConstantsOf:
         self._crystal = crystal
         self._request = request
         self._calculator = calculator
-        # The cells now: the displacements of the crystal may be replaced later.
+        # Copied here, because the displacements of the crystal may be replaced later.
         self._cells: dict[str, list[PhonopyAtoms]] = {}
         self._fits: list[tuple[str, int, SolveMany]] = []
         self._fixed: ForceConstants = {}
@@ -170,23 +170,23 @@ class ForceConstantsOf:
     def solve(
         self, potentials: Sequence[Potential], progress: Progress = no_progress
     ) -> Iterator[ForceConstants]:
-        """Return fc2 and fc3 of each potential, when all forces are known."""
+        """Evaluate the forces of all potentials; return fc2 and fc3 of each."""
         forces = {
             name: self._forces(cells, potentials, progress)
             for name, cells in self._cells.items()
         }
-        # Single displacements come first, where a fit takes these alone.
+        # A fit of fc2 may use single displacements only, which are the first ones.
         streams = [
             solve_many(forces[name][:, :number])
             for name, number, solve_many in self._fits
         ]
-        return map(self._joined, zip(*streams, strict=True))
+        return map(self._combined, zip(*streams, strict=True))
 
-    def _joined(self, fits: Sequence[ForceConstants]) -> ForceConstants:
-        found: ForceConstants = {}
+    def _combined(self, fits: Sequence[ForceConstants]) -> ForceConstants:
+        combined: ForceConstants = {}
         for fcs in fits:
-            found |= fcs
-        return _finished(self._crystal, self._request, found | self._fixed)
+            combined |= fcs
+        return _symmetrised(self._crystal, self._request, combined | self._fixed)
 
     def _forces(
         self,
@@ -195,18 +195,21 @@ class ForceConstantsOf:
         progress: Progress,
     ) -> FloatArray:
         task = f"Evaluating forces of {len(potentials)} potentials"
-        found = []
+        forces = []
         with progress(task, len(potentials)) as advance:
             for potential in potentials:
-                found.append(evaluate(self._calculator, potential, cells).forces)
+                forces.append(evaluate(self._calculator, potential, cells).forces)
                 advance(1)
-        return np.array(found)
+        return np.array(forces)
 
 
 def _fits(
     crystal: Phono3py, request: ForceConstantsRequest
 ) -> list[tuple[CrystalSupercell, SolverSpec, tuple[int, ...]]]:
-    """Return supercell, solver and orders of each fit; later ones replace fc2."""
+    """Return supercell, solver and orders of each fit.
+
+    fc2 of a later fit replaces that of an earlier one.
+    """
     first, *others = supercells_of(crystal)
     fits = [(first, request.fc3, first.orders)]
     if others:
@@ -217,7 +220,7 @@ def _fits(
 
 
 def _single_displacements(part: CrystalSupercell) -> CrystalSupercell:
-    """Return the supercell without displacements of two atoms: the host's for fc2."""
+    """Return the supercell with single displacements only, as the host uses for fc2."""
     dataset = part.dataset
     if dataset is None or "first_atoms" not in dataset:
         return part
@@ -228,32 +231,34 @@ def _single_displacements(part: CrystalSupercell) -> CrystalSupercell:
     return replace(part, dataset={**dataset, "first_atoms": atoms})
 
 
-def _finished(
-    crystal: Phono3py, request: ForceConstantsRequest, found: ForceConstants
+def _symmetrised(
+    crystal: Phono3py, request: ForceConstantsRequest, force_constants: ForceConstants
 ) -> ForceConstants:
-    """Return force constants symmetrised and cut off, where the run does that."""
-    symmetrised = [
+    """Return force constants symmetrised and cut off as requested."""
+    orders = [
         order
         for order in (2, 3)
         if request.symmetrize and request.of(order).solver.name == FINITE_DIFFERENCES
     ]
-    if not (symmetrised or request.cutoff_fc3):
-        return found
-    own = crystal.fc2, crystal.fc3
-    crystal.fc2, crystal.fc3 = found[2], found[3]
-    if 3 in symmetrised:
-        crystal.symmetrize_fc3(**_symmetrisation(request, 3))
-    if 2 in symmetrised:
-        crystal.symmetrize_fc2(**_symmetrisation(request, 2))
+    if not (orders or request.cutoff_fc3):
+        return force_constants
+    original = crystal.fc2, crystal.fc3
+    crystal.fc2, crystal.fc3 = force_constants[2], force_constants[3]
+    if 3 in orders:
+        crystal.symmetrize_fc3(**_symmetrisation_arguments(request, 3))
+    if 2 in orders:
+        crystal.symmetrize_fc2(**_symmetrisation_arguments(request, 2))
     if request.cutoff_fc3:
         crystal.cutoff_fc3_by_zero(request.cutoff_fc3)
-    finished = {2: crystal.fc2, 3: crystal.fc3}
-    crystal.fc2, crystal.fc3 = own
-    return finished
+    result = {2: crystal.fc2, 3: crystal.fc3}
+    crystal.fc2, crystal.fc3 = original
+    return result
 
 
-def _symmetrisation(request: ForceConstantsRequest, order: int) -> dict[str, Any]:
-    """Return arguments of the host's symmetrisation."""
+def _symmetrisation_arguments(
+    request: ForceConstantsRequest, order: int
+) -> dict[str, Any]:
+    """Return the arguments of the symmetrisation methods of Phono3py."""
     options = request.of(order).options
     if not request.use_symfc_projector:
         return {"options": f"level = {options.level}"}

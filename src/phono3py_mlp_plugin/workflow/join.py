@@ -1,4 +1,4 @@
-"""Datasets made of other programs' snapshots, and of several datasets."""
+"""Conversion of snapshots of other programs to a dataset, and joining of datasets."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from phono3py_mlp_plugin.workflow.sites import Sites
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
 
-# Displacements that agree to this (angstrom) are those of the same supercell.
+# Displacements that agree within this tolerance (angstrom) are the same.
 _SAME = 1e-5
 
 
 def dataset_of_frames(frames: Sequence[Frame], supercell: PhonopyAtoms) -> Dataset:
-    """Return the displacements of frames from the sites of a supercell.
+    """Return the dataset of frames, with displacements from the sites of a supercell.
 
-    Atoms may come in any order, wrapped into the cell or not.
+    Atoms may be in any order, and may be wrapped into the cell.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def dataset_of_frames(frames: Sequence[Frame], supercell: PhonopyAtoms) -> Datas
     Raises
     ------
     DatasetError
-        A frame is of another crystal, or some have energies and others none.
+        If a frame is of another crystal, or only some frames have energies.
     """
     sites = Sites(supercell)
     displacements, forces = [], []
@@ -61,7 +61,7 @@ def dataset_of_frames(frames: Sequence[Frame], supercell: PhonopyAtoms) -> Datas
 
 
 def frames_of_dataset(dataset: Dataset, name: str) -> list[Frame]:
-    """Return the snapshots of a dataset as frames, to be put on another supercell."""
+    """Return the snapshots of a dataset as frames."""
     cell = dataset.supercell
     return [
         Frame(
@@ -76,19 +76,19 @@ def frames_of_dataset(dataset: Dataset, name: str) -> list[Frame]:
     ]
 
 
-def joined(parts: Sequence[tuple[str, Dataset]]) -> Dataset:
-    """Return one dataset of several, on the supercell of the first.
+def join_datasets(parts: Sequence[tuple[str, Dataset]]) -> Dataset:
+    """Join several datasets, using the supercell of the first one.
 
     Parameters
     ----------
     parts : sequence of tuple
-        Name for messages, and dataset.
+        Names, which are used in messages, and datasets.
 
     Raises
     ------
     DatasetError
-        Another crystal, a snapshot that is there already, or some have energies and
-        others none.
+        If the crystals differ, a snapshot occurs twice, or only some snapshots have
+        energies.
     """
     frames = [
         frame for name, dataset in parts for frame in frames_of_dataset(dataset, name)

@@ -1,4 +1,4 @@
-"""A potential used again, trained or read: decided first, then done."""
+"""Obtaining a potential: used again, trained, or read from a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from phono3py_mlp_plugin.workflow.physics import Check, check_fit
 from phono3py_mlp_plugin.workflow.request import CalculatorSpec
 from phono3py_mlp_plugin.workflow.reuse import decide_potential, origin_of
 from phono3py_mlp_plugin.workflow.train import (
-    GO_ON,
+    CONTINUE_REMEDY,
     Training,
     engine_of,
     train,
@@ -39,14 +39,13 @@ class PotentialPlan:
     Attributes
     ----------
     path : Path or None
-        The file that is read or, where a potential is trained, written.
+        The file that is read or, if a potential is trained, written.
     split : Split or None
-        Of the dataset; None where nothing is trained.
+        Division of the dataset; None if nothing is trained.
     reason : str
-        Why a potential that was found is used or not; empty where there is nothing to
-        say.
+        Why an existing potential is used or not. Empty if there is none.
     notes : tuple of str
-        What looks suspicious about the dataset.
+        Notes on suspicious properties of the dataset.
     """
 
     path: Path | None
@@ -62,22 +61,22 @@ class PotentialPlan:
 
 @dataclass(frozen=True, eq=False)
 class ObtainedPotential:
-    """A potential and where it comes from.
+    """A potential and its origin.
 
     Attributes
     ----------
     potential : Potential
     provenance : Provenance or None
-        None for a potential that was read and does not say.
+        None for a potential that was read from a file without it.
     origin : str
-        Fingerprint of what decides its forces.
+        Fingerprint of everything that determines its forces.
     backup : Path or None
-        Where the potential is kept that was there before.
+        Backup of the potential that was replaced.
     difference : float or None
         Root mean square difference of its forces from those of a dataset that it was
         not trained on (eV/angstrom).
     fit : Check or None
-        The verdict on that.
+        Result of the check of this difference.
     """
 
     potential: Potential
@@ -89,7 +88,7 @@ class ObtainedPotential:
 
     @classmethod
     def just_trained(cls, training: Training) -> ObtainedPotential:
-        """Return a potential that is in no file."""
+        """Return a trained potential that is not written to a file."""
         provenance = training.provenance
         return cls(training.potential, provenance, provenance.fingerprint)
 
@@ -97,24 +96,24 @@ class ObtainedPotential:
 def plan_potential(
     spec: CalculatorSpec, dataset: Dataset | None, named: Path | None, folder: Path
 ) -> PotentialPlan:
-    """Decide how the potential asked for is obtained.
+    """Decide how the requested potential is obtained.
 
     Parameters
     ----------
     spec : CalculatorSpec
     dataset : Dataset or None
-        What there is to train on.
+        The dataset for training, if there is one.
     named : Path or None
-        The potential file that the user named: it is used as it is.
+        The potential file given by the user, which is used without any decision.
     folder : Path
-        Where potentials are looked for and written.
+        Folder in which potentials are searched for and written.
 
     Raises
     ------
     DatasetError
-        The dataset contradicts itself, or there is neither a dataset nor a potential.
+        If the dataset is inconsistent, or there is neither a dataset nor a potential.
     PotentialError
-        The file named is not there.
+        If the given file does not exist.
     """
     names = spec.calculator.file_names
     notes = () if dataset is None else tuple(check_dataset(dataset))
@@ -124,27 +123,27 @@ def plan_potential(
                 f'"{named}" is not found. Train a potential or name one.'
             )
         return PotentialPlan(named, notes=notes)
-    found = find_potential(names, folder)
+    existing = find_potential(names, folder)
     if spec.calculator.train is None or dataset is None:
-        if found is None and names:
+        if existing is None and names:
             raise DatasetError(
                 "there is neither a dataset with forces to train on nor a potential "
                 f"({', '.join(names)}). Give phono3py_params.yaml, or --mlp-file FILE."
             )
-        return PotentialPlan(found, notes=notes)
+        return PotentialPlan(existing, notes=notes)
     split = spec.divide(len(dataset))
     notes += tuple(check_split(dataset, split))
     reason = ""
-    if found is not None:
+    if existing is not None:
         decision = decide_potential(
-            found,
-            read_provenance(found),
+            existing,
+            read_provenance(existing),
             training_fingerprint(spec, dataset, split),
             training_parameters(spec, split),
         )
         reason = decision.reason
         if decision.reuse:
-            return PotentialPlan(found, reason=reason, notes=notes)
+            return PotentialPlan(existing, reason=reason, notes=notes)
     name = names[0] if names else f"{spec.calculator.name}.potential"
     return PotentialPlan(folder / name, split, reason, notes)
 
@@ -161,15 +160,17 @@ def obtain_potential(
     Raises
     ------
     PhysicsError
-        Its error is of the size of the forces, and that is not allowed.
+        If its error is comparable to the forces, and this is not allowed.
     PotentialError, PluginFailed
-        As `train`, `plugins.load` and `evaluate`.
+        See `train`, `plugins.load` and `evaluate`.
     """
     if plan.split is None:
         obtained = read_potential(spec, plan.path)
         if dataset is None:
             return obtained
-        return _compared(plan, spec, dataset, obtained, progress, allow_poor_fit)
+        return _with_checked_fit(
+            plan, spec, dataset, obtained, progress, allow_poor_fit
+        )
     assert dataset is not None and plan.path is not None
     training = train(spec, dataset, plan.split, progress, allow_poor_fit)
     backup = back_up(plan.path) if plan.path.is_file() else None
@@ -182,7 +183,7 @@ def obtain_potential(
     )
 
 
-def _compared(
+def _with_checked_fit(
     plan: PotentialPlan,
     spec: CalculatorSpec,
     dataset: Dataset,
@@ -190,34 +191,34 @@ def _compared(
     progress: Progress,
     allow_poor_fit: bool,
 ) -> ObtainedPotential:
-    """Return a potential that was read, when its error on the dataset is known."""
+    """Check the error of a potential that was read, and return it with the result."""
     if plan.reason:
-        # It was trained on this dataset: the error of then.
+        # It was trained on this dataset: its test error was recorded.
         if obtained.provenance is not None:
             check_fit(
                 obtained.provenance.rmse["test"]["force"],
                 dataset.select(spec.divide(len(dataset)).test).forces,
                 allow=allow_poor_fit,
-                remedy=GO_ON,
+                remedy=CONTINUE_REMEDY,
             )
         return obtained
     evaluation = evaluate(
         spec.calculator.name, obtained.potential, dataset.supercells(), progress
     )
     difference = root_mean_square_errors(dataset, evaluation)["force"]
-    # A calculator that is not trained makes no claim on these forces.
+    # A calculator that is not trained need not reproduce these forces.
     allowed = allow_poor_fit or spec.calculator.train is None
-    fit = check_fit(difference, dataset.forces, allow=allowed, remedy=GO_ON)
+    fit = check_fit(difference, dataset.forces, allow=allowed, remedy=CONTINUE_REMEDY)
     return replace(obtained, difference=difference, fit=fit)
 
 
 def read_potential(spec: CalculatorSpec, path: Path | None) -> ObtainedPotential:
-    """Read a potential from a file, or make one that needs none.
+    """Read a potential from a file, or create one that does not need a file.
 
     Raises
     ------
     PotentialError
-        There is no such file, or it is not a potential of this calculator.
+        If the file does not exist, or is not a potential of this calculator.
     """
     if path is not None and not potential_files(path):
         raise PotentialError(f'"{path}" is not found. Train a potential or name one.')

@@ -1,6 +1,6 @@
-"""What to look at before kappa is believed: one verdict each.
+"""Checks of the results that thermal conductivity depends on.
 
-Each limit is written so that what is not a number is beyond it.
+All comparisons are written such that a value that is not a number does not pass.
 """
 
 from __future__ import annotations
@@ -19,35 +19,37 @@ from phono3py_mlp_plugin.workflow.evaluate import evaluate
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
 
-# Frequency (THz) of acoustic modes at Gamma, and of imaginary modes elsewhere, that is
-# rounding and not physics.
+# Largest frequency (THz) of acoustic modes at Gamma, and lowest frequency elsewhere,
+# that can be due to rounding.
 _ACOUSTIC = 0.05
 _IMAGINARY = -0.1
 
 IMAGINARY_REMEDY = (
     "The structure is not at its minimum, or the potential is not good enough: try "
-    "--relax-atomic-positions or more supercells; --allow-imaginary goes on."
+    "--relax-atomic-positions or more supercells; to continue anyway, use "
+    "--allow-imaginary."
 )
 
-# Largest force (eV/angstrom) on an undisplaced atom that harmonic phonons bear.
+# Largest force (eV/angstrom) on an undisplaced atom for which harmonic phonons are
+# accurate.
 _RESIDUAL = 5e-3
 
-# Displacements of the evaluation over those of the training.
+# Largest ratio of the displacements of the evaluation to those of the training.
 _EXTRAPOLATION = 1.5
 
-# Sum over atoms of force constants over their largest element.
+# Largest sum over atoms of force constants relative to their largest element.
 _DRIFT = 1e-3
 
-# Test error over the rms force of the test set: of a fit that is as good as fits of
-# these models get (0.05 to 1 %), and of one that is none. Models with a handful of
-# supercells reach 20 %; forces that belong to other displacements give 90 % and more.
+# Test error over the rms force of the test set, for a good fit (these models reach 0.05
+# to 1 %) and for a failed one. Models trained on a handful of supercells reach 20 %;
+# forces that belong to other displacements give 90 % and more.
 _GOOD_FIT = 0.01
 _POOR_FIT = 0.3
 
 
 @dataclass(frozen=True)
 class Check:
-    """A verdict: what was found, and what to do where it is not well."""
+    """Result of a check: whether it passed, what was observed, and a remedy."""
 
     passed: bool
     text: str
@@ -62,18 +64,18 @@ class Check:
 def check_phonons(
     frequencies: FloatArray, at_gamma: FloatArray, where: str = "on the mesh"
 ) -> list[Check]:
-    """Check phonons on a mesh, or at other points.
+    """Check the phonon frequencies on a mesh, or at other points.
 
     Parameters
     ----------
     frequencies : ndarray
-        In THz, of grid points other than Gamma, shape ``(n, n_bands)``.
+        Frequencies in THz at points other than Gamma, shape ``(n, n_bands)``.
     at_gamma : ndarray
-        In THz, shape ``(n_bands,)``.
+        Frequencies in THz at Gamma, shape ``(n_bands,)``.
     where : str
-        Which points these are, for messages.
+        Description of the points, used in messages.
     """
-    # Sorting puts what is not a number last, out of sight.
+    # Sorting moves values that are not numbers to the end, where they are ignored.
     acoustic = float(np.sort(np.abs(at_gamma))[:3].max())
     if not np.isfinite(at_gamma).all():
         acoustic = float("nan")
@@ -99,22 +101,22 @@ def check_phonons(
 
 
 def is_imaginary(lowest: float) -> bool:
-    """Return whether a lowest frequency (THz) is imaginary, and not by rounding."""
+    """Return whether a lowest frequency (THz) is imaginary beyond rounding."""
     return not lowest >= _IMAGINARY
 
 
 def check_residual_forces(forces: FloatArray) -> Check:
-    """Check the forces (eV/angstrom) on undisplaced atoms, shape ``(N, 3)``."""
+    """Check the forces on undisplaced atoms, in eV/angstrom, shape ``(N, 3)``."""
     largest = float(np.linalg.norm(forces, axis=1).max())
     return Check(
         largest < _RESIDUAL,
         f"forces on undisplaced atoms: {largest:.5f} eV/angstrom",
-        "Relax the structure by the potential: --relax-atomic-positions.",
+        "Relax the structure with the potential: --relax-atomic-positions.",
     )
 
 
 def check_amplitude(evaluated: FloatArray, trained: FloatArray) -> Check:
-    """Check that displacements are not far beyond those trained on.
+    """Check that displacements are not much larger than those of the training.
 
     Parameters
     ----------
@@ -138,7 +140,7 @@ def check_drift(fc2: FloatArray, fc3: FloatArray) -> Check:
         order = fc.ndim // 2
         total, largest = np.abs(fc.sum(axis=order - 1)).max(), np.abs(fc).max()
         shares.append(total / largest if largest != 0 else total)
-    # Not Python's max, which passes over what is not a number.
+    # Python's max ignores values that are not numbers.
     worst = float(np.max(shares))
     return Check(
         worst < _DRIFT,
@@ -156,21 +158,21 @@ def check_potential(
     rows: Sequence[int],
     provenance: Provenance | None,
 ) -> list[Check]:
-    """Check a potential against what it was trained on and asked for.
+    """Check a potential with respect to its training data and its evaluations.
 
     Parameters
     ----------
     calculator : str
-        Its name, for messages.
+        Name of the force calculator, used in messages.
     potential : Potential
     supercell : PhonopyAtoms
-        Without displacements.
+        The supercell without displacements.
     evaluated : ndarray or None
-        Displacements (angstrom) that it was asked for, shape ``(n, N, 3)``.
+        Displacements (angstrom) for which forces are evaluated, shape ``(n, N, 3)``.
     dataset : Dataset or None
-        What it was trained on, where it is there.
+        Training data, if they are available.
     rows : sequence of int
-        Snapshots that trained.
+        Indices of the snapshots used for training.
     provenance : Provenance or None
     """
     still = evaluate(calculator, potential, [supercell])
@@ -191,25 +193,25 @@ def check_fit(
     forces: FloatArray,
     *,
     allow: bool = False,
-    remedy: str = "allow_poor_fit = True goes on.",
+    remedy: str = "To continue anyway, use allow_poor_fit = True.",
 ) -> Check:
-    """Check the error of forces against the forces; stop where it is no fit.
+    """Check the error of forces relative to the forces, and raise if it is too large.
 
     Parameters
     ----------
     test_error : float or None
-        Root mean square (eV/angstrom); None where it is not known.
+        Root mean square error (eV/angstrom); None if it is unknown.
     forces : ndarray
-        That it is the error of, in eV/angstrom, shape ``(n, N, 3)``.
+        Reference forces in eV/angstrom, shape ``(n, N, 3)``.
     allow : bool
-        Return the verdict whatever it is.
+        Whether to return the result instead of raising an exception.
     remedy : str
-        How to go on nevertheless, for the message.
+        How to continue nevertheless, used in the message.
 
     Raises
     ------
     PhysicsError
-        The error is larger than a stated share of the forces, or not a number.
+        If the error is larger than 30 % of the forces, unknown, or not a number.
     """
     typical = float(np.sqrt((forces**2).mean()))
     share = np.nan if test_error is None else test_error
@@ -220,15 +222,14 @@ def check_fit(
             f"potential: test error of forces = {test_error:.4f} eV/angstrom, "
             f"{100 * share:.0f} % of the rms force ({typical:.4f}); expected at most "
             f"{100 * _POOR_FIT:.0f} %. Check that forces belong to their displacements "
-            "and atoms, add supercells or take a better model; "
-            f"{remedy}"
+            f"and atoms, add supercells or use a better model. {remedy}"
             if test_error is not None
-            else f"potential: the test error of forces is not known. {remedy}"
+            else f"potential: the test error of forces is unknown. {remedy}"
         )
     return Check(
         share <= _GOOD_FIT,
         f"test error: {100 * share:.2f} % of the rms force ({typical:.4f} eV/angstrom)",
-        "More supercells, or a better model; phono3py-mlp converge tells.",
+        "Use more supercells or a better model; phono3py-mlp converge helps to decide.",
     )
 
 
@@ -240,10 +241,10 @@ def check_training(
     Parameters
     ----------
     test_error : float
-        Of forces, root mean square (eV/angstrom).
+        Root mean square error of forces (eV/angstrom).
     dataset : Dataset
     rows : sequence of int
-        Snapshots that trained.
+        Indices of the snapshots used for training.
     n_features : int
         Number of coefficients.
     """
@@ -253,6 +254,6 @@ def check_training(
         Check(
             ratio >= 1.0,
             f"{ratio:.2f} force components per coefficient",
-            "Ridge regression bears that, and phono3py-mlp converge tells how well.",
+            "Ridge regression can handle that; phono3py-mlp converge shows how well.",
         ),
     ]

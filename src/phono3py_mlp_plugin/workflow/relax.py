@@ -1,4 +1,4 @@
-"""Relaxation of atomic positions by a potential, within the symmetry of the crystal."""
+"""Relaxation of atomic positions with a potential, under constraint of symmetry."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ _FARTHEST = 5.0  # angstrom
 def relax_positions(
     name: str, potential: Potential, cell: PhonopyAtoms, symprec: float = 1e-5
 ) -> PhonopyAtoms | None:
-    """Return the cell with positions of vanishing forces; the lattice is kept.
+    """Return the cell with relaxed positions and unchanged lattice.
 
     Parameters
     ----------
     name : str
-        The force calculator's, for messages.
+        Name of the force calculator, used in messages.
     potential : Potential
     cell : PhonopyAtoms
     symprec : float
-        Tolerance of the symmetry in angstrom.
+        Tolerance of the symmetry search in angstrom.
 
     Returns
     -------
     PhonopyAtoms or None
-        None where symmetry leaves no position to relax.
+        None if all positions are fixed by symmetry.
 
     Raises
     ------
     PotentialError
-        Forces did not vanish, or the cell is none.
+        If the forces did not vanish, or no symmetry was found.
     """
-    # Most runs relax nothing and need not wait for it.
+    # Imported here because most runs do not relax, and the import takes time.
     from scipy.optimize import minimize
 
     free = _free_displacements(cell, symprec)
@@ -62,25 +62,25 @@ def relax_positions(
                 f"by {_FARTHEST} angstrom. The potential has no minimum near these "
                 "positions: train it on data nearer to them."
             )
-        found = evaluate(name, potential, [moved(amplitudes)])
-        return float(found.energies[0]), -free @ found.forces[0].reshape(-1)
+        result = evaluate(name, potential, [moved(amplitudes)])
+        return float(result.energies[0]), -free @ result.forces[0].reshape(-1)
 
-    # Energies have rounding that an exact line search would stumble over at the end.
-    result = minimize(
+    # An exact line search would fail close to the minimum due to rounding of energies.
+    minimum = minimize(
         energy_and_slope,
         np.zeros(len(free)),
         jac=True,
         method="BFGS",
         options={"gtol": 0.1 * _LARGEST_FORCE, "maxiter": _STEPS},
     )
-    relaxed = moved(result.x)
+    relaxed = moved(minimum.x)
     forces = evaluate(name, potential, [relaxed]).forces[0]
     largest = float(np.abs(forces).max())
     if not largest <= _LARGEST_FORCE:
         raise PotentialError(
             f"relaxation: the largest force is {largest:.1e} eV/angstrom after "
-            f"{result.nit} steps; expected {_LARGEST_FORCE:.0e}. The potential does "
-            "not know such positions: train it on data nearer to them."
+            f"{minimum.nit} steps; expected {_LARGEST_FORCE:.0e}. The potential is "
+            "not accurate at such positions: train it on data nearer to them."
         )
     return relaxed
 
@@ -90,26 +90,25 @@ def _free_displacements(cell: PhonopyAtoms, symprec: float) -> FloatArray:
     lattice, positions = cell.cell, cell.scaled_positions
     numbers = np.unique(cell.symbols, return_inverse=True)[1]
     crystal: Any = (lattice, positions, numbers)
-    found = spglib.get_symmetry(crystal, symprec=symprec)
-    if found is None:
+    symmetry = spglib.get_symmetry(crystal, symprec=symprec)
+    if symmetry is None:
         raise PotentialError(
-            f"relaxation: no symmetry is found at a tolerance of {symprec}. Look at "
-            "the unit cell."
+            f"relaxation: no symmetry is found at a tolerance of {symprec}. Check the "
+            "unit cell."
         )
     n = len(cell)
     projector = np.zeros((n, 3, n, 3))
     to_cartesian, to_fractional = lattice.T, np.linalg.inv(lattice.T)
     for rotation, translation in zip(
-        found["rotations"], found["translations"], strict=True
+        symmetry["rotations"], symmetry["translations"], strict=True
     ):
         images = positions @ rotation.T + translation
         offsets = images[:, None] - positions
         offsets -= np.rint(offsets)
         target = (np.linalg.norm(offsets @ lattice, axis=2)).argmin(axis=1)
-        turn = to_cartesian @ rotation @ to_fractional
-        projector[target, :, np.arange(n), :] += turn
-    projector /= len(found["rotations"])
-    # A translation of all atoms moves nothing.
+        projector[target, :, np.arange(n), :] += to_cartesian @ rotation @ to_fractional
+    projector /= len(symmetry["rotations"])
+    # Uniform translations of all atoms are not relaxed.
     for direction in range(3):
         shift = np.zeros((n, 3))
         shift[:, direction] = 1 / np.sqrt(n)

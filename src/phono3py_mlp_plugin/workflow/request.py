@@ -1,4 +1,4 @@
-"""What the user asked of plugins, checked before any work is done."""
+"""The requested plugins and their options, checked before any calculation."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from phono3py_mlp_plugin.plugins import registry
 from phono3py_mlp_plugin.workflow.dataset import Split, split_dataset
 
 FINITE_DIFFERENCES = "traditional"
-"""Name of the solver of systematic displacements, the host's default."""
+"""Name of the solver for systematic displacements, the default of phono3py."""
 
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """How many snapshots train and test, and which."""
+    """Numbers of snapshots for training and testing, and how they are selected."""
 
     ntrain: int | None = None
     ntest: int | None = None
@@ -45,9 +45,9 @@ class CalculatorSpec:
     split: SplitOptions = field(default_factory=SplitOptions)
 
     def divide(self, n: int, test_size: float = 0.1) -> Split:
-        """Return which of n snapshots train and test; see `split_dataset`."""
-        wanted = self.split
-        return split_dataset(n, wanted.ntrain, wanted.ntest, test_size, wanted.seed)
+        """Return the training and test sets of n snapshots; see `split_dataset`."""
+        options = self.split
+        return split_dataset(n, options.ntrain, options.ntest, test_size, options.seed)
 
 
 @dataclass(frozen=True)
@@ -61,19 +61,19 @@ class SolverSpec:
 
 @dataclass(frozen=True)
 class ForceConstantsRequest:
-    """How forces become fc2 and fc3.
+    """Solvers and settings for fc2 and fc3.
 
     Attributes
     ----------
     fc2, fc3 : SolverSpec
-        That of fc2 is used where fc2 has a supercell of its own (dim-fc2), or where it
-        is another solver than that of fc3.
+        The solver of fc2 is used if fc2 has a separate supercell (dim-fc2), or if it
+        differs from the solver of fc3.
     is_compact_fc : bool
-        The first atom runs over the primitive cell only.
+        Whether the first atom runs over the primitive cell only.
     symmetrize : bool
-        Finite differences are symmetrised afterwards, as the host does.
+        Whether force constants from finite differences are symmetrised, as in phono3py.
     use_symfc_projector : bool
-        By the projector of symfc.
+        Whether they are symmetrised by the projector of symfc.
     cutoff_fc3 : float or None
         Distance (angstrom) beyond which elements of fc3 are set to zero.
     """
@@ -86,17 +86,17 @@ class ForceConstantsRequest:
     cutoff_fc3: float | None = None
 
     def of(self, order: int) -> SolverSpec:
-        """Return the solver of an order."""
+        """Return the solver for an order of force constants."""
         return self.fc3 if order == 3 else self.fc2
 
     @property
     def separate_fc2(self) -> bool:
-        """Whether fc2 comes from a solver of its own."""
+        """Whether fc2 and fc3 have different solvers."""
         return self.fc2.solver.name != self.fc3.solver.name
 
 
 def describe_force_constants(request: ForceConstantsRequest) -> dict[str, Any]:
-    """Return all that decides the force constants of given forces, for fingerprints."""
+    """Return all settings that affect force constants, for fingerprints."""
     solvers = {
         f"fc{order}": {
             "name": request.of(order).solver.name,
@@ -116,17 +116,17 @@ def describe_force_constants(request: ForceConstantsRequest) -> dict[str, Any]:
 def request_calculator(
     name: str, options: str | Mapping[str, Any] | None = None, where: str = "options"
 ) -> CalculatorSpec:
-    """Return the calculator of this name with its options.
+    """Return the calculator with this name, and its options.
 
-    ``ntrain``, ``ntest``, ``split`` and ``seed`` among the options say how the dataset
-    is split.
+    The options ``ntrain``, ``ntest``, ``split`` and ``seed`` define how the dataset is
+    split.
 
     Raises
     ------
     PluginNotFound
-        No usable calculator has this name.
+        If no usable calculator has this name.
     ParameterError
-        An option is unknown or out of range.
+        If an option is unknown or out of range.
     """
     calculator = registry().force_calculator(name)
     values = _by_name(options, where)
@@ -144,12 +144,13 @@ def request_calculator(
 
 
 def with_memory(spec: CalculatorSpec, memory: float | None) -> CalculatorSpec:
-    """Return the spec with a limit of memory in GB, where one is given.
+    """Return the spec with a memory limit in GB; without a limit, return it unchanged.
 
     Raises
     ------
     ParameterError
-        It is not positive, or given twice, or the calculator takes none.
+        If the limit is not positive, is given twice, or is not supported by the
+        calculator.
     """
     if memory is None:
         return spec
@@ -172,14 +173,14 @@ def request_solver(
     order: int = 3,
     where: str = "--fc-calculator-options",
 ) -> SolverSpec:
-    """Return the solver of this name with its options.
+    """Return the solver with this name, and its options.
 
-    ``cutoff`` among the options (angstrom) is for the given order.
+    The option ``cutoff`` (angstrom) applies to the given order.
 
     Raises
     ------
     PluginNotFound, ParameterError
-        As `request_calculator`.
+        See `request_calculator`.
     """
     solver = registry().force_constants_solver(name.lower())
     values = _by_name(options, where)
@@ -190,7 +191,7 @@ def request_solver(
 
 
 def _cutoff(text: Any, solver: str, order: int, where: str) -> dict[int, float]:
-    """Return the cutoff of an order; ALM is given one for each, -1 for none."""
+    """Return cutoffs by order; ALM accepts one for each order, where -1 means none."""
     if text is None:
         return {}
     words = str(text).split()
@@ -203,7 +204,7 @@ def _cutoff(text: Any, solver: str, order: int, where: str) -> dict[int, float]:
         lengths = {k: length for k, length in lengths.items() if length != -1}
     if not all(0 < length < math.inf for length in lengths.values()):
         raise ParameterError(
-            f"{where}: cutoff = {text}; expected a length in angstrom, positive."
+            f"{where}: cutoff = {text}; expected a length in angstrom, above 0."
         )
     return lengths
 
@@ -219,33 +220,33 @@ def request_force_constants(
     Parameters
     ----------
     names : str or None
-        In the host's notation: a name, or "fc2|fc3" with one or both of them. Where
-        there is none: finite differences.
+        Names in the notation of phono3py: one name, or "fc2|fc3" with one or both of
+        them. By default, finite differences.
     options : str or mapping, optional
-        Those of the solvers; a text may be "fc2|fc3" too. ``cutoff`` is a distance in
-        angstrom.
+        Options of the solvers; a string may have the form "fc2|fc3", too. ``cutoff`` is
+        a distance in angstrom.
     cutoff_pair : float, optional
-        Cutoff (angstrom) of fc3 where its options have none.
+        Cutoff (angstrom) of fc3 if its options do not have one.
     where : str
-        Named in error messages.
+        Source of the options, used in error messages.
 
     Raises
     ------
     PluginNotFound, ParameterError
-        As `request_calculator`.
+        See `request_calculator`.
     """
-    found = {}
+    solvers = {}
     for order in (2, 3):
-        name = _part(names, order) or FINITE_DIFFERENCES
-        text = _part(options, order) if isinstance(options, str) else options
-        found[order] = request_solver(name, text, order, where)
-    if cutoff_pair is not None and 3 not in found[3].cutoff:
-        found[3] = replace(found[3], cutoff={3: cutoff_pair})
-    return ForceConstantsRequest(fc2=found[2], fc3=found[3])
+        name = _part_of_order(names, order) or FINITE_DIFFERENCES
+        text = _part_of_order(options, order) if isinstance(options, str) else options
+        solvers[order] = request_solver(name, text, order, where)
+    if cutoff_pair is not None and 3 not in solvers[3].cutoff:
+        solvers[3] = replace(solvers[3], cutoff={3: cutoff_pair})
+    return ForceConstantsRequest(fc2=solvers[2], fc3=solvers[3])
 
 
-def _part(text: str | None, order: int) -> str | None:
-    """Return what the notation "fc2|fc3" holds for an order; None where nothing."""
+def _part_of_order(text: str | None, order: int) -> str | None:
+    """Return the part of a string "fc2|fc3" for an order, or None if it is empty."""
     if text is None:
         return None
     parts = text.split("|")

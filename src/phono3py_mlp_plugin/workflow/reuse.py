@@ -1,4 +1,4 @@
-"""Whether what lies in the folder is what would be computed: decided, not done."""
+"""Decisions whether files in the folder can be used again."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from phono3py_mlp_plugin.workflow.request import CalculatorSpec
 if TYPE_CHECKING:
     from phono3py import Phono3py
 
-# What computes force constants besides the potential.
+# Packages that compute force constants.
 _HOST = ("phono3py", "phonopy", "symfc")
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do with files found in the folder, and the line that tells why."""
+    """Whether existing files are used again, and the reason as a line of text."""
 
     reuse: bool
     reason: str
@@ -42,18 +42,18 @@ def decide_potential(
     wanted: str,
     parameters: Mapping[str, Any],
 ) -> Decision:
-    """Decide on a potential found where a dataset with forces is given.
+    """Decide whether an existing potential is used if there is a dataset to train on.
 
     Parameters
     ----------
     path : Path
-        The potential found.
+        The existing potential.
     provenance : Provenance or None
-        What it says it was made from.
+        Recorded origin of this potential.
     wanted : str
-        Fingerprint of the training asked for.
+        Fingerprint of the requested training.
     parameters : mapping
-        Parameters asked for, to name those that differ.
+        Requested parameters; those that differ are named in the reason.
     """
     if provenance is None:
         return Decision(
@@ -86,16 +86,16 @@ def decide_potential(
 def decide_force_constants(
     stamps: dict[str, str | None], needed: tuple[str, ...], wanted: str
 ) -> Decision:
-    """Decide on force constants found, by what each file was computed from.
+    """Decide whether existing force constants are used, based on their fingerprints.
 
     Parameters
     ----------
     stamps : dict
-        Fingerprint recorded in each file found, None where there is none.
+        Fingerprint recorded in each existing file, None if there is none.
     needed : tuple of str
         Names of the files that the run needs.
     wanted : str
-        Fingerprint of the force constants asked for.
+        Fingerprint of the requested force constants.
     """
     names = " and ".join(f'"{name}"' for name in stamps)
     if set(stamps) == set(needed) and all(s == wanted for s in stamps.values()):
@@ -114,17 +114,17 @@ def decide_force_constants(
 
 
 def origin_of(spec: CalculatorSpec, path: Path | None, engine: str = "") -> str:
-    """Return the fingerprint of what decides the forces of a potential.
+    """Return the fingerprint of everything that determines the forces of a potential.
 
     Parameters
     ----------
     spec : CalculatorSpec
-        Options count where there is no file, or the calculator is not trained; files
-        that they name count by content.
+        Its options are included if there is no file, or the calculator is not trained.
+        Files named in the options are included by content.
     path : Path or None
-        Its file.
+        File of the potential.
     engine : str
-        What computes it, with its version; see `engine_of`.
+        Name and version of the engine; see `engine_of`.
     """
     content: dict[str, Any] = {
         "calculator": spec.calculator.name,
@@ -149,19 +149,19 @@ def _calculator_versions(name: str) -> dict[str, str]:
 
 
 def force_constants_versions(solvers: Iterable[str | None] = ()) -> dict[str, str]:
-    """Return the versions of all that turns forces into force constants.
+    """Return the versions of all packages that compute force constants.
 
     Parameters
     ----------
     solvers : iterable of str or None
-        Names of solvers, in the notation ``fc2|fc3`` too.
+        Names of solvers, which may have the form ``fc2|fc3``.
     """
     versions = versions_of([*_HOST, DISTRIBUTION])
     for name in "|".join(filter(None, solvers)).split("|"):
         offered = registry().solvers.get(name.strip())
         if offered is not None:
             versions |= _version(offered.origin)
-            # Packages of solvers have their names.
+            # Some solvers have the name of the package that they use.
             versions |= versions_of([name.strip()])
     return versions
 
@@ -171,13 +171,13 @@ def _version(origin: Any) -> dict[str, str]:
 
 
 def check_found_force_constants(ph3: Phono3py, paths: Iterable[Path]) -> None:
-    """Refuse files of fc2 and fc3 that are damaged, or not of this crystal.
+    """Raise if files of fc2 and fc3 are damaged or do not belong to this crystal.
 
     Parameters
     ----------
     ph3 : Phono3py
     paths : iterable of Path
-        Files that the host is about to read; fc3 is told from fc2 by its name.
+        Files that the host will read; those with fc3 have "fc3" in their names.
 
     Raises
     ------
@@ -186,23 +186,23 @@ def check_found_force_constants(ph3: Phono3py, paths: Iterable[Path]) -> None:
     """
     for path in paths:
         order = 3 if "fc3" in path.name else 2
-        own = order == 2 and ph3.phonon_supercell_matrix is not None
-        cell = ph3.phonon_supercell if own else ph3.supercell
-        primitive = ph3.phonon_primitive if own else ph3.primitive
+        separate = order == 2 and ph3.phonon_supercell_matrix is not None
+        cell = ph3.phonon_supercell if separate else ph3.supercell
+        primitive = ph3.phonon_primitive if separate else ph3.primitive
         n = len(cell)
         shape = (*(n,) * order, *(3,) * order)
         check_force_constants(path, shape, [int(i) for i in primitive.p2s_map])
 
 
 def missing_stamps(names: Iterable[str], wanted: str) -> list[str]:
-    """Return a line on files just written that do not say what they were made from.
+    """Return a note on files just written that do not contain their fingerprint.
 
     Parameters
     ----------
     names : iterable of str
-        Those that the host was asked to write.
+        Names of the files that the host should have written.
     wanted : str
-        Fingerprint that they must carry.
+        Fingerprint that they should contain.
     """
     lacking = [
         f'"{name}"'
@@ -213,5 +213,5 @@ def missing_stamps(names: Iterable[str], wanted: str) -> list[str]:
         return []
     return [
         f"Note: {' and '.join(lacking)} could not be marked with what was computed: "
-        "this phono3py writes in a way of its own. They will not be used again."
+        "this version of phono3py writes them differently. They will not be used again."
     ]

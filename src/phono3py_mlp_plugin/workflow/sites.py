@@ -1,4 +1,4 @@
-"""Which site of the supercell an atom belongs to, and how far it is from there."""
+"""Assignment of atoms to the sites of a supercell."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _SHIFTS = np.array(np.meshgrid(*[(-1, 0, 1)] * 3)).reshape(3, -1).T
 
-# Lattice vectors of one supercell, written by different programs, agree to this
-# (angstrom).
+# Largest difference (angstrom) between lattice vectors of the same supercell written by
+# different programs.
 _LATTICE_TOLERANCE = 1e-3
 
 
@@ -39,7 +39,7 @@ class Sites:
     def assign(
         self, lattice: FloatArray, symbols: list[str], positions: FloatArray
     ) -> tuple[NDArray[np.intp], FloatArray]:
-        """Return the atom at each site and its displacement from there.
+        """Return the atom at each site and its displacement from the site.
 
         Parameters
         ----------
@@ -47,8 +47,8 @@ class Sites:
             Rows are lattice vectors (angstrom), shape ``(3, 3)``.
         symbols : list of str
         positions : ndarray
-            Cartesian, wrapped into the cell or not, in any order (angstrom), shape
-            ``(N, 3)``.
+            Cartesian positions (angstrom) in any order, which may be wrapped into the
+            cell, shape ``(N, 3)``.
 
         Returns
         -------
@@ -60,7 +60,7 @@ class Sites:
         Raises
         ------
         DatasetError
-            Lattice or composition differ, or an atom is half-way to another site.
+            If the lattice or composition differs, or an atom is too far from its site.
         """
         self._check_crystal(lattice, symbols)
         cell = self.supercell.cell
@@ -68,7 +68,7 @@ class Sites:
         wrapped = (scaled - np.floor(scaled)) @ cell
         site_of = np.empty(len(symbols), dtype=np.intp)
         displacements = np.empty((len(symbols), 3))
-        # Other programs leave out the numbers of atoms such as Mn1.
+        # Other programs do not write the numbers of species such as Mn1.
         elements = np.array([element_of(symbol) for symbol in symbols])
         for element in dict.fromkeys(elements):
             atoms = np.flatnonzero(elements == element)
@@ -88,13 +88,13 @@ class Sites:
                 f"{_composition(symbols)}; the supercell is "
                 f"{_composition(expected.symbols)}. Was it made for another supercell?"
             )
-        off = np.abs(np.asarray(lattice) - expected.cell).max(axis=1)
-        if not off.max() <= _LATTICE_TOLERANCE:
-            axis = int(off.argmax())
+        differences = np.abs(np.asarray(lattice) - expected.cell).max(axis=1)
+        if not differences.max() <= _LATTICE_TOLERANCE:
+            axis = int(differences.argmax())
             raise DatasetError(
                 f"lattice vector {'abc'[axis]} = {_vector(lattice[axis])}; that of the "
                 f"supercell is {_vector(expected.cell[axis])}. Was it made for another "
-                "supercell, or turned?"
+                "supercell, or rotated?"
             )
 
     def _check_assignment(
@@ -106,7 +106,7 @@ class Sites:
             raise DatasetError(
                 f"atom {atom + 1} is {lengths[atom]:.2f} angstrom from the nearest "
                 f"site of its element; atoms are {self.neighbour_distance:.2f} apart. "
-                "Has the origin another place, or did the atom leave its site?"
+                "Is the origin at another place, or did the atom leave its site?"
             )
         counts = np.bincount(site_of, minlength=len(site_of))
         if counts.max() > 1:

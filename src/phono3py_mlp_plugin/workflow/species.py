@@ -1,7 +1,7 @@
-"""Species of atoms: elements, and elements told apart by a number (Mn, Mn1).
+"""Species of atoms: elements, which may be distinguished by a number (Mn, Mn1).
 
-The host knows such numbers from calculators that need them, and builds displaced
-supercells from atomic numbers alone.
+phonopy supports such numbers in crystals, but builds displaced supercells from atomic
+numbers only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def element_of(symbol: str) -> str:
-    """Return the element of a symbol that may have a number.
+    """Return the element of a symbol, without the number of the species.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def element_of(symbol: str) -> str:
 def with_species(
     cells: Sequence[PhonopyAtoms], supercell: PhonopyAtoms | None
 ) -> list[PhonopyAtoms]:
-    """Return displaced supercells with species and moments of the undisplaced one."""
+    """Return displaced supercells with the species and moments of the supercell."""
     if supercell is None:
         return list(cells)
     from phonopy.structure.atoms import PhonopyAtoms
@@ -50,20 +50,21 @@ def with_species(
     ]
 
 
-def as_known(
+def with_known_symbols(
     name: str, potential: Potential, cells: Sequence[PhonopyAtoms]
 ) -> list[PhonopyAtoms]:
     """Return supercells with the symbols that a potential was made for.
 
-    A potential of plain elements is asked for these.
+    If the potential was made for plain elements, the numbers of species are removed.
 
     Raises
     ------
     PotentialError
-        It was made for other elements, or tells atoms apart that the crystal does not.
+        If the potential was made for other elements, or distinguishes species that the
+        crystal does not distinguish.
     """
     known = known_symbols(name, potential, cells[0].symbols)
-    if all(symbol == asked for symbol, asked in known.items()):
+    if all(symbol == replacement for symbol, replacement in known.items()):
         return list(cells)
     from phonopy.structure.atoms import PhonopyAtoms
 
@@ -83,39 +84,41 @@ def as_known(
 def known_symbols(
     name: str, potential: Potential, symbols: Iterable[str]
 ) -> dict[str, str]:
-    """Return what the potential calls each symbol of a crystal.
+    """Return the symbol that the potential uses for each symbol of a crystal.
 
     Parameters
     ----------
     name : str
-        The force calculator's, for messages.
+        Name of the force calculator, used in messages.
     potential : Potential
     symbols : iterable of str
-        Of all atoms.
+        Symbols of all atoms.
 
     Raises
     ------
     PotentialError
-        As `as_known`.
+        See `with_known_symbols`.
     """
-    found = list(dict.fromkeys(symbols))
+    distinct = list(dict.fromkeys(symbols))
     elements = potential.elements
     if not elements:
-        return {symbol: symbol for symbol in found}
-    asked = {s: s if s in elements else element_of(s) for s in found}
-    unknown = sorted(s for s in found if asked[s] not in elements)
+        return {symbol: symbol for symbol in distinct}
+    known = {s: s if s in elements else element_of(s) for s in distinct}
+    unknown = sorted(s for s in distinct if known[s] not in elements)
     if unknown:
         raise PotentialError(
             f"{name}: the potential was made for {', '.join(elements)}; the "
             f"crystal contains {', '.join(unknown)}. Train one for this crystal."
         )
-    here = {element_of(symbol) for symbol in found}
-    missing = [e for e in elements if element_of(e) in here and e not in asked.values()]
+    present = {element_of(symbol) for symbol in distinct}
+    missing = [
+        e for e in elements if element_of(e) in present and e not in known.values()
+    ]
     if missing:
         raise PotentialError(
             f"{name}: the potential tells {', '.join(elements)} apart; the crystal has "
-            f"{', '.join(sorted(asked.values()))} alone, and not {', '.join(missing)}. "
-            "Give the crystal whose atoms have the numbers of the training, by "
+            f"only {', '.join(sorted(known.values()))}, not {', '.join(missing)}. "
+            "Use a crystal whose atoms have the numbers of the training, with "
             "phono3py_mlp_plugin.evaluate(ph3, potential) in Python."
         )
-    return asked
+    return known

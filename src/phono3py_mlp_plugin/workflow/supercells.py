@@ -1,4 +1,4 @@
-"""The supercells of a crystal: that of fc3, and that of fc2 where it has its own."""
+"""The supercells of a crystal, for fc3 and, with dim-fc2, for fc2."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
     from phono3py import Phono3py
     from phonopy.structure.atoms import PhonopyAtoms
 
-# Of random displacements: fewer pairs plus and minus leave noise in fc3 (0.15 % of
-# kappa of NaCl and MgO with eight).
+# Least number of pairs of random displacements (plus and minus). With eight, the noise
+# of fc3 changes kappa of NaCl and MgO by 0.15 %.
 LEAST_PAIRS = 8
 
-# Equations per force constant that the number of supercells is estimated for.
+# Equations per force constant from which the number of supercells is estimated.
 EQUATIONS = 2.0
 
 
 @dataclass(frozen=True, eq=False)
 class CrystalSupercell:
-    """A supercell of a crystal, from whose displacements force constants follow.
+    """A supercell of a crystal, whose displacements determine force constants.
 
     Attributes
     ----------
     name : str
-        "fc3", or "dim-fc2" for the supercell that serves fc2 alone.
+        "fc3", or "dim-fc2" for the supercell that is used for fc2 only.
     orders : tuple of int
-        Orders of force constants that are solved for in it.
+        Orders of the force constants that are computed in this supercell.
     supercell, primitive, symmetry
-        Of the host.
+        Objects of phonopy.
     dataset : mapping or None
-        The host's displacement dataset.
+        Displacement dataset of phono3py.
     crystal : Phono3py or None
-        Where forces are set.
+        The object in which forces are set.
     """
 
     name: Literal["fc3", "dim-fc2"]
@@ -51,14 +51,14 @@ class CrystalSupercell:
     crystal: Phono3py | None = None
 
     def displaced(self) -> list[PhonopyAtoms | None]:
-        """Return the supercells with displacements; None is beyond a cutoff.
+        """Return the supercells with displacements, or None for pairs beyond a cutoff.
 
-        Their species are those of the supercell, which the host loses.
+        They have the species of the supercell, which phonopy does not transfer.
 
         Raises
         ------
         DatasetError
-            There are no displacements.
+            If there are no displacements.
         """
         crystal = self.crystal
         assert crystal is not None
@@ -79,12 +79,12 @@ class CrystalSupercell:
         return [None if cell is None else next(present) for cell in cells]
 
     def read_dataset(self) -> Dataset | None:
-        """Return displacements with forces; None where there are no forces."""
+        """Return displacements and forces; None if there are no forces."""
         where = "dataset" if self.name == "fc3" else "dim-fc2 dataset"
         return read_dataset(self.dataset, self.supercell, where)
 
     def set_evaluation(self, evaluation: Evaluation) -> None:
-        """Set forces and energies of the displaced supercells in the crystal."""
+        """Set the forces and energies of the displaced supercells."""
         crystal = self.crystal
         assert crystal is not None
         if self.name == "fc3":
@@ -96,7 +96,7 @@ class CrystalSupercell:
 
 
 def supercells_of(crystal: Phono3py) -> tuple[CrystalSupercell, ...]:
-    """Return the supercell of fc3 and, where fc2 has its own (dim-fc2), that of fc2.
+    """Return the supercell of fc3 and, with dim-fc2, that of fc2.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def supercells_of(crystal: Phono3py) -> tuple[CrystalSupercell, ...]:
 
 
 def fc2_dataset(crystal: Phono3py) -> Dataset | None:
-    """Return the displacements and forces of dim-fc2, where there are any."""
+    """Return the displacements and forces of dim-fc2, or None."""
     for part in supercells_of(crystal):
         if part.name == "dim-fc2":
             return part.read_dataset()
@@ -135,27 +135,28 @@ def fc2_dataset(crystal: Phono3py) -> Dataset | None:
 
 @dataclass(frozen=True)
 class DisplacementOptions:
-    """Displacements of the supercells that potentials are asked for.
+    """Displacements of the supercells that are evaluated by potentials.
 
     Attributes
     ----------
     number : int, "auto" or None
-        Of pairs of supercells with random displacements plus and minus; None:
-        systematic displacements of one and two atoms.
+        Number of pairs of supercells with random displacements (plus and minus). With
+        None, displacements are systematic ones of one and two atoms.
     amplitude : float
         Length of displacements (angstrom).
     seed : int or None
-        Of random displacements.
+        Seed of random displacements.
     equations : float or None
-        Equations per force constant that "auto" estimates the number for.
+        Equations per force constant from which "auto" estimates the number.
     at_least : int
-        Smallest number of pairs that "auto" gives.
+        Smallest number of pairs for "auto".
     cutoff_pair : float or None
         Distance (angstrom) up to which pairs of atoms are displaced.
     number_fc2 : int, "auto" or None
-        As ``number``, of the supercells of dim-fc2.
+        The same as ``number`` for the supercells of dim-fc2.
     amplitude_fc2 : float or None
-        As ``amplitude``, of the supercells of dim-fc2; None: the same.
+        The same as ``amplitude`` for the supercells of dim-fc2. None means that the
+        amplitudes are equal.
     """
 
     number: int | Literal["auto"] | None = "auto"
@@ -181,12 +182,12 @@ def displace(
     crystal : Phono3py
     options : DisplacementOptions
     keep_fc2 : bool
-        Leave the dataset of dim-fc2: it has first-principles forces.
+        Whether the dataset of dim-fc2, which has first-principles forces, is kept.
 
     Raises
     ------
     DatasetError
-        No displacements could be generated.
+        If no displacements could be generated.
     """
 
     def generate(number: int | str | None) -> None:

@@ -1,4 +1,4 @@
-"""Training a potential, and what it was made from."""
+"""Training of potentials, and the record of their origin."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_err
 from phono3py_mlp_plugin.workflow.physics import check_fit
 from phono3py_mlp_plugin.workflow.request import CalculatorSpec
 
-GO_ON = "--allow-poor-fit, in Python allow_poor_fit = True, goes on."
-"""What the error of a poor fit says last."""
+CONTINUE_REMEDY = (
+    "To continue anyway, use --allow-poor-fit, or allow_poor_fit = True in Python."
+)
+"""How to accept a poor fit, the last sentence of the error message."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +46,7 @@ class Training:
     provenance: Provenance
 
     def save(self, path: str | Path) -> None:
-        """Write the potential with its provenance; whole or not at all."""
+        """Write the potential with its provenance atomically."""
         write_potential(self.potential, Path(path), self.provenance)
 
 
@@ -55,28 +57,28 @@ def train(
     progress: Progress = no_progress,
     allow_poor_fit: bool = False,
 ) -> Training:
-    """Train a potential and measure its errors on both sets.
+    """Train a potential and compute its errors on the training and test sets.
 
     Parameters
     ----------
     spec : CalculatorSpec
-        Calculator and options.
+        The calculator and its options.
     dataset : Dataset
     split : Split
     progress : Progress
     allow_poor_fit : bool
-        Return the potential whatever its test error.
+        Whether a potential with a large test error is returned, too.
 
     Raises
     ------
     DatasetError
-        The supercell is no crystal that can be computed.
+        If the supercell is invalid.
     ParameterError
-        The calculator cannot be trained.
+        If the calculator cannot be trained.
     PluginFailed
-        Its training raised.
+        If the calculator raised an exception.
     PhysicsError
-        The test error is of the size of the forces; see `check_fit`.
+        If the test error is comparable to the forces; see `check_fit`.
     """
     calculator = spec.calculator
     if calculator.train is None:
@@ -101,7 +103,9 @@ def train(
         )
         for name, part in (("training", training), ("test", test))
     }
-    check_fit(rmse["test"]["force"], test.forces, allow=allow_poor_fit, remedy=GO_ON)
+    check_fit(
+        rmse["test"]["force"], test.forces, allow=allow_poor_fit, remedy=CONTINUE_REMEDY
+    )
     provenance = Provenance(
         fingerprint=training_fingerprint(spec, dataset, split),
         calculator=calculator.name,
@@ -120,12 +124,12 @@ def train(
 
 
 def forecast(spec: CalculatorSpec, dataset: Dataset, split: Split) -> Sequence[str]:
-    """Return lines on what a training will take, where the calculator tells.
+    """Return the expected cost of a training as lines of text, if it is known.
 
     Raises
     ------
     ResourceError
-        The memory would not suffice.
+        If the memory is not sufficient.
     """
     calculator = spec.calculator
     if calculator.forecast is None:
@@ -136,12 +140,12 @@ def forecast(spec: CalculatorSpec, dataset: Dataset, split: Split) -> Sequence[s
 
 
 def engine_of(potential: Potential) -> str:
-    """Return what computes the potential, where it has a name."""
+    """Return the name and version of the engine of a potential, or an empty string."""
     return str(getattr(potential, "engine", ""))
 
 
 def training_fingerprint(spec: CalculatorSpec, dataset: Dataset, split: Split) -> str:
-    """Return the fingerprint of all that decides what a training yields."""
+    """Return the fingerprint of everything that affects the result of a training."""
     cell = dataset.supercell
     return fingerprint(
         {
@@ -162,14 +166,14 @@ def training_fingerprint(spec: CalculatorSpec, dataset: Dataset, split: Split) -
 
 
 def training_parameters(spec: CalculatorSpec, split: Split) -> dict[str, Any]:
-    """Return the options and the sizes of the split, by name."""
+    """Return the options, versions and sizes of the split by name."""
     sizes = {"ntrain": len(split.training), "ntest": len(split.test)}
     versions = _deciding_versions(spec)
     return {**_plain_options(spec), **versions, **sizes, "split": str(split)}
 
 
 def unused_parameters(spec: CalculatorSpec) -> list[str]:
-    """Return the names of parameters given that only a training would use."""
+    """Return the names of the given parameters that are used only in a training."""
     if spec.calculator.train is None:
         return []
     defaults = type(spec.options)()
@@ -187,7 +191,7 @@ def unused_parameters(spec: CalculatorSpec) -> list[str]:
 
 
 def deciding_options(spec: CalculatorSpec) -> dict[str, Any]:
-    """Return the options that decide what a training yields."""
+    """Return the options that affect the result of a training."""
     return {
         item.name: getattr(spec.options, item.name)
         for item in fields(spec.options)
@@ -196,9 +200,9 @@ def deciding_options(spec: CalculatorSpec) -> dict[str, Any]:
 
 
 def _deciding_versions(spec: CalculatorSpec) -> dict[str, str]:
-    """Return the versions that decide what a training yields.
+    """Return the versions that affect the result of a training.
 
-    The engine of this package changes its results only with the format.
+    Results of this package change only with the version of the file format.
     """
     versions = {}
     offered = registry().calculators.get(spec.calculator.name)
@@ -209,7 +213,7 @@ def _deciding_versions(spec: CalculatorSpec) -> dict[str, str]:
 
 
 def _plain_options(spec: CalculatorSpec) -> dict[str, Any]:
-    """Return these options as YAML knows them: lists for tuples."""
+    """Return the options as plain YAML types, with lists instead of tuples."""
     return {k: _plain(v) for k, v in deciding_options(spec).items()}
 
 
@@ -222,6 +226,6 @@ def _plain(value: Any) -> Any:
 
 
 def _versions(engine: str, spec: CalculatorSpec) -> dict[str, str]:
-    """Return the versions of what took part: an engine may be a distribution."""
+    """Return the versions of all packages used; an engine may be one of them."""
     names = (DISTRIBUTION, "phono3py", engine.split()[0])
     return versions_of(names) | _deciding_versions(spec)

@@ -1,8 +1,8 @@
-"""Polynomial machine-learning potentials: the calculator that ``--pypolymlp`` means.
+"""Polynomial machine-learning potentials, the calculator of ``--pypolymlp``.
 
-A. Seko, J. Appl. Phys. 133, 011101 (2023). Runs on the engine of this package
-(`native`); the pypolymlp library (`library`) is optional, for what the engine does not
-cover and for comparison.
+A. Seko, J. Appl. Phys. 133, 011101 (2023). The engine of this package (`native`) is
+used by default. The pypolymlp library (`library`) is optional; it is used for models
+that the engine does not support, and for comparison.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ __all__ = ["PypolymlpOptions"]
 def forecast(
     training: Dataset, test: Dataset, options: PypolymlpOptions
 ) -> Sequence[str]:
-    """Return what a training will take, in lines.
+    """Return the expected cost of a training as lines of text.
 
     Raises
     ------
     ResourceError
-        The memory would not suffice.
+        If the memory is not sufficient.
     """
     from phono3py_mlp_plugin.calculators.pypolymlp import native
 
@@ -52,14 +52,14 @@ def forecast(
 def train(
     training: Dataset, test: Dataset, options: PypolymlpOptions, progress: Progress
 ) -> TrainedPotential:
-    """Fit the coefficients by ridge regression, the penalty chosen by the test set.
+    """Fit the coefficients by ridge regression; the test set selects the penalty.
 
     Raises
     ------
     PotentialError
-        Every penalty failed, or ``atom_energies`` lacks an element.
+        If all penalties failed, or an element is missing in ``atom_energies``.
     ResourceError
-        The memory would not suffice.
+        If the memory is not sufficient.
     """
     from phono3py_mlp_plugin.calculators.pypolymlp import library, native
 
@@ -76,14 +76,14 @@ def learning_curve(
     ensemble: Ensemble,
     progress: Progress,
 ) -> Iterator[NestedFit]:
-    """Return fits to the first supercells with their ensembles, made one by one.
+    """Return an iterator over fits to the first supercells, with their ensembles.
 
     Raises
     ------
     ParameterError
-        ``engine = pypolymlp``, which has no errors of supercells left out.
+        If ``engine = pypolymlp``, which does not support it.
     PotentialError, ResourceError
-        As `train`.
+        See `train`.
     """
     from phono3py_mlp_plugin.calculators.pypolymlp import native
 
@@ -95,16 +95,16 @@ def learning_curve(
 
 
 def load(path: Path | None, options: PypolymlpOptions) -> Potential:
-    """Read a potential file, compressed or not, or the files of a hybrid model.
+    """Read a potential file, which may be compressed, or the files of a hybrid model.
 
     Raises
     ------
     PotentialError
-        There is no file, it is not a polynomial potential, or files do not make one
-        hybrid model.
+        If there is no file, it is not a polynomial potential, or the files do not form
+        a hybrid model.
     """
     from phono3py_mlp_plugin.calculators.pypolymlp import library, native
-    from phono3py_mlp_plugin.calculators.pypolymlp.hybrid import Part, joined
+    from phono3py_mlp_plugin.calculators.pypolymlp.hybrid import Part, single_or_hybrid
 
     if path is None:
         raise PotentialError(
@@ -113,7 +113,9 @@ def load(path: Path | None, options: PypolymlpOptions) -> Potential:
     texts = {str(file): _text(file) for file in potential_files(path) or (path,)}
 
     def read(engine: Callable[[str, str], Part]) -> Potential:
-        return joined({name: engine(text, name) for name, text in texts.items()})
+        return single_or_hybrid(
+            {name: engine(text, name) for name, text in texts.items()}
+        )
 
     if options.engine == "pypolymlp":
         return read(library.load)
@@ -138,7 +140,7 @@ def _text(path: Path) -> str:
 
 @hookimpl
 def phono3py_mlp_force_calculators() -> Iterable[ForceCalculator]:
-    """Offer polynomial potentials."""
+    """Register the calculator pypolymlp."""
     yield ForceCalculator(
         name="pypolymlp",
         summary="polynomial machine-learning potentials, trained on the dataset",

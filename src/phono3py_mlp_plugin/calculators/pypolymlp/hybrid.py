@@ -1,4 +1,4 @@
-"""Hybrid models: the sum of several polynomial potentials, of either engine."""
+"""Hybrid models, which are sums of several polynomial potentials of either engine."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from phono3py_mlp_plugin.errors import PotentialError
 
 
 class Part(Potential, Protocol):
-    """One of the potentials that a hybrid model is the sum of."""
+    """One of the potentials of a hybrid model."""
 
     @property
     def engine(self) -> str:
-        """What computes it."""
+        """Name and version of the engine."""
 
     @property
     def cutoff_radius(self) -> float:
-        """In angstrom."""
+        """Cutoff radius in angstrom."""
 
     @property
     def atomic_energies(self) -> dict[str, float]:
@@ -36,52 +36,54 @@ class HybridPotential:
     Parameters
     ----------
     parts : sequence of Part
-        A part that lacks elements is a function of the other atoms alone. Energies of
-        isolated atoms are common to all: those of the first part that has most
-        elements count, as in pypolymlp.
+        A part without some of the elements is a function of the other atoms only.
+        Energies of isolated atoms are those of the first part with the most elements,
+        as in pypolymlp.
     """
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self.parts = parts
-        self._fullest = max(parts, key=lambda part: len(part.elements))
+        self._largest_part = max(parts, key=lambda part: len(part.elements))
 
     @property
     def engine(self) -> str:
-        """What computes it."""
+        """Name and version of the engine."""
         return self.parts[0].engine
 
     @property
     def elements(self) -> tuple[str, ...]:
         """Chemical symbols of the model."""
-        return self._fullest.elements
+        return self._largest_part.elements
 
     @property
     def cutoff_radius(self) -> float:
-        """In angstrom, the longest of its parts."""
+        """Largest cutoff radius of the parts in angstrom."""
         return max(part.cutoff_radius for part in self.parts)
 
     def evaluate(self, supercells: Sequence[PhonopyAtoms]) -> Evaluation:
         """Return energies (eV), forces (eV/angstrom) and stresses (eV/angstrom^3)."""
         n, n_atoms = len(supercells), len(supercells[0])
-        energies = isolated_energies(self._fullest.atomic_energies, supercells)
+        energies = isolated_energies(self._largest_part.atomic_energies, supercells)
         forces, stresses = np.zeros((n, n_atoms, 3)), np.zeros((n, 3, 3))
         for part in self.parts:
-            # An element that no part knows is left in, so that it is refused.
-            lacking = set(self.elements) - set(part.elements)
-            seen = np.array(
-                [[s not in lacking for s in cell.symbols] for cell in supercells]
+            # Atoms of elements that no part knows are kept, so that an error is raised.
+            missing = set(self.elements) - set(part.elements)
+            included = np.array(
+                [[s not in missing for s in cell.symbols] for cell in supercells]
             )
-            counts = seen.sum(axis=1)
-            # A potential is asked for supercells of one size.
+            counts = included.sum(axis=1)
+            # Potentials evaluate supercells with equal numbers of atoms.
             for count in set(counts.tolist()) - {0}:
                 rows = np.flatnonzero(counts == count)
-                cells = [_only(supercells[row], seen[row]) for row in rows.tolist()]
+                cells = [
+                    _with_atoms(supercells[row], included[row]) for row in rows.tolist()
+                ]
                 evaluation = part.evaluate(cells)
                 assert evaluation.stresses is not None
                 isolated = isolated_energies(part.atomic_energies, cells)
                 energies[rows] += evaluation.energies - isolated
                 stresses[rows] += evaluation.stresses
-                atoms = seen & (counts == count)[:, None]
+                atoms = included & (counts == count)[:, None]
                 forces[atoms] += evaluation.forces.reshape(-1, 3)
         return Evaluation(energies, forces, stresses)
 
@@ -91,7 +93,7 @@ class HybridPotential:
             part.save(path.with_name(f"{path.name}.{number}"))
 
 
-def joined(parts: Mapping[str, Part]) -> Potential:
+def single_or_hybrid(parts: Mapping[str, Part]) -> Potential:
     """Return the potential of one file, or the hybrid model of several.
 
     Parameters
@@ -102,27 +104,30 @@ def joined(parts: Mapping[str, Part]) -> Potential:
     Raises
     ------
     PotentialError
-        They are for different crystals.
+        If they are for different crystals.
     """
     if len(parts) == 1:
         return next(iter(parts.values()))
-    where, fullest = max(parts.items(), key=lambda item: len(item[1].elements))
+    name_of_largest, largest = max(
+        parts.items(), key=lambda item: len(item[1].elements)
+    )
     for name, part in parts.items():
-        if not set(part.elements) <= set(fullest.elements):
+        if not set(part.elements) <= set(largest.elements):
             raise PotentialError(
                 f"{name}: elements = {', '.join(part.elements)}; expected "
-                f"{', '.join(fullest.elements)}, as in {where}, or some of them. They "
-                "are not parts of one hybrid model: name the one to use by --mlp-file."
+                f"{', '.join(largest.elements)}, as in {name_of_largest}, or some of "
+                "them. They are not parts of one hybrid model: name the one to use by "
+                "--mlp-file."
             )
     return HybridPotential(tuple(parts.values()))
 
 
-def _only(cell: PhonopyAtoms, chosen: NDArray[np.bool_]) -> PhonopyAtoms:
+def _with_atoms(cell: PhonopyAtoms, chosen: NDArray[np.bool_]) -> PhonopyAtoms:
     """Return a cell with some of its atoms."""
     if chosen.all():
         return cell
     symbols = [
-        symbol for symbol, here in zip(cell.symbols, chosen, strict=True) if here
+        symbol for symbol, kept in zip(cell.symbols, chosen, strict=True) if kept
     ]
     return PhonopyAtoms(
         cell=cell.cell, symbols=symbols, positions=cell.positions[chosen]
@@ -134,7 +139,7 @@ def isolated_energies(
 ) -> FloatArray:
     """Return the sum over the isolated atoms of each supercell in eV, shape ``(n,)``.
 
-    Elements that are not listed count as zero.
+    The energy of elements that are not listed is zero.
     """
     return np.array(
         [sum(by_element.get(s, 0.0) for s in cell.symbols) for cell in supercells]

@@ -1,7 +1,7 @@
-"""The pypolymlp library behind the calculator.
+"""Polynomial potentials computed by the pypolymlp library.
 
-It is imported inside the functions: it is optional, and asking for another calculator
-must not pay for it.
+The library is imported inside the functions, because it is optional and its import
+takes time.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ from phono3py_mlp_plugin.polynomial import Invariants, check_cutoff
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
 
-# pypolymlp marks a penalty whose Cholesky factorisation failed by an error above this.
+# pypolymlp assigns a larger error than this to a penalty whose Cholesky factorisation
+# failed.
 _FAILED_RMSE = 1e6
 
-# What pypolymlp's readers raise on a file that is something else.
+# Exceptions of the readers of pypolymlp for files that are not potentials.
 _FOREIGN = (
     *UNREADABLE,
     AttributeError,
@@ -47,12 +48,12 @@ _FOREIGN = (
     yaml.YAMLError,
 )
 
-# xx yy zz xy yz zx, the order of pypolymlp's six components.
+# Order of the six components in pypolymlp: xx yy zz xy yz zx.
 _VOIGT_ROWS, _VOIGT_COLUMNS = (0, 1, 2, 0, 1, 2), (0, 1, 2, 1, 2, 0)
 
 
 class LibraryPotential:
-    """A trained pypolymlp model, its evaluator built once, at the first use."""
+    """A trained pypolymlp model. The evaluator is created when it is used first."""
 
     def __init__(self, polymlp: Any, *, save_all: bool = False) -> None:
         self.polymlp = polymlp
@@ -60,27 +61,27 @@ class LibraryPotential:
         self._evaluator: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return all but the evaluator, which is compiled code."""
+        """Return the state without the evaluator, which is compiled code."""
         return {**vars(self), "_evaluator": None}
 
     @property
     def engine(self) -> str:
-        """The library and its version."""
+        """Name and version of the library."""
         return f"pypolymlp {importlib.metadata.version('pypolymlp')}"
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """Chemical symbols of the model, in its own order."""
+        """Chemical symbols in the order of the model."""
         return tuple(self.polymlp.parameters.elements)
 
     @property
     def cutoff_radius(self) -> float:
-        """In angstrom."""
+        """Cutoff radius in angstrom."""
         return max(float(part.model.cutoff) for part in self.polymlp.parameters)
 
     @property
     def atomic_energies(self) -> dict[str, float]:
-        """Energies of isolated atoms in eV, by element; empty where not known."""
+        """Energies of isolated atoms in eV by element, empty if they are unknown."""
         energies = self.polymlp.parameters.atomic_energy
         return dict(zip(self.elements, energies or (), strict=False))
 
@@ -103,7 +104,7 @@ class LibraryPotential:
         )
         volumes = np.abs([cell.volume for cell in supercells])
         return Evaluation(
-            # pypolymlp leaves out the energies of the isolated atoms.
+            # The energies of pypolymlp do not include those of isolated atoms.
             np.array(energies, dtype="double")
             + isolated_energies(self.atomic_energies, supercells),
             np.array(np.transpose(forces, (0, 2, 1)), dtype="double", order="C"),
@@ -111,26 +112,26 @@ class LibraryPotential:
         )
 
     def save(self, path: Path) -> None:
-        """Write the potential; also that of every penalty where that was asked."""
+        """Write the potential and, with ``save_all``, those of all penalties."""
         self.polymlp.save_mlp(filename=str(path))
         if self.save_all:
             log = path.with_suffix(".log")
             self.polymlp.save_mlp(
                 filename=str(path), filename_log=str(log), optimal=False
             )
-            # The log names its files by path; they will be moved together with it.
+            # Paths in the log are replaced by names, because all files will be moved.
             log.write_text(log.read_text().replace(f"{path.parent}{os.sep}", ""))
 
 
 def train(
     training: Dataset, test: Dataset, options: PypolymlpOptions, progress: Progress
 ) -> TrainedPotential:
-    """Fit the coefficients by ridge regression, the penalty chosen by the test set.
+    """Fit the coefficients by ridge regression; the test set selects the penalty.
 
     Raises
     ------
     PotentialError
-        Every penalty failed, or ``atom_energies`` lacks an element.
+        If all penalties failed, or an element is missing in ``atom_energies``.
     """
     require("engine = pypolymlp")
     from pypolymlp.mlp_dev.pypolymlp import Pypolymlp
@@ -177,7 +178,7 @@ def load(text: str, where: str) -> LibraryPotential:
     Raises
     ------
     PotentialError
-        It is not a polynomial potential, or pypolymlp is not installed.
+        If it is not a polynomial potential, or pypolymlp is not installed.
     """
     require("a potential of this kind")
     from pypolymlp.mlp_dev.pypolymlp import Pypolymlp
@@ -199,7 +200,7 @@ def load(text: str, where: str) -> LibraryPotential:
 
 
 def invariants(order: int, maxl: Sequence[int], version: int) -> Invariants:
-    """Return pypolymlp's table of invariants, the only one beyond order 3."""
+    """Return the table of invariants of pypolymlp, needed for orders above 3."""
     require(f"gtinv_order = {order}")
     from pypolymlp.cxx.lib import libmlpcpp
 
@@ -217,7 +218,7 @@ def invariants(order: int, maxl: Sequence[int], version: int) -> Invariants:
 
 
 def require(what: str) -> None:
-    """Refuse what needs pypolymlp where it is not installed."""
+    """Raise if pypolymlp is not installed."""
     if importlib.util.find_spec("pypolymlp") is None:
         raise PotentialError(
             f"{what} needs pypolymlp, which is not installed. Install it by "
@@ -239,7 +240,7 @@ def _arrays(dataset: Dataset) -> tuple[Any, Any, Any]:
 
 
 def _fit(polymlp: Any, progress: Progress) -> None:
-    """Run the regression, which does not tell how far it is."""
+    """Run the regression, without information about its progress."""
     with progress("Training", None):
         try:
             polymlp.fit(verbose=False)
@@ -254,7 +255,7 @@ def _fit(polymlp: Any, progress: Progress) -> None:
 
 
 def _ridge_path(polymlp: Any) -> tuple[RidgePenalty, ...]:
-    # Only the best model has a public accessor; the failed ones matter to the user.
+    # There is no public access to models other than the best one.
     return tuple(
         RidgePenalty(float(model.alpha), None, None)
         if model.rmse_train is None or not model.rmse_train < _FAILED_RMSE
@@ -266,7 +267,7 @@ def _ridge_path(polymlp: Any) -> tuple[RidgePenalty, ...]:
 
 
 def _stresses(virials: Any, volumes: Any) -> Any:
-    """Return -virial/volume as tensors, from pypolymlp's six numbers per supercell."""
+    """Return -virial/volume as tensors, from the six components of pypolymlp."""
     tensors = np.zeros((len(virials), 3, 3))
     tensors[:, _VOIGT_ROWS, _VOIGT_COLUMNS] = virials
     tensors[:, _VOIGT_COLUMNS, _VOIGT_ROWS] = virials

@@ -1,4 +1,4 @@
-"""The engine of this package behind the calculator: options become its records."""
+"""Polynomial potentials computed by the engine of this package."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from phono3py_mlp_plugin.polynomial import (
     gaussian_pair_params,
 )
 
-# The order up to which this package defines invariants itself.
-_OWN_ORDER = 3
+# Highest order of the invariants implemented in this package.
+_NATIVE_ORDER = 3
 
-# From these on a smaller model is named.
+# Time and memory above which a smaller model is recommended.
 _LONG = 120.0  # seconds
 _LARGE = 4e9  # bytes
 
@@ -36,12 +36,12 @@ _LARGE = 4e9  # bytes
 def forecast(
     training: Dataset, test: Dataset, options: PypolymlpOptions
 ) -> Sequence[str]:
-    """Return what a training will take, in lines.
+    """Return the expected cost of a training as lines of text.
 
     Raises
     ------
     ResourceError
-        The memory would not suffice.
+        If the memory is not sufficient.
     """
     del test
     parameters = model_parameters(training, options)
@@ -57,8 +57,8 @@ def forecast(
     if needs.n_rows < needs.n_features:
         lines.append(
             f"Note: {needs.n_rows / needs.n_features:.2f} equations per coefficient; "
-            "ridge regression bears that, and the test error tells how well. More "
-            "supercells, or a smaller model, say more."
+            "ridge regression can handle that, and the test error shows how well. More "
+            "supercells, or a smaller model, are more reliable."
         )
     large = needs.seconds > _LONG or needs.memory > _LARGE
     if large and options.preset == "default":
@@ -72,16 +72,16 @@ def forecast(
 def train(
     training: Dataset, test: Dataset, options: PypolymlpOptions, progress: Progress
 ) -> TrainedPotential:
-    """Fit the coefficients by ridge regression, the penalty chosen by the test set.
+    """Fit the coefficients by ridge regression; the test set selects the penalty.
 
     Raises
     ------
     ParameterError
-        ``atom_energies`` lacks an element.
+        If an element is missing in ``atom_energies``.
     PotentialError
-        Every penalty failed.
+        If all penalties failed.
     ResourceError
-        The memory would not suffice.
+        If the memory is not sufficient.
     """
     return polynomial.fit(
         model_parameters(training, options),
@@ -101,12 +101,12 @@ def learning_curve(
     ensemble: Ensemble,
     progress: Progress,
 ) -> Iterator[NestedFit]:
-    """Return fits to the first supercells with their ensembles, made one by one.
+    """Return an iterator over fits to the first supercells, with their ensembles.
 
     Raises
     ------
     ParameterError, PotentialError
-        As `train`.
+        See `train`.
     """
     return polynomial.learning_curve(
         model_parameters(training, options),
@@ -126,15 +126,15 @@ def load(text: str, where: str) -> PolynomialPotential:
     Raises
     ------
     PotentialError
-        It is not a polynomial potential.
+        If it is not a polynomial potential.
     NotCovered
-        It is of a kind that only pypolymlp knows.
+        If it is of a kind that only pypolymlp supports.
     """
     return polynomial.load(text, where, invariants_table)
 
 
 def model_parameters(training: Dataset, options: PypolymlpOptions) -> ModelParameters:
-    """Return the model of these options for the elements of a dataset."""
+    """Return the model parameters from the options and the elements of a dataset."""
     symbols = tuple(dict.fromkeys(training.supercell.symbols))
     pair_params = gaussian_pair_params(
         options.gaussian_params1, options.gaussian_params2
@@ -160,7 +160,7 @@ def model_parameters(training: Dataset, options: PypolymlpOptions) -> ModelParam
 
 
 def ridge_options(options: PypolymlpOptions) -> RidgeOptions:
-    """Return how the coefficients are fitted."""
+    """Return the options of the ridge regression."""
     first, last, number = options.reg_alpha_params
     return RidgeOptions(
         alphas=tuple(float(a) for a in 10.0 ** np.linspace(first, last, number)),
@@ -172,14 +172,14 @@ def ridge_options(options: PypolymlpOptions) -> RidgeOptions:
 
 
 def invariants_table(order: int, maxl: Sequence[int], version: int) -> Invariants:
-    """Return all invariants up to an order, pypolymlp's beyond those of this package.
+    """Return all invariants up to an order; those of high orders are from pypolymlp.
 
     Raises
     ------
     PotentialError
-        pypolymlp is needed and not installed.
+        If pypolymlp is needed and not installed.
     """
-    table = polynomial.invariants if order <= _OWN_ORDER else library.invariants
+    table = polynomial.invariants if order <= _NATIVE_ORDER else library.invariants
     return table(order, maxl, version)
 
 

@@ -11,7 +11,7 @@ from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.options import DEFAULT, READING, RESOURCE
 from phono3py_mlp_plugin.ranges import Gigabytes, Length, Positive, check_ranges
 
-# Of penalties, or of radial functions in one direction of their grid.
+# Largest number of penalties, or of radial functions along one axis of their grid.
 _MOST_VALUES = 100
 
 _GTINV_MAXL = {"default": (8, 8), "compact": (4, 4)}
@@ -19,13 +19,13 @@ _GTINV_MAXL = {"default": (8, 8), "compact": (4, 4)}
 
 @dataclass(frozen=True)
 class PypolymlpOptions:
-    """Model and regression parameters; names and defaults are those of the host."""
+    """Model and regression parameters, with the names and defaults of phono3py."""
 
     preset: Literal["default", "compact"] = field(
         default="default",
         metadata={
-            "help": "model: the host's default, or compact: gtinv_maxl = 4 4, as "
-            "accurate for kappa of NaCl and MgO at a quarter of the work"
+            "help": "model: the default of phono3py, or compact (gtinv_maxl = 4 4), as "
+            "accurate for kappa of NaCl and MgO at a quarter of the cost"
         },
     )
     cutoff: Length = field(default=8.0, metadata={"help": "cutoff radius (angstrom)"})
@@ -42,7 +42,7 @@ class PypolymlpOptions:
     )
     feature_type: Literal["gtinv", "pair"] = field(
         default="gtinv",
-        metadata={"help": "invariants of the rotation group, or pair distances alone"},
+        metadata={"help": "invariants of the rotation group, or pair distances only"},
     )
     gtinv_order: Literal[1, 2, 3, 4, 5, 6] = field(
         default=3,
@@ -77,10 +77,10 @@ class PypolymlpOptions:
         },
     )
     include_energy: bool = field(
-        default=True, metadata={"help": "false: train on forces alone"}
+        default=True, metadata={"help": "false: train on forces only"}
     )
     include_force: bool = field(
-        default=True, metadata={"help": "false: train on energies alone"}
+        default=True, metadata={"help": "false: train on energies only"}
     )
     energy_weight: Positive = field(
         default=1.0, metadata={"help": "factor on the weights of energies"}
@@ -99,16 +99,16 @@ class PypolymlpOptions:
     engine: Literal["native", "pypolymlp"] | None = field(
         default=None,
         metadata={
-            "help": "what computes: the engine of this package (native), or the "
-            "pypolymlp library; by default native, and pypolymlp for files of models "
-            "that native does not cover",
+            "help": "the engine of this package (native), or the pypolymlp library; by "
+            "default native, and pypolymlp for files of models that native does not "
+            "support",
             READING: True,
         },
     )
     memory: Gigabytes | None = field(
         default=None,
         metadata={
-            "help": "memory that training may take (GB); by default what is free",
+            "help": "memory that training may use (GB); by default all free memory",
             RESOURCE: True,
         },
     )
@@ -133,7 +133,7 @@ class PypolymlpOptions:
                 "train on."
             )
         if self.engine == "pypolymlp":
-            self._refuse_what_pypolymlp_lacks()
+            self._check_supported_by_pypolymlp()
         for name in ("gaussian_params1", "gaussian_params2", "reg_alpha_params"):
             number = getattr(self, name)[2]
             if number < 1:
@@ -144,7 +144,7 @@ class PypolymlpOptions:
                     f"{_MOST_VALUES}."
                 )
 
-    def _refuse_what_pypolymlp_lacks(self) -> None:
+    def _check_supported_by_pypolymlp(self) -> None:
         for name in (
             "include_energy",
             "include_force",
@@ -162,7 +162,7 @@ class PypolymlpOptions:
 
     @property
     def maxl(self) -> tuple[int, ...]:
-        """``gtinv_maxl``, by the preset where it is not given."""
+        """The value of ``gtinv_maxl``, which may be given by the preset."""
         return self.gtinv_maxl or ()
 
     def distances(
@@ -173,7 +173,7 @@ class PypolymlpOptions:
         Raises
         ------
         ParameterError
-            A name is not a pair of elements of the crystal, or there is no distance.
+            If a name is not a pair of elements of the crystal, or has no distances.
         """
         by_pair = {}
         for name, distances in (self.distance or {}).items():
@@ -198,7 +198,7 @@ class PypolymlpOptions:
         Raises
         ------
         ParameterError
-            An element is missing or not in the crystal.
+            If an element is missing or not in the crystal.
         """
         if self.atom_energies is None:
             return (0.0,) * len(symbols)

@@ -1,1 +1,1 @@
-"""Files of polynomial potentials."""
+"""Reading and writing of files of polynomial potentials."""

@@ -8,17 +8,17 @@ from typing import Any
 from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.polynomial.file.values import REMEDY, shown
 
-# What pypolymlp itself knows the format by.
+# Text by which pypolymlp identifies the format.
 _FIRST_LINE = "# ele"
 
 
 def is_legacy(text: str) -> bool:
-    """Return whether a text is of the older format."""
+    """Return whether a text is in the older format."""
     return _FIRST_LINE in text.split("\n", 1)[0]
 
 
 class _Lines:
-    """The lines of the older format, one after the other, without their comments."""
+    """Reader of the lines of the older format, without comments."""
 
     def __init__(self, text: str, where: str) -> None:
         self._lines = text.split("\n")
@@ -46,7 +46,7 @@ class _Lines:
         return words[0]
 
     def number(self, key: str) -> int:
-        """Return how many lines follow."""
+        """Return the number in the next line."""
         word = self.word(key)
         try:
             return int(word)
@@ -56,13 +56,13 @@ class _Lines:
                 f"an integer. {REMEDY}"
             ) from error
 
-    def comes(self, key: str) -> bool:
-        """Return whether the next line is named so in its comment."""
+    def is_next(self, key: str) -> bool:
+        """Return whether the comment of the next line contains the key."""
         return self._next < len(self._lines) and key in self._lines[self._next]
 
 
 def read_legacy(text: str, where: str) -> dict[str, Any]:
-    """Return the values of a file of the older format, by pypolymlp's keys."""
+    """Return the values of a file in the older format, with the keys of pypolymlp."""
     lines = _Lines(text, where)
     content: dict[str, Any] = {"elements": lines.words("elements")}
     for key in ("cutoff", "pair_type", "feature_type", "model_type", "max_p", "max_l"):
@@ -80,17 +80,17 @@ def read_legacy(text: str, where: str) -> dict[str, Any]:
     content["mass"] = lines.words("mass")
     content["electrostatic"] = lines.word("electrostatic")
     if gtinv:
-        named = lines.comes("gtinv_version")
-        content["gtinv_version"] = lines.word("gtinv_version") if named else "1"
+        has_version = lines.is_next("gtinv_version")
+        content["gtinv_version"] = lines.word("gtinv_version") if has_version else "1"
     return content | _legacy_types(lines, len(content["elements"]), n_pair_params)
 
 
 def _legacy_types(lines: _Lines, n_types: int, n_pair_params: int) -> dict[str, Any]:
-    """Return the last lines of the older format, which the oldest files do not have."""
-    # The indices are text there, as in a file.
+    """Return the values of the last lines, which the oldest files do not have."""
+    # Default indices are strings, as if they were read from a file.
     types, functions = (list(map(str, range(n))) for n in (n_types, n_pair_params))
     content: dict[str, Any] = {"type_full": "1", "type_indices": types}
-    if lines.comes("n_type_pairs"):
+    if lines.is_next("n_type_pairs"):
         content["type_pairs"] = [
             {
                 "atom_type_pair": lines.words("type_pairs")[:2],
@@ -103,7 +103,7 @@ def _legacy_types(lines: _Lines, n_types: int, n_pair_params: int) -> dict[str, 
             {"atom_type_pair": [one, other], "pair_params_indices": functions}
             for one, other in combinations_with_replacement(types, 2)
         ]
-    if lines.comes("type_full"):
+    if lines.is_next("type_full"):
         content["type_full"] = lines.word("type_full")
         content["type_indices"] = lines.words("type_indices")
     return content

@@ -1,9 +1,9 @@
-"""Potential files are read, interchangeable with pypolymlp in both directions.
+"""Reading of potential files, which are interchangeable with pypolymlp.
 
-``polymlp.yaml`` and the older text format (`legacy`) both become a mapping from
-pypolymlp's keys to text and lists of text, in which no YAML type has been guessed, and
-that is checked value by value. The one long line of coefficients does not go through
-the YAML parser, which would take most of the time.
+``polymlp.yaml`` and the older text format (`legacy`) are both converted to a mapping
+from the keys of pypolymlp to strings and lists of strings, which are checked one by
+one. YAML types are not used. The long line of coefficients is not read by the YAML
+parser, which would take most of the time.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ from phono3py_mlp_plugin.polynomial.model.feature_list import count_features
 from phono3py_mlp_plugin.polynomial.model.invariants import Table, invariants
 from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters, TypePair
 
-# The coefficients as pypolymlp and this package write them.
+# The coefficients as written by pypolymlp and this package.
 _COEFFICIENTS = re.compile(r"^coeffs:\s*\[([^\]]*)(\]?)", re.MULTILINE)
 
-# Without libyaml a large file takes long, but is read.
+# Without libyaml, large files can be read, but this takes long.
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
-# libyaml crashes the process at some ten thousand levels; potentials have four, and
-# provenance may follow them.
+# libyaml crashes at about ten thousand levels. Potentials have four levels, and may be
+# followed by a provenance record.
 _MOST_LEVELS = 20
 
 
 @dataclass(frozen=True, eq=False)
 class PotentialFile:
-    """What a file of a polynomial potential holds.
+    """Contents of a file of a polynomial potential.
 
     Attributes
     ----------
@@ -66,29 +66,29 @@ class PotentialFile:
 
 
 def parse_potential(text: str, where: str, table: Table = invariants) -> PotentialFile:
-    """Return what the text of a potential file says, of either format.
+    """Return the contents of a potential file of either format.
 
     Parameters
     ----------
     text : str
     where : str
-        The file's name, for messages.
+        Name of the file, used in messages.
     table : callable
-        Of the invariants; the one of this package reaches order 3.
+        Table of invariants. That of this package contains orders up to 3.
 
     Raises
     ------
     PotentialError
-        It is not a polynomial potential, or a part of one.
+        If it is not a polynomial potential, or not a complete one.
     NotCovered
-        It is one of a kind that only pypolymlp knows.
+        If it is of a kind that only pypolymlp supports.
     """
     read = read_legacy if is_legacy(text) else _read_yaml
     values = Values(read(text, where), where)
     coefficients = _coefficients(values)
     try:
         parameters = _parameters(values)
-        # Before they are listed: a file may define more than there is memory for.
+        # Counted before they are listed, because a file may define too many features.
         n_features = count_features(parameters, table)
     except ParameterError as error:
         raise PotentialError(f"{where}: {one_line(error)} {REMEDY}") from None
@@ -102,8 +102,8 @@ def parse_potential(text: str, where: str, table: Table = invariants) -> Potenti
 
 def _coefficients(values: Values) -> FloatArray:
     where = values.where
-    words = values.take("coeffs", as_list, "a list of numbers")
-    n_coefficients = values.take("n_coeffs", int, "an integer")
+    words = values.convert("coeffs", as_list, "a list of numbers")
+    n_coefficients = values.convert("n_coeffs", int, "an integer")
     if len(words) != n_coefficients:
         raise PotentialError(
             f"{where}: number of coefficients = {len(words)}; expected n_coeffs = "
@@ -114,7 +114,7 @@ def _coefficients(values: Values) -> FloatArray:
     coefficients = _floats(words, "coefficient", where)
     if "scales" in values:
         scales = _floats(
-            values.take("scales", as_list, "a list of numbers"), "scale", where
+            values.convert("scales", as_list, "a list of numbers"), "scale", where
         )
         if len(scales) != n_coefficients or not scales.all():
             raise PotentialError(
@@ -148,53 +148,53 @@ def _floats(words: Sequence[Any], name: str, where: str) -> FloatArray:
 
 
 def _parameters(values: Values) -> ModelParameters:
-    elements = values.take("elements", as_list_of(as_symbol), "chemical symbols")
-    _refuse_other_kinds(values, len(elements))
-    values.take(
+    elements = values.convert("elements", as_list_of(as_symbol), "chemical symbols")
+    _check_kind(values, len(elements))
+    values.convert(
         "mass", as_list_of(as_finite, len(elements)), "a number for each element"
     )
     gtinv: dict[str, Any] = {}
-    feature_type = values.take("feature_type", as_feature_type, "gtinv or pair")
+    feature_type = values.convert("feature_type", as_feature_type, "gtinv or pair")
     if feature_type == "gtinv":
         gtinv = {
-            "gtinv_order": values.take("gtinv_order", int, "an integer"),
-            "gtinv_maxl": values.take("gtinv_maxl", as_list_of(int), "integers"),
-            "gtinv_version": values.take("gtinv_version", int, "1 or 2"),
+            "gtinv_order": values.convert("gtinv_order", int, "an integer"),
+            "gtinv_maxl": values.convert("gtinv_maxl", as_list_of(int), "integers"),
+            "gtinv_version": values.convert("gtinv_version", int, "1 or 2"),
         }
-    pair_params = values.take("pair_params", as_list_of(as_pair), "pairs of numbers")
+    pair_params = values.convert("pair_params", as_list_of(as_pair), "pairs of numbers")
     for key, size in (
         ("n_pair_params", len(pair_params)),
         ("n_type_pairs", len(elements) * (len(elements) + 1) // 2),
     ):
-        if key in values and values.take(key, int, "an integer") != size:
+        if key in values and values.convert(key, int, "an integer") != size:
             raise values.wrong(key, str(size))
     parameters = ModelParameters(
         elements=elements,
-        cutoff=values.take("cutoff", as_finite, "a length in angstrom"),
+        cutoff=values.convert("cutoff", as_finite, "a length in angstrom"),
         pair_params=pair_params,
-        model_type=values.take("model_type", int, "an integer"),
-        max_p=values.take("max_p", int, "an integer"),
+        model_type=values.convert("model_type", int, "an integer"),
+        max_p=values.convert("max_p", int, "an integer"),
         feature_type=feature_type,
         conditional_pair_params=_type_pairs(values, len(elements), len(pair_params)),
         atomic_energies=_atomic_energies(values),
         **gtinv,
     )
-    if values.take("max_l", int, "an integer") < parameters.max_l:
+    if values.convert("max_l", int, "an integer") < parameters.max_l:
         raise values.wrong("max_l", f"at least {parameters.max_l}")
     return parameters
 
 
-def _refuse_other_kinds(values: Values, n_types: int) -> None:
-    """Refuse what the engine does not know and pypolymlp does."""
-    if values.take("pair_type", as_text, "gaussian") != "gaussian":
+def _check_kind(values: Values, n_types: int) -> None:
+    """Raise if the model is of a kind that only pypolymlp supports."""
+    if values.convert("pair_type", as_text, "gaussian") != "gaussian":
         raise values.not_covered("pair_type", "gaussian")
     for key in ("enable_spins", "electrostatic", "gtinv_sym"):
-        if key in values and values.take(key, any_true, "0 or 1"):
+        if key in values and values.convert(key, any_true, "0 or 1"):
             raise values.not_covered(key, "0")
-    # A part of a hybrid model has other types than the elements of the crystal.
-    if not values.take("type_full", as_bool, "0 or 1"):
+    # Types in a part of a hybrid model may differ from the elements of the crystal.
+    if not values.convert("type_full", as_bool, "0 or 1"):
         raise values.not_covered("type_full", "1")
-    indices = values.take("type_indices", as_list_of(int), "integers")
+    indices = values.convert("type_indices", as_list_of(int), "integers")
     if indices != tuple(range(n_types)):
         raise values.not_covered("type_indices", f"0 to {n_types - 1}")
 
@@ -202,22 +202,23 @@ def _refuse_other_kinds(values: Values, n_types: int) -> None:
 def _atomic_energies(values: Values) -> tuple[float, ...]:
     if "atomic_energy" not in values:
         return ()
-    return values.take("atomic_energy", as_list_of(as_finite), "energies in eV")
+    return values.convert("atomic_energy", as_list_of(as_finite), "energies in eV")
 
 
 def _type_pairs(
     values: Values, n_types: int, n_radial: int
 ) -> dict[TypePair, tuple[int, ...]]:
-    """Return the radial functions of the pairs of types that do not have all."""
+    """Return the radial functions of those pairs of types that do not have all."""
     pairs = list(combinations_with_replacement(range(n_types), 2))
-    listed = values.take(
+    listed = values.convert(
         "type_pairs",
         as_list_of(as_type_pair, len(pairs)),
         f"{len(pairs)} pairs of types",
     )
     if sorted(pair for pair, _ in listed) != pairs:
         raise values.wrong("type_pairs", "each pair of types once")
-    return {pair: here for pair, here in listed if here != tuple(range(n_radial))}
+    every = tuple(range(n_radial))
+    return {pair: functions for pair, functions in listed if functions != every}
 
 
 def _read_yaml(text: str, where: str) -> dict[str, Any]:
@@ -243,7 +244,7 @@ def _read_yaml(text: str, where: str) -> dict[str, Any]:
 
 
 def _yaml(text: str, where: str) -> dict[str, Any]:
-    """Return the mapping that YAML is, all scalars as text."""
+    """Return the mapping of a YAML document, with all scalars as strings."""
     try:
         _check_levels(text)
         documents = list(yaml.load_all(text, Loader=_LOADER))

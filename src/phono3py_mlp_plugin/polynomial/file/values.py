@@ -1,4 +1,4 @@
-"""Values of a potential file: text that is converted, or refused by its key."""
+"""Conversion and checks of the values in a potential file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Value = TypeVar("Value")
 REMEDY = "Train it again, or name another file by --mlp-file."
 _OTHER_KINDS = "Models of this kind need pypolymlp."
 
-# A chemical symbol, with a number where phonopy tells atoms of one element apart.
+# A chemical symbol, which may be followed by the number of the species.
 _SYMBOL = re.compile(r"([A-Z][a-z]?)\d*")
 
 _LAST_ELEMENT = 103  # Lr
@@ -29,7 +29,7 @@ _ABSENT = ("", "~", "null", "none")
 
 
 class Values:
-    """The values of a file, by pypolymlp's keys."""
+    """The values of a file, with the keys of pypolymlp."""
 
     def __init__(self, values: Mapping[str, Any], where: str) -> None:
         self._values = values
@@ -39,26 +39,28 @@ class Values:
         value = self._values.get(key, "")
         return not (isinstance(value, str) and value.lower() in _ABSENT)
 
-    def take(self, key: str, convert: Callable[[Any], Value], expected: str) -> Value:
-        """Return a value, converted; refuse the file where that fails."""
+    def convert(
+        self, key: str, converter: Callable[[Any], Value], expected: str
+    ) -> Value:
+        """Return a converted value; raise `PotentialError` if that fails."""
         if key not in self._values:
             raise PotentialError(
                 f"{self.where}: '{key}' is missing; not a complete potential. {REMEDY}"
             )
         try:
-            return convert(self._values[key])
+            return converter(self._values[key])
         except (TypeError, ValueError, KeyError) as error:
             raise self.wrong(key, expected) from error
 
     def wrong(self, key: str, expected: str) -> PotentialError:
-        """Return the error of a value that is not what it must be."""
+        """Return the error for a wrong value."""
         return PotentialError(
             f"{self.where}: {key} = {shown(self._values[key])}; expected {expected}. "
             f"{REMEDY}"
         )
 
     def not_covered(self, key: str, expected: str) -> NotCovered:
-        """Return the error of a value that only pypolymlp knows."""
+        """Return the error for a value that only pypolymlp supports."""
         return NotCovered(
             f"{self.where}: {key} = {shown(self._values[key])}; expected {expected}. "
             f"{_OTHER_KINDS}"
@@ -66,12 +68,12 @@ class Values:
 
 
 def shown(value: Any) -> str:
-    """Return a value for a message: on one line, short, however large it is."""
+    """Return a short text of a value on one line, for messages."""
     return one_line(ValueError(reprlib.repr(value)))[:60]
 
 
 def as_text(value: Any) -> str:
-    """Return text; not ``str(value)``: by YAML's aliases lists may have no end."""
+    """Return a string; other types, e.g. infinite lists of YAML, are not converted."""
     if not isinstance(value, str):
         raise TypeError
     return value
@@ -87,7 +89,7 @@ def as_list(value: Any) -> list[Any]:
 def as_list_of(
     convert: Callable[[Any], Value], size: int | None = None
 ) -> Callable[[Any], tuple[Value, ...]]:
-    """Return what converts a list, of a size where that is given."""
+    """Return a converter of lists, which may have to be of a given size."""
 
     def converted(values: Any) -> tuple[Value, ...]:
         if size is not None and len(as_list(values)) != size:
@@ -137,7 +139,7 @@ def as_feature_type(value: Any) -> FeatureType:
 
 
 def as_bool(value: Any) -> bool:
-    """Return what a word or number says."""
+    """Return the boolean value of a word or number."""
     word = as_text(value).lower()
     if word not in _TRUE + _FALSE:
         raise ValueError

@@ -1,4 +1,4 @@
-"""Potential files are written: ``polymlp.yaml``, as pypolymlp writes it."""
+"""Writing of potential files in the format of pypolymlp, ``polymlp.yaml``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from phonopy.structure.atomic_data import get_atomic_data
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
 
-# Of the longest-lived isotope where phonopy has no mass; molecular dynamics needs one.
+# Mass numbers of the longest-lived isotopes of elements without a mass in phonopy.
+# Molecular dynamics needs a mass.
 _MASS_NUMBERS = {
     "Po": 209.0,
     "At": 210.0,
@@ -30,9 +31,9 @@ _MASS_NUMBERS = {
 
 
 def format_potential(parameters: ModelParameters, coefficients: FloatArray) -> str:
-    """Return the text of ``polymlp.yaml``; numbers are written exactly.
+    """Return the text of ``polymlp.yaml``, with exact numbers.
 
-    The order of the lines is pypolymlp's, whose LAMMPS module reads line by line.
+    The order of the lines is that of pypolymlp, whose LAMMPS module requires it.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ def _numbers(values: Iterable[float]) -> str:
 
 
 def _exact(value: float) -> str:
-    """Return the shortest text of the same number; to YAML ``1e-05`` is no number."""
+    """Return the shortest exact text of a number; YAML does not accept ``1e-05``."""
     text = repr(float(value))
     return text if "." in text else text.replace("e", ".0e")
 

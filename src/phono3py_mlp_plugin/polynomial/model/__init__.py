@@ -1,1 +1,1 @@
-"""The model: parameters, invariants, the list of features, and tables for kernels."""
+"""Parameters, invariants and features of models, and tables for the kernels."""

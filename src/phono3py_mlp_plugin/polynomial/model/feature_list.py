@@ -1,6 +1,7 @@
-"""Which features a polynomial potential has, and in which order.
+"""List of the features of a polynomial potential.
 
-Interchangeable with pypolymlp: the lists are those of its ``FeaturesAttr``.
+The order of the features is that of ``FeaturesAttr`` in pypolymlp, so that potentials
+are interchangeable.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from phono3py_mlp_plugin.polynomial.model.invariants import (
 from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
 
 Runs: TypeAlias = tuple[int, ...]
-"""Lengths of the runs of slots with one l, which may be exchanged."""
+"""Lengths of the runs of slots with equal l, which may be exchanged."""
 
 # Highest order of the features that are multiplied, by model_type.
 _MULTIPLIED_ORDER = {1: 0, 2: 6, 3: 1, 4: 2}
@@ -36,15 +37,15 @@ _MULTIPLIED_ORDER = {1: 0, 2: 6, 3: 1, 4: 2}
 
 @dataclass(frozen=True, eq=False)
 class _Assignments:
-    """The pairs of types that slots can hold.
+    """Possible assignments of pairs of types to slots.
 
     Attributes
     ----------
     type_pairs : list of tuple of int
     centres : ndarray
-        Bits of the centre types that the pairs of an assignment share.
+        Centre types common to the pairs of an assignment, as bits.
     active : ndarray
-        Whether its pairs have a radial function, shape ``(n, n_radial)``.
+        Whether all pairs have a radial function, shape ``(n, n_radial)``.
     """
 
     type_pairs: list[tuple[int, ...]]
@@ -56,9 +57,9 @@ class _Assignments:
 class FeatureList:
     """The features of a model.
 
-    A linear feature is an invariant of the neighbours' sums of one radial function,
-    with a pair of element types in each slot; it exists at the centres whose type is in
-    all of its pairs. Polynomial features are products of these at one centre.
+    A linear feature is an invariant of the sums over neighbours of one radial function,
+    with a pair of element types in each slot. It exists at centres whose type is in all
+    of its pairs. Polynomial features are products of linear features at one centre.
 
     Attributes
     ----------
@@ -67,11 +68,12 @@ class FeatureList:
     radial : ndarray
         Radial function of each linear feature, shape ``(n_linear,)``.
     invariant : ndarray
-        Its invariant, shape ``(n_linear,)``.
+        Invariant of each linear feature, shape ``(n_linear,)``.
     type_pairs : tuple of tuple of int
-        Its pair of types in each slot, numbered as in ``parameters.type_pairs``.
+        Pair of types in each slot of each linear feature, numbered as in
+        ``parameters.type_pairs``.
     centres : ndarray
-        Whether it exists at a centre type, shape ``(n_linear, n_types)``.
+        Whether a linear feature exists at a centre type, shape ``(n_linear, n_types)``.
     quadratic, cubic : ndarray
         Factors of the polynomial features, shapes ``(n_2, 2)`` and ``(n_3, 3)``.
     """
@@ -92,7 +94,7 @@ class FeatureList:
 
     @property
     def n_features(self) -> int:
-        """Number of all features: linear, quadratic, cubic."""
+        """Number of all features, linear, quadratic and cubic."""
         return self.n_linear + len(self.quadratic) + len(self.cubic)
 
 
@@ -105,12 +107,12 @@ def list_features(
     ----------
     parameters : ModelParameters
     table : callable
-        Gives the invariants; the one of this package reaches order 3.
+        Table of invariants. That of this package contains orders up to 3.
 
     Raises
     ------
     ParameterError
-        The order of the invariants is beyond the table.
+        If the order of the invariants is too high for the table.
     """
     basis = _invariants(parameters, table)
     radial, invariant, type_pairs, masks = _linear(parameters, basis)
@@ -133,15 +135,15 @@ def list_features(
 def count_features(parameters: ModelParameters, table: Table = invariants) -> int:
     """Return the number of features without listing them.
 
-    Parameters and errors are those of `list_features`.
+    For parameters and exceptions see `list_features`.
     """
     kinds = Counter(_runs(ls) for ls in _degrees(parameters, table))
     highest = _MULTIPLIED_ORDER[parameters.model_type]
     factors = {runs: n for runs, n in kinds.items() if sum(runs) <= highest}
     active = _active(parameters)
     total = 0
-    # Inclusion and exclusion over the centre types of a feature, at most two: a pair of
-    # types has no more.
+    # Inclusion-exclusion principle for the centre types of a feature, which are at most
+    # two, because a pair has two types.
     for size, sign in ((1, 1), (2, -1)):
         for types in combinations(range(parameters.n_types), size):
             shared = [set(types) <= set(pair) for pair in parameters.type_pairs]
@@ -160,7 +162,7 @@ def _count_linear(kinds: Mapping[Runs, int], choices: IntArray) -> int:
     kinds : mapping
         Number of invariants by their runs.
     choices : ndarray
-        Number of type pairs that a slot can hold, by radial function.
+        Number of possible type pairs of a slot, by radial function.
     """
     return sum(
         n_functions * n_invariants * prod(comb(k + r - 1, r) for r in runs)
@@ -178,7 +180,7 @@ def _invariants(parameters: ModelParameters, table: Table) -> Invariants:
 
 
 def _degrees(parameters: ModelParameters, table: Table) -> tuple[tuple[int, ...], ...]:
-    """Return the l of all invariants, from the table only where it must be."""
+    """Return the l of all invariants, from the table only if necessary."""
     if parameters.feature_type == "pair" or parameters.gtinv_order > HIGHEST_ORDER:
         return _invariants(parameters, table).l
     return degrees(
@@ -191,7 +193,7 @@ def _runs(ls: tuple[int, ...]) -> Runs:
 
 
 def _active(parameters: ModelParameters) -> NDArray[np.bool_]:
-    """Return which radial functions pairs of types have, ``(n_pairs, n_radial)``."""
+    """Return whether type pairs have radial functions, ``(n_pairs, n_radial)``."""
     active = np.zeros((len(parameters.type_pairs), parameters.n_radial), dtype=bool)
     for number, pair in enumerate(parameters.type_pairs):
         active[number, list(parameters.active_pair_params(pair))] = True
@@ -201,7 +203,7 @@ def _active(parameters: ModelParameters) -> NDArray[np.bool_]:
 def _linear(
     parameters: ModelParameters, basis: Invariants
 ) -> tuple[IntArray, IntArray, tuple[tuple[int, ...], ...], IntArray]:
-    """Return radial function, invariant, type pairs and centres (bits) of each."""
+    """Return radial functions, invariants, type pairs and centres (bits)."""
     masks = [(1 << i) | (1 << j) for i, j in parameters.type_pairs]
     active = _active(parameters)
     kinds = [_runs(ls) for ls in basis.l]
@@ -226,20 +228,20 @@ def _linear(
 def _assign(
     runs: Runs, masks: Sequence[int], active: NDArray[np.bool_]
 ) -> _Assignments:
-    """Return the assignments of type pairs to slots that share a centre type.
+    """Return the assignments of type pairs to slots that have a common centre type.
 
-    Slots of one run may be exchanged: only ascending pairs count there.
+    Slots of one run may be exchanged, so that only ascending pairs are included.
     """
     assigned: list[tuple[tuple[int, ...], int]] = [((), -1)]
     for length in runs:
-        here = [
+        candidates = [
             (pairs, reduce(int.__and__, (masks[pair] for pair in pairs)))
             for pairs in combinations_with_replacement(range(len(masks)), length)
         ]
         assigned = [
             (before + pairs, shared & mask)
             for before, shared in assigned
-            for pairs, mask in here
+            for pairs, mask in candidates
             if shared & mask
         ]
     type_pairs = [pairs for pairs, _ in assigned]
@@ -250,7 +252,7 @@ def _assign(
 def _polynomials(
     max_p: int, masks: IntArray, chosen: IntArray
 ) -> tuple[IntArray, IntArray]:
-    """Return the factors of quadratic and cubic features, ascending in each.
+    """Return the factors of quadratic and cubic features, in ascending order.
 
     Parameters
     ----------
@@ -259,7 +261,7 @@ def _polynomials(
     masks : ndarray
         Centre types of the linear features, as bits.
     chosen : ndarray
-        The linear features that are multiplied.
+        Linear features that are multiplied.
     """
     shared = masks[chosen]
     quadratic = np.empty((0, 2), dtype=np.int64)
@@ -271,14 +273,14 @@ def _polynomials(
         quadratic = np.column_stack((chosen[low], chosen[high]))
     if max_p > 2:
         both = shared[high] & shared[low]
-        # Pairs of factors up to i are the first ones of the list.
+        # Pairs of factors up to i are at the beginning of the list.
         ends = np.searchsorted(high, np.arange(len(chosen)), side="right")
         triples = []
         for i, end in enumerate(ends.tolist()):
-            some = np.flatnonzero(both[:end] & shared[i])
-            top = np.full(len(some), chosen[i])
+            pairs = np.flatnonzero(both[:end] & shared[i])
+            third = np.full(len(pairs), chosen[i])
             triples.append(
-                np.column_stack((chosen[low[some]], chosen[high[some]], top))
+                np.column_stack((chosen[low[pairs]], chosen[high[pairs]], third))
             )
         cubic = np.concatenate([cubic, *triples])
     return quadratic, cubic

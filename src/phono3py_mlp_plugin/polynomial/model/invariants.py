@@ -1,10 +1,11 @@
 """Invariants of the rotation group up to order 3, from Wigner 3j symbols.
 
-Up to order 3 an invariant is fixed by its l but for norm and sign. The signs, the order
-of the list and its extent are those of the tables of pypolymlp (A. Seko, J. Appl. Phys.
-133, 011101 (2023)), measured from version 0.22.1, so that potentials are
-interchangeable. pypolymlp: copyright (c) 2024, pypolymlp, BSD-3-Clause. Beyond order 3
-the basis of each space of invariants is arbitrary; those tables are pypolymlp's own.
+Up to order 3, an invariant is determined by its l except for norm and sign. Signs,
+order and range of the list are those of the tables of pypolymlp (A. Seko, J. Appl.
+Phys. 133, 011101 (2023)), determined with version 0.22.1, so that potentials are
+interchangeable. pypolymlp: copyright (c) 2024, pypolymlp, BSD-3-Clause. Above order 3,
+the basis of each space of invariants is arbitrary, and the tables of pypolymlp are
+required.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from phono3py_mlp_plugin.contracts import FloatArray, IntArray
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.polynomial.model.parameters import MAXL_LIMITS
 
-# Signs in version 1 of the table, by l for order 2 and in the order of the list for 3.
+# Signs in version 1 of the table, by l for order 2, and in the order of the list for
+# order 3.
 _SIGNS_2 = "+-+--+-+-+--+--++----"
 _SIGNS_3 = (
     "+----++-++++-+-++++++--+-++-+++-----+---++--+-+-+-------+-+-++-------+"
@@ -40,28 +42,28 @@ _NEGATIVE_3 = frozenset(
     }
 )  # fmt: skip
 
-# Version 1 lists those up to this l first.
+# In version 1, invariants up to this l are listed first.
 _FIRST_LIST = 10
 
 HIGHEST_ORDER = 3
-"""Highest order of the invariants that this package knows by itself."""
+"""Highest order of the invariants implemented in this package."""
 
 
 @dataclass(frozen=True, eq=False)
 class Invariants:
-    """Polynomials of neighbour sums that no rotation changes.
+    """Polynomials of sums over neighbours that are invariant under rotations.
 
-    With ``a_lm = sum_j f(r_j) Y_lm(r_j)`` an invariant is ``Re sum_k c_k prod_s
+    With ``a_lm = sum_j f(r_j) Y_lm(r_j)``, an invariant is ``Re sum_k c_k prod_s
     a_(l_s, m_ks)``.
 
     Attributes
     ----------
     l : tuple of tuple of int
-        l of each slot, by invariant.
+        l of each slot, for each invariant.
     m : tuple of ndarray
-        m of each term and slot, shape ``(n_terms, order)`` by invariant.
+        m of each term and slot, for each invariant, shape ``(n_terms, order)``.
     coefficients : tuple of ndarray
-        c of each term, shape ``(n_terms,)`` by invariant.
+        c of each term, for each invariant, shape ``(n_terms,)``.
     """
 
     l: tuple[tuple[int, ...], ...]
@@ -74,21 +76,21 @@ Table: TypeAlias = Callable[[int, Sequence[int], int], Invariants]
 
 
 def invariants(order: int, maxl: Sequence[int], version: int) -> Invariants:
-    """Return all invariants up to an order, in the order of pypolymlp's tables.
+    """Return all invariants up to an order, listed as in the tables of pypolymlp.
 
     Parameters
     ----------
     order : int
         1 to 3.
     maxl : sequence of int
-        Highest l of order 2 and 3.
+        Highest l for orders 2 and 3.
     version : {1, 2}
-        Of the table.
+        Version of the table.
 
     Raises
     ------
     ParameterError
-        The order is above 3.
+        If the order is above 3.
     """
     l = degrees(order, maxl, version)
     m, coefficients = [], []
@@ -104,7 +106,7 @@ def degrees(
 ) -> tuple[tuple[int, ...], ...]:
     """Return the l of each slot of all invariants up to an order.
 
-    Parameters and errors are those of `invariants`.
+    For parameters and exceptions see `invariants`.
     """
     if order > HIGHEST_ORDER:
         raise ParameterError(
@@ -120,13 +122,13 @@ def degrees(
 
 
 def pair_invariants() -> Invariants:
-    """Return the one invariant of pair features: ``sum_j f(r_j)``, without Y_00."""
+    """Return the only invariant of pair features, ``sum_j f(r_j)`` without Y_00."""
     constant = np.array([sqrt(4 * pi)])
     return Invariants(((0,),), (np.zeros((1, 1), dtype=np.int64),), (constant,))
 
 
 def _triples(maxl: int, version: int) -> list[tuple[int, int, int]]:
-    """Return l1 <= l2 <= l3 that couple to an invariant of even parity."""
+    """Return all l1 <= l2 <= l3 that couple to an invariant of even parity."""
     triples = [
         (a, b, c)
         for a, b, c in combinations_with_replacement(range(maxl + 1), 3)
@@ -138,7 +140,7 @@ def _triples(maxl: int, version: int) -> list[tuple[int, int, int]]:
 
 
 def _unsigned(ls: tuple[int, ...]) -> tuple[IntArray, FloatArray]:
-    """Return m and coefficients of an invariant before the table's sign."""
+    """Return m and coefficients of an invariant, without the sign of the table."""
     if len(ls) == 1:
         return np.zeros((1, 1), dtype=np.int64), np.ones(1)
     if len(ls) == 2:
@@ -165,15 +167,15 @@ def _signs_of_first_version() -> dict[tuple[int, ...], str]:
 
 
 def _wigner_3j(l1: int, l2: int, l3: int) -> tuple[IntArray, FloatArray]:
-    """Return all (m1, m2, m3) of zero sum, and their 3j symbols, zeros left out.
+    """Return all (m1, m2, m3) with zero sum and their non-zero 3j symbols.
 
-    By Racah's formula: its sum is below ``2^(l1 + l2 + l3)`` and taken in integers, so
-    that zeros are exact up to l1 + l2 + l3 = 62.
+    The sum in Racah's formula is smaller than ``2^(l1 + l2 + l3)`` and is computed with
+    integers, so that zeros are exact up to l1 + l2 + l3 = 62.
 
     Returns
     -------
     m : ndarray
-        Lexicographic, shape ``(n, 3)``.
+        In lexicographic order, shape ``(n, 3)``.
     values : ndarray
         Shape ``(n,)``; the sum of their squares is 1.
     """
@@ -183,7 +185,7 @@ def _wigner_3j(l1: int, l2: int, l3: int) -> tuple[IntArray, FloatArray]:
     possible = np.abs(m1 + m2) <= l3
     m1, m2 = m1[possible], m2[possible]
     m3 = -m1 - m2
-    # Indices beyond a row, also negative ones, fall on the padding.
+    # Indices out of range, including negative ones, refer to the padding with zeros.
     a, c, d = l1 + l2 - l3, choose[l1 - l2 + l3], choose[l2 + l3 - l1]
     sums = np.zeros(len(m1), dtype=np.int64)
     for k in range(a + 1):
@@ -199,6 +201,6 @@ def _wigner_3j(l1: int, l2: int, l3: int) -> tuple[IntArray, FloatArray]:
 
 @cache
 def _binomials() -> IntArray:
-    """Return the binomials that 3j symbols need, columns padded by zeros."""
+    """Return the binomials needed for 3j symbols, with columns padded with zeros."""
     size = 2 * max(limits[3] for limits in MAXL_LIMITS.values()) + 1
     return np.array([[comb(n, k) for k in range(2 * size)] for n in range(size)])

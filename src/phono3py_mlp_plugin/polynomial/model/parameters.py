@@ -1,4 +1,4 @@
-"""What defines a polynomial potential besides its coefficients."""
+"""Parameters of polynomial potentials."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ TypePair: TypeAlias = tuple[int, int]
 
 FeatureType: TypeAlias = Literal["gtinv", "pair"]
 
-# Extent of the tables of invariants by version and order, as pypolymlp has them.
+# Highest l in the tables of invariants of pypolymlp, by version and order.
 MAXL_LIMITS: dict[int, dict[int, int]] = {
     1: {2: 20, 3: 12, 4: 4, 5: 1, 6: 1},
     2: {2: 30, 3: 20, 4: 8, 5: 4, 6: 2},
 }
 
-# Beyond, the list of features has no end.
+# With more elements, there are too many features.
 _MOST_ELEMENTS = 10
 
 
 @dataclass(frozen=True)
 class ModelParameters:
-    """Parameters of a polynomial potential; names as in ``polymlp.yaml``.
+    """Parameters of a polynomial potential, with the names in ``polymlp.yaml``.
 
     A. Seko, J. Appl. Phys. 133, 011101 (2023), Sec. II.
 
@@ -42,28 +42,28 @@ class ModelParameters:
         (beta, r0) of the radial functions
         ``f_n(r) = exp(-beta (r - r0)^2) (cos(pi r / cutoff) + 1) / 2``.
     model_type : int
-        1: linear features only. 2: polynomials of all of them. 3: polynomials of those
-        of order 1. 4: polynomials of those of order 1 and 2.
+        1: linear features only. 2: polynomials of all linear features. 3: polynomials
+        of those of order 1. 4: polynomials of those of orders 1 and 2.
     max_p : int
         Highest order of the polynomials, 1 to 3.
     feature_type : {"gtinv", "pair"}
-        Invariants of the rotation group, or pair distances alone.
+        Invariants of the rotation group, or pair distances only.
     gtinv_order : int
         Highest order of the invariants.
     gtinv_maxl : tuple of int
-        Highest l of order 2, 3, ...
+        Highest l for orders 2, 3, ...
     gtinv_version : int
-        1 or 2, the table of invariants.
+        Version of the table of invariants, 1 or 2.
     conditional_pair_params : mapping
-        Indices of the radial functions that exist for a pair of types, where that is
-        not all of them.
+        Indices of the radial functions of those pairs of types that do not have all of
+        them.
     atomic_energies : tuple of float
-        Energies of isolated atoms in eV, by type; zero where empty.
+        Energies of isolated atoms in eV, by type. Zero if the tuple is empty.
 
     Raises
     ------
     ParameterError
-        A value is out of range.
+        If a value is out of range.
     """
 
     elements: tuple[str, ...]
@@ -85,16 +85,16 @@ class ModelParameters:
             raise ParameterError(
                 f"elements = {' '.join(self.elements)}; expected different symbols."
             )
-        _within(
+        _check(
             "number of elements",
             self.n_types,
             self.n_types <= _MOST_ELEMENTS,
             f"at most {_MOST_ELEMENTS}",
         )
-        _within("cutoff", self.cutoff, self.cutoff > 0, "a positive length")
-        _within("max_p", self.max_p, self.max_p in (1, 2, 3), "1, 2 or 3")
+        _check("cutoff", self.cutoff, self.cutoff > 0, "a positive length")
+        _check("max_p", self.max_p, self.max_p in (1, 2, 3), "1, 2 or 3")
         types = (1, 2) if self.feature_type == "pair" else (1, 2, 3, 4)
-        _within(
+        _check(
             "model_type",
             self.model_type,
             self.model_type in types,
@@ -104,17 +104,17 @@ class ModelParameters:
         if not self.pair_params:
             raise ParameterError("pair_params is empty; expected radial functions.")
         n_energies = len(self.atomic_energies)
-        _within(
+        _check(
             "atomic_energies",
             self.atomic_energies,
             n_energies in (0, self.n_types),
             f"{self.n_types} energies",
         )
         for (i, j), active in self.conditional_pair_params.items():
-            # Features are listed in this order, each once.
+            # Features are listed in ascending order.
             ascending = list(active) == sorted(set(active))
             known = all(0 <= n < self.n_radial for n in active)
-            _within(
+            _check(
                 f"pair_params of types {i}, {j}",
                 active,
                 0 <= i <= j < self.n_types and known and ascending,
@@ -130,14 +130,14 @@ class ModelParameters:
                 f"gtinv_version = {self.gtinv_version}; expected 1 or 2."
             )
         order = self.gtinv_order
-        _within("gtinv_order", order, 1 <= order <= 6, "1 to 6")
+        _check("gtinv_order", order, 1 <= order <= 6, "1 to 6")
         if len(self.gtinv_maxl) < order - 1:
             raise ParameterError(
                 f"gtinv_maxl has {len(self.gtinv_maxl)} values; gtinv_order = {order} "
                 f"needs {order - 1}."
             )
         for p, maxl in zip(range(2, order + 1), self.gtinv_maxl, strict=False):
-            _within(
+            _check(
                 f"gtinv_maxl of order {p}",
                 maxl,
                 0 <= maxl <= limits[p],
@@ -163,7 +163,7 @@ class ModelParameters:
 
     @property
     def type_pairs(self) -> tuple[TypePair, ...]:
-        """Pairs of types in the order in which features count them."""
+        """Pairs of types in the order used for features."""
         return tuple(combinations_with_replacement(range(self.n_types), 2))
 
     def active_pair_params(self, pair: TypePair) -> tuple[int, ...]:
@@ -174,7 +174,7 @@ class ModelParameters:
 def gaussian_pair_params(
     exponents: tuple[float, float, int], centres: tuple[float, float, int]
 ) -> tuple[tuple[float, float], ...]:
-    """Return (beta, r0) on a grid, and the cutoff function alone, (0, 0), at the end.
+    """Return (beta, r0) on a grid, followed by (0, 0), the cutoff function only.
 
     Parameters
     ----------
@@ -188,17 +188,17 @@ def gaussian_pair_params(
 def active_pair_params(
     pair_params: Sequence[tuple[float, float]], distances: Sequence[float]
 ) -> tuple[int, ...]:
-    """Return the indices of the radial functions that see some of the distances.
+    """Return the indices of the radial functions used for the given distances.
 
-    Those whose centre is nearer than ``1 / beta``, by the numbers, as in pypolymlp; the
-    last one always.
+    As in pypolymlp, these are the functions whose centre is closer than ``1 / beta``
+    (in numbers) to one of the distances, and the last one.
     """
     *gaussians, _ = pair_params
     near = (
         any(abs(distance - centre) * beta < 1 for distance in distances)
         for beta, centre in gaussians
     )
-    return (*(n for n, sees in enumerate(near) if sees), len(gaussians))
+    return (*(n for n, is_near in enumerate(near) if is_near), len(gaussians))
 
 
 def _linspace(values: tuple[float, float, int]) -> list[float]:
@@ -207,7 +207,7 @@ def _linspace(values: tuple[float, float, int]) -> list[float]:
     return points
 
 
-def _within(name: str, value: object, valid: bool, expected: str) -> None:
+def _check(name: str, value: object, valid: bool, expected: str) -> None:
     if not valid:
         text = (
             " ".join(map(str, value))

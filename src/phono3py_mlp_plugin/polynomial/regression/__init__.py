@@ -1,1 +1,1 @@
-"""Ridge regression of the coefficients: targets, forms, penalties, forecast."""
+"""Ridge regression of the coefficients."""

@@ -1,4 +1,4 @@
-"""Solutions by a Cholesky factor, and the error where there is none."""
+"""Solution of linear equations with a Cholesky factor."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from phono3py_mlp_plugin.errors import PotentialError
 
 LinearMap: TypeAlias = Callable[[FloatArray], FloatArray]
 
-# Columns of a factor that are solved with at a time.
+# Number of columns of a factor in one block.
 _COLUMNS_AT_A_TIME = 192
 
 
 def solution_with(factor: FloatArray) -> LinearMap:
-    """Return ``L^-T L^-1``, L in the lower triangle.
+    """Return a function that multiplies by ``L^-T L^-1``, L in the lower triangle.
 
-    By blocks of columns: all threads work on what is below the diagonal.
+    Blocks of columns are used, so that the part below the diagonal is multiplied by all
+    threads.
     """
     parts = []
     for low in range(0, len(factor), _COLUMNS_AT_A_TIME):
@@ -43,7 +44,7 @@ def solution_with(factor: FloatArray) -> LinearMap:
 
 
 def singular(alpha: float) -> PotentialError:
-    """Return the error of a penalty whose factorisation fails."""
+    """Return the error for a penalty whose factorisation failed."""
     return PotentialError(
         f"X^T X + alpha I is singular at alpha = {alpha:.1e}. Use a larger penalty."
     )

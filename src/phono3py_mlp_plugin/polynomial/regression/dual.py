@@ -1,4 +1,4 @@
-"""The dual form of the regression: unknowns are multipliers of the rows."""
+"""Dual form of the regression, whose unknowns are multipliers of the rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from phono3py_mlp_plugin.polynomial.regression.problem import Problem
 
 
 class Dual(Form):
-    """Unknowns are multipliers of the rows; X is held, unscaled and unweighted.
+    """Regression whose unknowns are multipliers of the rows.
+
+    The matrix X is stored without scales and weights.
 
     Parameters
     ----------
@@ -35,16 +37,16 @@ class Dual(Form):
         self._values = np.empty(0)
 
     def compute(self, supercells: range) -> FloatArray:
-        """Compute the features of supercells where they are held; return X^T."""
+        """Compute and store the features of supercells, and return their X^T."""
         columns = self._rows.part(supercells)
         self._problem.design.fill(self._matrix, columns.start, supercells)
         return self._matrix[:, columns]
 
     def _add(self, block: FloatArray, supercells: range) -> None:
-        """Do nothing: `compute` has written the block where it stays."""
+        """Do nothing, because `compute` has stored the block already."""
 
     def _prepare(self) -> None:
-        """Compute X X^T for the supercells taken so far."""
+        """Compute X X^T for the supercells added so far."""
         self._values = self._rows.values.copy()
         self._reflect(self._values)
         self._energies = self._rows.reflected_energies()
@@ -59,7 +61,7 @@ class Dual(Form):
         return len(self._gram)
 
     def _factorised(self, alpha: float) -> FloatArray | None:
-        # The one before is free again before there is another.
+        # The memory of the previous factor is released first.
         self._factor = np.empty((0, 0))
         shifted = self._gram.copy(order="F")
         shifted.flat[:: len(shifted) + 1] += alpha
@@ -70,7 +72,7 @@ class Dual(Form):
         multipliers, _ = lapack.dpotrs(factor, self._values, lower=0)
         return np.asarray(multipliers)
 
-    def _division(self) -> LinearMap:
+    def _inverse_map(self) -> LinearMap:
         return solution_with(self._factor.T)
 
     def _fit(self, alpha: float, solution: FloatArray) -> Fit:
@@ -90,25 +92,26 @@ class Dual(Form):
         inverse += np.triu(inverse, 1).T
         self._reflect(multipliers)
         self._reflect(inverse)
-        # Its columns are as the rows were; its rows are reflected, and so are
-        # multipliers that it yields.
+        # Now its columns refer to the original rows, while its rows, and multipliers
+        # computed with it, refer to reflected rows.
         n, size = self._rows.n, self._problem.n_rows
         reflection = self._rows.reflection()
         residuals = np.empty_like(self._values)
-        moved = []
+        coefficient_changes = []
         for s in range(n):
             rows = slice(s * size, (s + 1) * size)
             matrix = inverse[rows, rows].copy()
             matrix[0] = reflection[s] @ inverse[::size, rows]
             residuals[rows] = np.linalg.solve(matrix, multipliers[rows])
             if changes:
-                moved.append(-self._coefficients(inverse[:, rows] @ residuals[rows]))
-        return residuals, np.array(moved) if changes else None
+                step = self._coefficients(inverse[:, rows] @ residuals[rows])
+                coefficient_changes.append(-step)
+        return residuals, np.array(coefficient_changes) if changes else None
 
     def _posterior(
         self, alpha: float, noise: float, size: int, seed: int
     ) -> FloatArray:
-        """Return samples of the coefficients for a noise of weighted rows.
+        """Return samples of the coefficients for a given noise of weighted rows.
 
         With ``c_0 ~ N(0, s^2 / alpha)`` and ``e ~ N(0, s^2)``, ``c + c_0 - X^T (X X^T
         + alpha)^-1 (X c_0 + e)`` has the covariance ``s^2 (X^T X + alpha)^-1``.
@@ -120,27 +123,31 @@ class Dual(Form):
         scales = self._rows.inverse_scales
         prior = random.normal(scale=noise / np.sqrt(alpha), size=(size, features))
         prior[:, scales == 0] = 0.0
-        seen = random.normal(scale=noise, size=(size, len(self._values)))
-        for some in self._tiles():
-            kept = scales[some] > 0
-            seen += prior[:, some][:, kept] @ self._scaled(some)
-        multipliers, _ = lapack.dpotrs(self._factor, (self._values - seen).T, lower=0)
-        drawn = np.array([self._coefficients(z) for z in multipliers.T])
-        return drawn + prior * scales
+        samples = random.normal(scale=noise, size=(size, len(self._values)))
+        for tile in self._tiles():
+            kept = scales[tile] > 0
+            samples += prior[:, tile][:, kept] @ self._scaled(tile)
+        rest = (self._values - samples).T
+        multipliers, _ = lapack.dpotrs(self._factor, rest, lower=0)
+        fitted = np.array([self._coefficients(z) for z in multipliers.T])
+        return fitted + prior * scales
 
     def _tiles(self) -> Iterator[slice]:
         for low in range(0, len(self._matrix), SCALED_AT_A_TIME):
             yield slice(low, low + SCALED_AT_A_TIME)
 
     def _scaled(self, features: slice) -> FloatArray:
-        """Return scaled and weighted columns of X that are kept, as rows; reflected."""
+        """Return the scaled, weighted and reflected columns of X, without dropped ones.
+
+        They are the rows of the returned array.
+        """
         inverse = self._rows.inverse_scales[features]
         kept = inverse > 0
         part = self._matrix[features, : len(self._values)][kept]
         part *= self._rows.weights
         part *= inverse[kept, None]
-        # The very numbers that coefficients are computed with: reflecting once more
-        # would round otherwise, and small penalties make much of it.
+        # Exactly the numbers that coefficients are computed with. Another reflection
+        # would round differently, which small penalties would amplify.
         part[:, :: self._problem.n_rows] = self._energies[features][kept]
         return part
 
@@ -150,7 +157,7 @@ class Dual(Form):
         energies[...] = self._rows.reflected(energies)
 
     def _coefficients(self, multipliers: FloatArray) -> FloatArray:
-        """Return the coefficients that multipliers of the reflected rows mean."""
+        """Return the coefficients from multipliers of the reflected rows."""
         size = self._problem.n_rows
         weighted = self._rows.weights * multipliers
         weighted[::size] = 0.0

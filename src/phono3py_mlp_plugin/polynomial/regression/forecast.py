@@ -1,4 +1,4 @@
-"""What a training will take, told before it begins."""
+"""Estimate of the cost of a training."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from phono3py_mlp_plugin.polynomial.threads import default_threads
 
 FormName: TypeAlias = Literal["primal", "dual"]
 
-# The interpreter with its libraries, the kernels' arrays, and what the allocator holds.
+# Memory of the interpreter and its libraries, of arrays of the kernels, and of the
+# allocator.
 _PROCESS = 0.45e9
 
-# Rates that two machines of 2023 and 2024 reach per core, for a rough time.
+# Operations per second and core on two machines of 2023 and 2024, for a rough estimate.
 _MATRIX_PRODUCTS = 40e9
 _FEATURES = 16e9
 _START = 3.0  # seconds
@@ -34,18 +35,18 @@ _OPERATIONS = 15
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a training takes.
+    """Expected size, memory and time of a training.
 
     Attributes
     ----------
     n_features, n_rows : int
-        Size of the problem; one row for each energy and force component.
+        Size of the problem. There is one row for each energy and force component.
     form : {"primal", "dual"}
-        Unknowns are the coefficients, or one multiplier for each row.
+        Whether the unknowns are the coefficients, or one multiplier for each row.
     memory : float
-        Peak of the process in bytes.
+        Peak memory of the process in bytes.
     seconds : float
-        Rough time.
+        Rough estimate of the time.
     """
 
     n_features: int
@@ -61,9 +62,9 @@ def forecast(
     options: RidgeOptions,
     table: Table = invariants,
 ) -> Forecast:
-    """Choose the form of the regression and tell what it takes.
+    """Select the form of the regression and estimate its cost.
 
-    The faster form is taken where it fits, else the other one.
+    The faster form is selected if the memory is sufficient, otherwise the other one.
 
     Parameters
     ----------
@@ -71,14 +72,14 @@ def forecast(
     training : Dataset
     options : RidgeOptions
     table : callable
-        Of the invariants.
+        Table of invariants.
 
     Raises
     ------
     PotentialError
-        The cutoff leaves an atom without neighbours, or gives it too many.
+        If an atom has no neighbours within the cutoff, or too many.
     ResourceError
-        Neither form fits.
+        If the memory is sufficient for neither form.
     """
     cell = training.supercell
     check_cutoff(cell.cell, cell.positions, parameters.cutoff)
@@ -97,21 +98,21 @@ def forecast(
         raise ResourceError(
             f"memory: training {n_features:,} features on {n_supercells} supercells of "
             f"{n_atoms} atoms takes {least / 1e9:.1f} GB; "
-            f"{memory / 1e9:.1f} GB may be taken. Use a smaller model "
+            f"{memory / 1e9:.1f} GB may be used. Use a smaller model "
             "('preset = compact'), fewer supercells, or more memory."
         )
     unknowns, others = n_features, n_rows
     if form == "dual":
         unknowns, others = others, unknowns
     seconds = _seconds(unknowns, others, len(options.alphas))
-    # All centres see all atoms in the cells that supercells for fc3 are.
+    # In supercells for fc3, all atoms are within the cutoff of all centres.
     work = _OPERATIONS * n_features * float(n_rows) * n_atoms
     seconds += work / (_FEATURES * default_threads())
     return Forecast(n_features, n_rows, form, needed[form], seconds)
 
 
 def _memory(n_features: int, n_supercells: int, row: int) -> dict[FormName, float]:
-    """Return the peak of the process in bytes for each form."""
+    """Return the peak memory of the process in bytes for each form."""
     n_rows = n_supercells * row
     block = 8.0 * n_features * row * max(1, BLOCK_BYTES // (8 * n_features * row))
     return {
@@ -121,7 +122,7 @@ def _memory(n_features: int, n_supercells: int, row: int) -> dict[FormName, floa
 
 
 def _seconds(unknowns: int, others: int, n_penalties: int) -> float:
-    """Return the rough time of the start and of the linear algebra."""
-    # Penalties share factors: two take about as long as one factorisation.
+    """Return a rough estimate of the time of the start and of the linear algebra."""
+    # One factor is used for several penalties: two cost as much as a factorisation.
     products = float(unknowns) ** 2 * others + n_penalties * float(unknowns) ** 3 / 6
     return _START + products / (_MATRIX_PRODUCTS * default_threads())

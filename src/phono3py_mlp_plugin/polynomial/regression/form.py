@@ -1,9 +1,10 @@
-"""What the two forms of the regression have in common.
+"""Base class of the two forms of the regression.
 
 With scaled columns and weighted rows X and targets y, the coefficients are ``c = (X^T X
-+ alpha)^-1 X^T y`` (primal) or ``c = X^T (X X^T + alpha)^-1 y`` (dual). Scales belong
-to the training set and penalties are tried one after the other, so the sums over rows
-are kept unscaled: X^T X of the forces in the primal, X itself in the dual.
++ alpha)^-1 X^T y`` (primal) or ``c = X^T (X X^T + alpha)^-1 y`` (dual). Scales depend
+on the training set, and penalties are tried one after the other. The sums over rows are
+therefore stored without scales: X^T X of the forces in the primal form, and X itself in
+the dual form.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TypeAlias
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.polynomial.regression.cholesky import LinearMap
 from phono3py_mlp_plugin.polynomial.regression.krylov import (
-    REACH,
+    LARGEST_RATIO,
     penalty_groups,
     shifted_solutions,
 )
@@ -29,27 +30,27 @@ from phono3py_mlp_plugin.polynomial.regression.training_rows import TrainingRows
 Fit: TypeAlias = tuple[FloatArray, float]
 """Coefficients and weighted training error."""
 
-# Unknowns from which on factorisations cost more than the Krylov space of one.
+# Number of unknowns above which further factorisations cost more than a Krylov space.
 _KRYLOV_FROM = 3000
 
 SCALED_AT_A_TIME = 1024
-"""Rows of X^T that are scaled at a time."""
+"""Number of rows of X^T that are scaled at a time."""
 
 
 class Form(ABC):
-    """The ridge regression of a training set that grows.
+    """Ridge regression of a training set to which supercells are added.
 
-    `add` takes further supercells, `prepare` ends that; then the fits of penalties, the
-    errors of supercells left out, and samples of the coefficients can be asked for, in
-    any order, until the next supercells are added.
+    After `add` for further supercells and `prepare`, the fits for penalties, the errors
+    of supercells left out, and samples of the coefficients can be computed in any
+    order, until the next supercells are added.
 
-    A form is a symmetric matrix A of its own, and what solves ``A + alpha`` for many
-    penalties alpha.
+    A form defines a symmetric matrix A and a method to solve linear equations with
+    ``A + alpha`` for many penalties alpha.
 
     Parameters
     ----------
     problem : Problem
-        Of all supercells that may be added.
+        All supercells that may be added.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -58,18 +59,18 @@ class Form(ABC):
         self._noise: dict[float, float] = {}
 
     def add(self, block: FloatArray, supercells: range) -> None:
-        """Take X^T of further supercells.
+        """Add X^T of further supercells.
 
         Raises
         ------
         PotentialError
-            A feature is not finite.
+            If a feature is not finite.
         """
-        self._rows.take(block, supercells)
+        self._rows.add(block, supercells)
         self._add(block, supercells)
 
     def prepare(self) -> None:
-        """Set scales and weights for the supercells taken so far."""
+        """Compute scales and weights for the supercells added so far."""
         self._noise = {}
         self._rows.prepare()
         self._prepare()
@@ -77,23 +78,23 @@ class Form(ABC):
     def solve(
         self, alphas: Sequence[float], last: float | None = None
     ) -> dict[float, Fit | None]:
-        """Return the fit of each penalty; None where the factorisation fails.
+        """Return the fit for each penalty, or None if its factorisation failed.
 
         Parameters
         ----------
         alphas : sequence of float
         last : float, optional
-            The penalty whose factor is at hand afterwards.
+            The penalty that is factorised last, so that its factor is stored.
         """
         fits: dict[float, Fit | None] = {}
-        reach = REACH if self._n_unknowns >= _KRYLOV_FROM else 1.0
-        for leader, *others in penalty_groups(alphas, last, reach):
-            start = self._factorised(leader)
-            fits[leader] = None if start is None else self._fit(leader, start)
+        ratio = LARGEST_RATIO if self._n_unknowns >= _KRYLOV_FROM else 1.0
+        for factorised, *others in penalty_groups(alphas, last, ratio):
+            start = self._factorised(factorised)
+            fits[factorised] = None if start is None else self._fit(factorised, start)
             solutions: list[FloatArray | None] = [None] * len(others)
             if start is not None and others:
                 solutions = shifted_solutions(
-                    self._division(), start, [a - leader for a in others]
+                    self._inverse_map(), start, [a - factorised for a in others]
                 )
             for alpha, solution in zip(others, solutions, strict=True):
                 if solution is not None:
@@ -105,18 +106,18 @@ class Form(ABC):
         return fits
 
     def leave_one_out(self, alpha: float, changes: bool = False) -> LeaveOneOut:
-        """Return the errors on each supercell of the fit to all others.
+        """Return the errors on each supercell of the fit to all other ones.
 
         Parameters
         ----------
         alpha : float
         changes : bool
-            Whether the changes of the coefficients are wanted too.
+            Whether the changes of the coefficients are computed, too.
 
         Raises
         ------
         PotentialError
-            The matrix is singular at this penalty.
+            If the matrix is singular at this penalty.
         """
         residuals, coefficients = self._left_out(alpha, changes)
         errors = leave_one_out(residuals, self._rows, coefficients)
@@ -126,13 +127,13 @@ class Form(ABC):
     def samples(self, alpha: float, size: int, seed: int) -> FloatArray:
         """Return coefficients drawn from their posterior, shape ``(size, n_features)``.
 
-        The noise is that of the errors on supercells left out, not of the residuals,
-        which are too small where coefficients are as many as data.
+        The noise is estimated from the errors on supercells left out. Residuals are too
+        small if there are as many coefficients as data.
 
         Raises
         ------
         PotentialError
-            The matrix is singular at this penalty.
+            If the matrix is singular at this penalty.
         """
         if alpha not in self._noise:
             self.leave_one_out(alpha)
@@ -149,19 +150,22 @@ class Form(ABC):
 
     @abstractmethod
     def _prepare(self) -> None:
-        """Compute what all penalties share."""
+        """Compute quantities that do not depend on the penalty."""
 
     @abstractmethod
     def _factorised(self, alpha: float) -> FloatArray | None:
-        """Factorise ``A + alpha`` and return the solution; None where it fails."""
+        """Factorise ``A + alpha`` and return the solution, or None if that fails."""
 
     @abstractmethod
-    def _division(self) -> LinearMap:
-        """Return ``(A + alpha)^-1`` for the penalty factorised last."""
+    def _inverse_map(self) -> LinearMap:
+        """Return a function that multiplies by ``(A + alpha)^-1``.
+
+        alpha is the penalty that was factorised last.
+        """
 
     @abstractmethod
     def _fit(self, alpha: float, solution: FloatArray) -> Fit:
-        """Return what the solution for a penalty means."""
+        """Return coefficients and training error from the solution for a penalty."""
 
     @abstractmethod
     def _left_out(
@@ -173,4 +177,4 @@ class Form(ABC):
     def _posterior(
         self, alpha: float, noise: float, size: int, seed: int
     ) -> FloatArray:
-        """Return samples of the coefficients for a noise of weighted rows."""
+        """Return samples of the coefficients for a given noise of weighted rows."""

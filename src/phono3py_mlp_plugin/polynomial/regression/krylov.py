@@ -1,11 +1,11 @@
-"""Many penalties from few factorisations.
+"""Solutions for many penalties from few factorisations.
 
-Of two penalties a and b, the solution for one follows from the factor for the other:
+For two penalties a and b, the solution for b follows from the factor for a,
 ``(A + b)^-1 y = (1 + (b - a) M)^-1 x``, where ``M = (A + a)^-1`` and ``x = M y``. All
-``(1 + d M)^-1 x`` lie nearly in one Krylov space, that of M and x, which the Lanczos
-process spans (shift-and-invert; T. Ericsson and A. Ruhe, Math. Comput. **35**, 1251
-(1980)). Its steps, two triangular solves each, number about ``sqrt(k) ln(1 / accuracy)
-/ 2`` with the ratio k of the penalties: forty for ten, 130 for a hundred.
+``(1 + d M)^-1 x`` are approximately in the Krylov space of M and x, which is spanned by
+the Lanczos method (shift-and-invert; T. Ericsson and A. Ruhe, Math. Comput. **35**,
+1251 (1980)). For penalties with the ratio k, about ``sqrt(k) ln(1 / accuracy) / 2``
+steps of two triangular solves each are needed: 40 for k = 10, and 130 for k = 100.
 """
 
 from __future__ import annotations
@@ -16,48 +16,51 @@ import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray
 
-REACH = 100.0
-"""Ratio of penalties within which one factor may serve both."""
+LARGEST_RATIO = 100.0
+"""Largest ratio of penalties for which one factor is used."""
 
-# Residual that is left, as a part of the right side. The error is `REACH` times that at
-# most, and below what rounding of A makes of it for penalties in use.
+# Residual relative to the right-hand side. The error is at most `LARGEST_RATIO` times
+# larger, which is below that due to rounding of A for penalties in use.
 _ACCURACY = 1e-11
 
-# More steps than the reach takes: what has not converged then is not positive definite.
+# More steps than needed for `LARGEST_RATIO`. A matrix for which the method has not
+# converged by then is not positive definite.
 _STEPS = 160
 
-# Steps after which convergence is looked at.
-_LOOK = 4
+# Number of steps between checks of convergence.
+_CHECK_EVERY = 4
 
 
 def penalty_groups(
-    alphas: Sequence[float], last: float | None, reach: float
+    alphas: Sequence[float], last: float | None, largest_ratio: float
 ) -> list[list[float]]:
-    """Return penalties in groups that one factor serves, each led by its own.
+    """Return groups of penalties for each of which one factor is used.
+
+    The first penalty of a group is the one that is factorised.
 
     Parameters
     ----------
     alphas : sequence of float
     last : float or None
-        One of the penalties that leads the last group.
-    reach : float
-        Largest ratio of penalties of a group to its leader.
+        The penalty that is factorised last.
+    largest_ratio : float
+        Largest ratio of penalties of a group to the one that is factorised.
     """
     remaining = sorted(set(alphas))
 
     def near(a: float, b: float) -> bool:
-        return max(a, b) <= (1 + 1e-6) * reach * min(a, b)
+        return max(a, b) <= (1 + 1e-6) * largest_ratio * min(a, b)
 
-    def take(leader: float) -> list[float]:
+    def pop_group(factorised: float) -> list[float]:
         nonlocal remaining
-        taken = [a for a in remaining if near(a, leader)]
-        remaining = [a for a in remaining if a not in taken]
-        return [leader, *(a for a in taken if a != leader)]
+        group = [a for a in remaining if near(a, factorised)]
+        remaining = [a for a in remaining if a not in group]
+        return [factorised, *(a for a in group if a != factorised)]
 
-    final = [] if last is None else [take(last)]
+    final = [] if last is None else [pop_group(last)]
     groups = []
     while remaining:
-        groups.append(take(max(a for a in remaining if near(a, remaining[0]))))
+        groups.append(pop_group(max(a for a in remaining if near(a, remaining[0]))))
     return groups + final
 
 
@@ -71,7 +74,7 @@ def shifted_solutions(
     Parameters
     ----------
     apply : callable
-        Returns M times a vector, M symmetric and positive definite.
+        Multiplies a vector by M, which is symmetric and positive definite.
     start : ndarray
         x, shape ``(n,)``.
     shifts : sequence of float
@@ -79,7 +82,7 @@ def shifted_solutions(
     Returns
     -------
     list of ndarray or None
-        None where ``1 + d M`` is not positive definite.
+        None if ``1 + d M`` is not positive definite.
     """
     length = float(np.linalg.norm(start))
     solutions: list[FloatArray | None] = [None] * len(shifts)
@@ -88,30 +91,33 @@ def shifted_solutions(
     n_steps = min(_STEPS, len(start))
     basis = np.empty((len(start), n_steps), order="F")
     basis[:, 0] = start / length
-    diagonal, beside = [], []
+    diagonal, off_diagonal = [], []
     for step in range(n_steps):
         vector = apply(basis[:, step])
         diagonal.append(float(basis[:, step] @ vector))
         spanned = basis[:, : step + 1]
-        # Twice: rounding would let directions that have converged come back.
+        # Orthogonalised twice, because converged directions return due to rounding.
         for _ in range(2):
             vector -= spanned @ (spanned.T @ vector)
-        beside.append(float(np.linalg.norm(vector)))
-        complete = step + 1 == n_steps or beside[-1] <= _ACCURACY * max(diagonal)
-        if complete or (step + 1) % _LOOK == 0:
+        off_diagonal.append(float(np.linalg.norm(vector)))
+        last = off_diagonal[-1]
+        complete = step + 1 == n_steps or last <= _ACCURACY * max(diagonal)
+        if complete or (step + 1) % _CHECK_EVERY == 0:
             values, vectors = np.linalg.eigh(
-                np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1)
+                np.diag(diagonal)
+                + np.diag(off_diagonal[:-1], 1)
+                + np.diag(off_diagonal[:-1], -1)
             )
             for k, shift in enumerate(shifts):
                 if solutions[k] is not None or (1 + shift * values).min() <= 0:
                     continue
                 small = vectors @ (vectors[0] / (1 + shift * values))
-                if abs(shift * beside[-1] * small[-1]) <= _ACCURACY:
-                    # Along large eigenvalues of A, where rows or columns weigh most,
-                    # the solution is small: after one product its error is as well.
+                if abs(shift * last * small[-1]) <= _ACCURACY:
+                    # The solution is small in the directions of large eigenvalues of A.
+                    # Multiplication by M makes its error small there, too.
                     near = spanned @ (length * small)
                     solutions[k] = start - shift * apply(near)
             if complete or all(x is not None for x in solutions):
                 break
-        basis[:, step + 1] = vector / beside[-1]
+        basis[:, step + 1] = vector / last
     return solutions

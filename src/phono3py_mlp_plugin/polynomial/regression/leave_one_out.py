@@ -1,4 +1,4 @@
-"""Errors on each supercell of the fit to all others."""
+"""Errors on each supercell of the fit to all other ones."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from phono3py_mlp_plugin.polynomial.regression.training_rows import TrainingRows
 
 @dataclass(frozen=True, eq=False)
 class LeaveOneOut:
-    """Errors on each supercell of the fit to all others, scales kept.
+    """Errors on each supercell of the fit to all other ones, with unchanged scales.
 
     Attributes
     ----------
     energies : ndarray
-        Errors in eV, shape ``(n,)``; NaN without energies.
+        Errors in eV, shape ``(n,)``. NaN if there are no energies.
     forces : ndarray
-        Errors in eV/angstrom, by direction: shape ``(n, 3, N)``.
+        Errors in eV/angstrom by direction, shape ``(n, 3, N)``.
     weighted_rmse : float
-        As in `RidgePath`.
+        See `RidgePath`.
     noise : float
-        Root mean square of the weighted errors of the rows that are fitted.
+        Root mean square of the weighted errors of rows with non-zero weight.
     changes : ndarray or None
-        Coefficients without a supercell minus those with all, shape ``(n,
-        n_features)``, where they were asked for.
+        Coefficients of the fit without a supercell minus those of the fit to all, shape
+        ``(n, n_features)``. None if they were not requested.
     """
 
     energies: FloatArray
@@ -39,7 +39,7 @@ class LeaveOneOut:
 def leave_one_out(
     residuals: FloatArray, rows: TrainingRows, changes: FloatArray | None
 ) -> LeaveOneOut:
-    """Return the record of weighted residuals, target minus fit, of rows left out."""
+    """Return errors from the weighted residuals (target minus fit) of rows left out."""
     targets, weights = rows.targets, rows.weights
     with np.errstate(invalid="ignore", divide="ignore"):
         errors = (-residuals / weights).reshape(rows.n, targets.n_rows)

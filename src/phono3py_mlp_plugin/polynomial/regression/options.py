@@ -1,4 +1,4 @@
-"""How the coefficients of a potential are fitted."""
+"""Options of the ridge regression."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RidgeOptions:
-    """How the coefficients of a potential are fitted.
+    """Options of the ridge regression.
 
     Attributes
     ----------
     alphas : tuple of float
-        Penalties to try; the test set chooses one.
+        Penalties, one of which is selected by the test set.
     energy_weight, force_weight : float
-        Factors on the weights; zero leaves a kind out.
+        Factors on the weights. With zero, energies or forces are not fitted.
     memory : float or None
-        Bytes that may be taken; by default what is free.
+        Memory that may be used in bytes. By default, all free memory.
     save_all : bool
-        Whether the potential, where it is saved, writes those of all penalties too.
+        Whether the potentials of all penalties are saved.
     """
 
     alphas: tuple[float, ...]

@@ -1,8 +1,7 @@
-"""Fits of many penalties, for the first supercells of a training set.
+"""Fits with many penalties to the first supercells of a training set.
 
-The features are computed once, block by block, for all penalties and for all sizes of
-the training set that are asked for; a form of the regression solves, whichever is
-smaller.
+The features are computed once, block by block, for all penalties and all sizes of the
+training set. The smaller form of the regression is used.
 """
 
 from __future__ import annotations
@@ -19,30 +18,30 @@ from phono3py_mlp_plugin.polynomial.regression.dual import Dual
 from phono3py_mlp_plugin.polynomial.regression.form import Fit, Form
 from phono3py_mlp_plugin.polynomial.regression.leave_one_out import LeaveOneOut
 from phono3py_mlp_plugin.polynomial.regression.primal import Primal
-from phono3py_mlp_plugin.polynomial.regression.problem import Problem, refuse_infinite
+from phono3py_mlp_plugin.polynomial.regression.problem import Problem, check_finite
 
 Advance: TypeAlias = Callable[[int], object]
-"""Told the number of supercells just done."""
+"""Called with the number of supercells that have just been finished."""
 
 IsPrimal: TypeAlias = Callable[[int], bool]
-"""Whether n supercells are fitted in the primal form."""
+"""Return whether n supercells are fitted in the primal form."""
 
-# Part of the features that is kept: others do not scatter, a seventh of them in NaCl.
+# Part of the features that is not dropped because of zero scatter, as in NaCl.
 _KEPT = 0.87
 
 
 @dataclass(frozen=True, eq=False)
 class RidgePath:
-    """The fits of all penalties.
+    """The fits for all penalties.
 
     Attributes
     ----------
     alphas : ndarray
         Penalties, shape ``(n_alphas,)``.
     coefficients : ndarray
-        Shape ``(n_alphas, n_features)``; NaN where the factorisation failed.
+        Coefficients, shape ``(n_alphas, n_features)``. NaN if the factorisation failed.
     rmse_training, rmse_test : ndarray
-        Weighted errors, shape ``(n_alphas,)``; NaN where it failed.
+        Weighted errors, shape ``(n_alphas,)``. NaN if the factorisation failed.
     """
 
     alphas: FloatArray
@@ -57,7 +56,7 @@ class RidgePath:
         Raises
         ------
         PotentialError
-            All penalties failed.
+            If all penalties failed.
         """
         if np.isnan(self.rmse_test).all():
             raise PotentialError(
@@ -69,7 +68,7 @@ class RidgePath:
 
     @property
     def penalties(self) -> tuple[RidgePenalty, ...]:
-        """All penalties with their errors, None where they failed."""
+        """All penalties with their errors, which are None if they failed."""
         return tuple(
             RidgePenalty(float(alpha), None, None)
             if np.isnan(tested)
@@ -82,7 +81,7 @@ class RidgePath:
 
 @dataclass(frozen=True, eq=False)
 class CurvePoint:
-    """The fits of all penalties to the first supercells, and errors of the best.
+    """The fits for all penalties to the first supercells, and errors of the best fit.
 
     Attributes
     ----------
@@ -90,12 +89,12 @@ class CurvePoint:
         Number of supercells.
     path : RidgePath
     left_out : LeaveOneOut
-        Of the best penalty, with changes.
+        Errors of the fit with the best penalty, with changes of the coefficients.
     alternatives : ndarray
-        Coefficients with a tenth of the best penalty and with ten times of it, shape
-        ``(m, n_features)``; those that fail are left out.
+        Coefficients of the fits with a tenth and ten times the best penalty, without
+        those that failed, shape ``(m, n_features)``.
     form : Form
-        The regression, valid until the next point is asked for.
+        The regression, valid until the next point is computed.
     """
 
     size: int
@@ -106,17 +105,17 @@ class CurvePoint:
 
 
 def smaller_form(n_features: int, n_rows: int) -> IsPrimal:
-    """Return whether the primal is the smaller form for n supercells."""
+    """Return a function that decides whether the primal form is smaller."""
     return lambda n: n * n_rows >= _KEPT * n_features
 
 
 def regression(problem: Problem, primal: bool | None = None) -> Form:
-    """Return the regression of a whole training set, by default in the smaller form.
+    """Return the regression of all supercells, by default in the smaller form.
 
     Raises
     ------
     PotentialError
-        A feature is not finite.
+        If a feature is not finite.
     """
     n = len(problem)
     if primal is None:
@@ -133,10 +132,10 @@ def ridge_paths(
     is_primal: IsPrimal | None = None,
     advance: Advance = lambda _done: None,
 ) -> list[RidgePath]:
-    """Fit all penalties to the first n supercells, for each of some sizes n.
+    """Fit the first n supercells with all penalties, for several sizes n.
 
-    Each fit is that of an independent training on its n supercells; the features of
-    all are computed once.
+    Each fit is equal to that of an independent training on n supercells, but features
+    are computed once only.
 
     Parameters
     ----------
@@ -144,17 +143,17 @@ def ridge_paths(
     alphas : sequence of float
         Penalties.
     sizes : sequence of int, optional
-        Ascending; by default that of the whole training set.
+        Numbers of supercells in ascending order. By default, all supercells.
     is_primal : callable, optional
-        Whether n supercells are fitted in the primal form; by default where there are
-        no fewer rows than features.
+        Decides whether n supercells are fitted in the primal form. By default, the
+        smaller form is used.
     advance : callable
-        Told the number of supercells just done.
+        Called with the number of supercells that have just been finished.
 
     Raises
     ------
     PotentialError
-        A feature is not finite.
+        If a feature is not finite.
     """
     sizes = sizes or (len(training),)
     if is_primal is None:
@@ -164,7 +163,7 @@ def ridge_paths(
         fitted, trained = _in_order(alphas, form.solve(alphas), training.n_features)
         coefficients.append(fitted)
         errors.append(trained)
-    # What the sums took is free again before the test set is evaluated.
+    # The memory of the sums is released before the test set is evaluated.
     del form
     lowest = [training.targets.lowest_energy(n) for n in sizes]
     tested = _test_errors(np.array(coefficients), lowest, test, advance)
@@ -181,19 +180,19 @@ def curve(
     sizes: Sequence[int],
     advance: Advance = lambda _done: None,
 ) -> Iterator[CurvePoint]:
-    """Yield what `ridge_paths` gives, with errors of the best fit, for each size.
+    """Yield the fits of `ridge_paths` and the errors of the best fit for each size.
 
     Parameters
     ----------
     training, test, alphas, advance
-        As in `ridge_paths`.
+        See `ridge_paths`.
     sizes : sequence of int
-        Ascending.
+        Numbers of supercells in ascending order.
 
     Raises
     ------
     PotentialError
-        A feature is not finite, or all penalties failed.
+        If a feature is not finite, or all penalties failed.
     """
     is_primal = smaller_form(training.n_features, training.n_rows)
     forms = _regressions(training, sizes, is_primal, advance)
@@ -223,8 +222,8 @@ def _regressions(
 ) -> Iterator[Form]:
     """Yield the regression of the first n supercells for ascending sizes n.
 
-    Every supercell's features are computed once. What is yielded is valid until the
-    next one.
+    The features of each supercell are computed once. A regression is valid until the
+    next one is yielded.
     """
     n_dual = max((n for n in sizes if not is_primal(n)), default=0)
     needs_primal = any(map(is_primal, sizes))
@@ -234,16 +233,16 @@ def _regressions(
     done = 0
     for n in sizes:
         while done < n:
-            some = range(done, min(done + step, n))
+            supercells = range(done, min(done + step, n))
             if done < n_dual:
-                block = dual.compute(some)
-                dual.add(block, some)
+                block = dual.compute(supercells)
+                dual.add(block, supercells)
             else:
-                block = problem.block(workspace, some)
+                block = problem.block(workspace, supercells)
             if needs_primal:
-                primal.add(block, some)
-            done = some.stop
-            advance(len(some))
+                primal.add(block, supercells)
+            done = supercells.stop
+            advance(len(supercells))
         form = primal if is_primal(n) else dual
         form.prepare()
         yield form
@@ -252,14 +251,14 @@ def _regressions(
 def _in_order(
     alphas: Sequence[float], fits: Mapping[float, Fit | None], n_features: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return coefficients and training errors of penalties, NaN where they failed."""
+    """Return coefficients and training errors of penalties, NaN if they failed."""
     failed = np.full(n_features, np.nan), np.nan
     coefficients, errors = zip(*(fits[a] or failed for a in alphas), strict=True)
     return np.array(coefficients), np.array(errors)
 
 
 def _neighbours(alpha: float, known: Iterable[float]) -> list[float]:
-    """Return a tenth and ten times a penalty, as they are called among others."""
+    """Return a tenth and ten times a penalty, rounded to known penalties if close."""
     known = np.array(list(known))
     return [
         float(min(known, key=lambda a: abs(a - other)))
@@ -275,16 +274,16 @@ def _test_errors(
     test: Problem,
     advance: Advance = lambda _done: None,
 ) -> FloatArray:
-    """Return weighted errors, shape ``(n_sizes, n_alphas)``, block by block."""
+    """Return weighted test errors, shape ``(n_sizes, n_alphas)``."""
     squares = np.zeros(coefficients.shape[:2])
     norms = np.zeros((len(coefficients), 1))
-    for some, block in test.blocks(len(test)):
-        refuse_infinite(block, some, "test supercell")
+    for supercells, block in test.blocks(len(test)):
+        check_finite(block, supercells, "test supercell")
         for k, fitted in enumerate(coefficients):
-            weights, values = test.targets.weighted(some, lowest[k])
+            weights, values = test.targets.weighted(supercells, lowest[k])
             weights = weights.reshape(-1)
             residuals = (fitted @ block) * weights - values.reshape(-1)
             squares[k] += (residuals**2).sum(axis=1)
             norms[k] += (weights**2).sum()
-        advance(len(some))
+        advance(len(supercells))
     return np.sqrt(squares / norms)

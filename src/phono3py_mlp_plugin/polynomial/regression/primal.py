@@ -1,4 +1,4 @@
-"""The primal form of the regression: unknowns are the coefficients."""
+"""Primal form of the regression, whose unknowns are the coefficients."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from phono3py_mlp_plugin.polynomial.regression.form import SCALED_AT_A_TIME, Fit
 from phono3py_mlp_plugin.polynomial.regression.problem import Problem
 from phono3py_mlp_plugin.polynomial.regression.targets import ZERO_SCALE
 
-# Probability that a column is needed though it is left out after the first block.
+# Probability that a column is needed although it is left out after the first block.
 _LEFT_OUT_WRONGLY = 1e-6
 
-# Edge of the tiles in which a triangle is mirrored: two fit into the cache of a core.
+# Edge of the tiles for copying a triangle. Two tiles fit into the cache of a core.
 _MIRRORED_EDGE = 128
 
 
 @dataclass(frozen=True, eq=False)
 class _System:
-    """What is solved, scaled and weighted: all rows but the mean row, h.
+    """Scaled and weighted equations, with the mean row h separated.
 
-    X^T X of the forces is not in it, as it is held once only.
+    X^T X of the forces is not included, because it is stored only once.
     """
 
     mean_row: FloatArray  # h, (n,)
-    mean_value: float  # what h is fitted to
+    mean_value: float  # target of h
     differences: FloatArray  # other energy rows, (n, n_supercells - 1)
     right_hand_side: FloatArray  # X^T y, (n,)
     norm: float  # y^T y
@@ -42,35 +42,37 @@ class _System:
 
 @dataclass(frozen=True, eq=False)
 class _Solution:
-    """With the mean row: A = B + h h^T, where B is of all others and the penalty."""
+    """Solution with A = B + h h^T, where B contains the other rows and the penalty."""
 
     alpha: float
     scaled: FloatArray  # coefficients of scaled columns
     direction: FloatArray  # v = B^-1 h
     length: float  # k = 1 + h^T v
-    mean_error: float  # what the mean row is fitted to, minus the fit
+    mean_error: float  # target of the mean row minus the fit
 
 
 @dataclass(frozen=True, eq=False)
 class _BlockRows:
-    """Rows D of some supercells, their energies without the share b of the mean row."""
+    """Rows D of a block of supercells, without the part b of the mean row."""
 
     whitened: FloatArray  # D L^-T, (rows, n)
-    along: FloatArray  # g = D v - b, b in energy rows only
-    shares: FloatArray  # b of each supercell
+    along: FloatArray  # g = D v - b, with b in energy rows only
+    mean_parts: FloatArray  # b of each supercell
     errors: FloatArray  # weighted targets minus fit
 
 
 class Primal(Form):
-    """Unknowns are the coefficients; X^T X of the force rows is held, unscaled.
+    """Regression whose unknowns are the coefficients.
 
-    It fills the upper triangle of one array, whose lower triangle takes the factor.
-    Energy rows are few, and their weights change with the training set: they are added
-    when a penalty is tried, the mean row by ``(B + h h^T)^-1 = B^-1 - v v^T / k`` with
-    ``v = B^-1 h`` and ``k = 1 + h^T v``.
+    X^T X of the force rows is stored without scales in the upper triangle of an array,
+    whose lower triangle contains the factor. There are few energy rows, and their
+    weights change with the training set. They are therefore added for each penalty, the
+    mean row by ``(B + h h^T)^-1 = B^-1 - v v^T / k`` with ``v = B^-1 h`` and
+    ``k = 1 + h^T v``.
 
-    Only active columns are held: those that scatter in the first block. Where another
-    one scatters later, all is computed once more, with every column.
+    Only active columns, which have non-zero scatter in the first block, are stored. If
+    another column has non-zero scatter later, everything is computed again with all
+    columns.
 
     Parameters
     ----------
@@ -87,7 +89,7 @@ class Primal(Form):
         self._current: _Solution | None = None
 
     def _activate(self, features: NDArray[np.intp]) -> None:
-        """Start the sums of some columns."""
+        """Initialise the sums for the given columns."""
         self._active = features
         n = len(features)
         self._array = np.zeros((n, n), order="F")
@@ -98,7 +100,8 @@ class Primal(Form):
     def _add(self, block: FloatArray, supercells: range) -> None:
         if self._active is None:
             scatter = block[:, :: self._problem.n_rows].std(axis=1)
-            self._activate(np.flatnonzero(scatter >= _doubtful(len(supercells))))
+            limit = _smallest_active_scatter(len(supercells))
+            self._activate(np.flatnonzero(scatter >= limit))
         assert self._active is not None
         weights, values = self._problem.targets.weighted(supercells, None)
         weights, values = weights.reshape(-1), values.reshape(-1)
@@ -125,21 +128,22 @@ class Primal(Form):
         solution = self._solution(alpha)
         return None if solution is None else solution.scaled
 
-    def _division(self) -> LinearMap:
+    def _inverse_map(self) -> LinearMap:
         assert self._current is not None
         mean_row, current = self._shared().mean_row, self._current
         solve = solution_with(self._array)
 
-        def divided(vector: FloatArray) -> FloatArray:
+        def multiply(vector: FloatArray) -> FloatArray:
             without = solve(vector)
             return without - current.direction * (mean_row @ without / current.length)
 
-        return divided
+        return multiply
 
     def _fit(self, alpha: float, solution: FloatArray) -> Fit:
         assert self._current is not None
         system, current = self._shared(), self._current
-        # h^T A^-1 = v^T / k: the mean row's error is no difference of large numbers.
+        # With h^T A^-1 = v^T / k, the error of the mean row is not computed as the
+        # difference of large numbers.
         along = float(current.direction @ solution)
         change = (alpha - current.alpha) * along / current.length
         squared = system.norm - solution @ system.right_hand_side
@@ -154,7 +158,7 @@ class Primal(Form):
     ) -> tuple[FloatArray, FloatArray | None]:
         """Return weighted residuals of rows left out, and changes of coefficients.
 
-        The design matrix is computed once more, block by block. In the terms of
+        The design matrix is computed again, block by block. In the notation of
         `_BlockRows`, ``X A^-1 X^T = D B^-1 D^T + b^2 - g g^T / k``.
         """
         solution = self._solution(alpha)
@@ -163,7 +167,7 @@ class Primal(Form):
         n, size = self._rows.n, self._problem.n_rows
         residuals = np.empty(n * size)
         reflection = self._rows.reflection()
-        moved = np.empty((len(self._array), n if changes else 0), order="F")
+        projected = np.empty((len(self._array), n if changes else 0), order="F")
         along = np.empty(n)
         for supercells, block in self._problem.blocks(n):
             part = self._block_rows(
@@ -171,43 +175,45 @@ class Primal(Form):
             )
             for k, s in enumerate(supercells):
                 rows = slice(k * size, (k + 1) * size)
-                own, g = part.whitened[rows], part.along[rows]
-                matrix = np.eye(size) - own @ own.T
+                whitened, g = part.whitened[rows], part.along[rows]
+                matrix = np.eye(size) - whitened @ whitened.T
                 matrix += np.outer(g, g) / solution.length
-                matrix[0, 0] -= part.shares[k] ** 2
+                matrix[0, 0] -= part.mean_parts[k] ** 2
                 left_out = np.linalg.solve(matrix, part.errors[rows])
                 residuals[s * size : (s + 1) * size] = left_out
                 if changes:
-                    moved[:, s] = own.T @ left_out
+                    projected[:, s] = whitened.T @ left_out
                     along[s] = g @ left_out
         if not changes:
             return residuals, None
-        steps, _ = lapack.dtrtrs(self._array, moved, lower=1, trans=1, overwrite_b=1)
+        steps, _ = lapack.dtrtrs(
+            self._array, projected, lower=1, trans=1, overwrite_b=1
+        )
         steps -= np.outer(solution.direction, along / solution.length)
         return residuals, np.array([-self._coefficients(step) for step in steps.T])
 
     def _block_rows(
         self, block: FloatArray, supercells: range, reflection: FloatArray
     ) -> _BlockRows:
-        """Return the rows of a block of X^T, in whose place they are written."""
+        """Return the rows of a block of X^T, which is overwritten."""
         system, solution = self._shared(), self._current
         assert solution is not None
         size, rows = self._problem.n_rows, self._rows.part(supercells)
-        shares, others = reflection[:, 0], reflection[:, 1:]
+        mean_parts, others = reflection[:, 0], reflection[:, 1:]
         part = self._scaled(block, self._rows.weights[rows])
         part[:, ::size] = system.differences @ others.T
         along = solution.direction @ part
-        along[::size] -= shares
+        along[::size] -= mean_parts
         errors = self._rows.values[rows] - solution.scaled @ part
-        errors[::size] -= shares * (system.mean_value - solution.mean_error)
-        # In place, from the right: the rows of this are columns of L^-1 D^T.
+        errors[::size] -= mean_parts * (system.mean_value - solution.mean_error)
+        # Solved in place from the right: rows of the result are columns of L^-1 D^T.
         whitened = blas.dtrsm(
             1.0, self._array, part.T, side=1, lower=1, trans_a=1, overwrite_b=1
         )
-        return _BlockRows(whitened, along, shares, errors)
+        return _BlockRows(whitened, along, mean_parts, errors)
 
     def _scaled(self, block: FloatArray, weights: FloatArray) -> FloatArray:
-        """Return the active columns, scaled and weighted, in the place of X^T."""
+        """Return the active columns, scaled and weighted; X^T is overwritten."""
         assert self._active is not None
         inverse = self._inverse()
         for low in range(0, len(self._active), SCALED_AT_A_TIME):
@@ -220,28 +226,28 @@ class Primal(Form):
     def _posterior(
         self, alpha: float, noise: float, size: int, seed: int
     ) -> FloatArray:
-        """Return samples of the coefficients for a noise of weighted rows.
+        """Return samples of the coefficients for a given noise of weighted rows.
 
-        With the factor L of B, and x and e from N(0, 1), ``u = L^-T x`` has the
-        covariance ``B^-1``, and ``u - v (h^T u + e) / k`` has ``A^-1``.
+        With the factor L of B, and x and e from N(0, 1), the covariance of
+        ``u = L^-T x`` is ``B^-1``, and that of ``u - v (h^T u + e) / k`` is ``A^-1``.
         """
         system, solution = self._shared(), self._solution(alpha)
         if solution is None:
             raise singular(alpha)
         random = np.random.default_rng(seed)
         normal = random.normal(size=(size, len(system.right_hand_side)))
-        drawn, _ = lapack.dtrtrs(self._array, normal.T, lower=1, trans=1)
-        seen = system.mean_row @ drawn + random.normal(size=size)
-        drawn -= np.outer(solution.direction, seen / solution.length)
+        deviations, _ = lapack.dtrtrs(self._array, normal.T, lower=1, trans=1)
+        along_mean = system.mean_row @ deviations + random.normal(size=size)
+        deviations -= np.outer(solution.direction, along_mean / solution.length)
         return np.array(
-            [self._coefficients(solution.scaled + noise * d) for d in drawn.T]
+            [self._coefficients(solution.scaled + noise * d) for d in deviations.T]
         )
 
     def _inverse(self) -> FloatArray:
         return self._rows.inverse_scales[self._active]
 
     def _shared(self) -> _System:
-        """Return what belongs to all penalties, energy rows reflected."""
+        """Return the equations without penalty, with reflected energy rows."""
         if self._system is not None:
             return self._system
         energies = self._rows.reflected_energies()[self._active]
@@ -257,7 +263,7 @@ class Primal(Form):
         return self._system
 
     def _solution(self, alpha: float) -> _Solution | None:
-        """Return the solution whose factor is at hand then; None where it fails."""
+        """Return the solution and store its factor; return None if that fails."""
         if self._current is not None and self._current.alpha == alpha:
             return self._current
         self._current = None
@@ -274,7 +280,7 @@ class Primal(Form):
         return self._current
 
     def _factorise(self, system: _System, alpha: float) -> bool:
-        """Write the factor of B to the lower triangle; return whether there is one."""
+        """Write the factor of B to the lower triangle; return whether that succeeds."""
         inverse = self._inverse()
         _mirror(self._array, inverse)
         self._set_diagonal(self._diagonal * inverse**2 + alpha)
@@ -295,7 +301,7 @@ class Primal(Form):
 
 
 def _mirror(array: FloatArray, scales: FloatArray) -> None:
-    """Write the upper triangle, rows and columns scaled, to the lower one."""
+    """Copy the upper triangle, with scaled rows and columns, to the lower one."""
     n = len(scales)
     for low in range(0, n, _MIRRORED_EDGE):
         columns = slice(low, low + _MIRRORED_EDGE)
@@ -309,10 +315,10 @@ def _mirror(array: FloatArray, scales: FloatArray) -> None:
             target[:] = tile
 
 
-def _doubtful(n: int) -> float:
+def _smallest_active_scatter(n: int) -> float:
     """Return the scatter over n supercells below which a column is not active.
 
-    That of n normal numbers is less than a small part r of what it is over many with a
-    probability of about r^(n - 1).
+    The probability that the scatter of n normally distributed numbers is smaller than r
+    times their standard deviation is about r^(n - 1) for small r.
     """
     return ZERO_SCALE * _LEFT_OUT_WRONGLY ** (1 / (n - 1)) if n > 1 else 0.0

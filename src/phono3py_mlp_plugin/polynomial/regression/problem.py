@@ -1,4 +1,4 @@
-"""A regression problem: features of supercells by blocks, and their targets."""
+"""Regression problems, with features of supercells and their targets."""
 
 from __future__ import annotations
 
@@ -13,30 +13,33 @@ from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.polynomial.regression.targets import Targets
 
 BLOCK_BYTES = 110e6
-"""Size of the part of the design matrix that is held at a time in the primal form."""
+"""Size of the blocks of the design matrix in the primal form."""
 
 
 class DesignMatrix(Protocol):
-    """Features of supercells that all have N atoms."""
+    """Features of supercells with N atoms each."""
 
     @property
     def n_features(self) -> int:
         """Number of features."""
 
     def fill(self, matrix: FloatArray, column: int, supercells: range) -> None:
-        """Write X^T of some supercells.
+        """Write X^T of supercells to a part of a matrix.
 
         Parameters
         ----------
         matrix : ndarray
-            Shape ``(n_features, n)``; zero in the columns that are written, from
-            ``column`` on, ``1 + 3 N`` for each supercell.
+            Shape ``(n_features, n)``. The columns that are written, ``1 + 3 N`` for
+            each supercell, must be zero.
+        column : int
+            First column that is written.
+        supercells : range
         """
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Features of supercells, and the energies and forces they are fitted to."""
+    """Features of supercells, and the energies and forces that are fitted."""
 
     design: DesignMatrix
     targets: Targets
@@ -58,18 +61,18 @@ class Problem:
     def block_size(self) -> int:
         """Number of supercells of a block.
 
-        A power of two, which most numbers of threads share evenly; none of them may
-        decide, or sums would depend on it.
+        A power of two, which is divided evenly by most numbers of threads. It must not
+        depend on the number of threads, because sums depend on it.
         """
         n = max(1, int(BLOCK_BYTES / (8 * self.n_features * self.n_rows)))
         return 1 << (n.bit_length() - 1)
 
     def workspace(self, n: int) -> FloatArray:
-        """Return an array in which `block` can write n supercells."""
+        """Return an array for `block` with space for n supercells."""
         return np.empty(self.n_features * n * self.n_rows)
 
     def block(self, workspace: FloatArray, supercells: range) -> FloatArray:
-        """Return X^T of some supercells, written to the workspace."""
+        """Write X^T of supercells to the workspace and return it."""
         block = workspace[: self.n_features * len(supercells) * self.n_rows]
         block = block.reshape(self.n_features, -1)
         block[:] = 0.0
@@ -77,7 +80,7 @@ class Problem:
         return block
 
     def blocks(self, n: int) -> Iterator[tuple[range, FloatArray]]:
-        """Yield X^T of the first n supercells by blocks, in one array used again."""
+        """Yield X^T of the first n supercells by blocks, which share one array."""
         step = self.block_size
         workspace = self.workspace(min(step, n))
         for begin in range(0, n, step):
@@ -85,8 +88,8 @@ class Problem:
             yield supercells, self.block(workspace, supercells)
 
 
-def refuse_infinite(block: FloatArray, supercells: range, name: str) -> None:
-    """Refuse a block of X^T with numbers that are not finite.
+def check_finite(block: FloatArray, supercells: range, name: str) -> None:
+    """Raise if a block of X^T contains numbers that are not finite.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""The targets of the regression: what is fitted, and with which weights.
+"""Targets of the regression and their weights.
 
-Rows are ordered by supercell: its energy, then the forces in direction x of all atoms,
-then y, then z. Weights and scales are those of pypolymlp, so that the same penalties
-mean the same.
+Rows are ordered by supercell: its energy, followed by the forces in direction x of all
+atoms, then y, then z. Weights and scales are those of pypolymlp, so that penalties have
+the same meaning.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ import numpy as np
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 from phono3py_mlp_plugin.errors import PotentialError
 
-# A column whose energies scatter less than this (eV) is dropped.
+# Standard deviation of energies (eV) below which a column is dropped.
 ZERO_SCALE = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What is fitted.
+    """Energies and forces that are fitted.
 
     Attributes
     ----------
     energies : ndarray or None
-        Of the supercells without those of isolated atoms in eV, shape ``(n,)``.
+        Energies of the supercells relative to isolated atoms in eV, shape ``(n,)``.
     forces : ndarray
-        In eV/angstrom, by direction: shape ``(n, 3, N)``.
+        Forces in eV/angstrom by direction, shape ``(n, 3, N)``.
     energy_weight, force_weight : float
-        Factors on the weights; zero leaves a kind out.
+        Factors on the weights. With zero, energies or forces are not fitted.
     """
 
     energies: FloatArray | None
@@ -42,7 +42,7 @@ class Targets:
 
     @property
     def n_atoms(self) -> int:
-        """Number of atoms of a supercell."""
+        """Number of atoms in a supercell."""
         return int(self.forces.shape[2])
 
     @property
@@ -65,18 +65,18 @@ class Targets:
         ----------
         supercells : range
         lowest : float or None
-            Energy per atom that others are compared with; without it energies have no
-            weight.
+            Energy per atom to which others are compared. With None, the weights of
+            energies are zero.
         """
-        some = slice(supercells.start, supercells.stop)
-        forces = self.forces[some].reshape(len(supercells), -1)
+        rows = slice(supercells.start, supercells.stop)
+        forces = self.forces[rows].reshape(len(supercells), -1)
         values = np.zeros((len(supercells), self.n_rows))
         weights = np.zeros_like(values)
         values[:, 1:] = forces
         weights[:, 1:] = np.minimum(1.0 / np.maximum(np.abs(forces), 1e-12), 1.0)
         weights[:, 1:] *= self.force_weight
         if self.energies is not None and lowest is not None:
-            values[:, 0] = self.energies[some]
+            values[:, 0] = self.energies[rows]
             weights[:, 0] = _energy_weights(values[:, 0] / self.n_atoms, lowest)
             weights[:, 0] *= self.energy_weight
         return weights, weights * values
@@ -96,12 +96,12 @@ def targets_of(
     atomic_energy : float
         Sum of the energies of isolated atoms of a supercell in eV.
     energy_weight, force_weight : float
-        Factors on the weights; zero leaves a kind out.
+        Factors on the weights. With zero, energies or forces are not fitted.
 
     Raises
     ------
     PotentialError
-        A number is not finite.
+        If a number is not finite.
     """
     for name, values in (("energy", dataset.energies), ("force", dataset.forces)):
         if values is None:
@@ -132,16 +132,16 @@ def _energy_weights(energies: FloatArray, lowest: float) -> FloatArray:
 
 
 def column_scales(energies: FloatArray) -> FloatArray:
-    """Return the standard deviation of energy features, zero for dropped columns.
+    """Return the standard deviations of columns, or zero for dropped columns.
 
     Parameters
     ----------
     energies : ndarray
-        Energy rows of the training set, shape ``(n_features, n)``.
+        X^T of the energy rows of the training set, shape ``(n_features, n)``.
     """
     n = energies.shape[1]
     variance = (energies**2).sum(axis=1) / n - (energies.sum(axis=1) / n) ** 2
-    # Rounding may make it negative: pypolymlp leaves such a column as it is.
+    # It may be negative due to rounding. pypolymlp does not scale such a column.
     variance[variance < 0] = 1.0
     scales = np.sqrt(variance)
     scales[scales < ZERO_SCALE] = 0.0

@@ -1,13 +1,13 @@
-"""Weights, scales and energy rows of a training set, as both forms need them.
+"""Weights, scales and energy rows of a training set, used by both forms.
 
-Energies of displaced supercells hardly differ, while columns are scaled by how much
-they do: one direction among the energy rows, that of their mean, is up to 1e5 times
-longer than all others and would leave nothing but rounding of what small penalties
-decide. The fit does not change where an orthogonal matrix is applied to the energy
-rows. A Householder reflection leaves their mean in the first one, the mean row, and
-differences in all others. The mean row is eliminated first (dual) or apart from the
-others (primal), and the condition number falls by the square of that length: 6e13 to
-1e10 for 80 supercells of NaCl.
+Energies of displaced supercells differ little, and columns are scaled by their
+differences. Among the energy rows, the direction of their mean is therefore up to 1e5
+times longer than all others, and rounding would affect the results with small
+penalties. An orthogonal transformation of the energy rows does not change the fit. A
+Householder reflection gives their mean in the first row, the mean row, and differences
+in the others. The mean row is eliminated first (dual) or separately (primal), which
+reduces the condition number by the square of that length: from 6e13 to 1e10 for 80
+supercells of NaCl.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from __future__ import annotations
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.polynomial.regression.problem import refuse_infinite
+from phono3py_mlp_plugin.polynomial.regression.problem import check_finite
 from phono3py_mlp_plugin.polynomial.regression.targets import Targets, column_scales
 
 
 class TrainingRows:
-    """Weights, scales and energy rows of the supercells taken so far.
+    """Weights, scales and energy rows of the supercells added so far.
 
     Attributes
     ----------
     targets : Targets
-        Of all supercells.
+        Targets of all supercells.
     n : int
-        Number of supercells taken.
+        Number of supercells added.
     lowest : float or None
         Their lowest energy per atom in eV.
     weights, values : ndarray
         Weights and weighted targets, shape ``(n n_rows,)``.
     inverse_scales : ndarray
-        Zero for dropped columns, shape ``(n_features,)``.
+        Inverse scales, zero for dropped columns, shape ``(n_features,)``.
     """
 
     def __init__(self, n_features: int, targets: Targets) -> None:
@@ -45,15 +45,15 @@ class TrainingRows:
         self._energies = np.zeros((n_features, len(targets)))
         self._axis = np.empty(0)
 
-    def take(self, block: FloatArray, supercells: range) -> None:
-        """Keep the energy rows of X^T of further supercells."""
-        refuse_infinite(block, supercells, "supercell")
+    def add(self, block: FloatArray, supercells: range) -> None:
+        """Store the energy rows of X^T of further supercells."""
+        check_finite(block, supercells, "supercell")
         rows = block[:, :: self.targets.n_rows]
         self._energies[:, supercells.start : supercells.stop] = rows
         self.n = supercells.stop
 
     def prepare(self) -> None:
-        """Set scales, weights and the reflection for the supercells taken so far."""
+        """Compute scales, weights and the reflection of the supercells added so far."""
         self.lowest = self.targets.lowest_energy(self.n)
         scales = column_scales(self._energies[:, : self.n])
         kept = scales > 0
@@ -65,14 +65,15 @@ class TrainingRows:
         self._axis = _householder(self.weights[:: self.targets.n_rows])
 
     def part(self, supercells: range) -> slice:
-        """Return where the rows of some supercells are."""
+        """Return the range of the rows of supercells."""
         size = self.targets.n_rows
         return slice(supercells.start * size, supercells.stop * size)
 
     def reflected(self, energies: FloatArray) -> FloatArray:
-        """Return weighted energy rows, along the last axis, reflected, or as before.
+        """Apply the reflection to weighted energy rows along the last axis.
 
-        The first then has their mean, all others differences.
+        The first row then contains their mean, and all others differences. A second
+        reflection restores the original rows.
         """
         along = energies @ self._axis
         return np.asarray(energies - 2 * np.multiply.outer(along, self._axis))
@@ -82,15 +83,15 @@ class TrainingRows:
         return self.reflected(np.eye(self.n))
 
     def reflected_energies(self) -> FloatArray:
-        """Return scaled and weighted energy rows, X^T, reflected."""
+        """Return X^T of the scaled, weighted and reflected energy rows."""
         energies = self._energies[:, : self.n] * self.inverse_scales[:, None]
         return self.reflected(energies * self.weights[:: self.targets.n_rows])
 
 
 def _householder(weights: FloatArray) -> FloatArray:
-    """Return the unit vector u whose ``1 - 2 u u^T`` takes weights to the first axis.
+    """Return a unit vector u for which ``1 - 2 u u^T`` maps weights to the first axis.
 
-    Zero where there are no weights: nothing is reflected.
+    It is zero if all weights are zero, so that nothing is reflected.
     """
     axis = weights.copy()
     axis[0] += np.linalg.norm(weights)

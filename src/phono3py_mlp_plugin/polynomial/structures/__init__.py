@@ -1,1 +1,1 @@
-"""Structures, neighbours within a cutoff, and their slots."""
+"""Structures and their neighbours within a cutoff."""

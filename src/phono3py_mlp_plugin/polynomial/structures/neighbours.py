@@ -12,25 +12,26 @@ from phono3py_mlp_plugin.contracts import FloatArray, IntArray
 from phono3py_mlp_plugin.errors import ParameterError, PotentialError
 from phono3py_mlp_plugin.polynomial.kernels.simd import kernel
 
-# Two atoms nearer than this are on the same place; no function is defined there.
+# Distance (angstrom) below which atoms coincide. The functions are undefined there.
 _COINCIDENT = 1e-3
 
-# More than any potential needs: 25 angstrom in the densest crystals, 45 in NaCl.
+# Larger than needed by any potential: a cutoff of 25 angstrom in the densest crystals,
+# 45 angstrom in NaCl.
 _MOST_NEIGHBOURS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Ordered pairs (i, j) with images, all those of an atom i together.
+    """Ordered pairs (i, j) of atoms and images, sorted by i.
 
     Attributes
     ----------
     start : ndarray
         Pairs of atom i are ``start[i]`` to ``start[i + 1]``, shape ``(N + 1,)``.
     partners : ndarray
-        j of each pair, shape ``(n_pairs,)``.
+        Atom j of each pair, shape ``(n_pairs,)``.
     vectors : ndarray
-        From i to the image of j in angstrom, shape ``(n_pairs, 3)``.
+        Vectors from i to the image of j in angstrom, shape ``(n_pairs, 3)``.
     """
 
     start: IntArray
@@ -41,24 +42,24 @@ class Neighbours:
 def find_neighbours(
     lattice: FloatArray, positions: FloatArray, cutoff: float
 ) -> Neighbours:
-    """Return all pairs nearer than the cutoff.
+    """Return all pairs within the cutoff.
 
-    Atoms and those of their images that are near the cell are sorted into boxes, so
-    that the cost grows linearly with the number of atoms.
+    Atoms and their images close to the cell are sorted into boxes, so that the cost is
+    proportional to the number of atoms.
 
     Parameters
     ----------
     lattice : ndarray
-        Basis vectors as rows, in angstrom, shape ``(3, 3)``.
+        Lattice vectors as rows, in angstrom, shape ``(3, 3)``.
     positions : ndarray
-        Cartesian, in angstrom, shape ``(N, 3)``.
+        Cartesian positions in angstrom, shape ``(N, 3)``.
     cutoff : float
         In angstrom.
 
     Raises
     ------
     PotentialError
-        Two atoms are on the same place, or there are too many pairs to be held.
+        If two atoms coincide, or there are too many pairs.
     """
     _check_number(lattice, len(positions), cutoff)
     inverse = np.linalg.inv(lattice)
@@ -68,9 +69,9 @@ def find_neighbours(
     margin = cutoff * np.sqrt((inverse**2).sum(axis=0))
     images, atoms = _images(fractional, margin)
     boxes = np.clip(((1.0 + 2.0 * margin) / margin).astype(np.int64), 1, 64)
-    place = ((images + margin) / (1.0 + 2.0 * margin) * boxes).astype(np.int64)
-    place = np.clip(place, 0, boxes - 1)
-    number = (place[:, 0] * boxes[1] + place[:, 1]) * boxes[2] + place[:, 2]
+    box = ((images + margin) / (1.0 + 2.0 * margin) * boxes).astype(np.int64)
+    box = np.clip(box, 0, boxes - 1)
+    number = (box[:, 0] * boxes[1] + box[:, 1]) * boxes[2] + box[:, 2]
     order = np.argsort(number, kind="stable")
     first = np.searchsorted(number[order], np.arange(np.prod(boxes) + 1))
     centres = np.ascontiguousarray(fractional @ lattice)
@@ -78,8 +79,8 @@ def find_neighbours(
     home = ((fractional + margin) / (1.0 + 2.0 * margin) * boxes).astype(np.int64)
     arguments = (centres, home, boxes, first, cartesian, atoms[order], cutoff**2)
     start = np.zeros(len(positions) + 1, dtype=np.int64)
-    nothing = (np.empty(0, dtype=np.int64), np.empty((0, 3)))
-    _pairs(*arguments, start, *nothing, False)
+    no_output = (np.empty(0, dtype=np.int64), np.empty((0, 3)))
+    _pairs(*arguments, start, *no_output, False)
     start = np.concatenate(([0], np.cumsum(start[1:])))
     partners = np.empty(start[-1], dtype=np.int64)
     vectors = np.empty((start[-1], 3))
@@ -90,21 +91,26 @@ def find_neighbours(
 
 
 def nearest_distances(lattice: FloatArray, positions: FloatArray) -> FloatArray:
-    """Return how far the nearest neighbour of each atom is, in angstrom, shape (N,).
+    """Return the distance of the nearest neighbour of each atom in angstrom.
 
     Parameters
     ----------
     lattice, positions : ndarray
-        As of `find_neighbours`. Images of an atom are its neighbours, too.
+        See `find_neighbours`. Images of an atom are its neighbours, too.
+
+    Returns
+    -------
+    ndarray
+        Shape ``(N,)``.
 
     Raises
     ------
     PotentialError
-        Two atoms are on the same place.
+        If two atoms coincide.
     """
     n = len(positions)
     radius = (abs(float(np.linalg.det(lattice))) / n) ** (1 / 3)
-    # An atom sees its own image at the shortest lattice vector, if nothing else.
+    # Each atom has at least its own image at the shortest lattice vector as neighbour.
     farthest = float(np.linalg.norm(lattice, axis=1).min()) * 1.01
     while True:
         neighbours = find_neighbours(lattice, positions, min(radius, farthest))
@@ -116,12 +122,12 @@ def nearest_distances(lattice: FloatArray, positions: FloatArray) -> FloatArray:
 
 
 def check_cutoff(lattice: FloatArray, positions: FloatArray, cutoff: float) -> None:
-    """Refuse a cutoff within which an atom has no neighbour, or too many.
+    """Raise if an atom has no neighbour within the cutoff, or too many.
 
     Parameters
     ----------
     lattice, positions, cutoff
-        As of `find_neighbours`.
+        See `find_neighbours`.
 
     Raises
     ------
@@ -142,14 +148,14 @@ def check_cutoff(lattice: FloatArray, positions: FloatArray, cutoff: float) -> N
 def check_beyond_nearest(
     lattice: FloatArray, positions: FloatArray, cutoffs: Mapping[str, float]
 ) -> None:
-    """Refuse cutoffs of force constants that are shorter than all bonds.
+    """Raise if a cutoff of force constants is shorter than all bonds.
 
     Parameters
     ----------
     lattice, positions
-        As of `find_neighbours`.
+        See `find_neighbours`.
     cutoffs : mapping
-        Lengths in angstrom by what they are called.
+        Lengths in angstrom by name.
 
     Raises
     ------
@@ -168,12 +174,12 @@ def check_beyond_nearest(
 
 
 def _check_number(lattice: FloatArray, n_atoms: int, cutoff: float) -> None:
-    """Refuse what would not fit into memory, before it is taken."""
+    """Raise if there would be too many neighbours for the memory."""
     volume = abs(float(np.linalg.det(lattice)))
     if not volume > 0:
         raise PotentialError(
             f"the volume of a supercell is {volume:g} angstrom^3; expected a positive "
-            "one. Mend the lattice vectors."
+            "one. Correct the lattice vectors."
         )
     density = n_atoms / volume
     expected = density * 4 / 3 * np.pi * min(cutoff, 1e100) ** 3
@@ -190,9 +196,9 @@ def _images(fractional: FloatArray, margin: FloatArray) -> tuple[FloatArray, Int
     """Return atoms and their images within a margin of the cell, axis by axis."""
     images, atoms = fractional, np.arange(len(fractional))
     for axis in range(3):
-        reach = int(np.ceil(margin[axis]))
+        n_images = int(np.ceil(margin[axis]))
         shifted, numbers = [], []
-        for shift in range(-reach, reach + 1):
+        for shift in range(-n_images, n_images + 1):
             along = images[:, axis] + shift
             near = (along >= -margin[axis]) & (along <= 1.0 + margin[axis])
             moved = images[near].copy()
@@ -253,5 +259,5 @@ def _check_apart(neighbours: Neighbours) -> None:
         j = int(neighbours.partners[pair])
         raise PotentialError(
             f"atoms {i + 1} and {j + 1} of a supercell are {squared.min() ** 0.5:.1e} "
-            "angstrom apart; expected different places. Mend the positions."
+            "angstrom apart; expected different positions. Correct the positions."
         )

@@ -1,4 +1,4 @@
-"""Periodic structures as the engine sees them, and their neighbours by centre type."""
+"""Periodic structures, and their neighbours by type of the centre."""
 
 from __future__ import annotations
 
@@ -30,19 +30,21 @@ class Structure:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Neighbours of all centres of one type in some structures.
+    """Neighbours of all centres of one type in several structures.
+
+    Atoms are numbered consecutively over all structures.
 
     Attributes
     ----------
     centres : ndarray
-        Atom of each centre, counted through all structures, shape ``(n_centres,)``.
+        Atom of each centre, shape ``(n_centres,)``.
     structures : ndarray
-        Its structure, shape ``(n_centres,)``.
+        Structure of each centre, shape ``(n_centres,)``.
     centre, partner, partner_type : ndarray
-        Of each pair: place in ``centres``, atom counted through all structures, and
-        its type; sorted by centre, partner type and partner.
+        Index in ``centres``, neighbour, and type of the neighbour of each pair, shape
+        ``(n_pairs,)``. Pairs are sorted by centre, partner type and partner.
     vectors : ndarray
-        From the centre to the neighbour in angstrom, shape ``(n_pairs, 3)``.
+        Vectors from the centre to the neighbour in angstrom, shape ``(n_pairs, 3)``.
     """
 
     centres: IntArray
@@ -56,12 +58,12 @@ class Pairs:
 def structures_of(
     cells: Sequence[PhonopyAtoms], elements: Sequence[str]
 ) -> list[Structure]:
-    """Return cells as structures.
+    """Convert cells to structures.
 
     Raises
     ------
     PotentialError
-        A cell has an element that the model does not know, or a position that is not
+        If a cell has an element that the model does not have, or a position that is not
         finite.
     """
     types = {symbol: number for number, symbol in enumerate(elements)}
@@ -77,7 +79,7 @@ def structures_of(
         positions = np.array(cell.positions, dtype=np.float64)
         if not np.isfinite(positions).all():
             raise PotentialError(
-                f"supercell {number + 1}: a position is not finite. Mend the "
+                f"supercell {number + 1}: a position is not finite. Correct the "
                 "displacements."
             )
         structures.append(
@@ -110,17 +112,17 @@ def pairs_by_centre_type(
     result = []
     for c in range(n_types):
         centres = np.flatnonzero(types == c)
-        place = np.full(len(types), -1)
-        place[centres] = np.arange(len(centres))
-        here = types[i] == c
+        index = np.full(len(types), -1)
+        index[centres] = np.arange(len(centres))
+        of_type = types[i] == c
         result.append(
             Pairs(
                 centres,
                 owner[centres],
-                place[i[here]],
-                j[here],
-                types[j[here]],
-                r[here],
+                index[i[of_type]],
+                j[of_type],
+                types[j[of_type]],
+                r[of_type],
             )
         )
     return result
