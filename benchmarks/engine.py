@@ -248,7 +248,7 @@ def learning_curve() -> dict[str, float]:
 
 
 def cold_start() -> dict[str, float]:
-    """Measure a first training and evaluation with an empty and a filled kernel cache."""
+    """Measure first training and evaluation with an empty and a filled kernel cache."""
     program = (
         "import time; import numpy, phono3py, numba, scipy.linalg;"
         "from phono3py_mlp_plugin.cli.doctor import _compile_kernels;"
@@ -330,9 +330,9 @@ def lennard_jones(lattice: Any, positions: Any, types: Any) -> tuple[float, Any]
     edge = (2.5 / cutoff) ** 6
     slope = (-12 * edge**2 + 6 * edge) / cutoff
     energy = depth * (x**2 - x - (edge**2 - edge) - slope * (r - cutoff))
-    slopes = depth * ((-12 * x**2 + 6 * x) / r - slope)
+    derivatives = depth * ((-12 * x**2 + 6 * x) / r - slope)
     forces = np.zeros_like(positions)
-    np.add.at(forces, i, (slopes / r)[:, None] * neighbours.vectors)
+    np.add.at(forces, i, (derivatives / r)[:, None] * neighbours.vectors)
     return float(energy.sum()) / 2 - 4.0 * len(positions), forces
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/faults.py [kill] [signals] [fuzz] [--number N]
 
-Results are written to benchmarks/results/faults.json. Results of parts that are not run
-are kept.
+Results are written to benchmarks/results/faults.json. Results of parts that are not
+run are kept.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def killed_runs(number: int, work: Path) -> dict[str, Any]:
             tally["files_seen"] += len(paths) - 1
             subprocess.run(command(*SMALL), cwd=folder, check=True, capture_output=True)
             names = {path.name for path in folder.iterdir()}
-            # If only one of fc2 and fc3 exists, it is recomputed, and the old one is kept.
+            # If only one of fc2 and fc3 exists, it is recomputed; the old file is kept.
             kept = {f"{name}.bak" for name in MADE}
             left = names - {*MADE, *kept, PARAMS, "phono3py.yaml"}
             if left:
