@@ -1,19 +1,19 @@
-# make demo    install into .venv, then run the example on real data
-# make test    install what the tests need, then run all checks but the slow tests
-# make test-all  the slow tests too
-# make coverage  the tests again, and which lines of the package they do not reach
-# make bench   measure against pypolymlp, compiled for this machine
-# GNU make and Python are needed, for tests and benchmarks a C++ compiler as well: they
-# compare with pypolymlp. Nothing outside .venv is touched.
+# make demo      install into .venv, then run the example on real data
+# make test      install the requirements of the tests, then run all checks but the slow tests
+# make test-all  the same with the slow tests
+# make coverage  run the tests and show which lines of the package they do not reach
+# make bench     compare with pypolymlp, compiled for this machine
+# GNU make and Python are required. Tests and benchmarks also require a C++ compiler, because
+# they compare with pypolymlp. Nothing outside .venv is changed.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Modules are compiled when they are first imported: most never are.
+# Modules are compiled when they are first imported; most of them never are.
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile
 EXAMPLE := example/NaCl-pypolymlp
-# Tests run in so many processes: a module's stay together, for they share what its
-# fixtures made. In their own order: the longest modules do not come last.
+# Number of processes in which tests run. The tests of a module run in one process, because
+# they share fixtures. They are not reordered, so that the longest modules do not come last.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
@@ -22,18 +22,18 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help demo test test-all check ruff mypy imports docs coverage bench host-tests clean
 
 help:
-	@echo "make demo        install into $(VENV), then train on NaCl up to its thermal conductivity"
-	@echo "make test        install what the tests need, then run all checks but the slow tests"
+	@echo "make demo        install into $(VENV), then compute the thermal conductivity of NaCl"
+	@echo "make test        install the requirements of the tests, then run all checks but the slow tests"
 	@echo "make test-all    the same with the slow tests"
 	@echo "make coverage    run the tests and show which lines they do not reach"
-	@echo "make bench       measure against pypolymlp, compiled for this machine"
-	@echo "make host-tests  run the host's own tests without and with this package"
-	@echo "make clean       remove $(VENV) and everything generated"
+	@echo "make bench       compare with pypolymlp, compiled for this machine"
+	@echo "make host-tests  run the tests of phono3py without and with this package"
+	@echo "make clean       remove $(VENV) and all generated files"
 
 demo: $(VENV)/.package
 	@$(BIN)/python $(EXAMPLE)/run.py --demo
 
-# The tests come last: their closing line is what a reader looks for.
+# The tests run last, so that their summary is the last line of the output.
 test: $(VENV)/.test
 	@$(MAKE) --no-print-directory --jobs=2 check
 	$(PYTEST) -m "not slow"
@@ -66,7 +66,7 @@ bench: $(VENV)/.native
 host-tests: $(VENV)/.test
 	@$(BIN)/python tests/host/compare.py
 
-# Stamps: each step is done once, and again when what it was made from changes.
+# Stamp files: each step is run once, and again if its prerequisites change.
 $(VENV)/.created:
 	@tools/check_python.sh "$(PYTHON)"
 	@echo "Creating $(VENV)"
@@ -74,18 +74,18 @@ $(VENV)/.created:
 	@touch $@
 
 $(VENV)/.package: pyproject.toml $(VENV)/.created
-	@echo "Installing the package and what the demo needs"
+	@echo "Installing the package and the requirements of the demo"
 	@$(INSTALL) --editable ".[ase]"
 	@touch $@
 
-# After the package: it is built against the numpy that the package brought.
+# After the package, because pypolymlp must be built against the same version of numpy.
 $(VENV)/.pypolymlp: tools/install_pypolymlp.sh | $(VENV)/.package
 	@tools/check_compiler.sh
 	@echo "Building pypolymlp (a minute or two)"
 	@tools/install_pypolymlp.sh $(BIN)/python
 	@touch $@
 
-# In a folder of its own: the fair opponent is compiled for the machine it runs on.
+# In a separate folder: for a fair comparison, pypolymlp is compiled for this machine.
 $(VENV)/.native: tools/install_pypolymlp.sh | $(VENV)/.package
 	@tools/check_compiler.sh
 	@echo "Building pypolymlp for this machine (a minute or two)"
@@ -93,7 +93,7 @@ $(VENV)/.native: tools/install_pypolymlp.sh | $(VENV)/.package
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.package $(VENV)/.pypolymlp
-	@echo "Installing what the tests need"
+	@echo "Installing the requirements of the tests"
 	@$(INSTALL) --editable ".[test,docs,ase,hiphive]"
 	@touch $@
 

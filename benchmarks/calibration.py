@@ -1,11 +1,12 @@
-"""Coverage of the error bars of kappa: NaCl and MgO, many subsets of their supercells.
+"""Measure the coverage of the error bars of kappa for subsets of supercells.
 
     python benchmarks/calibration.py [--orders N] [--members N] [--ensemble NAME]
 
-Every order of the 100 first-principles supercells gives nested training sets of 5 to
-80 and a test set of 20. Each interval is compared with kappa of all data, by the same
-model and displacements. Gaussian smearing: the tetrahedron method moves by 0.1 % when
-force constants change by 1e-12. Finished cases are kept in benchmarks/results.
+The crystals are NaCl and MgO. Every order of the 100 first-principles supercells gives
+nested training sets of 5 to 80 supercells and a test set of 20. Each interval is
+compared with kappa of all data from the same model and displacements. Gaussian smearing
+is used, because kappa of the tetrahedron method changes by 0.1 % when force constants
+change by 1e-12. Finished cases are stored in benchmarks/results.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ LEVELS = (0.68, 0.95)
 
 
 def crystal_of(source: Path, file: str) -> tuple[Phono3py, Any]:
-    """Return the crystal with the supercell of fc3 alone, and its dataset."""
+    """Return the crystal with only the supercell of fc3, and its dataset."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
         path.write_bytes(lzma.decompress((source / file).read_bytes()))
@@ -75,7 +76,7 @@ def crystal_of(source: Path, file: str) -> tuple[Phono3py, Any]:
 
 
 class Case:
-    """One crystal: from potentials to kappa_xx at 300 K."""
+    """Calculations of kappa_xx at 300 K from potentials of one crystal."""
 
     def __init__(self, source: Path, name: str, ensemble: Ensemble) -> None:
         file, sigma = FILES[name]
@@ -90,17 +91,17 @@ class Case:
         )
 
     def kappa(self, potentials: list[Any]) -> np.ndarray:
-        """Return kappa_xx of potentials at 300 K."""
-        found = []
+        """Return kappa_xx of each potential at 300 K."""
+        values = []
         for fcs in self.force_constants.solve(potentials):
             self.crystal.fc2, self.crystal.fc3 = fcs[2], fcs[3]
             self.crystal.init_phph_interaction()
             self.crystal.run_thermal_conductivity(temperatures=[300])
-            found.append(self.crystal.thermal_conductivity.kappa.ravel()[0])
-        return np.array(found)
+            values.append(self.crystal.thermal_conductivity.kappa.ravel()[0])
+        return np.array(values)
 
     def fits(self, training: Any, test: Any, sizes: tuple[int, ...]) -> Any:
-        """Yield nested fits."""
+        """Yield the fits of nested training sets."""
         train = self.request.calculator.learning_curve
         assert train is not None
         return train(
@@ -113,21 +114,21 @@ class Case:
         )
 
     def reference(self) -> float:
-        """Return kappa of all supercells but the two that choose the penalty."""
+        """Return kappa of all supercells except the two used to choose the penalty."""
         rows = np.arange(len(self.dataset))
         (fit,) = self.fits(rows[:ALL], rows[ALL:], (ALL,))
         return float(self.kappa([fit.trained.potential])[0])
 
     def order(self, seed: int) -> list[dict[str, float]]:
-        """Return errors and error bars of nested training sets of a random order."""
+        """Return kappa and its scatter for nested training sets of a random order."""
         rows = np.random.default_rng(1000 + seed).permutation(len(self.dataset))
-        found = []
+        cases = []
         for fit in self.fits(rows[: max(SIZES)], rows[-TEST:], SIZES):
             potentials = [fit.trained.potential, *fit.members, *fit.alternatives]
             kappa = self.kappa(potentials)
             own, drawn = kappa[0], kappa[1:]
             n_members = len(fit.members)
-            found.append(
+            cases.append(
                 {
                     "order": seed,
                     "size": fit.size,
@@ -138,12 +139,12 @@ class Case:
                     "alpha": float(fit.trained.alpha or 0.0),
                 }
             )
-        return found
+        return cases
 
 
 def with_falls(cases: list[dict[str, float]], method: str) -> list[dict[str, float]]:
-    """Return cases with the fall of their scatter up to their size."""
-    found = []
+    """Return cases with the exponent of the decrease of scatter up to their size."""
+    completed = []
     for case in cases:
         smaller = sorted(
             (c["size"], c["sampling"])
@@ -153,19 +154,20 @@ def with_falls(cases: list[dict[str, float]], method: str) -> list[dict[str, flo
         fall = 0.5
         if method == "jackknife":
             fall = fall_of_scatter(*zip(*smaller, strict=True))
-        found.append({**case, "fall": fall})
-    return found
+        completed.append({**case, "fall": fall})
+    return completed
 
 
 def coverage(cases: list[dict[str, float]], reference: float) -> dict[str, Any]:
-    """Return the part of intervals that hold the reference, and rms z, by method.
+    """Return the fraction of intervals that contain the reference, and rms z.
 
-    The training sets are parts of the reference's: where kappa of n supercells scatters
-    as n^-a about the truth, it does so about kappa of all N by sqrt(1 - (n / N)^2a) of
-    that. So intervals are compared as they are, and narrowed by that factor. The fall a
-    of the jackknife's scatter is taken from the sizes up to n, as in a study.
+    The training sets are subsets of that of the reference. If kappa of n supercells
+    scatters as n^-a around the true value, it scatters around kappa of all N supercells
+    by sqrt(1 - (n / N)^2a) times as much. Intervals are compared both as they are and
+    narrowed by this factor. The exponent a of the scatter of the jackknife is
+    determined from the sizes up to n, as in a study.
     """
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name, with_penalty, with_fall in (
         ("supercells, fall not corrected", 0.0, False),
         ("supercells", 0.0, True),
@@ -189,12 +191,12 @@ def coverage(cases: list[dict[str, float]], reference: float) -> dict[str, Any]:
                     inside[level] += low < reference < high
             row = {f"{level:.0%}": inside[level] / len(cases) for level in LEVELS}
             row["rms z"] = float(np.sqrt(np.mean(np.square(z))))
-            found[name + (", narrowed" if narrowed else "")] = row
-    return found
+            results[name + (", narrowed" if narrowed else "")] = row
+    return results
 
 
 def main() -> None:
-    """Run what is missing, write and print coverage."""
+    """Run the missing cases, then write and print the coverage."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=6)
     parser.add_argument("--members", type=int, default=16)
@@ -231,7 +233,7 @@ def main() -> None:
     for entry in results["crystals"].values():
         entry["cases"] = with_falls(entry["cases"], args.ensemble)
         entry["coverage"] = coverage(entry["cases"], entry["reference"])
-    # In units of each crystal's reference, so that both can be counted together.
+    # In units of the reference of each crystal, so that both can be combined.
     relative = [
         {**case, "kappa": case["kappa"] / entry["reference"]}
         for entry in results["crystals"].values()

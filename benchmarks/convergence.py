@@ -1,11 +1,12 @@
-"""A convergence study against plain runs of the host, one for each size.
+"""Compare a convergence study with plain runs of phono3py, one for each size.
 
     python benchmarks/convergence.py [--native FOLDER]
 
-Real data: NaCl, default model, 20, 40, 60 and 80 training supercells tested on the last
-20, kappa on 11x11x11. Ours gives error bars too: 8 members and two other penalties for
-each size, on 9x9x9. It runs before, between and after those of the host; the median
-counts. Results go to ``benchmarks/results/convergence.json``.
+Data: NaCl, default model, 20, 40, 60 and 80 training supercells tested on the last 20,
+kappa on 11x11x11. The study of this package also gives error bars: 8 members and two
+other penalties for each size, on 9x9x9. It runs before, between and after the runs of
+phono3py, and its median time is used. Results are written to
+``benchmarks/results/convergence.json``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ MESH = ["--mesh", "11", "11", "11"]
 
 
 def run(words: list[Any], folder: Path, native: Path) -> dict[str, Any]:
-    """Run a command in a new folder with the dataset: seconds, peak memory, folder."""
+    """Run a command in a new folder; return seconds, peak memory and the folder."""
     place = Path(tempfile.mkdtemp(dir=folder))
     shutil.copy(nacl_params(), place / PARAMS)
     python_path = os.pathsep.join([str(native), os.environ.get("PYTHONPATH", "")])
@@ -57,31 +58,31 @@ def run(words: list[Any], folder: Path, native: Path) -> dict[str, Any]:
 
 
 def ours(folder: Path, native: Path) -> dict[str, Any]:
-    """Run the whole study."""
+    """Run the complete study with this package."""
     command = Path(sys.executable).parent / "phono3py-mlp"
     words = [command, "converge", PARAMS, *MESH, "--uncertainty-mesh", "9", "9", "9"]
     words += ["--sizes", *map(str, SIZES), "--members", "8", "--tolerance", "1e-6"]
     words += ["--mlp-params", f"ntest = {TEST}", "-q"]
-    found = run(words, folder, native)
+    result = run(words, folder, native)
     content = json.loads(
-        (found["folder"] / "phono3py_mlp_convergence.json").read_text()
+        (result["folder"] / "phono3py_mlp_convergence.json").read_text()
     )
-    found["kappa"] = [point["kappa"][0][0] for point in content["points"]]
-    return found
+    result["kappa"] = [point["kappa"][0][0] for point in content["points"]]
+    return result
 
 
 def host(n: int, folder: Path, native: Path) -> dict[str, Any]:
-    """Run the host without us, as its documentation says."""
+    """Run phono3py without this package, as its documentation describes."""
     words = [sys.executable, PLAIN, "phono3py-load", PARAMS, "--pypolymlp", "-d"]
     words += ["--mlp-params", f"ntrain = {n}, ntest = {TEST}", *MESH, "--br"]
-    found = run([*words, "--ts", "300"], folder, native)
-    with h5py.File(found["folder"] / "kappa-m111111.hdf5") as file:
-        found["kappa"] = float(file["kappa"][0, 0])
-    return found
+    result = run([*words, "--ts", "300"], folder, native)
+    with h5py.File(result["folder"] / "kappa-m111111.hdf5") as file:
+        result["kappa"] = float(file["kappa"][0, 0])
+    return result
 
 
 def main() -> None:
-    """Measure and write."""
+    """Run all measurements and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--native", type=Path, default=NATIVE)
     args = parser.parse_args()

@@ -1,13 +1,13 @@
-"""The polynomial engine against pypolymlp, compiled for this machine.
+"""Compare the polynomial engine with pypolymlp, compiled for this machine.
 
     python benchmarks/engine.py [--only NAME ...] [--native FOLDER] [--results FILE]
 
-Real data: NaCl, 64-atom supercells of phono3py's example NaCl-rd, default model (8,283
-features). The two alternate in one run with the same number of threads; ratios are
-those of medians. Whole trainings run in processes of their own, whose peak memory is
-quoted: ours before and after each of pypolymlp's. Results go to
-``benchmarks/results/engine.json``, one section after the other, so that a section can
-be measured again; those of another machine belong in a file of its own.
+Data: NaCl, 64-atom supercells of phono3py's example NaCl-rd, default model (8,283
+features). The two programs alternate in one run with the same number of threads, and
+ratios are those of medians. Complete trainings run in separate processes, whose peak
+memory is given; the engine is run before and after each run of pypolymlp. Results are
+written to ``benchmarks/results/engine.json`` one section after the other, so that a
+section can be measured again. Use another file for the results of another machine.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def timed(call: Callable[[], Any]) -> Seconds:
 def alternate(
     calls: dict[str, Callable[[], Any]], rounds: int
 ) -> dict[str, list[Seconds]]:
-    """Return the times of calls that take turns; the first round does not count."""
+    """Return the times of alternating calls; the first round is not included."""
     for call in calls.values():
         call()
     times: dict[str, list[Seconds]] = {name: [] for name in calls}
@@ -61,7 +61,7 @@ def alternate(
 
 
 def comparison(times: dict[str, list[Seconds]]) -> dict[str, float]:
-    """Return medians and the median of ratios."""
+    """Return the medians and the median of the ratios."""
     ratios = [b / a for a, b in zip(times["ours"], times["pypolymlp"], strict=True)]
     return {
         "ours_s": statistics.median(times["ours"]),
@@ -71,7 +71,7 @@ def comparison(times: dict[str, list[Seconds]]) -> dict[str, float]:
 
 
 def nacl_params() -> Path:
-    """Return phono3py_params.yaml of the example, made once."""
+    """Return the path of phono3py_params.yaml of the example, created once."""
     sys.path.insert(0, str(EXAMPLE))
     from fetch_data import host_source
 
@@ -85,7 +85,7 @@ def nacl_params() -> Path:
 
 
 def nacl_dataset() -> Any:
-    """Return the hundred supercells."""
+    """Return the dataset of one hundred supercells."""
     import phono3py
 
     from phono3py_mlp_plugin.workflow import read_dataset
@@ -95,14 +95,14 @@ def nacl_dataset() -> Any:
 
 
 def options(engine: str, **changes: Any) -> Any:
-    """Return the default model's options."""
+    """Return the options of the default model."""
     from phono3py_mlp_plugin.calculators.pypolymlp import PypolymlpOptions
 
     return PypolymlpOptions(engine=engine, **changes)
 
 
 def problem(n: int) -> tuple[Any, Any, Any, Any]:
-    """Return the feature list, structures, pypolymlp's parameters and structures."""
+    """Return feature list and structures, and those of pypolymlp."""
     from pypolymlp.core.params import PolymlpParams
     from pypolymlp.core.params_utils import set_all_params
     from pypolymlp.utils.phonopy_utils import phonopy_cell_to_structure
@@ -135,11 +135,11 @@ def problem(n: int) -> tuple[Any, Any, Any, Any]:
     )
 
 
-# Workers: each runs in a process of its own and returns what is measured.
+# Workers: each runs in a separate process and returns its measurements.
 
 
 def design_matrix() -> dict[str, float]:
-    """Features of energies and forces of 8 supercells, the matrix used again."""
+    """Measure the features of 8 supercells, computed into an existing matrix."""
     from pypolymlp.mlp_dev.core.features import compute_features
 
     from phono3py_mlp_plugin.polynomial.design_matrix import Features
@@ -164,7 +164,7 @@ def design_matrix() -> dict[str, float]:
 
 
 def evaluation() -> dict[str, float]:
-    """Energies and forces of 40 supercells."""
+    """Measure energies and forces of 40 supercells."""
     from pypolymlp.calculator.properties import Properties
 
     from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
@@ -185,7 +185,7 @@ def evaluation() -> dict[str, float]:
 
 
 def construction() -> dict[str, float]:
-    """The evaluator made from parameters and coefficients."""
+    """Measure the construction of the evaluator from parameters and coefficients."""
     from pypolymlp.calculator.properties import Properties
 
     from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
@@ -207,7 +207,7 @@ def construction() -> dict[str, float]:
 
 
 def train(engine: str, n_training: int, n_test: int) -> dict[str, float]:
-    """Train the default model on the first and test it on the last supercells."""
+    """Measure a training on the first supercells, tested on the last."""
     from phono3py_mlp_plugin.calculators.pypolymlp import train as train_model
     from phono3py_mlp_plugin.contracts import no_progress
 
@@ -219,7 +219,7 @@ def train(engine: str, n_training: int, n_test: int) -> dict[str, float]:
 
 
 def learning_curve() -> dict[str, float]:
-    """Fits of 20, 40, 60, 80 supercells with 20 fixed test supercells in one pass."""
+    """Measure fits of 20, 40, 60 and 80 supercells in one pass, with 20 for testing."""
     from phono3py_mlp_plugin.calculators.pypolymlp.native import (
         model_parameters,
         ridge_options,
@@ -248,7 +248,7 @@ def learning_curve() -> dict[str, float]:
 
 
 def cold_start() -> dict[str, float]:
-    """The first training and evaluation with an empty cache of kernels; the next."""
+    """Measure first training and evaluation with an empty and a filled kernel cache."""
     program = (
         "import time; import numpy, phono3py, numba, scipy.linalg;"
         "from phono3py_mlp_plugin.cli.doctor import _compile_kernels;"
@@ -272,7 +272,7 @@ def cold_start() -> dict[str, float]:
 
 
 def large_model(symbols: tuple[str, ...], n: int, side: int) -> dict[str, float]:
-    """Train the default model of more elements on supercells of a pair potential."""
+    """Measure a training for several elements on supercells of a pair potential."""
     from phonopy.structure.atoms import PhonopyAtoms
 
     from phono3py_mlp_plugin.calculators.pypolymlp import train as train_model
@@ -290,9 +290,9 @@ def large_model(symbols: tuple[str, ...], n: int, side: int) -> dict[str, float]
         strict=True,
     )
     data = Dataset(cell, displacements, np.array(forces), np.array(energies))
-    found: list[Any] = []
+    results: list[Any] = []
     seconds = timed(
-        lambda: found.append(
+        lambda: results.append(
             train_model(
                 data.select(range(n)),
                 data.select(range(n, n + 2)),
@@ -302,11 +302,12 @@ def large_model(symbols: tuple[str, ...], n: int, side: int) -> dict[str, float]
         )
     )
     test = data.select(range(n, n + 2))
-    predicted = found[0].potential.evaluate(test.supercells()).forces
+    (trained,) = results
+    predicted = trained.potential.evaluate(test.supercells()).forces
     return {
         "seconds": seconds,
         "peak_gb": peak(),
-        "n_features": found[0].n_features,
+        "n_features": trained.n_features,
         "n_atoms": len(cell),
         "relative_force_error": float(
             np.linalg.norm(predicted - test.forces) / np.linalg.norm(test.forces)
@@ -319,24 +320,24 @@ def lennard_jones(lattice: Any, positions: Any, types: Any) -> tuple[float, Any]
     from phono3py_mlp_plugin.polynomial.structures.neighbours import find_neighbours
 
     cutoff = 7.0
-    found = find_neighbours(lattice, positions, cutoff)
-    i = np.repeat(np.arange(len(positions)), np.diff(found.start))
-    j = found.partners
+    neighbours = find_neighbours(lattice, positions, cutoff)
+    i = np.repeat(np.arange(len(positions)), np.diff(neighbours.start))
+    j = neighbours.partners
     depth = 0.05 * (1 + 0.3 * np.cos(types[i] + types[j] + types[i] * types[j]))
-    r = np.linalg.norm(found.vectors, axis=1)
+    r = np.linalg.norm(neighbours.vectors, axis=1)
     x = (2.5 / r) ** 6
-    # Shifted so that energy and force vanish at the cutoff.
+    # Energy and force are shifted so that they vanish at the cutoff.
     edge = (2.5 / cutoff) ** 6
     slope = (-12 * edge**2 + 6 * edge) / cutoff
     energy = depth * (x**2 - x - (edge**2 - edge) - slope * (r - cutoff))
-    pull = depth * ((-12 * x**2 + 6 * x) / r - slope)
+    derivatives = depth * ((-12 * x**2 + 6 * x) / r - slope)
     forces = np.zeros_like(positions)
-    np.add.at(forces, i, (pull / r)[:, None] * found.vectors)
+    np.add.at(forces, i, (derivatives / r)[:, None] * neighbours.vectors)
     return float(energy.sum()) / 2 - 4.0 * len(positions), forces
 
 
 def scaling() -> dict[str, Any]:
-    """Time per supercell against its atoms, and of a training against supercells."""
+    """Measure how times scale with the numbers of atoms and of supercells."""
     from phono3py_mlp_plugin.polynomial.design_matrix import Features
     from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
     from phono3py_mlp_plugin.polynomial.model.feature_list import list_features
@@ -366,15 +367,15 @@ def scaling() -> dict[str, Any]:
             for _ in range(2)
         ]
         atoms.append(len(positions))
-        whole = np.zeros((feature_list.n_features, 2 * (1 + 3 * len(positions))))
+        matrix = np.zeros((feature_list.n_features, 2 * (1 + 3 * len(positions))))
 
-        def fill(whole: Any = whole, some: Any = some) -> None:
-            whole[:] = 0.0
-            features.fill(whole, 0, some)
+        def fill(matrix: Any = matrix, some: Any = some) -> None:
+            matrix[:] = 0.0
+            features.fill(matrix, 0, some)
 
         calls[f"design_matrix {side}"] = fill
         calls[f"evaluation {side}"] = lambda some=some: evaluator.evaluate(some)
-    # All sizes take turns, so that the machine's moods hit them alike.
+    # All sizes alternate, so that fluctuations of the machine affect them equally.
     times = alternate(calls, 9)
     medians = [statistics.median(t) / 2 for t in times.values()]
     for n, matrix_time, evaluation_time in zip(
@@ -414,7 +415,7 @@ def peak() -> float:
 
 
 def command(native: Path) -> dict[str, float]:
-    """``phono3py-load --pypolymlp -d`` on a given potential, with and without us."""
+    """Compare ``phono3py-load --pypolymlp -d`` with and without this package."""
     times: dict[str, list[Seconds]] = {"ours": [], "pypolymlp": []}
     with tempfile.TemporaryDirectory() as folder:
         make = Path(folder) / "potential"
@@ -471,7 +472,7 @@ WORKERS: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 def measured(name: str, native: Path) -> dict[str, Any]:
-    """Run a worker in a process of its own."""
+    """Return the measurements of a worker that is run in a separate process."""
     paths = [str(native), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run(
@@ -491,11 +492,12 @@ def in_turns(
     native: Path,
     ours: str,
     theirs: Sequence[str],
-    whole: Callable[[Sequence[Seconds]], Seconds],
+    total: Callable[[Sequence[Seconds]], Seconds],
 ) -> dict[str, float]:
-    """Compare workers: the median of ours, before and after each of theirs.
+    """Compare a worker of this package with those of pypolymlp.
 
-    ``whole`` says what the times of theirs come to.
+    The worker is run before and after each worker of pypolymlp, and its median time is
+    used. The times of the workers of pypolymlp are combined by ``total``.
     """
     our_runs = [measured(ours, native)]
     their_runs = []
@@ -503,7 +505,7 @@ def in_turns(
         their_runs.append(measured(name, native))
         our_runs.append(measured(ours, native))
     our_seconds = statistics.median(run["seconds"] for run in our_runs)
-    their_seconds = whole([run["seconds"] for run in their_runs])
+    their_seconds = total([run["seconds"] for run in their_runs])
     our_peak = max(run["peak_gb"] for run in our_runs)
     their_peak = max(run["peak_gb"] for run in their_runs)
     return {
@@ -517,13 +519,13 @@ def in_turns(
 
 
 def training(native: Path) -> dict[str, float]:
-    """A whole training of 90 + 10 supercells: medians of three and four."""
+    """Compare complete trainings of 90 + 10 supercells: medians of four and three."""
     theirs = ["train pypolymlp 90 10"] * 3
     return in_turns(native, "train native 90 10", theirs, statistics.median)
 
 
 def four_trainings(native: Path) -> dict[str, float]:
-    """The documented learning curve: one pass against four trainings."""
+    """Compare the documented learning curve: one pass with four trainings."""
     theirs = [f"train pypolymlp {n} 20" for n in (20, 40, 60, 80)]
     return in_turns(native, "learning_curve", theirs, sum)
 
@@ -548,7 +550,7 @@ SECTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures belong to."""
+    """Return date, processor and versions of the measurements."""
     processor, flags = platform.processor(), ""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
@@ -569,7 +571,7 @@ def machine() -> dict[str, Any]:
 
 
 def show(name: str, result: dict[str, Any]) -> None:
-    """Print one section's figures on a line."""
+    """Print the results of one section on a line."""
     figures = ", ".join(
         f"{key} = {value:.3g}" if isinstance(value, float) else f"{key} = {value}"
         for key, value in result.items()
@@ -579,7 +581,7 @@ def show(name: str, result: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Measure the sections asked for and write them."""
+    """Measure the requested sections and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--native", type=Path, default=NATIVE)

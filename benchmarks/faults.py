@@ -1,8 +1,9 @@
-"""Runs killed and interrupted at random instants, and damaged files.
+"""Test runs that are killed or interrupted at random times, and damaged files.
 
     python benchmarks/faults.py [kill] [signals] [fuzz] [--number N]
 
-Results go to benchmarks/results/faults.json, those of parts not run are kept.
+Results are written to benchmarks/results/faults.json. Results of parts that are not
+run are kept.
 """
 
 from __future__ import annotations
@@ -34,19 +35,19 @@ SCRIPTS = Path(sys.executable).parent
 PARAMS = "phono3py_params.yaml"
 MADE = ("polymlp.yaml", "phono3py_mlp_eval_dataset.yaml", "fc2.hdf5", "fc3.hdf5")
 
-# Training, evaluation and force constants of 8-atom cells: three seconds.
+# Training, evaluation and force constants of 8-atom cells take three seconds.
 SMALL = ["--mlp-params", "cutoff=5, gtinv_maxl=4 4, ntest=10", "-d"]
 
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "example" / "NaCl-pypolymlp")]
 
 
 def command(*options: str) -> list[str | Path]:
-    """Return a run of phono3py-load."""
+    """Return the command line of a run of phono3py-load."""
     return [SCRIPTS / "phono3py-load", PARAMS, "--pypolymlp", *options]
 
 
 def small_params(folder: Path) -> None:
-    """Write 40 supercells of the analytic reference potential."""
+    """Write a dataset of 40 supercells of the analytic reference potential."""
     from phono3py import Phono3py
 
     from phono3py_mlp_plugin.reference import nacl_dataset
@@ -62,7 +63,7 @@ def small_params(folder: Path) -> None:
 
 
 def start(words: list[Any], folder: Path, log: Path) -> subprocess.Popen[str]:
-    """Start a run in a process group of its own."""
+    """Start a run in a new process group."""
     with log.open("w") as file:
         return subprocess.Popen(
             words,
@@ -75,14 +76,14 @@ def start(words: list[Any], folder: Path, log: Path) -> subprocess.Popen[str]:
 
 
 def child_of(process: int) -> int | None:
-    """Return the process number of the only child."""
+    """Return the process ID of the only child, or None if there is none."""
     path = Path(f"/proc/{process}/task/{process}/children")
-    found = path.read_text().split() if path.exists() else []
-    return int(found[0]) if found else None
+    children = path.read_text().split() if path.exists() else []
+    return int(children[0]) if children else None
 
 
 def kill(process: subprocess.Popen[str], how: str) -> None:
-    """Kill the process that the user started, the one that works, or both."""
+    """Kill the process that was started, its working child process, or both."""
     if how == "group":
         os.killpg(process.pid, signal.SIGKILL)
     elif how == "child":
@@ -90,24 +91,24 @@ def kill(process: subprocess.Popen[str], how: str) -> None:
     else:
         process.kill()
     process.wait()
-    # The working process follows the one that watches it.
+    # The working process ends shortly after the process that monitors it.
     time.sleep(0.05)
 
 
 def content(path: Path) -> Any:
-    """Read a file to its end; raises where it is cut."""
+    """Return the complete content of a file; raise an error if it is truncated."""
     if path.suffix == ".hdf5":
         with h5py.File(path) as file:
             arrays = {key: file[key][()] for key in file}
             return {**arrays, **dict(file.attrs)}
     text = path.read_text()
     if not isinstance(yaml.load(text, Loader=yaml.CSafeLoader), dict):
-        raise ValueError(f"{path.name} is cut")
+        raise ValueError(f"{path.name} is truncated")
     return text
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Return whether two contents agree bit for bit."""
+    """Return whether two file contents are equal bit for bit."""
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(
             np.array_equal(one[key], other[key]) for key in one
@@ -116,7 +117,7 @@ def equal(one: Any, other: Any) -> bool:
 
 
 def killed_runs(number: int, work: Path) -> dict[str, Any]:
-    """Kill runs at random instants; look at the folder, run again, compare."""
+    """Kill runs at random times, check the folder, run again and compare."""
     reference = work / "reference"
     reference.mkdir()
     small_params(reference)
@@ -143,14 +144,14 @@ def killed_runs(number: int, work: Path) -> dict[str, Any]:
         tally["killed"] += 1
         ways[how] += 1
         try:
-            found = [p for p in folder.iterdir() if p.suffix in (".yaml", ".hdf5")]
-            for path in found:
+            paths = [p for p in folder.iterdir() if p.suffix in (".yaml", ".hdf5")]
+            for path in paths:
                 content(path)
             tally["files_whole"] += 1
-            tally["files_seen"] += len(found) - 1
+            tally["files_seen"] += len(paths) - 1
             subprocess.run(command(*SMALL), cwd=folder, check=True, capture_output=True)
             names = {path.name for path in folder.iterdir()}
-            # One of fc2 and fc3 alone is made anew, the old one kept.
+            # If only one of fc2 and fc3 exists, it is recomputed; the old file is kept.
             kept = {f"{name}.bak" for name in MADE}
             left = names - {*MADE, *kept, PARAMS, "phono3py.yaml"}
             if left:
@@ -166,8 +167,8 @@ def killed_runs(number: int, work: Path) -> dict[str, Any]:
     return {**tally, "ways": ways, "duration_s": round(duration, 2), "faults": faults}
 
 
-# Stages of a run of the default model on 100 supercells, and the line that each begins
-# with; the instants are spread over what follows.
+# Stages of a run of the default model on 100 supercells, with the line that is printed
+# when the stage begins, and the times after this line (s) at which signals are sent.
 STAGES = {
     "reading": ("Python version", (0.0, 0.2, 0.5, 1.0)),
     "training": ("Training on 90 supercells", (0.5, 3.0, 6.0, 9.0, 12.0, 15.0)),
@@ -178,7 +179,7 @@ STAGES = {
 
 
 def interrupted_runs(work: Path) -> dict[str, Any]:
-    """Send SIGINT and SIGTERM in each stage; measure until the run has ended."""
+    """Send SIGINT and SIGTERM in each stage; measure the time until the run ends."""
     from fetch_data import host_source
 
     folder = work / "signals"
@@ -191,7 +192,7 @@ def interrupted_runs(work: Path) -> dict[str, Any]:
     latencies: dict[str, list[float]] = {}
     faults = []
     for stage, (line, instants) in STAGES.items():
-        # Long stages after the training come after a short one.
+        # Stages after the training are tested with a short training.
         options = trained if stage in ("reading", "training") else [*trained, *small]
         for instant in instants:
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -201,7 +202,7 @@ def interrupted_runs(work: Path) -> dict[str, Any]:
                 process = start(command(*options), folder, work / "log")
                 while line not in (work / "log").read_text():
                     if process.poll() is not None:
-                        raise RuntimeError(f"there is no line {line!r}")
+                        raise RuntimeError(f"the line {line!r} was not printed")
                     time.sleep(0.01)
                 time.sleep(instant)
                 begin = time.perf_counter()
@@ -224,7 +225,7 @@ def interrupted_runs(work: Path) -> dict[str, Any]:
 
 
 def fuzz(number: int, work: Path) -> dict[str, Any]:
-    """Read damaged potentials and datasets: finite numbers, or refused."""
+    """Check that damaged files are refused or read as finite numbers."""
     from damage import damaged_copies
     from phono3py_mlp_plugin.errors import MLPError
     from phono3py_mlp_plugin.host.reading import read_crystal
@@ -282,11 +283,11 @@ def fuzz(number: int, work: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the parts named, or all, and write the results."""
+    """Run the given parts, or all parts, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parts = ("kill", "signals", "fuzz")
     parser.add_argument("parts", nargs="*", metavar="|".join(parts))
-    parser.add_argument("--number", type=int, help="of kills, or of damaged files")
+    parser.add_argument("--number", type=int, help="number of kills or damaged files")
     args = parser.parse_args()
     wanted = args.parts or parts
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}

@@ -1,9 +1,9 @@
-"""How much slower ``import phono3py`` is with this package installed.
+"""Measure how much slower ``import phono3py`` is with this package installed.
 
     python benchmarks/import_time.py [ROUNDS]
 
-The two kinds of processes alternate; the ratio is that of medians. Without the plugin
-means: the host looks its entry points up as ever, and finds none.
+The two kinds of processes alternate, and the ratio of the medians is printed. Without
+the plugin, phono3py searches for entry points as usual, and finds none.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def seconds(program: str) -> float:
 
 
 def main() -> None:
-    """Print medians and their ratio."""
+    """Print the medians and their ratio."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 21
     times: dict[str, list[float]] = {WITH: [], WITHOUT: []}
     for program in times:
-        seconds(program)  # files into the cache
+        seconds(program)  # load files into the cache
     for _ in range(rounds):
         for program, results in times.items():
             results.append(seconds(program))

@@ -1,10 +1,10 @@
-"""Kappa of NaCl and MgO through the engine of this package and through pypolymlp.
+"""Compare kappa of NaCl and MgO from the engine of this package and from pypolymlp.
 
     python benchmarks/kappa.py
 
-Both train the same model on the same first-principles supercells; force constants come
-from the same displacements. Gaussian smearing, since the tetrahedron method changes by
-0.1 % when force constants change by 1e-12.
+Both train the same model on the same first-principles supercells, and force constants
+are computed from the same displacements. Gaussian smearing is used, because kappa of
+the tetrahedron method changes by 0.1 % when force constants change by 1e-12.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def kappa(path: Path, engine: str) -> float:
 
 
 def main() -> None:
-    """Print and write both."""
+    """Print and write the results of both engines."""
     sys.path.insert(0, str(ROOT / "example" / "NaCl-pypolymlp"))
     from fetch_data import host_source
 

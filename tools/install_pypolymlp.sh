@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Build pypolymlp into an environment: no root, no system-wide Eigen, no conda.
+# Build pypolymlp and install it into an environment, without root privileges, a
+# system-wide Eigen or conda.
 # usage: tools/install_pypolymlp.sh PYTHON [FOLDER]
-# With a folder, it goes there instead, without its dependencies; CXXFLAGS are used.
+# If a folder is given, pypolymlp is installed there without its dependencies; CXXFLAGS
+# are used.
 set -euo pipefail
 python=${1:?usage: tools/install_pypolymlp.sh PYTHON [FOLDER]}
 folder=${2:-}
 
-# Its build requirements name neither Eigen nor cmake; without isolation it sees ours.
+# The build requirements of pypolymlp include neither Eigen nor cmake. Without isolation
+# the build uses those that are installed here.
 "$python" -m pip install --quiet --no-compile \
     cmeel-eigen scikit-build-core setuptools-scm cmake ninja pybind11
 packages=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
@@ -14,7 +17,7 @@ scripts=$("$python" -c 'import sysconfig; print(sysconfig.get_path("scripts"))')
 export PATH="$scripts:$PATH" CMAKE_PREFIX_PATH="$packages/cmeel.prefix"
 install=("$python" -m pip install --quiet --no-compile --no-build-isolation)
 if [ -n "$folder" ]; then
-    # A wheel that was built for any machine must not be taken.
+    # Do not use a wheel that was built for generic machines.
     "${install[@]}" --no-deps --no-cache-dir --no-binary pypolymlp \
         --upgrade --target "$folder" pypolymlp
 else

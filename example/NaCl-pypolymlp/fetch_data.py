@@ -1,9 +1,10 @@
-"""Fetch phono3py's source package, which holds the first-principles NaCl dataset.
+"""Fetch phono3py's source package, which contains the first-principles NaCl dataset.
 
     python fetch_data.py
 
-prints the folder of the unpacked source. It is downloaded once with pip, checked
-against its SHA-256 and kept in the user's cache folder. Standard library only.
+prints the folder of the unpacked source. The package is downloaded once with pip, its
+SHA-256 is checked, and it is stored in the user's cache folder. Only the standard
+library is used.
 """
 
 from __future__ import annotations
@@ -23,24 +24,24 @@ ARCHIVE = f"{PACKAGE}-{VERSION}.tar.gz"
 
 
 class FetchError(Exception):
-    """The source package could not be had; the message is one line."""
+    """The source package cannot be obtained; the message is one line."""
 
 
 def cache_folder() -> Path:
-    """Return the folder of the user's cache that this package keeps its data in."""
-    # The XDG specification has relative paths ignored.
+    """Return the folder of the user's cache in which this package stores its data."""
+    # According to the XDG specification, relative paths are ignored.
     stated = Path(os.environ.get("XDG_CACHE_HOME", ""))
     base = stated if stated.is_absolute() else Path.home() / ".cache"
     return base / "phono3py-mlp-plugin"
 
 
 def host_source() -> Path:
-    """Return the folder of phono3py's unpacked source, fetched where it is missing.
+    """Return the folder of phono3py's unpacked source, and fetch it if it is missing.
 
     Raises
     ------
     FetchError
-        Where pip cannot download it or it is not the file expected.
+        If pip cannot download it, or if it is not the expected file.
     """
     cache = cache_folder()
     tree = cache / f"{PACKAGE}-{VERSION}"
@@ -48,7 +49,7 @@ def host_source() -> Path:
         return tree
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        # In the cache folder itself: a rename is atomic within one file system only.
+        # In the cache folder, because a rename is atomic only within one file system.
         with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as scratch:
             archive = cache / ARCHIVE
             if not archive.exists():
@@ -74,30 +75,30 @@ def download(folder: Path) -> Path:
 
 
 def verify(archive: Path) -> Path:
-    """Return the path of an archive that is what it should be; remove another."""
-    found = hashlib.sha256(archive.read_bytes()).hexdigest()
-    if found != SHA256:
+    """Return the path of the archive if its SHA-256 is correct; else remove it."""
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if digest != SHA256:
         archive.unlink()
         raise FetchError(
-            f"{archive}: SHA-256 = {found}; expected {SHA256}. The file was removed: "
+            f"{archive}: SHA-256 = {digest}; expected {SHA256}. The file was removed: "
             "try again."
         )
     return archive
 
 
 def unpack(archive: Path, scratch: Path, tree: Path) -> None:
-    """Unpack the archive beside the tree, then give it the tree's name."""
+    """Unpack the archive in a temporary folder, then move the tree to its path."""
     extract(archive, scratch)
     try:
         (scratch / tree.name).rename(tree)
     except OSError:
-        # Another process was faster: its tree has the same content.
+        # Another process was faster; its tree has the same content.
         if not tree.is_dir():
             raise
 
 
 def extract(archive: Path, folder: Path) -> None:
-    """Extract an archive, of any compression, into a folder."""
+    """Extract an archive with any compression into a folder."""
     with tarfile.open(archive) as packed:
         packed.extractall(folder, filter="data")
 

@@ -1,10 +1,10 @@
-"""From first-principles supercells of NaCl to its lattice thermal conductivity.
+"""Compute the thermal conductivity of NaCl from first-principles supercells.
 
     python run.py           the documented steps 1-7 with the default model
     python run.py --demo    the same with a compact model and few supercells
 
-Each command is shown before it is run, in a folder below run/ where all its files
-stay. What is there already is used again where it was made from the same input.
+Each command is printed before it is run. All its files are written into a folder below
+run/. Results that exist there are reused if they were made from the same input.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Job:
-    """What is trained on what, and the mesh of the conductivity."""
+    """Model, numbers of supercells and mesh of a calculation."""
 
     name: str
     model: str
@@ -59,7 +59,7 @@ class Job:
 
     @property
     def mlp_params(self) -> str:
-        """What follows --mlp-params."""
+        """Value of --mlp-params."""
         split = (f"ntrain = {self.n_training}", f"ntest = {self.n_test}")
         return ", ".join((self.model, *split) if self.model else split)
 
@@ -70,7 +70,7 @@ DEMO = Job("demo", "gtinv_maxl = 4 4", 20, 20, ("11", "11", "11"))
 
 @dataclass(frozen=True, eq=False)
 class Parity:
-    """Forces and energies of one part of the dataset, as given and as predicted."""
+    """Reference and predicted forces and energies of one part of the dataset."""
 
     forces: FloatArray
     predicted_forces: FloatArray
@@ -90,7 +90,7 @@ class Parity:
 
 @dataclass(frozen=True, eq=False)
 class Conductivity:
-    """Lattice thermal conductivity of a cubic crystal, W/m-K, by temperature, K."""
+    """Lattice thermal conductivity of a cubic crystal (W/m-K) by temperature (K)."""
 
     path: Path
     mesh: tuple[int, ...]
@@ -109,12 +109,12 @@ def rms(values: FloatArray) -> float:
 
 
 def say(text: str) -> None:
-    """Print at once, so that it stands before what a command prints."""
+    """Print immediately, so that the text precedes the output of a command."""
     print(text, flush=True)
 
 
 def command(folder: Path, *words: str, shown: str | None = None) -> None:
-    """Show and run a command of this environment in the folder."""
+    """Print and run a command of this environment in the folder."""
     say(f"\n$ {shown or shlex.join(words)}")
     script = Path(sys.executable).parent / words[0]
     finished = subprocess.run([str(script), *words[1:]], cwd=folder, check=False)
@@ -123,7 +123,7 @@ def command(folder: Path, *words: str, shown: str | None = None) -> None:
 
 
 def first_principles_dataset(folder: Path, source: Path) -> str:
-    """Steps 1 to 3 on the published calculation; return what the data is."""
+    """Run steps 1 to 3 on the published results; return a description of the data."""
     data = source / "example" / "NaCl-rd"
     for name in (UNITCELL, BORN):
         shutil.copy(HERE / name, folder / name)
@@ -134,8 +134,8 @@ def first_principles_dataset(folder: Path, source: Path) -> str:
     command(folder, "phono3py", *setup)
 
     say(
-        "\nStep 2: forces and energies by first principles. VASP is not run here: the "
-        "published\ndisplacements and their hundred results take the place of step 1's."
+        "\nStep 2: first-principles forces and energies. VASP is not run here: the "
+        "published\ndisplacements and their hundred results replace those of step 1."
     )
     n_supercells = write_displacements(folder, data / "phono3py_params_NaCl.yaml.xz")
     extract(data / "vasprun_xmls.tar.xz", folder)
@@ -149,7 +149,7 @@ def first_principles_dataset(folder: Path, source: Path) -> str:
 
 
 def write_displacements(folder: Path, published: Path) -> int:
-    """Write the published displacements as step 1 does; return their number."""
+    """Write the published displacements as in step 1; return their number."""
     host = phono3py.load(published, produce_fc=False, is_nac=False, log_level=0)
     written = phono3py.Phono3py(
         host.unitcell,
@@ -162,7 +162,7 @@ def write_displacements(folder: Path, published: Path) -> int:
 
 
 def analytic_dataset(folder: Path, n_supercells: int) -> str:
-    """Write a dataset of an analytic potential; return what the data is."""
+    """Write a dataset of an analytic potential; return a description of the data."""
     unitcell, dataset = nacl_dataset(n_supercells, repeats=DIMENSION)
     written = phono3py.Phono3py(
         unitcell, supercell_matrix=[DIMENSION] * 3, primitive_matrix="F"
@@ -177,13 +177,13 @@ def analytic_dataset(folder: Path, n_supercells: int) -> str:
 
 
 def prepare(job: Job) -> tuple[Path, str]:
-    """Return the folder with the dataset, and what the data is."""
+    """Return the folder with the dataset and a description of the data."""
     try:
         source = host_source()
     except FetchError as error:
         say(
-            f"{error}\nThe first-principles dataset cannot be had: a dataset made from "
-            "an analytic potential\nserves instead. Its conductivity is not that of "
+            f"{error}\nThe first-principles dataset cannot be obtained. A dataset of "
+            "an analytic potential\nis used instead. Its conductivity is not that of "
             "real NaCl."
         )
         folder = new_folder(f"{job.name}-analytic")
@@ -193,13 +193,13 @@ def prepare(job: Job) -> tuple[Path, str]:
 
 
 def fingerprint(job: Job) -> str:
-    """Return what a finished run was: the job and the versions that ran it."""
+    """Return the job and the versions of the packages as text."""
     versions = [version(name) for name in ("phono3py-mlp-plugin", "phono3py")]
     return f"{job} {' '.join(versions)}"
 
 
 def finished_run(job: Job) -> tuple[Path, str, Conductivity] | None:
-    """Return folder, data and result of this very run where it was finished."""
+    """Return folder, data and result of the same run if it is already finished."""
     record = HERE / "run" / job.name / FINISHED
     if not record.is_file():
         return None
@@ -210,14 +210,14 @@ def finished_run(job: Job) -> tuple[Path, str, Conductivity] | None:
 
 
 def new_folder(name: str) -> Path:
-    """Return a folder below run/, made where it is missing."""
+    """Return a folder below run/, and create it if it is missing."""
     folder = HERE / "run" / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def conductivity(folder: Path, job: Job) -> Conductivity:
-    """Steps 4 to 7: potential, forces, force constants, conductivity."""
+    """Run steps 4 to 7: potential, forces, force constants, conductivity."""
     load = ("phono3py-load", PARAMS, "--pypolymlp", "--mlp-params", job.mlp_params)
     say("\nStep 4: the potential")
     command(folder, *load)
@@ -230,21 +230,21 @@ def conductivity(folder: Path, job: Job) -> Conductivity:
 
 
 def read_conductivity(path: Path) -> Conductivity:
-    """Read the host's file of a conductivity in the relaxation time approximation."""
+    """Read the conductivity in the relaxation time approximation from a file."""
     with h5py.File(path) as file:
         mesh = tuple(int(n) for n in file["mesh"][:])
-        # Columns are xx, yy, zz, yz, xz, xy; the crystal is cubic.
+        # The columns are xx, yy, zz, yz, xz, xy. The crystal is cubic.
         return Conductivity(path, mesh, file["temperature"][:], file["kappa"][:, 0])
 
 
 def parities(folder: Path, job: Job) -> dict[str, Parity]:
-    """Compare the potential with the dataset it was trained and tested on."""
+    """Compare the potential with its training and test sets."""
     host = phono3py.load(folder / PARAMS, produce_fc=False, is_nac=False, log_level=0)
     dataset = mlp.Dataset(
         host.supercell, host.displacements, host.forces, host.supercell_energies
     )
     potential = mlp.load_potential(folder / POTENTIAL)
-    # The host trains on the first supercells and tests on the last.
+    # The first supercells are used for training, the last for testing.
     parts = {
         "training": np.arange(job.n_training),
         "test": np.arange(len(dataset) - job.n_test, len(dataset)),
@@ -255,13 +255,15 @@ def parities(folder: Path, job: Job) -> dict[str, Parity]:
 
 
 def compare(potential: mlp.Potential, dataset: mlp.Dataset) -> Parity:
-    """Ask the potential for what the dataset says."""
-    found = potential.evaluate(dataset.supercells())
-    return Parity(dataset.forces, found.forces, dataset.energies, found.energies)
+    """Return forces and energies of the dataset and those from the potential."""
+    predicted = potential.evaluate(dataset.supercells())
+    return Parity(
+        dataset.forces, predicted.forces, dataset.energies, predicted.energies
+    )
 
 
 def draw(path: Path, test: Parity, result: Conductivity) -> None:
-    """Draw the parity of the test forces and the conductivity by temperature."""
+    """Plot the parity of the test forces and the conductivity by temperature."""
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
 
@@ -298,7 +300,7 @@ def draw(path: Path, test: Parity, result: Conductivity) -> None:
 
 
 def summary(job: Job, parts: dict[str, Parity], result: Conductivity) -> Table:
-    """Return the table of what was done and what came out."""
+    """Return a table of the settings and the results."""
     table = Table("NaCl", *parts, title="Summary", title_justify="left")
     table.add_row("model", job.model or "default")
     n_supercells = {"training": job.n_training, "test": job.n_test}
@@ -320,7 +322,7 @@ def summary(job: Job, parts: dict[str, Parity], result: Conductivity) -> Table:
 
 
 def main() -> int:
-    """Run the steps, draw the figure, print the summary."""
+    """Run the steps, plot the figure and print the summary."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--demo", action="store_true", help="compact model, 40 cells")
     job = DEMO if parser.parse_args().demo else FULL
@@ -333,7 +335,7 @@ def main() -> int:
         (folder / FINISHED).write_text(f"{fingerprint(job)}\n{data}\n{result.path}\n")
     else:
         folder, data, result = finished
-        say(f"Everything is in {os.path.relpath(folder)}; remove it to run anew.")
+        say(f"All results are in {os.path.relpath(folder)}; remove it to run again.")
     parts = parities(folder, job)
     draw(folder / FIGURE, parts["test"], result)
 
