@@ -28,7 +28,7 @@ PARAMS = "phono3py_params.yaml"
 
 # The default model: its training is long enough to be met in compiled code.
 LONG = ["phono3py-load", PARAMS, "--pypolymlp", "-d"]
-SMALL = ["phono3py-load", PARAMS, "--pypolymlp", "--rd", "8"]
+SMALL = ["phono3py-load", PARAMS, "--pypolymlp", "--full-fc", "--rd", "8"]
 SMALL += ["--random-seed", "1", "--mlp-params", f"{MODEL}, ntrain=20, ntest=4"]
 
 
@@ -166,7 +166,7 @@ def whole_backup(path):
     return content
 
 
-# The potential has 9 kB, the evaluations 45 kB, fc3.hdf5 66 kB.
+# The potential has 9 kB, the evaluations 45 kB, fc3.hdf5 106 kB.
 @pytest.mark.parametrize("limit", [1_000, 10_000, 50_000])
 def test_full_disk_is_told_and_no_file_is_cut(start, folder, limit, run):
     command = start(
