@@ -15,7 +15,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 
 from conftest import SCRIPTS
 from phono3py_mlp_plugin.convergence import (
-    kept_of_study,
+    describe_saved_study,
     read_convergence,
     write_convergence,
 )
@@ -549,11 +549,12 @@ def test_members_are_forgotten_when_their_point_is_finished(tmp_path):
 def test_study_that_is_stopped_says_what_it_keeps(tmp_path):
     path = tmp_path / "phono3py_mlp_convergence.json"
     write_convergence(path, [{"key": "a"}], {})
-    assert kept_of_study(tmp_path) == "1 point is kept"
+    assert describe_saved_study(tmp_path) == "1 point is kept"
     for place in range(3):
         FinishedMembers(tmp_path, "b").save(place, KAPPA)
     assert (
-        kept_of_study(tmp_path) == "1 point and 3 members of unfinished points are kept"
+        describe_saved_study(tmp_path)
+        == "1 point and 3 members of unfinished points are kept"
     )
 
 
