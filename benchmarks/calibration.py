@@ -28,7 +28,7 @@ from phono3py_mlp_plugin.contracts import Ensemble, no_progress
 from phono3py_mlp_plugin.host.reading import read_crystal
 from phono3py_mlp_plugin.uncertainty import (
     ErrorBar,
-    fall_of_scatter,
+    scatter_exponent,
     relative_scatter,
     scatter_within,
 )
@@ -153,7 +153,7 @@ def with_falls(cases: list[dict[str, float]], method: str) -> list[dict[str, flo
         )
         fall = 0.5
         if method == "jackknife":
-            fall = fall_of_scatter(*zip(*smaller, strict=True))
+            fall = scatter_exponent(*zip(*smaller, strict=True))
         completed.append({**case, "fall": fall})
     return completed
 

@@ -15,7 +15,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 
 from conftest import SCRIPTS
 from phono3py_mlp_plugin.convergence import (
-    kept_of_study,
+    describe_saved_study,
     read_convergence,
     write_convergence,
 )
@@ -241,6 +241,33 @@ def test_systems_without_our_locks_limits_and_signals_run_the_same(tmp_path):
         "Stopped by SIGTERM. What is finished is kept: run the same again.\n"
     )
     assert done.returncode == 128 + signal.SIGTERM
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "removal",
+    [
+        "sys.modules['fcntl'] = None",
+        "sys.modules['resource'] = None",
+        "del signal.SIGHUP",
+        "del os.sched_getaffinity",
+    ],
+)
+def test_commands_run_on_systems_without_one_of_these_names(tmp_path, removal):
+    program = f"""
+import os, signal, sys
+{removal}
+import phono3py
+from phono3py_mlp_plugin.cli import main
+from phono3py_mlp_plugin.host.bindings import is_bound
+assert is_bound()
+sys.exit(main(["plugins"]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "pypolymlp" in done.stdout
     assert not list(tmp_path.iterdir())
 
 
@@ -549,11 +576,12 @@ def test_members_are_forgotten_when_their_point_is_finished(tmp_path):
 def test_study_that_is_stopped_says_what_it_keeps(tmp_path):
     path = tmp_path / "phono3py_mlp_convergence.json"
     write_convergence(path, [{"key": "a"}], {})
-    assert kept_of_study(tmp_path) == "1 point is kept"
+    assert describe_saved_study(tmp_path) == "1 point is kept"
     for place in range(3):
         FinishedMembers(tmp_path, "b").save(place, KAPPA)
     assert (
-        kept_of_study(tmp_path) == "1 point and 3 members of unfinished points are kept"
+        describe_saved_study(tmp_path)
+        == "1 point and 3 members of unfinished points are kept"
     )
 
 

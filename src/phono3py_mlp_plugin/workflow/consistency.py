@@ -137,10 +137,10 @@ def check_energies(dataset: Dataset) -> None:
     if work is None:
         return
     if not work.slope_is_plausible:
-        _refuse_scale(dataset, work)
+        _raise_wrong_scale(dataset, work)
     _check_each_energy(work)
     if work.scatters_too_much:
-        _refuse_order(
+        _raise_wrong_order(
             work,
             f"energies scatter by {work.scatter:.3g} eV about -1/2 sum of "
             f"displacements times forces; expected up to {work.scatter_limit:.3g}",
@@ -156,7 +156,7 @@ def _work(dataset: Dataset, response: Response) -> Work | None:
 def _check_all_forces(dataset: Dataset, response: Response) -> None:
     mistakes = mistakes_of(response, _lattices(dataset))
     if mistakes:
-        _refuse(response, mistakes)
+        _raise_mistakes(response, mistakes)
     if unrelated(response):
         raise DatasetError(
             "forces have nothing to do with displacements: mean cosine of forces and "
@@ -165,7 +165,7 @@ def _check_all_forces(dataset: Dataset, response: Response) -> None:
         )
 
 
-def _refuse(response: Response, mistakes: list[Mistake]) -> NoReturn:
+def _raise_mistakes(response: Response, mistakes: list[Mistake]) -> NoReturn:
     best = mistakes[0]
     texts = list(dict.fromkeys(mistake.text for mistake in mistakes))[:3]
     raise DatasetError(
@@ -202,7 +202,7 @@ def _check_each_force(response: Response, work: Work | None) -> None:
         )
 
 
-def _refuse_scale(dataset: Dataset, work: Work) -> NoReturn:
+def _raise_wrong_scale(dataset: Dataset, work: Work) -> NoReturn:
     """Raise an error that names why the slope of energies over work is not 1."""
     line = work.line
     observed = (
@@ -232,7 +232,7 @@ def _refuse_scale(dataset: Dataset, work: Work) -> NoReturn:
             f"{observed}. What fits: {', or '.join(named[:4])}. Correct it: use eV and "
             "angstrom, everything in the order of the displacements."
         )
-    _refuse_order(work, observed)
+    _raise_wrong_order(work, observed)
 
 
 def _single_outlier(dataset: Dataset, work: Work) -> int | None:
@@ -250,7 +250,7 @@ def _single_outlier(dataset: Dataset, work: Work) -> int | None:
     return None
 
 
-def _refuse_order(work: Work, observed: str) -> NoReturn:
+def _raise_wrong_order(work: Work, observed: str) -> NoReturn:
     order = fitting_order_of_energies(work)
     if order is not None:
         raise DatasetError(

@@ -98,7 +98,7 @@ def forecast(
         raise ResourceError(
             f"memory: training {n_features:,} features on {n_supercells} supercells of "
             f"{n_atoms} atoms takes {least / 1e9:.1f} GB; "
-            f"{memory / 1e9:.1f} GB may be used. Use a smaller model "
+            f"{memory / 1e9:.1f} GB may be taken. Use a smaller model "
             "('preset = compact'), fewer supercells, or more memory."
         )
     unknowns, others = n_features, n_rows

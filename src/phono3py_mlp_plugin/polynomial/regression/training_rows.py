@@ -89,7 +89,7 @@ class TrainingRows:
 
 
 def _householder(weights: FloatArray) -> FloatArray:
-    """Return a unit vector u for which ``1 - 2 u u^T`` maps weights to the first axis.
+    """Return the unit vector u for which ``1 - 2 u u^T`` maps weights to axis 0.
 
     It is zero if all weights are zero, so that nothing is reflected.
     """
