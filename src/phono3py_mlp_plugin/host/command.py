@@ -29,7 +29,7 @@ from phono3py_mlp_plugin.host.run import Run
 from phono3py_mlp_plugin.host.study import StudyRun
 from phono3py_mlp_plugin.supervision import supervise
 
-# The parsed arguments while the main function of phono3py runs in `_run_and_exit`: it
+# The parsed arguments while `_run_and_exit` runs the main function of phono3py, which
 # calls the parser again.
 _parsed: argparse.Namespace | None = None
 
