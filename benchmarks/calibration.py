@@ -27,8 +27,8 @@ from phono3py_mlp_plugin.contracts import Ensemble, no_progress
 from phono3py_mlp_plugin.host.reading import read_crystal
 from phono3py_mlp_plugin.uncertainty import (
     ErrorBar,
-    scatter_exponent,
     relative_scatter,
+    scatter_exponent,
     scatter_within,
 )
 from phono3py_mlp_plugin.workflow import (
