@@ -60,15 +60,16 @@ class Begun:
             [sys.executable, "-c", RUN.format(body=body)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            # A buffer would keep what follows the first line from `communicate`.
+            bufsize=0,
             **options,
         )
         word, child = self.process.stdout.readline().split()
-        assert word == "begun"
+        assert word == b"begun"
         self.child = int(child)
 
     def finish(self):
-        output, error = self.process.communicate(timeout=60)
+        output, error = (pipe.decode() for pipe in self.process.communicate(timeout=60))
         return self.process.returncode, error.strip(), output.split()
 
 
