@@ -132,7 +132,7 @@ def test_signal_that_is_ignored_before_stays_so(number):
         "print('waits', flush=True); signal.sigwait([signal.SIGUSR2])",
         preexec_fn=lambda: signal.signal(number, signal.SIG_IGN),
     )
-    assert run.process.stdout.readline() == "waits\n"
+    assert run.process.stdout.readline() == b"waits\n"
     run.process.send_signal(number)
     os.kill(run.child, number)
     os.kill(run.child, signal.SIGUSR2)
