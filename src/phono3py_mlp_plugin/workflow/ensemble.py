@@ -149,11 +149,7 @@ def run_ensemble(
                 advance(1)
     fc2_error = norm_scatter(fc2[0], fc2[1 : 1 + n_members])
     fc3_error = float(np.sqrt(np.mean(np.square(fc3_scatter))))
-    points = high_symmetry_points(crystal.primitive)
-    frequencies = frequencies_of(crystal, fc2, points)
-    phonons = phonons_with_errors(points, frequencies, n_members, fit.size)
-    members = frequencies[1 : 1 + n_members]
-    n_imaginary = sum(is_imaginary(float(member.min())) for member in members)
+    phonons, n_imaginary = _phonons(crystal, fc2, n_members, fit.size)
     return [
         EnsembleResult(
             fit.size,
@@ -167,3 +163,14 @@ def run_ensemble(
         )
         for run in runs
     ]
+
+
+def _phonons(
+    crystal: Phono3py, fc2: Sequence[FloatArray], n_members: int, size: int
+) -> tuple[list[PhononsAt], int]:
+    """Return phonons with error bars, and how many members have imaginary modes."""
+    points = high_symmetry_points(crystal.primitive)
+    frequencies = frequencies_of(crystal, fc2, points)
+    members = frequencies[1 : 1 + n_members]
+    n_imaginary = sum(is_imaginary(float(member.min())) for member in members)
+    return phonons_with_errors(points, frequencies, n_members, size), n_imaginary
