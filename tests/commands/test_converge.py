@@ -50,7 +50,7 @@ def test_table_verdict_and_files(finished):
     folder, done = finished
     assert "Born charges correct" in done.stdout
     lines = [line.split() for line in done.stdout.splitlines() if " +- " in line]
-    assert [words[0] for words in lines] == ["10", "20", "40", "Least"]
+    assert [words[0] for words in lines] == ["10", "20", "40", "Most"]
     assert "not converged with 40 supercells: change over the last 2" in done.stdout
     # A millionth is out of reach: no number is promised.
     assert "expected to be needed" not in done.stdout

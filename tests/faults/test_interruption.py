@@ -239,7 +239,7 @@ class Fragile:
 
 def test_evaluation_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     module = importlib.import_module("phono3py_mlp_plugin.workflow.evaluate")
-    monkeypatch.setattr(module, "_KEEP_EVERY", 0.0)
+    monkeypatch.setattr(module, "_SAVE_EVERY", 0.0)
     _, data = nacl_dataset(50, repeats=1)
     cells = data.supercells()
     keep = PartialEvaluations(tmp_path, "0123")

@@ -215,7 +215,7 @@ FAULTS = [
     option("-d", "--cutoff-pair", "-1", says="--cutoff-pair = -1.0; expected a pos"),
     option("--rd", "auto", "--rd-auto-factor", "0", says="--rd-auto-factor = 0.0"),
     option("--rd", "2", "--random-seed", "-1", says="--random-seed = -1; expected 0"),
-    option("--rd", "2", "--rd-fc2", "2", says="--rd-fc2 = 2: there is no supercell"),
+    option("--rd", "2", "--rd-fc2", "2", says="--rd-fc2 = 2: there is no separate"),
     option("-d", "--amplitude-fc2", "0.1", says="--amplitude-fc2 = 0.1: there is no"),
     option("--memory", "-1", says="memory = -1.0; expected a positive size"),
     option("--memory", "0.0001", says="Use a smaller model"),
