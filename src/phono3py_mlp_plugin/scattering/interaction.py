@@ -1,0 +1,361 @@
+"""Interaction strengths and collisions of the triplets of one point of a mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from phono3py_mlp_plugin.scattering.collisions import add_up, occupations
+from phono3py_mlp_plugin.scattering.crystal import Crystal
+from phono3py_mlp_plugin.scattering.folding import fold
+from phono3py_mlp_plugin.scattering.fourier import Support
+from phono3py_mlp_plugin.scattering.records import (
+    Box,
+    ComplexArray,
+    FloatArray,
+    IntArray,
+    Phonons,
+    Tetrahedra,
+)
+from phono3py_mlp_plugin.scattering.strengths import contract
+from phono3py_mlp_plugin.scattering.weights import (
+    average_degenerate,
+    gaussian_weights,
+    mark_needed,
+    tetrahedron_weights,
+)
+
+# Bytes that force constants on their way from atoms to bands may take.
+_MEMORY = 600_000_000
+
+# Fewer columns than this are not worth a thread of their own.
+_COLUMNS = 20_000
+
+Contract = Callable[[FloatArray, Any], None]
+"""Fills in the strengths of some triplets and bands, those that are needed."""
+
+Work = Callable[[IntArray, slice, Contract], None]
+"""Is given triplets by number, bands by place, and what computes their strengths."""
+
+
+@dataclass(frozen=True, eq=False)
+class Smearing:
+    """How delta functions are integrated.
+
+    Attributes
+    ----------
+    width : float or None
+        Standard deviation of a Gaussian in THz; None for tetrahedra.
+    cutoff : float
+        In units of the width; zero or less where there is none.
+    """
+
+    width: float | None = None
+    cutoff: float = -1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Triplets:
+    """Irreducible triplets of a point, and the bands at this point.
+
+    Attributes
+    ----------
+    points : ndarray of int, shape (n, 3)
+        The first is the same in all.
+    weights : ndarray of int, shape (n,)
+    bands : ndarray of int, shape (n_bands0,)
+    """
+
+    points: IntArray
+    weights: IntArray
+    bands: IntArray
+
+
+class Interaction:
+    """Phonon-phonon interaction of a crystal on a mesh.
+
+    Parameters
+    ----------
+    crystal : Crystal
+    mesh : ndarray of int, shape (3,)
+    q_matrix : ndarray of int, shape (3, 3)
+        Wave vectors are ``q_matrix @ (address / mesh)``.
+    addresses : ndarray of int, shape (n_q, 3)
+    """
+
+    def __init__(
+        self,
+        crystal: Crystal,
+        mesh: IntArray,
+        q_matrix: IntArray,
+        addresses: IntArray,
+    ) -> None:
+        self._crystal = crystal
+        self._mesh = np.array(mesh, dtype=np.int64)
+        self._addresses = np.array(addresses, dtype=np.int64)
+        self._translations = (crystal.translations @ q_matrix) % self._mesh
+        self._support = Support.of(self._translations, self._mesh)
+        wave_vectors = (self._addresses / self._mesh) @ np.array(q_matrix).T
+        phases = np.exp(2j * np.pi * (wave_vectors @ crystal.positions.T))
+        self._factors = np.repeat(phases / np.sqrt(crystal.masses), 3, axis=1)
+
+    def phonons(
+        self, frequencies: FloatArray, eigenvectors: ComplexArray, cutoff: float
+    ) -> Phonons:
+        """Return phonons at all addresses as the other methods take them."""
+        return Phonons(
+            np.ascontiguousarray(frequencies, dtype=np.float64),
+            np.ascontiguousarray(eigenvectors, dtype=np.complex128),
+            self._factors,
+            float(cutoff),
+        )
+
+    def strengths(
+        self, needed: Any, triplets: Triplets, phonons: Phonons, threads: Executor
+    ) -> FloatArray:
+        """Return interaction strengths, zero where they are not needed.
+
+        Parameters
+        ----------
+        needed : ndarray of int8, shape (n_triplets, n_bands0, n_bands, n_bands)
+        triplets : Triplets
+        phonons : Phonons
+        threads : Executor
+
+        Returns
+        -------
+        ndarray of that shape
+            In eV^2/(angstrom^6 amu^3 THz^3).
+        """
+        found = np.zeros(needed.shape)
+
+        def work(chosen: IntArray, bands: slice, contract: Contract) -> None:
+            part = np.empty((len(chosen), *found[:1, bands].shape[1:]))
+            contract(part, needed[chosen, bands])
+            found[chosen, bands] = part
+
+        self._each_block(triplets, phonons, threads, work)
+        return found
+
+    def collisions(
+        self,
+        triplets: Triplets,
+        phonons: Phonons,
+        smearings: Sequence[Smearing],
+        temperatures: FloatArray,
+        tetrahedra: Tetrahedra,
+        threads: Executor,
+        first_of_set: IntArray | None = None,
+    ) -> FloatArray:
+        """Return what each triplet adds to the imaginary part of the self-energy.
+
+        Parameters
+        ----------
+        triplets : Triplets
+        phonons : Phonons
+        smearings : sequence of Smearing
+        temperatures : ndarray of shape (n_temperatures,)
+            In THz.
+        tetrahedra : Tetrahedra
+        threads : Executor
+        first_of_set : ndarray of int, shape (n_q, n_bands), optional
+            First of the bands that are degenerate with each; their weights by
+            tetrahedra are averaged.
+
+        Returns
+        -------
+        ndarray of shape (n_smearings, n_triplets, n_temperatures, n_bands0)
+        """
+        points, n_bands = triplets.points, phonons.frequencies.shape[1]
+        shape = (len(points), len(temperatures), len(triplets.bands))
+        found = np.zeros((len(smearings), *shape))
+
+        def work(chosen: IntArray, bands: slice, contract: Contract) -> None:
+            here, at_q0 = points[chosen], triplets.bands[bands]
+            shape = (len(chosen), len(at_q0), n_bands, n_bands)
+            weights = np.empty((len(smearings), 2, *shape))
+            needed = np.zeros(shape, dtype=np.int8)
+            for smearing, part in zip(smearings, weights, strict=True):
+                if smearing.width is None:
+                    tetrahedron_weights(part, here, at_q0, phonons, tetrahedra)
+                    if first_of_set is not None:
+                        average_degenerate(part, here, first_of_set)
+                else:
+                    width = (smearing.width, smearing.cutoff)
+                    gaussian_weights(part, here, at_q0, phonons, width)
+                mark_needed(needed, part)
+            strengths = np.empty(shape)
+            contract(strengths, needed)
+            occupied = [
+                occupations(
+                    phonons.frequencies[here[:, leg]], temperatures, phonons.cutoff
+                )
+                for leg in (1, 2)
+            ]
+            sums = np.empty((len(chosen), len(temperatures), len(at_q0)))
+            for s, part in enumerate(weights):
+                add_up(
+                    sums, strengths, part, triplets.weights[chosen], *occupied, needed
+                )
+                found[s][chosen, :, bands] = sums
+
+        self._each_block(triplets, phonons, threads, work)
+        return found
+
+    def _each_block(
+        self, triplets: Triplets, phonons: Phonons, threads: Executor, work: Work
+    ) -> None:
+        """Give all triplets and bands to ``work``, block by block.
+
+        Blocks do not depend on the number of threads, nor do the results.
+        """
+        points = self._addresses[triplets.points[:, 1]] % self._mesh
+        order = self._support.best_order(points)
+        box = self._support.box(order)
+        q0 = int(triplets.points[0, 0])
+        vectors = phonons.eigenvectors[q0].T * phonons.factors[q0]
+        rows, row_of = np.unique(points[:, order[0]], return_inverse=True)
+        n_folded, n_channels = int(np.prod(box.sizes)), self._factors.shape[1] ** 2
+        for bands in _blocks(
+            len(triplets.bands), 16 * n_folded * n_channels, _MEMORY // 2
+        ):
+            at_q0 = vectors[triplets.bands[bands]]
+            folded = self._folded(q0, at_q0, box, threads)
+            size = 16 * n_folded * n_channels * len(at_q0) // int(box.sizes[0])
+            for group in _blocks(len(rows), size, _MEMORY // 4):
+                matrix = self._support.matrix(order[0], rows[group])
+                transformed = _transform_first(folded, matrix, box, threads)
+
+                def one_row(r: int, group: slice = group, bands: slice = bands,
+                            transformed: FloatArray = transformed) -> None:
+                    chosen = np.flatnonzero(row_of == r)
+                    self._row(
+                        transformed[:, r - group.start],
+                        points[chosen],
+                        order,
+                        lambda contract: work(chosen, bands, contract),
+                        triplets.points[chosen],
+                        triplets.bands[bands],
+                        phonons,
+                    )
+
+                list(threads.map(one_row, range(group.start, group.stop)))
+
+    def _folded(
+        self, q0: int, at_q0: ComplexArray, box: Box, threads: Executor
+    ) -> FloatArray:
+        """Return F contracted with some eigenvectors at q0.
+
+        Returns
+        -------
+        ndarray of shape (n_bands0, 2, n_D, n_bands ** 2)
+            Real and imaginary part; components of the third and of the second atom.
+        """
+        n_atoms, n = len(self._crystal.masses), self._factors.shape[1]
+        n_folded = int(np.prod(box.sizes))
+        turns = (self._addresses[q0] * self._translations / self._mesh).sum(axis=1)
+        phases = np.exp(2j * np.pi * (turns % 1))
+        matrix = np.empty((len(at_q0), 2, 2, n))
+        matrix[:, 0, 0], matrix[:, 0, 1] = at_q0.real, -at_q0.imag
+        matrix[:, 1, 0], matrix[:, 1, 1] = at_q0.imag, at_q0.real
+        matrix = matrix.reshape(2 * len(at_q0), 2 * n)
+        found = np.empty((2 * len(at_q0), n_folded, n, n))
+        for block in _blocks(n_atoms, 48 * n_folded * n * n, _MEMORY // 4):
+            width = 3 * (block.stop - block.start)
+            part = np.empty((2, n, n_folded, n, width))
+
+            def one_atom(
+                i: int, block: slice = block, part: FloatArray = part
+            ) -> None:
+                fold(
+                    part,
+                    i,
+                    (block.start, block.stop),
+                    self._crystal.real_space,
+                    self._translations,
+                    phases,
+                    box,
+                )
+
+            list(threads.map(one_atom, range(n_atoms)))
+            columns = part.reshape(2 * n, -1)
+            whole = width == n
+            product = (
+                found.reshape(len(matrix), -1)
+                if whole
+                else np.empty((len(matrix), columns.shape[1]))
+            )
+
+            def multiply(
+                piece: slice, columns: FloatArray = columns, out: FloatArray = product
+            ) -> None:
+                np.matmul(matrix, columns[:, piece], out=out[:, piece])
+
+            list(threads.map(multiply, _blocks(columns.shape[1], 1, _COLUMNS)))
+            if not whole:
+                shape = (len(matrix), n_folded, n, width)
+                first = 3 * block.start
+                found[:, :, :, first : first + width] = product.reshape(shape)
+        return found.reshape(len(at_q0), 2, n_folded, n * n)
+
+    def _row(
+        self,
+        transformed: FloatArray,
+        points: IntArray,
+        order: tuple[int, ...],
+        work: Callable[[Contract], None],
+        triplets: IntArray,
+        bands: IntArray,
+        phonons: Phonons,
+    ) -> None:
+        """Transform the second axis of a row; let ``work`` have the last one done.
+
+        Parameters
+        ----------
+        transformed : ndarray of shape (n_bands0, 2, n_D1, n_D2, n_bands ** 2)
+        """
+        columns, column = np.unique(points[:, order[1]], return_inverse=True)
+        matrix = self._support.matrix(order[1], columns)
+        n_bands0, _, n_second, n_third, n_channels = transformed.shape
+        product = np.matmul(
+            matrix, transformed.reshape(n_bands0, 2 * n_second, n_third * n_channels)
+        ).reshape(n_bands0, len(columns), 2, n_third, n_channels)
+        phases = self._support.phases(order[2], points[:, order[2]])
+
+        def strengths(found: FloatArray, needed: Any) -> None:
+            contract(
+                found, needed, product, column, phases, triplets, bands, phonons
+            )
+
+        work(strengths)
+
+
+def _transform_first(
+    folded: FloatArray, matrix: FloatArray, box: Box, threads: Executor
+) -> FloatArray:
+    """Transform the first axis; shape (n_bands0, n_rows, 2, n_D1, n_D2, n_bands**2)."""
+    n_bands0, n_channels = len(folded), folded.shape[-1]
+    found = np.empty(
+        (n_bands0, len(matrix) // 2, 2, box.sizes[1], box.sizes[2], n_channels)
+    )
+
+    def one_band(b: int) -> None:
+        np.matmul(
+            matrix,
+            folded[b].reshape(matrix.shape[1], -1),
+            out=found[b].reshape(len(matrix), -1),
+        )
+
+    list(threads.map(one_band, range(n_bands0)))
+    return found
+
+
+def _blocks(number: int, size: int, limit: int) -> Iterator[slice]:
+    """Yield slices of things of a size whose sum does not exceed the limit."""
+    step = max(1, limit // size)
+    for start in range(0, number, step):
+        yield slice(start, min(start + step, number))
