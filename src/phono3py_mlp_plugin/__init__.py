@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         SolverError,
     )
     from phono3py_mlp_plugin.hookspecs import hookimpl
+    from phono3py_mlp_plugin.host.scattering import enable_fast_scattering
 
 _HOMES = {
     "api": ("evaluate", "load_potential", "solve_force_constants", "train"),
@@ -63,6 +64,7 @@ _HOMES = {
         "SolverError",
     ),
     "hookspecs": ("hookimpl",),
+    "host.scattering": ("enable_fast_scattering",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -84,6 +86,7 @@ __all__ = [
     "RidgePenalty",
     "SolverError",
     "TrainedPotential",
+    "enable_fast_scattering",
     "evaluate",
     "hookimpl",
     "load_potential",

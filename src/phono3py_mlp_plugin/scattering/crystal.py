@@ -13,7 +13,7 @@ _TOLERANCE = 1e-5
 
 
 class NotCovered(Exception):
-    """This case is not computed by Fourier transform; the message says which."""
+    """A case that is not computed by Fourier transform; the message says which."""
 
 
 @dataclass(frozen=True, eq=False)

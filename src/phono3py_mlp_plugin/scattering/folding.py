@@ -16,8 +16,8 @@ import numpy as np
 
 from phono3py_mlp_plugin.compilation import inlined, inner_kernel, kernel
 from phono3py_mlp_plugin.scattering.records import (
-    Box,
     ComplexArray,
+    Differences,
     FloatArray,
     IntArray,
     RealSpace,
@@ -30,9 +30,8 @@ def fold(
     i: int,
     block: tuple[int, int],
     real_space: RealSpace,
-    translations: IntArray,
     phases: ComplexArray,
-    box: Box,
+    differences: Differences,
 ) -> None:
     """Fill in F of one first atom and a block of second atoms.
 
@@ -46,21 +45,18 @@ def fold(
     block : tuple of int
         The second atoms: the first, and the one after the last.
     real_space : RealSpace
-    translations : ndarray of int, shape (n_vectors, 3)
-        Lattice vectors modulo the mesh.
     phases : ndarray of complex, shape (n_vectors,)
         exp(2 pi i q0 T) of the lattice vectors.
-    box : Box
+    differences : Differences
     """
     n_atoms = real_space.rows.shape[0]
-    n_places = box.sizes[0] * box.sizes[1] * box.sizes[2]
-    shape = (n_places, block[1] - block[0], n_atoms, 27)
+    shape = (differences.number, block[1] - block[0], n_atoms, 27)
     real, imag = np.zeros(shape), np.zeros(shape)
-    _first_leg(real, imag, i, block, real_space, translations, phases, box)
+    _first_leg(real, imag, i, block, real_space, phases, differences)
     if real_space.averaged:
-        _second_leg(real, imag, i, block, real_space, translations, phases, box)
-        _third_leg(real, imag, i, block, real_space, translations, phases, box)
-    for d in range(n_places):
+        _second_leg(real, imag, i, block, real_space, phases, differences)
+        _third_leg(real, imag, i, block, real_space, phases, differences)
+    for d in range(differences.number):
         for k in range(n_atoms):
             for n in range(3):
                 for j in range(block[1] - block[0]):
@@ -72,19 +68,6 @@ def fold(
                             folded[1, row, d, place[0], place[1]] = imag[d, j, k, c]
 
 
-@inlined
-def _place(box: Box, d: tuple[int, int, int]) -> int:
-    """Return the place of a difference whose components are above minus the mesh."""
-    place = 0
-    for a in range(3):
-        axis = box.order[a]
-        value = d[axis]
-        if value < 0:
-            value += box.mesh[axis]
-        place = place * box.sizes[a] + box.places[axis, value]
-    return place
-
-
 @inner_kernel
 def _first_leg(
     real: FloatArray,
@@ -92,9 +75,8 @@ def _first_leg(
     i: int,
     block: tuple[int, int],
     real_space: RealSpace,
-    translations: IntArray,
     phases: ComplexArray,
-    box: Box,
+    differences: Differences,
 ) -> None:
     """Add the triplets of atoms with the first one at the origin."""
     row, fc3 = real_space.rows[i], real_space.fc3
@@ -113,17 +95,10 @@ def _first_leg(
             weight = 1.0 / (n1 * n2)
             if real_space.averaged and not real_space.all_shortest[i, atom1, atom2]:
                 weight /= 3
-            for v in range(start2, start2 + n2):
+            for v in differences.vectors[start2 : start2 + n2]:
                 re, im = weight * phases[v].real, -weight * phases[v].imag
-                for u in range(start1, start1 + n1):
-                    d = _place(
-                        box,
-                        (
-                            translations[u, 0] - translations[v, 0],
-                            translations[u, 1] - translations[v, 1],
-                            translations[u, 2] - translations[v, 2],
-                        ),
-                    )
+                for u in differences.vectors[start1 : start1 + n1]:
+                    d = differences.places[u, v]
                     for c in range(27):
                         x = fc3[row, atom1, atom2, c]
                         real[d, j - block[0], k, c] += re * x
@@ -137,9 +112,8 @@ def _second_leg(
     i: int,
     block: tuple[int, int],
     real_space: RealSpace,
-    translations: IntArray,
     phases: ComplexArray,
-    box: Box,
+    differences: Differences,
 ) -> None:
     """Add the triplets of atoms with the second one at the origin."""
     vectors, sublattices = real_space.vectors, real_space.sublattices
@@ -151,7 +125,7 @@ def _second_leg(
         for atom0 in range(n):
             if sublattices[atom0] != i:
                 continue
-            p = _mean_phase(phases, vectors[atom0, j])
+            p = _mean_phase(phases, differences.vectors, vectors[atom0, j])
             for atom2 in range(n):
                 if (
                     real_space.used[row, atom0, atom2]
@@ -164,10 +138,8 @@ def _second_leg(
         for atom2 in range(n):
             k = sublattices[atom2]
             n2, start2 = vectors[atom2, j, 0], vectors[atom2, j, 1]
-            for v in range(start2, start2 + n2):
-                d = _place(
-                    box, (-translations[v, 0], -translations[v, 1], -translations[v, 2])
-                )
+            for v in differences.vectors[start2 : start2 + n2]:
+                d = differences.places[differences.origin, v]
                 re, im = phases[v].real / (3 * n2), -phases[v].imag / (3 * n2)
                 for el in range(3):
                     for m in range(3):
@@ -186,9 +158,8 @@ def _third_leg(
     i: int,
     block: tuple[int, int],
     real_space: RealSpace,
-    translations: IntArray,
     phases: ComplexArray,
-    box: Box,
+    differences: Differences,
 ) -> None:
     """Add the triplets of atoms with the third one at the origin."""
     vectors, sublattices = real_space.vectors, real_space.sublattices
@@ -208,16 +179,14 @@ def _third_leg(
                     or real_space.all_shortest[k, atom1, atom0]
                 ):
                     continue
-                p = _mean_phase(phases, vectors[atom0, k])
+                p = _mean_phase(phases, differences.vectors, vectors[atom0, k])
                 for c in range(27):
                     x = real_space.fc3[row, atom1, atom0, c]
                     sums[0, c] += p.real * x
                     sums[1, c] += p.imag * x
             n1, start1 = vectors[atom1, k, 0], vectors[atom1, k, 1]
-            for u in range(start1, start1 + n1):
-                d = _place(
-                    box, (translations[u, 0], translations[u, 1], translations[u, 2])
-                )
+            for u in differences.vectors[start1 : start1 + n1]:
+                d = differences.places[u, differences.origin]
                 for el in range(3):
                     for m in range(3):
                         for o in range(3):
@@ -228,9 +197,9 @@ def _third_leg(
 
 
 @inlined
-def _mean_phase(phases: ComplexArray, vector: IntArray) -> complex:
+def _mean_phase(phases: ComplexArray, which: IntArray, vector: IntArray) -> complex:
     """Return the mean of exp(2 pi i q0 T) over vectors of the same length."""
     total = 0j
     for u in range(vector[1], vector[1] + vector[0]):
-        total += phases[u]
+        total += phases[which[u]]
     return total / vector[0]

@@ -12,9 +12,8 @@ import numpy as np
 from phono3py_mlp_plugin.scattering.collisions import add_up, occupations
 from phono3py_mlp_plugin.scattering.crystal import Crystal
 from phono3py_mlp_plugin.scattering.folding import fold
-from phono3py_mlp_plugin.scattering.fourier import Support
+from phono3py_mlp_plugin.scattering.fourier import Support, as_real
 from phono3py_mlp_plugin.scattering.records import (
-    Box,
     ComplexArray,
     FloatArray,
     IntArray,
@@ -31,6 +30,9 @@ from phono3py_mlp_plugin.scattering.weights import (
 
 # Bytes that force constants on their way from atoms to bands may take.
 _MEMORY = 600_000_000
+
+# Bytes of occupations that are kept between the points of a mesh.
+_TABLE = 100_000_000
 
 # Fewer columns than this are not worth a thread of their own.
 _COLUMNS = 20_000
@@ -97,11 +99,15 @@ class Interaction:
         self._crystal = crystal
         self._mesh = np.array(mesh, dtype=np.int64)
         self._addresses = np.array(addresses, dtype=np.int64)
-        self._translations = (crystal.translations @ q_matrix) % self._mesh
-        self._support = Support.of(self._translations, self._mesh)
+        self._support = Support.of(crystal.translations @ q_matrix, self._mesh)
         wave_vectors = (self._addresses / self._mesh) @ np.array(q_matrix).T
         phases = np.exp(2j * np.pi * (wave_vectors @ crystal.positions.T))
+        self._table: tuple[tuple[Any, ...], FloatArray] | None = None
         self._factors = np.repeat(phases / np.sqrt(crystal.masses), 3, axis=1)
+        # Numbers that one band takes on its way from atoms to bands.
+        self._size = (
+            int(np.prod(self._support.sizes((0, 1, 2)))) * 9 * len(crystal.masses) ** 2
+        )
 
     def phonons(
         self, frequencies: FloatArray, eigenvectors: ComplexArray, cutoff: float
@@ -173,6 +179,7 @@ class Interaction:
         points, n_bands = triplets.points, phonons.frequencies.shape[1]
         shape = (len(points), len(temperatures), len(triplets.bands))
         found = np.zeros((len(smearings), *shape))
+        occupied_at = self._occupations(phonons, temperatures)
 
         def work(chosen: IntArray, bands: slice, contract: Contract) -> None:
             here, at_q0 = points[chosen], triplets.bands[bands]
@@ -190,12 +197,7 @@ class Interaction:
                 mark_needed(needed, part)
             strengths = np.empty(shape)
             contract(strengths, needed)
-            occupied = [
-                occupations(
-                    phonons.frequencies[here[:, leg]], temperatures, phonons.cutoff
-                )
-                for leg in (1, 2)
-            ]
+            occupied = [occupied_at(here[:, leg]) for leg in (1, 2)]
             sums = np.empty((len(chosen), len(temperatures), len(at_q0)))
             for s, part in enumerate(weights):
                 add_up(
@@ -206,79 +208,109 @@ class Interaction:
         self._each_block(triplets, phonons, threads, work)
         return found
 
+    def _occupations(
+        self, phonons: Phonons, temperatures: FloatArray
+    ) -> Callable[[IntArray], FloatArray]:
+        """Return what gives the occupations at some points.
+
+        They are the same for all points at which the interaction is computed, and kept
+        unless they are too many.
+        """
+        if 8 * phonons.frequencies.size * len(temperatures) > _TABLE:
+            return lambda points: occupations(
+                phonons.frequencies[points], temperatures, phonons.cutoff
+            )
+        wanted = (phonons.frequencies, temperatures, np.array(phonons.cutoff))
+        if self._table is None or not all(map(np.array_equal, wanted, self._table[0])):
+            table = occupations(phonons.frequencies, temperatures, phonons.cutoff)
+            self._table = (tuple(np.array(x) for x in wanted), table)
+        table = self._table[1]
+        return lambda points: table[points]
+
     def _each_block(
         self, triplets: Triplets, phonons: Phonons, threads: Executor, work: Work
     ) -> None:
         """Give all triplets and bands to ``work``, block by block.
 
-        Blocks do not depend on the number of threads, nor do the results.
+        Blocks do not depend on the number of threads, nor do the results. Triplets may
+        have different points at q0, which are equivalent: these have eigenvectors of
+        their own.
         """
-        points = self._addresses[triplets.points[:, 1]] % self._mesh
+        first = triplets.points[:, 0]
+        step = max(1, _MEMORY // 2 // (16 * self._size))
+        for q0 in np.unique(first):
+            chosen = np.flatnonzero(first == q0)
+            for start in range(0, len(triplets.bands), step):
+                bands = slice(start, min(start + step, len(triplets.bands)))
+                self._block(int(q0), chosen, bands, triplets, phonons, threads, work)
+
+    def _block(
+        self,
+        q0: int,
+        chosen: IntArray,
+        bands: slice,
+        triplets: Triplets,
+        phonons: Phonons,
+        threads: Executor,
+        work: Work,
+    ) -> None:
+        """Give some triplets and bands to ``work``, row by row of the mesh."""
+        points = self._addresses[triplets.points[chosen, 1]] % self._mesh
         order = self._support.best_order(points)
-        box = self._support.box(order)
-        q0 = int(triplets.points[0, 0])
         vectors = phonons.eigenvectors[q0].T * phonons.factors[q0]
+        folded = self._folded(q0, vectors[triplets.bands[bands]], threads)
+        spread = self._support.spread(folded, order)
         rows, row_of = np.unique(points[:, order[0]], return_inverse=True)
-        n_folded, n_channels = int(np.prod(box.sizes)), self._factors.shape[1] ** 2
-        for bands in _blocks(
-            len(triplets.bands), 16 * n_folded * n_channels, _MEMORY // 2
+        for group in _blocks(
+            len(rows), 8 * spread.size // spread.shape[1], _MEMORY // 4
         ):
-            at_q0 = vectors[triplets.bands[bands]]
-            folded = self._folded(q0, at_q0, box, threads)
-            size = 16 * n_folded * n_channels * len(at_q0) // int(box.sizes[0])
-            for group in _blocks(len(rows), size, _MEMORY // 4):
-                matrix = self._support.matrix(order[0], rows[group])
-                transformed = _transform_first(folded, matrix, box, threads)
+            matrix = self._support.matrix(order[0], rows[group])
+            transformed = _transform_first(spread, matrix, threads)
 
-                def one_row(r: int, group: slice = group, bands: slice = bands,
-                            transformed: FloatArray = transformed) -> None:
-                    chosen = np.flatnonzero(row_of == r)
-                    self._row(
-                        transformed[:, r - group.start],
-                        points[chosen],
-                        order,
-                        lambda contract: work(chosen, bands, contract),
-                        triplets.points[chosen],
-                        triplets.bands[bands],
-                        phonons,
-                    )
+            def one_row(
+                r: int, start: int = group.start, transformed: FloatArray = transformed
+            ) -> None:
+                here = row_of == r
+                self._row(
+                    transformed[:, r - start],
+                    points[here],
+                    order,
+                    lambda contract: work(chosen[here], bands, contract),
+                    triplets.points[chosen[here]],
+                    triplets.bands[bands],
+                    phonons,
+                )
 
-                list(threads.map(one_row, range(group.start, group.stop)))
+            list(threads.map(one_row, range(group.start, group.stop)))
 
-    def _folded(
-        self, q0: int, at_q0: ComplexArray, box: Box, threads: Executor
-    ) -> FloatArray:
+    def _folded(self, q0: int, at_q0: ComplexArray, threads: Executor) -> FloatArray:
         """Return F contracted with some eigenvectors at q0.
 
         Returns
         -------
-        ndarray of shape (n_bands0, 2, n_D, n_bands ** 2)
-            Real and imaginary part; components of the third and of the second atom.
+        ndarray of shape (2 n_bands0, n_D, n_bands ** 2)
+            Real and imaginary part of each band; components of the third and of the
+            second atom.
         """
+        differences = self._support.differences
         n_atoms, n = len(self._crystal.masses), self._factors.shape[1]
-        n_folded = int(np.prod(box.sizes))
-        turns = (self._addresses[q0] * self._translations / self._mesh).sum(axis=1)
+        n_folded = differences.number
+        turns = (self._addresses[q0] * self._support.vectors / self._mesh).sum(axis=1)
         phases = np.exp(2j * np.pi * (turns % 1))
-        matrix = np.empty((len(at_q0), 2, 2, n))
-        matrix[:, 0, 0], matrix[:, 0, 1] = at_q0.real, -at_q0.imag
-        matrix[:, 1, 0], matrix[:, 1, 1] = at_q0.imag, at_q0.real
-        matrix = matrix.reshape(2 * len(at_q0), 2 * n)
+        matrix = as_real(at_q0)
         found = np.empty((2 * len(at_q0), n_folded, n, n))
         for block in _blocks(n_atoms, 48 * n_folded * n * n, _MEMORY // 4):
             width = 3 * (block.stop - block.start)
             part = np.empty((2, n, n_folded, n, width))
 
-            def one_atom(
-                i: int, block: slice = block, part: FloatArray = part
-            ) -> None:
+            def one_atom(i: int, block: slice = block, part: FloatArray = part) -> None:
                 fold(
                     part,
                     i,
                     (block.start, block.stop),
                     self._crystal.real_space,
-                    self._translations,
                     phases,
-                    box,
+                    differences,
                 )
 
             list(threads.map(one_atom, range(n_atoms)))
@@ -300,7 +332,7 @@ class Interaction:
                 shape = (len(matrix), n_folded, n, width)
                 first = 3 * block.start
                 found[:, :, :, first : first + width] = product.reshape(shape)
-        return found.reshape(len(at_q0), 2, n_folded, n * n)
+        return found.reshape(len(matrix), n_folded, n * n)
 
     def _row(
         self,
@@ -327,31 +359,34 @@ class Interaction:
         phases = self._support.phases(order[2], points[:, order[2]])
 
         def strengths(found: FloatArray, needed: Any) -> None:
-            contract(
-                found, needed, product, column, phases, triplets, bands, phonons
-            )
+            contract(found, needed, product, column, phases, triplets, bands, phonons)
 
         work(strengths)
 
 
 def _transform_first(
-    folded: FloatArray, matrix: FloatArray, box: Box, threads: Executor
+    folded: FloatArray, matrix: FloatArray, threads: Executor
 ) -> FloatArray:
-    """Transform the first axis; shape (n_bands0, n_rows, 2, n_D1, n_D2, n_bands**2)."""
-    n_bands0, n_channels = len(folded), folded.shape[-1]
-    found = np.empty(
-        (n_bands0, len(matrix) // 2, 2, box.sizes[1], box.sizes[2], n_channels)
-    )
+    """Transform the first axis.
+
+    Parameters
+    ----------
+    folded : ndarray of shape (2 n_bands0, n_D0, n_D1, n_D2, n_channels)
+    matrix : ndarray of shape (2 n_rows, 2 n_D0)
+    threads : Executor
+
+    Returns
+    -------
+    ndarray of shape (n_bands0, n_rows, 2, n_D1, n_D2, n_channels)
+    """
+    pairs = folded.reshape(len(folded) // 2, matrix.shape[1], -1)
+    found = np.empty((len(pairs), len(matrix), pairs.shape[2]))
 
     def one_band(b: int) -> None:
-        np.matmul(
-            matrix,
-            folded[b].reshape(matrix.shape[1], -1),
-            out=found[b].reshape(len(matrix), -1),
-        )
+        np.matmul(matrix, pairs[b], out=found[b])
 
-    list(threads.map(one_band, range(n_bands0)))
-    return found
+    list(threads.map(one_band, range(len(pairs))))
+    return found.reshape(len(pairs), len(matrix) // 2, 2, *folded.shape[2:])
 
 
 def _blocks(number: int, size: int, limit: int) -> Iterator[slice]:

@@ -44,24 +44,25 @@ class RealSpace(NamedTuple):
     averaged: bool
 
 
-class Box(NamedTuple):
-    """Differences of lattice vectors, modulo the mesh: where fc3 is folded to.
+class Differences(NamedTuple):
+    """Lattice vectors and their differences, modulo the mesh.
 
     Attributes
     ----------
-    mesh : ndarray of int, shape (3,)
-    places : ndarray of int, shape (3, max(mesh))
-        Place of each difference, axis by axis; -1 where there is none.
-    sizes : ndarray of int, shape (3,)
-        Number of places along each axis, in the order of the axes.
-    order : ndarray of int, shape (3,)
-        Axes in the order in which they are transformed.
+    vectors : ndarray of int, shape (n_shortest_vectors,)
+        Which lattice vector belongs to each shortest vector between atoms.
+    places : ndarray of int, shape (n_vectors, n_vectors)
+        Which difference the first minus the second is.
+    origin : int
+        The lattice vector that is zero.
+    number : int
+        Of differences.
     """
 
-    mesh: IntArray
+    vectors: IntArray
     places: IntArray
-    sizes: IntArray
-    order: IntArray
+    origin: int
+    number: int
 
 
 class Phonons(NamedTuple):

@@ -82,9 +82,7 @@ def _dress(vectors: FloatArray, q: int, phonons: Phonons) -> None:
 
 
 @inner_kernel
-def _transform(
-    dressed: FloatArray, column: FloatArray, phases: ComplexArray
-) -> None:
+def _transform(dressed: FloatArray, column: FloatArray, phases: ComplexArray) -> None:
     """Transform the last axis to one point."""
     dressed[:] = 0.0
     real, imag = dressed[0], dressed[1]

@@ -40,65 +40,55 @@ def tetrahedron_weights(
     tetrahedra : Tetrahedra
     """
     n, n_points = phonons.frequencies.shape[1], tetrahedra.points.shape[0]
-    n_tetrahedra = tetrahedra.corners.shape[0]
-    near1, near2 = np.empty((n, n_points)), np.empty((n, n_points))
-    sums, differences = np.empty(n_points), np.empty(n_points)
-    # Of sums, differences and their negatives.
-    ordered = np.empty((3, n_tetrahedra, 4))
-    centres = np.empty((3, n_tetrahedra), dtype=np.int64)
-    scale = 4.0 / n_tetrahedra
+    near1, near2 = np.empty((n_points, n)), np.empty((n_points, n))
+    # Of sums and of differences of frequencies: the least and the largest.
+    bounds, values = np.empty((2, 2, n)), np.empty((2, n_points))
     for t in range(triplets.shape[0]):
-        _gather(near1, triplets[t, 1], 1, phonons, tetrahedra)
-        _gather(near2, triplets[t, 2], -1, phonons, tetrahedra)
+        f0 = phonons.frequencies[triplets[t, 0]][bands]
+        _gather(near1, (triplets[t, 1], 1), phonons, tetrahedra)
+        _gather(near2, (triplets[t, 2], -1), phonons, tetrahedra)
         for j in range(n):
+            _find_bounds(bounds, near1[:, j], near2)
             for k in range(n):
-                for p in range(n_points):
-                    sums[p] = near1[j, p] + near2[k, p]
-                    differences[p] = near2[k, p] - near1[j, p]
-                s_min, s_max = _bounds(sums)
-                d_min, d_max = _bounds(differences)
-                is_sorted = (False, False, False)
-                for b in range(bands.shape[0]):
-                    f0 = phonons.frequencies[triplets[t, 0], bands[b]]
-                    g0, g1 = 0.0, 0.0
-                    if s_min <= f0 <= s_max:
-                        if not is_sorted[0]:
-                            _sort(ordered[0], centres[0], sums, 1.0, tetrahedra.corners)
-                            is_sorted = (True, is_sorted[1], is_sorted[2])
-                        g0 = scale * _weight(f0, ordered[0], centres[0])
-                    if d_min <= f0 <= d_max:
-                        if not is_sorted[1]:
-                            _sort(
-                                ordered[1],
-                                centres[1],
-                                differences,
-                                1.0,
-                                tetrahedra.corners,
-                            )
-                            is_sorted = (is_sorted[0], True, is_sorted[2])
-                        g1 += scale * _weight(f0, ordered[1], centres[1])
-                    if -d_max <= f0 <= -d_min:
-                        if not is_sorted[2]:
-                            _sort(
-                                ordered[2],
-                                centres[2],
-                                differences,
-                                -1.0,
-                                tetrahedra.corners,
-                            )
-                            is_sorted = (is_sorted[0], is_sorted[1], True)
-                        g1 -= scale * _weight(f0, ordered[2], centres[2])
+                (s_low, s_high), (d_low, d_high) = bounds[0, :, k], bounds[1, :, k]
+                is_set = False
+                for b in range(f0.shape[0]):
+                    f, g0, g1 = f0[b], 0.0, 0.0
+                    within = s_low <= f <= s_high
+                    above = d_low <= f <= d_high
+                    below = -d_high <= f <= -d_low
+                    if (within or above or below) and not is_set:
+                        is_set = True
+                        for p in range(n_points):
+                            values[0, p] = near2[p, k] + near1[p, j]
+                            values[1, p] = near2[p, k] - near1[p, j]
+                    if within:
+                        g0 = _weight(f, values[0], 1.0, tetrahedra.corners)
+                    if above:
+                        g1 = _weight(f, values[1], 1.0, tetrahedra.corners)
+                    if below:
+                        g1 -= _weight(f, values[1], -1.0, tetrahedra.corners)
                     weights[0, t, b, j, k] = g0
                     weights[1, t, b, j, k] = g1
 
 
 @inner_kernel
 def _gather(
-    near: FloatArray, q: int, sign: int, phonons: Phonons, tetrahedra: Tetrahedra
+    near: FloatArray, towards: tuple[int, int], phonons: Phonons, tetrahedra: Tetrahedra
 ) -> None:
-    """Take the frequencies at all corners around a point, negative ones as zero."""
+    """Take the frequencies at all corners around a point, negative ones as zero.
+
+    Parameters
+    ----------
+    near : ndarray of shape (n_points, n_bands)
+    towards : tuple of int
+        The point, and the sign with which the corners are relative to it.
+    phonons : Phonons
+    tetrahedra : Tetrahedra
+    """
     mesh, addresses = tetrahedra.mesh, tetrahedra.addresses
-    for p in range(tetrahedra.points.shape[0]):
+    q, sign = towards
+    for p in range(near.shape[0]):
         a = addresses[q, 0] + sign * tetrahedra.points[p, 0]
         b = addresses[q, 1] + sign * tetrahedra.points[p, 1]
         c = addresses[q, 2] + sign * tetrahedra.points[p, 2]
@@ -112,50 +102,49 @@ def _gather(
             ):
                 place = same
                 break
-        for band in range(near.shape[0]):
-            near[band, p] = max(phonons.frequencies[place, band], 0.0)
+        for band in range(near.shape[1]):
+            near[p, band] = max(phonons.frequencies[place, band], 0.0)
 
 
 @inner_kernel
-def _bounds(values: FloatArray) -> tuple[float, float]:
-    low, high = values[0], values[0]
-    for p in range(1, values.shape[0]):
-        low, high = min(low, values[p]), max(high, values[p])
-    return low, high
+def _find_bounds(bounds: FloatArray, near1: FloatArray, near2: FloatArray) -> None:
+    """Find the least and the largest sums and differences of all bands at q2."""
+    bounds[:, 0], bounds[:, 1] = np.inf, -np.inf
+    for p in range(near1.shape[0]):
+        f1 = near1[p]
+        for k in range(near2.shape[1]):
+            total, difference = near2[p, k] + f1, near2[p, k] - f1
+            bounds[0, 0, k] = min(bounds[0, 0, k], total)
+            bounds[0, 1, k] = max(bounds[0, 1, k], total)
+            bounds[1, 0, k] = min(bounds[1, 0, k], difference)
+            bounds[1, 1, k] = max(bounds[1, 1, k], difference)
 
 
 @inner_kernel
-def _sort(
-    ordered: FloatArray,
-    centres: IntArray,
-    values: FloatArray,
-    sign: float,
-    corners: IntArray,
-) -> None:
-    """Sort the corners of each tetrahedron; note where the first one goes."""
-    for i in range(corners.shape[0]):
-        centre = 0
-        for c in range(4):
-            value = sign * values[corners[i, c]]
-            place = c
-            while place > 0 and ordered[i, place - 1] > value:
-                ordered[i, place] = ordered[i, place - 1]
-                place -= 1
-            ordered[i, place] = value
-            if c > 0 and place <= centre:
-                centre += 1
-        centres[i] = centre
+def _weight(f: float, values: FloatArray, sign: float, corners: IntArray) -> float:
+    """Return the sum of the weights of the first corner over all tetrahedra.
 
-
-@inner_kernel
-def _weight(f: float, ordered: FloatArray, centres: IntArray) -> float:
-    """Return the sum of the weights of the first corner over all tetrahedra."""
+    The volume of a tetrahedron is a sixth of a cell, that of all around a point is four
+    cells.
+    """
     total = 0.0
-    for i in range(ordered.shape[0]):
-        v = ordered[i]
-        if v[0] <= f < v[3]:
-            total += _corner_weight(f, v[0], v[1], v[2], v[3], centres[i])
-    return total
+    for i in range(corners.shape[0]):
+        v0 = sign * values[corners[i, 0]]
+        v1 = sign * values[corners[i, 1]]
+        v2 = sign * values[corners[i, 2]]
+        v3 = sign * values[corners[i, 3]]
+        low, high = min(min(v0, v1), min(v2, v3)), max(max(v0, v1), max(v2, v3))
+        if not low <= f < high:
+            continue
+        first = (v1 < v0) + (v2 < v0) + (v3 < v0)
+        v1, v2 = min(v1, v2), max(v1, v2)
+        v2, v3 = min(v2, v3), max(v2, v3)
+        v1, v2 = min(v1, v2), max(v1, v2)
+        v0, v1 = min(v0, v1), max(v0, v1)
+        v1, v2 = min(v1, v2), max(v1, v2)
+        v2, v3 = min(v2, v3), max(v2, v3)
+        total += _corner_weight(f, v0, v1, v2, v3, first)
+    return total * 4 / corners.shape[0]
 
 
 @inlined
