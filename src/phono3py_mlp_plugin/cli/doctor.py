@@ -12,7 +12,7 @@ from typing import Any
 
 from phono3py_mlp_plugin.errors import IncompatibleHost
 from phono3py_mlp_plugin.host import bindings, is_bound
-from phono3py_mlp_plugin.host.bindings import BINDINGS, check
+from phono3py_mlp_plugin.host.bindings import BINDINGS, SCATTERING_BINDINGS, check
 from phono3py_mlp_plugin.plugins import DISTRIBUTION
 
 _PACKAGES = (
@@ -61,7 +61,7 @@ def doctor(warm_up: bool = False) -> int:
         reasons += _print_bindings()
     elif not reasons:
         reasons.append("phono3py did not call the plugin while it was imported.")
-    for line in _linear_algebra():
+    for line in (*_linear_algebra(), _scattering()):
         print(line)
     if warm_up:
         print(f"Kernels: ready in {_compile_kernels():.1f} s")
@@ -69,6 +69,17 @@ def doctor(warm_up: bool = False) -> int:
     for reason in reasons:
         print(f"  {reason}")
     return 1 if reasons else 0
+
+
+def _scattering() -> str:
+    """Return how phonon-phonon scattering is computed in runs with a potential."""
+    from phono3py_mlp_plugin.host.scattering import unavailable_reason
+
+    reason = unavailable_reason()
+    if reason is not None:
+        return f"Scattering: by phono3py itself ({reason})"
+    names = ", ".join(binding.name for binding in SCATTERING_BINDINGS)
+    return f"Scattering: by Fourier transform in runs with a potential ({names})"
 
 
 def _linear_algebra() -> list[str]:

@@ -36,6 +36,7 @@ class CommandOptions:
     uncertainty_mesh: list[float] | None = None
     allow_imaginary: bool | None = None
     allow_poor_fit: bool | None = None
+    scattering: str | None = None
 
     def given(self) -> dict[str, Any]:
         """Return the options that were given, by name."""
@@ -116,6 +117,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         default=None,
         help="Go on although the potential's error is of the size of the forces",
+    )
+    group.add_argument(
+        "--scattering",
+        choices=("host", "fft"),
+        help="Phonon-phonon scattering by phono3py itself, or by Fourier transform "
+        "(default where there is a force calculator)",
     )
     group.add_argument(
         "--rd-fc2",

@@ -46,6 +46,7 @@ from phono3py_mlp_plugin.host.reading import (
 )
 from phono3py_mlp_plugin.host.relax import relax
 from phono3py_mlp_plugin.host.run_checks import checks_without_mesh, physics_checks
+from phono3py_mlp_plugin.host.scattering import choose_scattering
 from phono3py_mlp_plugin.host.settings import (
     RunRequest,
     check_mesh,
@@ -147,6 +148,11 @@ class Run:
         force_constants_request(settings)
         alone = not (settings.use_pypolymlp or self._options.force_calculator)
         leave_to_host(alone)
+        choose_scattering(
+            self._options.scattering,
+            by_default="host" if alone else "fft",
+            report=lambda line: show([line], log_level),
+        )
         if alone:
             refuse_without_calculator(settings, self._options)
             return result  # type: ignore[no-any-return]

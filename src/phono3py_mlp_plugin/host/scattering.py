@@ -207,6 +207,36 @@ def enable_fast_scattering(
     return FastScattering(report)
 
 
+def choose_scattering(
+    wanted: str | None, by_default: str, report: Callable[[str], None]
+) -> None:
+    """Switch to what the user wants, for the rest of the process.
+
+    Parameters
+    ----------
+    wanted : str or None
+        ``fft`` or ``host``; None where the user does not say.
+    by_default : str
+        What is taken then, as far as this phono3py allows.
+    report : callable
+        Is given a line where a case, or all, is left to phono3py.
+
+    Raises
+    ------
+    IncompatibleHost
+        The user wants what is not possible with this phono3py.
+    """
+    if (wanted or by_default) == "host":
+        if _active is not None:
+            _active.disable()
+        return
+    reason = unavailable_reason()
+    if reason is not None and wanted is None:
+        report(f"Scattering is left to phono3py: {reason}")
+        return
+    enable_fast_scattering(report)
+
+
 def unavailable_reason() -> str | None:
     """Return why scattering cannot be computed by Fourier transform, None if it can."""
     try:
@@ -278,8 +308,13 @@ def _prepare(args: SimpleNamespace) -> _Prepared:
     crystal = Crystal.of(
         args.fc3,
         args.fc3_nonzero_indices,
-        *(getattr(args, name) for name in _CRYSTAL),
-        averaged=bool(args.make_r0_average),
+        args.svecs,
+        args.multiplicity,
+        args.masses,
+        args.p2s_map,
+        args.s2p_map,
+        args.all_shortest,
+        bool(args.make_r0_average),
     )
     interaction = Interaction(
         crystal, args.d_diag, args.q_matrix, args.bz_grid_addresses

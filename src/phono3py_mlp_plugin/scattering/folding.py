@@ -202,4 +202,4 @@ def _mean_phase(phases: ComplexArray, which: IntArray, vector: IntArray) -> comp
     total = 0j
     for u in range(vector[1], vector[1] + vector[0]):
         total += phases[which[u]]
-    return total / vector[0]
+    return complex(total / vector[0])

@@ -179,10 +179,11 @@ class Interaction:
         points, n_bands = triplets.points, phonons.frequencies.shape[1]
         shape = (len(points), len(temperatures), len(triplets.bands))
         found = np.zeros((len(smearings), *shape))
+        f0 = phonons.frequencies[points[0, 0]][triplets.bands]
         occupied_at = self._occupations(phonons, temperatures)
 
         def work(chosen: IntArray, bands: slice, contract: Contract) -> None:
-            here, at_q0 = points[chosen], triplets.bands[bands]
+            here, at_q0 = points[chosen], f0[bands]
             shape = (len(chosen), len(at_q0), n_bands, n_bands)
             weights = np.empty((len(smearings), 2, *shape))
             needed = np.zeros(shape, dtype=np.int8)
@@ -197,12 +198,11 @@ class Interaction:
                 mark_needed(needed, part)
             strengths = np.empty(shape)
             contract(strengths, needed)
-            occupied = [occupied_at(here[:, leg]) for leg in (1, 2)]
+            n1, n2 = occupied_at(here[:, 1]), occupied_at(here[:, 2])
             sums = np.empty((len(chosen), len(temperatures), len(at_q0)))
             for s, part in enumerate(weights):
-                add_up(
-                    sums, strengths, part, triplets.weights[chosen], *occupied, needed
-                )
+                of_triplets = triplets.weights[chosen]
+                add_up(sums, strengths, part, of_triplets, n1, n2, needed)
                 found[s][chosen, :, bands] = sums
 
         self._each_block(triplets, phonons, threads, work)

@@ -24,7 +24,7 @@ from phono3py_mlp_plugin.scattering.records import (
 def tetrahedron_weights(
     weights: FloatArray,
     triplets: IntArray,
-    bands: IntArray,
+    f0: FloatArray,
     phonons: Phonons,
     tetrahedra: Tetrahedra,
 ) -> None:
@@ -35,7 +35,8 @@ def tetrahedron_weights(
     weights : ndarray of shape (2, n_triplets, n_bands0, n_bands, n_bands)
         In 1/THz.
     triplets : ndarray of int, shape (n_triplets, 3)
-    bands : ndarray of int, shape (n_bands0,)
+    f0 : ndarray of shape (n_bands0,)
+        Frequencies at q0, in THz.
     phonons : Phonons
     tetrahedra : Tetrahedra
     """
@@ -44,7 +45,6 @@ def tetrahedron_weights(
     # Of sums and of differences of frequencies: the least and the largest.
     bounds, values = np.empty((2, 2, n)), np.empty((2, n_points))
     for t in range(triplets.shape[0]):
-        f0 = phonons.frequencies[triplets[t, 0]][bands]
         _gather(near1, (triplets[t, 1], 1), phonons, tetrahedra)
         _gather(near2, (triplets[t, 2], -1), phonons, tetrahedra)
         for j in range(n):
@@ -127,7 +127,7 @@ def _weight(f: float, values: FloatArray, sign: float, corners: IntArray) -> flo
     The volume of a tetrahedron is a sixth of a cell, that of all around a point is four
     cells.
     """
-    total = 0.0
+    total: float = 0.0
     for i in range(corners.shape[0]):
         v0 = sign * values[corners[i, 0]]
         v1 = sign * values[corners[i, 1]]
@@ -144,7 +144,7 @@ def _weight(f: float, values: FloatArray, sign: float, corners: IntArray) -> flo
         v1, v2 = min(v1, v2), max(v1, v2)
         v2, v3 = min(v2, v3), max(v2, v3)
         total += _corner_weight(f, v0, v1, v2, v3, first)
-    return total * 4 / corners.shape[0]
+    return float(total * 4 / corners.shape[0])
 
 
 @inlined
@@ -199,7 +199,7 @@ def _corner_weight(
 def gaussian_weights(
     weights: FloatArray,
     triplets: IntArray,
-    bands: IntArray,
+    f0: FloatArray,
     phonons: Phonons,
     width: tuple[float, float],
 ) -> None:
@@ -207,7 +207,7 @@ def gaussian_weights(
 
     Parameters
     ----------
-    weights, triplets, bands, phonons
+    weights, triplets, f0, phonons
         As in `tetrahedron_weights`.
     width : tuple of float
         Standard deviation in THz, and the number of these beyond which all three
@@ -216,13 +216,12 @@ def gaussian_weights(
     sigma, cutoff = width[0], width[0] * width[1]
     scale = 1.0 / (math.sqrt(2 * math.pi) * sigma)
     for t in range(triplets.shape[0]):
-        for b in range(bands.shape[0]):
-            f0 = phonons.frequencies[triplets[t, 0], bands[b]]
+        for b in range(f0.shape[0]):
             for j in range(phonons.frequencies.shape[1]):
                 f1 = phonons.frequencies[triplets[t, 1], j]
                 for k in range(phonons.frequencies.shape[1]):
                     f2 = phonons.frequencies[triplets[t, 2], k]
-                    x, y, z = f0 - f1 - f2, f0 + f1 - f2, f0 - f1 + f2
+                    x, y, z = f0[b] - f1 - f2, f0[b] + f1 - f2, f0[b] - f1 + f2
                     nearest = min(abs(x), abs(y), abs(z))
                     g0, g1 = 0.0, 0.0
                     if not (cutoff > 0 and nearest > cutoff):
