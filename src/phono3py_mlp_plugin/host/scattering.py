@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import SimpleNamespace, TracebackType
 from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from phono3py_mlp_plugin.errors import IncompatibleHost
 from phono3py_mlp_plugin.host.bindings import (
@@ -30,7 +32,7 @@ from phono3py_mlp_plugin.scattering import (
     Tetrahedra,
     Triplets,
 )
-from phono3py_mlp_plugin.threads import default_threads, threads
+from phono3py_mlp_plugin.threads import default_threads
 
 # What decides on a crystal and its mesh; fc3 and which blocks are used come apart: they
 # are large, and the same objects as long as they are the same.
@@ -80,7 +82,9 @@ class FastScattering:
         self._report = report
         self._told: set[str] = set()
         self._prepared: _Prepared | None = None
-        self._n_threads = default_threads()
+        # Kept: finding the libraries of BLAS takes as long as some points of a mesh.
+        self._threads = ThreadPoolExecutor(default_threads())
+        self._blas = ThreadpoolController()
 
     def __enter__(self) -> FastScattering:
         return self
@@ -100,6 +104,7 @@ class FastScattering:
             restore(SCATTERING_BINDINGS)
             _active = None
         self._prepared = None
+        self._threads.shutdown()
 
     def fill_strengths(self, args: SimpleNamespace) -> bool:
         """Fill in interaction strengths; return whether this was possible."""
@@ -115,9 +120,9 @@ class FastScattering:
             np.ascontiguousarray(args.band_indices, dtype=np.int64),
         )
         needed = np.array(args.g_zero == 0, dtype=np.int8)
-        with threads(self._n_threads) as executor:
+        with self._blas.limit(limits=1, user_api="blas"):
             args.interaction_strength[:] = interaction.strengths(
-                needed, triplets, phonons, executor
+                needed, triplets, phonons, self._threads
             )
         return True
 
@@ -129,7 +134,7 @@ class FastScattering:
         if interaction is None:
             return False
         triplets = _triplets(args, grid_point)
-        with threads(self._n_threads) as executor:
+        with self._blas.limit(limits=1, user_api="blas"):
             found = interaction.collisions(
                 triplets,
                 interaction.phonons(
@@ -143,7 +148,7 @@ class FastScattering:
                 ],
                 np.array(args.temperatures_thz, dtype=np.float64),
                 _tetrahedra(args),
-                executor,
+                self._threads,
                 args.degenerate_ids,
             )
         if args.is_N_U:

@@ -259,13 +259,16 @@ class Interaction:
         order = self._support.best_order(points)
         vectors = phonons.eigenvectors[q0].T * phonons.factors[q0]
         folded = self._folded(q0, vectors[triplets.bands[bands]], threads)
-        spread = self._support.spread(folded, order)
+        folded = folded.reshape(len(folded) // 2, 2, *folded.shape[1:])
         rows, row_of = np.unique(points[:, order[0]], return_inverse=True)
-        for group in _blocks(
-            len(rows), 8 * spread.size // spread.shape[1], _MEMORY // 4
-        ):
+        row_size = 16 * self._size * len(folded) // self._support.sizes(order)[0]
+        for group in _blocks(len(rows), row_size, _MEMORY // 4):
             matrix = self._support.matrix(order[0], rows[group])
-            transformed = _transform_first(spread, matrix, threads)
+
+            def one_band(band: FloatArray, matrix: FloatArray = matrix) -> FloatArray:
+                return self._transform_first(band, matrix, order)
+
+            transformed = np.array(list(threads.map(one_band, folded)))
 
             def one_row(
                 r: int, start: int = group.start, transformed: FloatArray = transformed
@@ -334,6 +337,26 @@ class Interaction:
                 found[:, :, :, first : first + width] = product.reshape(shape)
         return found.reshape(len(matrix), n_folded, n * n)
 
+    def _transform_first(
+        self, folded: FloatArray, matrix: FloatArray, order: tuple[int, ...]
+    ) -> FloatArray:
+        """Transform the first axis of a band.
+
+        Parameters
+        ----------
+        folded : ndarray of shape (2, n_D, n_channels)
+        matrix : ndarray of shape (2 n_rows, 2 n_D0)
+        order : tuple of int
+            Of the axes.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, 2, n_D1, n_D2, n_channels)
+        """
+        spread = self._support.spread(folded, order)
+        product = matrix @ spread.reshape(matrix.shape[1], -1)
+        return np.asarray(product.reshape(len(matrix) // 2, 2, *spread.shape[2:]))
+
     def _row(
         self,
         transformed: FloatArray,
@@ -362,31 +385,6 @@ class Interaction:
             contract(found, needed, product, column, phases, triplets, bands, phonons)
 
         work(strengths)
-
-
-def _transform_first(
-    folded: FloatArray, matrix: FloatArray, threads: Executor
-) -> FloatArray:
-    """Transform the first axis.
-
-    Parameters
-    ----------
-    folded : ndarray of shape (2 n_bands0, n_D0, n_D1, n_D2, n_channels)
-    matrix : ndarray of shape (2 n_rows, 2 n_D0)
-    threads : Executor
-
-    Returns
-    -------
-    ndarray of shape (n_bands0, n_rows, 2, n_D1, n_D2, n_channels)
-    """
-    pairs = folded.reshape(len(folded) // 2, matrix.shape[1], -1)
-    found = np.empty((len(pairs), len(matrix), pairs.shape[2]))
-
-    def one_band(b: int) -> None:
-        np.matmul(matrix, pairs[b], out=found[b])
-
-    list(threads.map(one_band, range(len(pairs))))
-    return found.reshape(len(pairs), len(matrix) // 2, 2, *folded.shape[2:])
 
 
 def _blocks(number: int, size: int, limit: int) -> Iterator[slice]:
