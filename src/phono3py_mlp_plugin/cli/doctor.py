@@ -34,7 +34,7 @@ def add_doctor(commands: Any) -> None:
     parser.add_argument(
         "--warm-up",
         action="store_true",
-        help="compile the kernels of the polynomial engine now, not in the first run",
+        help="compile the kernels now, not in the first run",
     )
     parser.set_defaults(run=lambda args: doctor(args.warm_up))
 
@@ -45,7 +45,7 @@ def doctor(warm_up: bool = False) -> int:
     Parameters
     ----------
     warm_up : bool
-        Compile the kernels of the polynomial engine, which stay on disk.
+        Compile the kernels, which stay on disk.
     """
     print(f"Python {platform.python_version()}")
     for name in _PACKAGES:
@@ -110,9 +110,10 @@ def _has_wide_vectors() -> bool:
 
 
 def _compile_kernels() -> float:
-    """Train and evaluate a tiny potential; return the seconds that it took."""
+    """Use all kernels on tiny data; return the seconds that it took."""
     from phono3py_mlp_plugin.contracts import no_progress
     from phono3py_mlp_plugin.reference import nacl_dataset
+    from phono3py_mlp_plugin.scattering import warm_up
     from phono3py_mlp_plugin.workflow import request_calculator
 
     start = time.perf_counter()
@@ -122,6 +123,7 @@ def _compile_kernels() -> float:
     assert request.calculator.train is not None
     trained = request.calculator.train(training, test, request.options, no_progress)
     trained.potential.evaluate(test.supercells())
+    warm_up()
     return time.perf_counter() - start
 
 

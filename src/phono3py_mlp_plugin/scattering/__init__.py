@@ -11,6 +11,7 @@ from phono3py_mlp_plugin.scattering.interaction import (
     Triplets,
 )
 from phono3py_mlp_plugin.scattering.records import Tetrahedra
+from phono3py_mlp_plugin.scattering.warm_up import warm_up
 
 __all__ = [
     "Crystal",
@@ -19,4 +20,5 @@ __all__ = [
     "Smearing",
     "Tetrahedra",
     "Triplets",
+    "warm_up",
 ]
