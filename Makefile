@@ -2,7 +2,7 @@
 # make test    install what the tests need, then run all checks but the slow tests
 # make test-all  the slow tests too
 # make coverage  the tests again, and which lines of the package they do not reach
-# make bench   measure against pypolymlp, compiled for this machine
+# make bench   measure against pypolymlp, compiled for this machine, and the host
 # GNU make and Python are needed, for tests and benchmarks a C++ compiler as well: they
 # compare with pypolymlp. Nothing outside .venv is touched.
 
@@ -26,7 +26,7 @@ help:
 	@echo "make test        install what the tests need, then run all checks but the slow tests"
 	@echo "make test-all    the same with the slow tests"
 	@echo "make coverage    run the tests and show which lines they do not reach"
-	@echo "make bench       measure against pypolymlp, compiled for this machine"
+	@echo "make bench       measure against pypolymlp, compiled for this machine, and the host"
 	@echo "make host-tests  run the host's own tests without and with this package"
 	@echo "make clean       remove $(VENV) and everything generated"
 
@@ -62,6 +62,7 @@ coverage: $(VENV)/.test
 
 bench: $(VENV)/.native
 	@$(BIN)/python benchmarks/engine.py
+	@$(BIN)/python benchmarks/scattering.py
 
 host-tests: $(VENV)/.test
 	@$(BIN)/python tests/host/compare.py

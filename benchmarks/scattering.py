@@ -99,9 +99,7 @@ def measure(case: Case, folder: Path, repeats: int) -> None:
     kappa = {}
     for _ in range(repeats):
         for way in ("host", "fft"):
-            found = command(
-                [*arguments, "--scattering", way, "--write-gamma"], folder
-            )
+            found = command([*arguments, "--scattering", way, "--write-gamma"], folder)
             if way not in best or found.cpu < best[way].cpu:
                 best[way] = found
             (file,) = folder.glob(f"kappa-m{''.join(map(str, case.mesh))}.hdf5")
