@@ -251,6 +251,7 @@ def test_results_do_not_depend_on_threads_or_blocks(monkeypatch):
     for one, three in zip(*found, strict=True):
         np.testing.assert_array_equal(one, three)
     monkeypatch.setattr(interaction, "_MEMORY", 1)
+    monkeypatch.setattr(interaction, "_CHUNK", 1)
     with enable_fast_scattering(pytest.fail):
         blocks = strengths(ph3, 1)
     np.testing.assert_allclose(

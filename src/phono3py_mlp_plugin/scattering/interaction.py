@@ -31,6 +31,9 @@ from phono3py_mlp_plugin.scattering.weights import (
 # Bytes that force constants on their way from atoms to bands may take.
 _MEMORY = 600_000_000
 
+# Bytes of strengths and weights that a thread works on.
+_CHUNK = 30_000_000
+
 # Bytes of occupations that are kept between the points of a mesh.
 _TABLE = 100_000_000
 
@@ -273,13 +276,17 @@ class Interaction:
             def one_row(
                 r: int, start: int = group.start, transformed: FloatArray = transformed
             ) -> None:
-                here = row_of == r
+                here = chosen[row_of == r]
+
+                def some(part: slice, contract: Contract) -> None:
+                    work(here[part], bands, contract)
+
                 self._row(
                     transformed[:, r - start],
-                    points[here],
+                    points[row_of == r],
                     order,
-                    lambda contract: work(chosen[here], bands, contract),
-                    triplets.points[chosen[here]],
+                    some,
+                    triplets.points[here],
                     triplets.bands[bands],
                     phonons,
                 )
@@ -362,7 +369,7 @@ class Interaction:
         transformed: FloatArray,
         points: IntArray,
         order: tuple[int, ...],
-        work: Callable[[Contract], None],
+        work: Callable[[slice, Contract], None],
         triplets: IntArray,
         bands: IntArray,
         phonons: Phonons,
@@ -381,10 +388,22 @@ class Interaction:
         ).reshape(n_bands0, len(columns), 2, n_third, n_channels)
         phases = self._support.phases(order[2], points[:, order[2]])
 
-        def strengths(found: FloatArray, needed: Any) -> None:
-            contract(found, needed, product, column, phases, triplets, bands, phonons)
+        size = 40 * n_bands0 * phonons.frequencies.shape[1] ** 2
+        for part in _blocks(len(triplets), size, _CHUNK):
 
-        work(strengths)
+            def strengths(found: FloatArray, needed: Any, part: slice = part) -> None:
+                contract(
+                    found,
+                    needed,
+                    product,
+                    column[part],
+                    phases[part],
+                    triplets[part],
+                    bands,
+                    phonons,
+                )
+
+            work(part, strengths)
 
 
 def _blocks(number: int, size: int, limit: int) -> Iterator[slice]:
