@@ -2,7 +2,7 @@
 # make test      install the requirements of the tests, then run all checks but the slow tests
 # make test-all  the same with the slow tests
 # make coverage  run the tests and show which lines of the package they do not reach
-# make bench     compare with pypolymlp, compiled for this machine
+# make bench     compare with pypolymlp, compiled for this machine, and with phono3py
 # GNU make and Python are required. Tests and benchmarks also require a C++ compiler, because
 # they compare with pypolymlp. Nothing outside .venv is changed.
 
@@ -26,7 +26,7 @@ help:
 	@echo "make test        install the requirements of the tests, then run all checks but the slow tests"
 	@echo "make test-all    the same with the slow tests"
 	@echo "make coverage    run the tests and show which lines they do not reach"
-	@echo "make bench       compare with pypolymlp, compiled for this machine"
+	@echo "make bench       compare with pypolymlp, compiled for this machine, and with phono3py"
 	@echo "make host-tests  run the tests of phono3py without and with this package"
 	@echo "make clean       remove $(VENV) and all generated files"
 
@@ -62,6 +62,7 @@ coverage: $(VENV)/.test
 
 bench: $(VENV)/.native
 	@$(BIN)/python benchmarks/engine.py
+	@$(BIN)/python benchmarks/scattering.py
 
 host-tests: $(VENV)/.test
 	@$(BIN)/python tests/host/compare.py

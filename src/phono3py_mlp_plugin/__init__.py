@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         SolverError,
     )
     from phono3py_mlp_plugin.hookspecs import hookimpl
+    from phono3py_mlp_plugin.host.scattering import enable_fast_scattering
 
 _NAMES_BY_MODULE = {
     "api": ("evaluate", "load_potential", "solve_force_constants", "train"),
@@ -63,6 +64,7 @@ _NAMES_BY_MODULE = {
         "SolverError",
     ),
     "hookspecs": ("hookimpl",),
+    "host.scattering": ("enable_fast_scattering",),
 }
 _MODULE_BY_NAME = {
     name: module for module, names in _NAMES_BY_MODULE.items() for name in names
@@ -86,6 +88,7 @@ __all__ = [
     "RidgePenalty",
     "SolverError",
     "TrainedPotential",
+    "enable_fast_scattering",
     "evaluate",
     "hookimpl",
     "load_potential",

@@ -215,7 +215,7 @@ from phono3py_mlp_plugin.cli import main
 from phono3py_mlp_plugin.files import FolderLock, remove_dead_lock
 from phono3py_mlp_plugin.host.bindings import is_bound
 from phono3py_mlp_plugin.polynomial import memory
-from phono3py_mlp_plugin.polynomial import threads
+from phono3py_mlp_plugin import threads
 assert is_bound()
 memory._MEMINFO = Path("none")
 memory._OWN_GROUPS = Path("none")
@@ -589,7 +589,7 @@ def test_study_that_is_stopped_says_what_it_keeps(tmp_path):
 def test_limit_of_blas_survives_calls_that_overlap():
     from threadpoolctl import threadpool_info, threadpool_limits
 
-    from phono3py_mlp_plugin.polynomial.threads import default_threads, threads
+    from phono3py_mlp_plugin.threads import default_threads, threads
 
     def of_blas():
         return {

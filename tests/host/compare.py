@@ -26,7 +26,9 @@ TESTS = (
     "test/api/test_api_phono3py.py",
     "test/interface",
 )
+SCATTERING_TESTS = ("test/conductivity", "test/phonon3")
 WITHOUT_PLUGIN = ("-p", "plain")
+WITH_FAST_SCATTERING = ("-p", "fast")
 
 
 def load_fetch_data() -> ModuleType:
@@ -46,10 +48,15 @@ def copy_of_tests(source: Path, folder: Path) -> Path:
     return tree
 
 
-def outcomes(tree: Path, report: Path, options: tuple[str, ...] = ()) -> dict[str, str]:
+def outcomes(
+    tree: Path,
+    report: Path,
+    options: tuple[str, ...] = (),
+    tests: tuple[str, ...] = TESTS,
+) -> dict[str, str]:
     """Run the tests; return the outcome of each, by its name."""
     command = [
-        *(sys.executable, "-m", "pytest", *TESTS, *options, "-q"),
+        *(sys.executable, "-m", "pytest", *tests, *options, "-q"),
         *("-p", "no:cacheprovider", "-c", "pytest.ini", "--rootdir", "."),
         *("-W", "ignore", f"--junit-xml={report}"),
     ]
@@ -88,21 +95,38 @@ def differences(plain: dict[str, str], plugged: dict[str, str]) -> list[str]:
     ]
 
 
-def main() -> int:
-    """Run both, print both counts and what differs."""
+def compare(
+    tests: tuple[str, ...], runs: dict[str, tuple[str, ...]]
+) -> tuple[list[str], bool]:
+    """Run tests in two ways; return both counts with what differs, and if any does."""
     source = load_fetch_data().host_source()
-    runs = {"without the plugin": WITHOUT_PLUGIN, "with the plugin": ()}
     found, lines = [], []
     for title, options in runs.items():
         print(f"Host's tests, {title}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             started = time.monotonic()
             tree = copy_of_tests(source, Path(folder))
-            found.append(outcomes(tree, Path(folder) / "report.xml", options))
+            found.append(outcomes(tree, Path(folder) / "report.xml", options, tests))
             lines.append(summary(title, found[-1], time.monotonic() - started))
     changed = differences(*found)
-    print(*lines, *changed, sep="\n")
-    return 1 if changed or not found[0] else 0
+    return [*lines, *changed], bool(changed or not found[0])
+
+
+def main() -> int:
+    """Run all comparisons, print the counts and what differs."""
+    comparisons = [
+        compare(TESTS, {"without the plugin": WITHOUT_PLUGIN, "with the plugin": ()}),
+        compare(
+            SCATTERING_TESTS,
+            {
+                "scattering without the plugin": WITHOUT_PLUGIN,
+                "scattering by Fourier transform": WITH_FAST_SCATTERING,
+            },
+        ),
+    ]
+    for lines, _ in comparisons:
+        print(*lines, sep="\n")
+    return 1 if any(differs for _, differs in comparisons) else 0
 
 
 if __name__ == "__main__":

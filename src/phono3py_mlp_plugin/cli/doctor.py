@@ -12,7 +12,7 @@ from typing import Any
 
 from phono3py_mlp_plugin.errors import IncompatibleHost
 from phono3py_mlp_plugin.host import bindings, is_bound
-from phono3py_mlp_plugin.host.bindings import BINDINGS, check
+from phono3py_mlp_plugin.host.bindings import BINDINGS, SCATTERING_BINDINGS, check
 from phono3py_mlp_plugin.plugins import DISTRIBUTION
 
 _PACKAGES = (
@@ -34,7 +34,7 @@ def add_doctor(commands: Any) -> None:
     parser.add_argument(
         "--warm-up",
         action="store_true",
-        help="compile the kernels of the polynomial engine before the first run",
+        help="compile all kernels before the first run",
     )
     parser.set_defaults(run=lambda args: doctor(args.warm_up))
 
@@ -45,7 +45,7 @@ def doctor(warm_up: bool = False) -> int:
     Parameters
     ----------
     warm_up : bool
-        Compile the kernels of the polynomial engine, which are cached on disk.
+        Compile all kernels, which are cached on disk.
     """
     print(f"Python {platform.python_version()}")
     for name in _PACKAGES:
@@ -61,7 +61,7 @@ def doctor(warm_up: bool = False) -> int:
         reasons += _print_bindings()
     elif not reasons:
         reasons.append("phono3py did not call the plugin while it was imported.")
-    for line in _linear_algebra():
+    for line in (*_linear_algebra(), _scattering()):
         print(line)
     if warm_up:
         print(f"Kernels: ready in {_compile_kernels():.1f} s")
@@ -69,6 +69,17 @@ def doctor(warm_up: bool = False) -> int:
     for reason in reasons:
         print(f"  {reason}")
     return 1 if reasons else 0
+
+
+def _scattering() -> str:
+    """Return how phonon-phonon scattering is computed in runs with a potential."""
+    from phono3py_mlp_plugin.host.scattering import unavailable_reason
+
+    reason = unavailable_reason()
+    if reason is not None:
+        return f"Scattering: by phono3py itself ({reason})"
+    names = ", ".join(binding.name for binding in SCATTERING_BINDINGS)
+    return f"Scattering: by Fourier transform in runs with a potential ({names})"
 
 
 def _linear_algebra() -> list[str]:
@@ -99,9 +110,10 @@ def _has_wide_vectors() -> bool:
 
 
 def _compile_kernels() -> float:
-    """Train and evaluate a tiny potential; return the time in seconds."""
+    """Use all kernels on small data; return the time in seconds."""
     from phono3py_mlp_plugin.contracts import no_progress
     from phono3py_mlp_plugin.reference import nacl_dataset
+    from phono3py_mlp_plugin.scattering import warm_up
     from phono3py_mlp_plugin.workflow import request_calculator
 
     start = time.perf_counter()
@@ -111,6 +123,7 @@ def _compile_kernels() -> float:
     assert request.calculator.train is not None
     trained = request.calculator.train(training, test, request.options, no_progress)
     trained.potential.evaluate(test.supercells())
+    warm_up()
     return time.perf_counter() - start
 
 

@@ -36,6 +36,7 @@ class CommandOptions:
     uncertainty_mesh: list[float] | None = None
     allow_imaginary: bool | None = None
     allow_poor_fit: bool | None = None
+    scattering: str | None = None
 
     def given(self) -> dict[str, Any]:
         """Return the given options by name."""
@@ -114,6 +115,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         default=None,
         help="Continue even if the error of the potential is as large as the forces",
+    )
+    group.add_argument(
+        "--scattering",
+        choices=("host", "fft"),
+        help="Phonon-phonon scattering by phono3py itself, or by Fourier transform "
+        "(default where there is a force calculator)",
     )
     group.add_argument(
         "--rd-fc2",

@@ -224,6 +224,42 @@ FORCE_FILES = Binding(
     "phono3py_mlp_plugin.host.force_files:get_force_sets",
 )
 
+# Bound where scattering is computed by Fourier transform; the rest does without.
+_INTERACTION = (
+    "interaction_strength g_zero frequencies eigenvectors triplets_at_q "
+    "bz_grid_addresses d_diag q_mat fc3 fc3_nonzero_indices svecs multi masses "
+    "p2s_map s2p_map band_indices symmetrize_fc3_q make_r0_average all_shortest "
+    "cutoff_frequency"
+)
+_COLLISION = (
+    "sigmas sigma_cutoffs relative_grid_address bzg2grg reciprocal_rotations "
+    "is_time_reversal swappable is_mesh_symmetry reciprocal_lattice bz_triplets_q_mat "
+    "frequencies eigenvectors bz_grid_addresses bz_map bz_grid_type d_diag q_matrix "
+    "fc3 fc3_nonzero_indices svecs multiplicity masses p2s_map s2p_map band_indices "
+    "temperatures_thz is_N_U symmetrize_fc3_q make_r0_average all_shortest "
+    "cutoff_frequency"
+)
+SCATTERING_BINDINGS = (
+    Binding(
+        "phono3py.phonon3.interaction",
+        "run_interaction_rust",
+        tuple(_INTERACTION.split()),
+        "phono3py_mlp_plugin.host.scattering:run_interaction",
+    ),
+    Binding(
+        "phono3py.conductivity.scattering_solvers",
+        "run_collision_at_grid_point_rust",
+        ("collisions", "grid_point", *_COLLISION.split()),
+        "phono3py_mlp_plugin.host.scattering:run_collision_at_grid_point",
+    ),
+    Binding(
+        "phono3py.conductivity.scattering_solvers",
+        "run_collision_at_grid_points_batched_rust",
+        ("collisions", "grid_points", *_COLLISION.split()),
+        "phono3py_mlp_plugin.host.scattering:run_collision_at_grid_points",
+    ),
+)
+
 _originals: dict[str, Any] = {}
 
 
@@ -281,6 +317,13 @@ def replace(bindings: Sequence[Binding]) -> None:
         owner, attribute = _owner(binding)
         setattr(owner, attribute, _lazy(binding, originals[str(binding)]))
     _originals.update(originals)
+
+
+def restore(bindings: Sequence[Binding]) -> None:
+    """Give names back to the host."""
+    for binding in bindings:
+        owner, attribute = _owner(binding)
+        setattr(owner, attribute, _originals.pop(str(binding)))
 
 
 def original(name: str) -> Any:

@@ -46,6 +46,7 @@ from phono3py_mlp_plugin.host.reading import (
 )
 from phono3py_mlp_plugin.host.relax import relax
 from phono3py_mlp_plugin.host.run_checks import checks_without_mesh, physics_checks
+from phono3py_mlp_plugin.host.scattering import choose_scattering
 from phono3py_mlp_plugin.host.settings import (
     RunRequest,
     check_mesh,
@@ -149,6 +150,11 @@ class Run:
             settings.use_pypolymlp or self._options.force_calculator
         )
         set_host_only(without_calculator)
+        choose_scattering(
+            self._options.scattering,
+            by_default="host" if without_calculator else "fft",
+            report=lambda line: show([line], log_level),
+        )
         if without_calculator:
             refuse_without_calculator(settings, self._options)
             return result  # type: ignore[no-any-return]

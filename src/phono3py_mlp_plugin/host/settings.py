@@ -35,6 +35,9 @@ CALCULATIONS = (
 )
 """Settings of phono3py for calculations that need force constants."""
 
+# Options of ours that mean something without a force calculator.
+_WITHOUT_CALCULATOR = ("scattering",)
+
 # With a potential they imply -d.
 _NEED_FORCE_CONSTANTS = (*CALCULATIONS, "is_isotope", "write_phonon")
 
@@ -260,7 +263,9 @@ def refuse_without_calculator(settings: Any, options: CommandOptions) -> None:
         If an option does.
     """
     given: dict[str, Any] = {
-        f"--{k.replace('_', '-')}": v for k, v in options.given().items()
+        f"--{k.replace('_', '-')}": v
+        for k, v in options.given().items()
+        if k not in _WITHOUT_CALCULATOR
     }
     given["--mlp-params"] = settings.mlp_params
     given["--amplitude"] = settings.displacement_distance

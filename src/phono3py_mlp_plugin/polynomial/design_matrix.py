@@ -46,7 +46,7 @@ from phono3py_mlp_plugin.polynomial.structures.structure import (
     Structure,
     pairs_by_centre_type,
 )
-from phono3py_mlp_plugin.polynomial.threads import map_threads
+from phono3py_mlp_plugin.threads import map_threads
 
 # Atoms handled by one task: small structures share blocks of centres.
 _ATOMS = 48

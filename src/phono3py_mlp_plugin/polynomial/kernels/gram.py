@@ -20,7 +20,7 @@ from phono3py_mlp_plugin.polynomial.kernels.simd import (
     add_products,
     kernel,
 )
-from phono3py_mlp_plugin.polynomial.threads import threads
+from phono3py_mlp_plugin.threads import threads
 
 _ROWS = TILE_VECTORS * LANES
 

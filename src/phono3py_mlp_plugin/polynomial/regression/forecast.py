@@ -16,7 +16,7 @@ from phono3py_mlp_plugin.polynomial.regression.options import RidgeOptions
 from phono3py_mlp_plugin.polynomial.regression.path import smaller_form
 from phono3py_mlp_plugin.polynomial.regression.problem import BLOCK_BYTES
 from phono3py_mlp_plugin.polynomial.structures.neighbours import check_cutoff
-from phono3py_mlp_plugin.polynomial.threads import default_threads
+from phono3py_mlp_plugin.threads import default_threads
 
 FormName: TypeAlias = Literal["primal", "dual"]
 

@@ -4,7 +4,7 @@ import threading
 
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from phono3py_mlp_plugin.polynomial.threads import map_threads
+from phono3py_mlp_plugin.threads import map_threads
 
 
 def blas_threads():
