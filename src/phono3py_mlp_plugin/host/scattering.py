@@ -1,7 +1,7 @@
-"""phono3py's scattering by Fourier transform, in the place of its sums over atoms.
+"""Replace phono3py's sums over atoms in scattering by Fourier transforms.
 
-The host hands flat arrays to its compiled functions and takes arrays back. What stands
-in their place here fills the same arrays; everything before and after is the host's.
+phono3py passes flat arrays to its compiled functions. The functions of this module
+replace them and fill the same arrays; everything before and after is done by phono3py.
 """
 
 from __future__ import annotations
@@ -70,12 +70,12 @@ class _Prepared:
 
 
 class FastScattering:
-    """Scattering by Fourier transform, until it is switched off.
+    """Scattering by Fourier transform, until it is disabled.
 
     Parameters
     ----------
     report : callable
-        Is given a line where a case is left to phono3py.
+        Called with a line of text if a case is not supported and left to phono3py.
     """
 
     def __init__(self, report: Callable[[str], None]) -> None:
@@ -98,7 +98,7 @@ class FastScattering:
         self.disable()
 
     def disable(self) -> None:
-        """Give scattering back to phono3py."""
+        """Let phono3py compute scattering again."""
         global _active
         if _active is self:
             restore(SCATTERING_BINDINGS)
@@ -179,13 +179,15 @@ def enable_fast_scattering(
 ) -> FastScattering:
     """Compute phonon-phonon scattering of all `Phono3py` objects by Fourier transform.
 
-    Results are those of phono3py to rounding. It stays so until ``disable`` of what is
-    returned is called, or to the end of a ``with`` statement.
+    Results agree with those of phono3py within rounding errors. The method is used
+    until ``disable()`` of the returned object is called, or until the end of a ``with``
+    statement.
 
     Parameters
     ----------
     report : callable, optional
-        Is given a line where a case is left to phono3py; by default it is printed.
+        Called with a line of text if a case is not supported and left to phono3py. By
+        default the line is printed.
 
     Returns
     -------
@@ -194,7 +196,7 @@ def enable_fast_scattering(
     Raises
     ------
     IncompatibleHost
-        This phono3py has other functions than those that are replaced.
+        If this version of phono3py does not have the functions that are replaced.
 
     Examples
     --------
@@ -215,21 +217,21 @@ def enable_fast_scattering(
 def choose_scattering(
     wanted: str | None, by_default: str, report: Callable[[str], None]
 ) -> None:
-    """Switch to what the user wants, for the rest of the process.
+    """Choose how scattering is computed in the rest of the process.
 
     Parameters
     ----------
     wanted : str or None
-        ``fft`` or ``host``; None where the user does not say.
+        ``fft`` or ``host``; None if the user does not specify it.
     by_default : str
-        What is taken then, as far as this phono3py allows.
+        Used if ``wanted`` is None, if this version of phono3py supports it.
     report : callable
-        Is given a line where a case, or all, is left to phono3py.
+        Called with a line of text if scattering is left to phono3py.
 
     Raises
     ------
     IncompatibleHost
-        The user wants what is not possible with this phono3py.
+        If ``wanted`` is not possible with this version of phono3py.
     """
     if (wanted or by_default) == "host":
         if _active is not None:
