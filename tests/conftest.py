@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
     Here, where workers are started: in a worker numpy is imported already, and has
     asked once.
     """
+    # A shell that runs the tests in the background lets them ignore these signals, and
+    # commands inherit it: none could be interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGQUIT"):
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     workers = getattr(config.option, "numprocesses", None)
     if workers:
         threads = str(max(1, (os.cpu_count() or 1) // int(workers)))
