@@ -2,9 +2,9 @@
 
 import threading
 
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
-from phono3py_mlp_plugin.threads import map_threads
+from phono3py_mlp_plugin.threads import map_threads, threads
 
 
 def blas_threads():
@@ -32,3 +32,16 @@ def test_one_item_needs_no_thread():
     here = threading.current_thread()
     with threadpool_limits({"blas": 2}):
         assert map_threads(lambda _: threading.current_thread(), [1], None) == [here]
+
+
+def test_overlapping_calls_that_know_the_libraries_restore_the_limit():
+    """The first call ends first: the limit stays until the last one ends."""
+    with threadpool_limits({"blas": 2}):
+        first, last = (threads(2, ThreadpoolController()) for _ in range(2))
+        first.__enter__()
+        last.__enter__()
+        assert blas_threads() == {1}
+        first.__exit__(None, None, None)
+        assert blas_threads() == {1}
+        last.__exit__(None, None, None)
+        assert blas_threads() == {2}

@@ -33,12 +33,14 @@ class _SingleThreadedBlas:
         self._thread: ThreadPoolExecutor | None = None
 
     @contextmanager
-    def held(self) -> Iterator[ThreadpoolController]:
+    def held(
+        self, blas: ThreadpoolController | None = None
+    ) -> Iterator[ThreadpoolController]:
         """Limit BLAS to one thread; yield the controller of the BLAS libraries."""
         with self._lock:
             if self._users == 0:
                 # Created each time, because a plugin may have loaded another library.
-                self._controller = ThreadpoolController()
+                self._controller = blas or ThreadpoolController()
                 self._before = _threads_of(self._controller)
                 self._thread = ThreadPoolExecutor(1)
                 self._limits = self._thread.submit(_limit, self._controller).result()
@@ -93,14 +95,23 @@ def _cores() -> int:
 
 
 @contextmanager
-def threads(n_threads: int | None) -> Iterator[ThreadPoolExecutor]:
+def threads(
+    n_threads: int | None, blas: ThreadpoolController | None = None
+) -> Iterator[ThreadPoolExecutor]:
     """Yield a pool of threads, while BLAS is limited to one thread.
 
     Nested threads would compete for the cores.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        By default as many as BLAS would use.
+    blas : ThreadpoolController, optional
+        Libraries of BLAS, if they are known: the search for them takes milliseconds.
     """
     number = n_threads or default_threads()
     with (
-        _single_threaded_blas.held() as controller,
+        _single_threaded_blas.held(blas) as controller,
         # BLAS with OpenMP has a limit for each thread, including this one.
         controller.limit(limits=1, user_api="blas"),
         ThreadPoolExecutor(number) as executor,

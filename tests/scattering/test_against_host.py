@@ -239,7 +239,7 @@ def test_many_grid_points_in_one_call():
 
 
 def test_results_do_not_depend_on_threads_or_blocks(monkeypatch):
-    from phono3py_mlp_plugin.host import scattering as host
+    from phono3py_mlp_plugin.host import collisions as host
     from phono3py_mlp_plugin.scattering import interaction
 
     ph3 = crystal("wurtzite")

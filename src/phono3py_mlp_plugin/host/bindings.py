@@ -224,7 +224,7 @@ FORCE_FILES = Binding(
     "phono3py_mlp_plugin.host.force_files:get_force_sets",
 )
 
-# Bound where scattering is computed by Fourier transform; the rest does without.
+# Replaced only while scattering is computed by Fourier transform.
 _INTERACTION = (
     "interaction_strength g_zero frequencies eigenvectors triplets_at_q "
     "bz_grid_addresses d_diag q_mat fc3 fc3_nonzero_indices svecs multi masses "
@@ -244,19 +244,19 @@ SCATTERING_BINDINGS = (
         "phono3py.phonon3.interaction",
         "run_interaction_rust",
         tuple(_INTERACTION.split()),
-        "phono3py_mlp_plugin.host.scattering:run_interaction",
+        "phono3py_mlp_plugin.host.collisions:run_interaction",
     ),
     Binding(
         "phono3py.conductivity.scattering_solvers",
         "run_collision_at_grid_point_rust",
         ("collisions", "grid_point", *_COLLISION.split()),
-        "phono3py_mlp_plugin.host.scattering:run_collision_at_grid_point",
+        "phono3py_mlp_plugin.host.collisions:run_collision_at_grid_point",
     ),
     Binding(
         "phono3py.conductivity.scattering_solvers",
         "run_collision_at_grid_points_batched_rust",
         ("collisions", "grid_points", *_COLLISION.split()),
-        "phono3py_mlp_plugin.host.scattering:run_collision_at_grid_points",
+        "phono3py_mlp_plugin.host.collisions:run_collision_at_grid_points",
     ),
 )
 
@@ -320,7 +320,7 @@ def replace(bindings: Sequence[Binding]) -> None:
 
 
 def restore(bindings: Sequence[Binding]) -> None:
-    """Give names back to the host."""
+    """Restore the original objects of names."""
     for binding in bindings:
         owner, attribute = _owner(binding)
         setattr(owner, attribute, _originals.pop(str(binding)))

@@ -1,72 +1,24 @@
-"""Replace phono3py's sums over atoms in scattering by Fourier transforms.
-
-phono3py passes flat arrays to its compiled functions. The functions of this module
-replace them and fill the same arrays; everything before and after is done by phono3py.
-"""
+"""Choose whether scattering is computed by Fourier transform or by phono3py."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from types import SimpleNamespace, TracebackType
-from typing import Any
-
-import numpy as np
-from threadpoolctl import ThreadpoolController
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING
 
 from phono3py_mlp_plugin.errors import IncompatibleHost
 from phono3py_mlp_plugin.host.bindings import (
     SCATTERING_BINDINGS,
     check,
-    original,
     replace,
     restore,
 )
-from phono3py_mlp_plugin.scattering import (
-    Crystal,
-    Interaction,
-    NotCovered,
-    Smearing,
-    Tetrahedra,
-    Triplets,
-)
-from phono3py_mlp_plugin.threads import default_threads
 
-# What decides on a crystal and its mesh; fc3 and which blocks are used come apart: they
-# are large, and the same objects as long as they are the same.
-_CRYSTAL = ("svecs", "multiplicity", "masses", "p2s_map", "s2p_map", "all_shortest")
-_GRID = ("d_diag", "q_matrix", "bz_grid_addresses", "make_r0_average")
-
-# Names that one of the host's functions has for what the others call differently.
-_ALIASES = {"multi": "multiplicity", "q_mat": "q_matrix"}
-
-# Grids of the host whose map has the first of all equivalent points.
-_DENSE_MAP = 2
+if TYPE_CHECKING:
+    from phono3py_mlp_plugin.host.collisions import Calculation
 
 _active: FastScattering | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """An interaction and the arrays that it was made from."""
-
-    interaction: Interaction
-    fc3: Any
-    used: Any
-    others: dict[str, Any]
-
-    def is_of(self, args: SimpleNamespace) -> bool:
-        """Return whether the arguments are those that this was made from."""
-        return (
-            self.fc3 is args.fc3
-            and self.used is args.fc3_nonzero_indices
-            and all(
-                np.array_equal(value, getattr(args, name))
-                for name, value in self.others.items()
-            )
-        )
 
 
 class FastScattering:
@@ -80,11 +32,6 @@ class FastScattering:
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report
-        self._told: set[str] = set()
-        self._prepared: _Prepared | None = None
-        # Kept: finding the libraries of BLAS takes as long as some points of a mesh.
-        self._threads = ThreadPoolExecutor(default_threads())
-        self._blas = ThreadpoolController()
 
     def __enter__(self) -> FastScattering:
         return self
@@ -97,81 +44,20 @@ class FastScattering:
     ) -> None:
         self.disable()
 
+    @cached_property
+    def calculation(self) -> Calculation:
+        """What computes it; the kernels are loaded when it is first needed."""
+        from phono3py_mlp_plugin.host.collisions import Calculation
+
+        return Calculation(self._report)
+
     def disable(self) -> None:
         """Let phono3py compute scattering again."""
         global _active
         if _active is self:
             restore(SCATTERING_BINDINGS)
             _active = None
-        self._prepared = None
-        self._threads.shutdown()
-
-    def fill_strengths(self, args: SimpleNamespace) -> bool:
-        """Fill in interaction strengths; return whether this was possible."""
-        interaction = self._interaction(args)
-        if interaction is None:
-            return False
-        phonons = interaction.phonons(
-            args.frequencies, args.eigenvectors, args.cutoff_frequency
-        )
-        triplets = Triplets(
-            np.ascontiguousarray(args.triplets_at_q, dtype=np.int64),
-            np.ones(len(args.triplets_at_q), dtype=np.int64),
-            np.ascontiguousarray(args.band_indices, dtype=np.int64),
-        )
-        needed = np.array(args.g_zero == 0, dtype=np.int8)
-        with self._blas.limit(limits=1, user_api="blas"):
-            args.interaction_strength[:] = interaction.strengths(
-                needed, triplets, phonons, self._threads
-            )
-        return True
-
-    def fill_collisions(
-        self, args: SimpleNamespace, grid_point: int, collisions: Any
-    ) -> bool:
-        """Fill in the collisions of a point; return whether this was possible."""
-        interaction = self._interaction(args)
-        if interaction is None:
-            return False
-        triplets = _triplets(args, grid_point)
-        with self._blas.limit(limits=1, user_api="blas"):
-            found = interaction.collisions(
-                triplets,
-                interaction.phonons(
-                    args.frequencies, args.eigenvectors, args.cutoff_frequency
-                ),
-                [
-                    Smearing(None if np.isnan(width) else float(width), float(cutoff))
-                    for width, cutoff in zip(
-                        args.sigmas, args.sigma_cutoffs, strict=True
-                    )
-                ],
-                np.array(args.temperatures_thz, dtype=np.float64),
-                _tetrahedra(args),
-                self._threads,
-                args.degenerate_ids,
-            )
-        if args.is_N_U:
-            addresses = args.bz_grid_addresses[triplets.points].sum(axis=1)
-            normal = ~addresses.any(axis=1)
-            collisions[:, 0] = found[:, normal].sum(axis=1)
-            collisions[:, 1] = found[:, ~normal].sum(axis=1)
-        else:
-            collisions[:] = found.sum(axis=1)
-        return True
-
-    def _interaction(self, args: SimpleNamespace) -> Interaction | None:
-        """Return the interaction of the host's arrays, None where it is not covered."""
-        if self._prepared is None or not self._prepared.is_of(args):
-            self._prepared = None
-            try:
-                self._prepared = _prepare(args)
-            except NotCovered as error:
-                if str(error) not in self._told:
-                    self._told.add(str(error))
-                    self._report(f"Scattering is left to phono3py: {error}.")
-                return None
-        return self._prepared.interaction
+        self.__dict__.pop("calculation", None)
 
 
 def enable_fast_scattering(
@@ -206,12 +92,12 @@ def enable_fast_scattering(
             ph3.run_thermal_conductivity()
     """
     global _active
+    scattering = FastScattering(report)
+    # Within another one, which ends it.
     if _active is None:
         replace(SCATTERING_BINDINGS)
-        _active = FastScattering(report)
-        return _active
-    # Within another: that one ends it.
-    return FastScattering(report)
+        _active = scattering
+    return scattering
 
 
 def choose_scattering(
@@ -254,121 +140,7 @@ def unavailable_reason() -> str | None:
     return None
 
 
-def run_interaction(*values: Any, **named: Any) -> None:
-    """Stand for the host's ``run_interaction_rust``."""
-    host = original("phono3py.phonon3.interaction:run_interaction_rust")
-    args = _arguments(host, values, named)
-    if _active is None or not _active.fill_strengths(args):
-        host(*values, **named)
-
-
-def run_collision_at_grid_point(*values: Any, **named: Any) -> None:
-    """Stand for the host's ``run_collision_at_grid_point_rust``."""
-    host = original(
-        "phono3py.conductivity.scattering_solvers:run_collision_at_grid_point_rust"
-    )
-    args = _arguments(host, values, named)
-    if _active is None or not _active.fill_collisions(
-        args, int(args.grid_point), args.collisions
-    ):
-        host(*values, **named)
-
-
-def run_collision_at_grid_points(*values: Any, **named: Any) -> None:
-    """Stand for the host's ``run_collision_at_grid_points_batched_rust``."""
-    host = original(
-        "phono3py.conductivity.scattering_solvers:"
-        "run_collision_at_grid_points_batched_rust"
-    )
-    args = _arguments(host, values, named)
-    if _active is None or not all(
-        _active.fill_collisions(args, int(grid_point), collisions)
-        for grid_point, collisions in zip(
-            args.grid_points, args.collisions, strict=True
-        )
-    ):
-        host(*values, **named)
-
-
-def _arguments(
-    host: Callable[..., None], values: tuple[Any, ...], named: dict[str, Any]
-) -> SimpleNamespace:
-    """Return the arguments of one of the host's functions by name."""
-    bound = inspect.signature(host).bind(*values, **named)
-    bound.apply_defaults()
-    return SimpleNamespace(
-        **{_ALIASES.get(name, name): value for name, value in bound.arguments.items()}
-    )
-
-
-def _prepare(args: SimpleNamespace) -> _Prepared:
-    """Return the interaction of the host's arrays.
-
-    Raises
-    ------
-    NotCovered
-    """
-    if args.symmetrize_fc3_q:
-        raise NotCovered("fc3 symmetrized in reciprocal space (--sym-fc3q)")
-    if getattr(args, "bz_grid_type", _DENSE_MAP) != _DENSE_MAP:
-        raise NotCovered("a grid without the dense map of its points")
-    crystal = Crystal.of(
-        args.fc3,
-        args.fc3_nonzero_indices,
-        args.svecs,
-        args.multiplicity,
-        args.masses,
-        args.p2s_map,
-        args.s2p_map,
-        args.all_shortest,
-        bool(args.make_r0_average),
-    )
-    interaction = Interaction(
-        crystal, args.d_diag, args.q_matrix, args.bz_grid_addresses
-    )
-    others = {name: np.array(getattr(args, name)) for name in (*_CRYSTAL, *_GRID)}
-    return _Prepared(interaction, args.fc3, args.fc3_nonzero_indices, others)
-
-
-def _triplets(args: SimpleNamespace, grid_point: int) -> Triplets:
-    """Return the irreducible triplets of a point as the host chooses them."""
-    import phonors
-
-    if args.is_mesh_symmetry:
-        representatives, _, _ = phonors.ir_triplets_at_q(
-            int(args.bzg2grg[grid_point]),
-            args.d_diag,
-            args.reciprocal_rotations,
-            bool(args.is_time_reversal),
-            bool(args.swappable),
-        )
-    else:
-        representatives = np.arange(np.prod(args.d_diag), dtype=np.int64)
-    weights = np.bincount(representatives)
-    points = phonors.bz_triplets_at_q(
-        grid_point,
-        args.bz_grid_addresses,
-        args.bz_map,
-        representatives,
-        args.d_diag,
-        args.bz_triplets_q_mat,
-        args.reciprocal_lattice,
-        int(args.bz_grid_type),
-    )
-    return Triplets(
-        np.array(points, dtype=np.int64),
-        weights[weights > 0].astype(np.int64),
-        np.array(args.band_indices, dtype=np.int64),
-    )
-
-
-def _tetrahedra(args: SimpleNamespace) -> Tetrahedra:
-    corners = np.array(args.relative_grid_address)
-    points, which = np.unique(corners.reshape(-1, 3), axis=0, return_inverse=True)
-    return Tetrahedra(
-        points.astype(np.int64),
-        which.reshape(corners.shape[:2]).astype(np.int64),
-        np.ascontiguousarray(args.bz_grid_addresses, dtype=np.int64),
-        np.ascontiguousarray(args.bz_map, dtype=np.int64),
-        np.array(args.d_diag, dtype=np.int64),
-    )
+def calculation() -> Calculation:
+    """Return what computes scattering while it is enabled."""
+    assert _active is not None
+    return _active.calculation

@@ -4,7 +4,7 @@ Arrays in, arrays out. `Crystal` is the third-order force constants with the lat
 that they belong to, `Interaction` the same on a mesh.
 """
 
-from phono3py_mlp_plugin.scattering.crystal import Crystal, NotCovered
+from phono3py_mlp_plugin.scattering.crystal import Crystal, UnsupportedCase
 from phono3py_mlp_plugin.scattering.interaction import (
     Interaction,
     Smearing,
@@ -16,9 +16,9 @@ from phono3py_mlp_plugin.scattering.warm_up import warm_up
 __all__ = [
     "Crystal",
     "Interaction",
-    "NotCovered",
     "Smearing",
     "Tetrahedra",
     "Triplets",
+    "UnsupportedCase",
     "warm_up",
 ]

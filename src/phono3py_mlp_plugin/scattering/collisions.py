@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from phono3py_mlp_plugin.compilation import kernel
-from phono3py_mlp_plugin.scattering.records import FloatArray, IntArray
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
 
 
 def occupations(

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phono3py_mlp_plugin.scattering.records import FloatArray, IntArray, RealSpace
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
+from phono3py_mlp_plugin.scattering.records import RealSpace
 
 # Lattice vectors of a crystal are integers to the accuracy of its positions.
 _TOLERANCE = 1e-5
 
 
-class NotCovered(Exception):
+class UnsupportedCase(Exception):
     """A case that is not computed by Fourier transform; the message says which."""
 
 
@@ -68,7 +69,7 @@ class Crystal:
 
         Raises
         ------
-        NotCovered
+        UnsupportedCase
             Shortest vectors are no lattice vectors.
         """
         n_primitive = len(p2s)
@@ -83,7 +84,7 @@ class Crystal:
             ] - (positions[sublattices[j]] - positions[a])
         integers = np.rint(translations)
         if not np.abs(translations - integers).max() < _TOLERANCE:
-            raise NotCovered("atoms that are not on the sites of a lattice")
+            raise UnsupportedCase("atoms that are not on the sites of a lattice")
         is_full = fc3.shape[0] == fc3.shape[1]
         real_space = RealSpace(
             np.ascontiguousarray(fc3, dtype=np.float64).reshape(*fc3.shape[:3], 27),

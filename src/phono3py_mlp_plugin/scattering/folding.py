@@ -15,13 +15,8 @@ from __future__ import annotations
 import numpy as np
 
 from phono3py_mlp_plugin.compilation import inlined, inner_kernel, kernel
-from phono3py_mlp_plugin.scattering.records import (
-    ComplexArray,
-    Differences,
-    FloatArray,
-    IntArray,
-    RealSpace,
-)
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
+from phono3py_mlp_plugin.scattering.records import ComplexArray, Differences, RealSpace
 
 
 @kernel

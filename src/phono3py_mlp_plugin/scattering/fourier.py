@@ -15,12 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phono3py_mlp_plugin.scattering.records import (
-    ComplexArray,
-    Differences,
-    FloatArray,
-    IntArray,
-)
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
+from phono3py_mlp_plugin.scattering.records import ComplexArray, Differences
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,17 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
 from phono3py_mlp_plugin.scattering.collisions import add_up, occupations
 from phono3py_mlp_plugin.scattering.crystal import Crystal
 from phono3py_mlp_plugin.scattering.folding import fold
 from phono3py_mlp_plugin.scattering.fourier import Support, as_real
-from phono3py_mlp_plugin.scattering.records import (
-    ComplexArray,
-    FloatArray,
-    IntArray,
-    Phonons,
-    Tetrahedra,
-)
+from phono3py_mlp_plugin.scattering.records import ComplexArray, Phonons, Tetrahedra
 from phono3py_mlp_plugin.scattering.strengths import contract
 from phono3py_mlp_plugin.scattering.weights import (
     average_degenerate,

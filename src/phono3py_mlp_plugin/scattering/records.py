@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
+
 ComplexArray = NDArray[np.complex128]
 
 

@@ -7,12 +7,8 @@ from typing import Any
 import numpy as np
 
 from phono3py_mlp_plugin.compilation import inner_kernel, kernel
-from phono3py_mlp_plugin.scattering.records import (
-    ComplexArray,
-    FloatArray,
-    IntArray,
-    Phonons,
-)
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
+from phono3py_mlp_plugin.scattering.records import ComplexArray, Phonons
 
 
 @kernel

@@ -12,12 +12,8 @@ from typing import Any
 import numpy as np
 
 from phono3py_mlp_plugin.compilation import inlined, inner_kernel, kernel
-from phono3py_mlp_plugin.scattering.records import (
-    FloatArray,
-    IntArray,
-    Phonons,
-    Tetrahedra,
-)
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
+from phono3py_mlp_plugin.scattering.records import Phonons, Tetrahedra
 
 
 @kernel

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-FloatArray = NDArray[np.float64]
+from phono3py_mlp_plugin.contracts import FloatArray
 
 # Variance of a rectangular distribution over the square of its half width.
 _RECTANGLE = 1 / 3

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from phono3py_mlp_plugin.contracts import FloatArray
 
 
 def multiplier_jackknife(changes: FloatArray, size: int, seed: int) -> FloatArray:
