@@ -1,4 +1,4 @@
-"""How the compiled loops of this package are compiled: by numba, where they run."""
+"""Compilation of kernels by numba, on the machine on which they run."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _OPTIONS: dict[str, Any] = {
 
 
 def kernel(function: _Function) -> _Function:
-    """Compile a function: it releases the interpreter lock and is kept on disk."""
+    """Compile a function: it releases the interpreter lock and is cached on disk."""
     return _compiled(function, **_OPTIONS)
 
 
 def inner_kernel(function: _Function) -> _Function:
-    """Compile a function that kernels call, and Python does not."""
+    """Compile a function that is called only by kernels, not by Python."""
     return _compiled(function, **_OPTIONS, no_cpython_wrapper=True)
 
 
 def inlined(function: _Function) -> _Function:
     """Compile a function into every kernel that calls it.
 
-    LLVM by itself leaves many calls in place, which cost as much as what they compute.
+    LLVM alone does not inline many calls that take as long as the computation in them.
     """
     options = {**_OPTIONS, "inline": "always", "no_cpython_wrapper": True}
     return cast(_Function, numba.jit(**options)(function))

@@ -120,7 +120,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--scattering",
         choices=("host", "fft"),
         help="Phonon-phonon scattering by phono3py itself, or by Fourier transform "
-        "(default where there is a force calculator)",
+        "(default with a force calculator)",
     )
     group.add_argument(
         "--rd-fc2",

@@ -46,7 +46,7 @@ class FastScattering:
 
     @cached_property
     def calculation(self) -> Calculation:
-        """What computes it; the kernels are loaded when it is first needed."""
+        """Calculation of scattering; the kernels are loaded when it is first used."""
         from phono3py_mlp_plugin.host.collisions import Calculation
 
         return Calculation(self._report)
@@ -93,7 +93,7 @@ def enable_fast_scattering(
     """
     global _active
     scattering = FastScattering(report)
-    # Within another one, which ends it.
+    # If it is already enabled, only the first object disables it.
     if _active is None:
         replace(SCATTERING_BINDINGS)
         _active = scattering
@@ -141,6 +141,6 @@ def unavailable_reason() -> str | None:
 
 
 def calculation() -> Calculation:
-    """Return what computes scattering while it is enabled."""
+    """Return the calculation while scattering by Fourier transform is enabled."""
     assert _active is not None
     return _active.calculation

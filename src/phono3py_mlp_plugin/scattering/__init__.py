@@ -1,7 +1,7 @@
-"""Phonon-phonon scattering by one Fourier transform for each point of the mesh.
+"""Phonon-phonon scattering by a Fourier transform of force constants.
 
-Arrays in, arrays out. `Crystal` is the third-order force constants with the lattice
-that they belong to, `Interaction` the same on a mesh.
+All arguments and results are arrays. `Crystal` contains the third-order force constants
+and their lattice, `Interaction` belongs to a crystal and a mesh.
 """
 
 from phono3py_mlp_plugin.scattering.crystal import Crystal, UnsupportedCase

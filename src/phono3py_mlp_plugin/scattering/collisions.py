@@ -1,4 +1,4 @@
-"""Sums over the bands of a triplet, for many temperatures."""
+"""Sums over the bands of each triplet for many temperatures."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def occupations(
     frequencies : ndarray of shape (n_q, n_bands)
         In THz.
     temperatures : ndarray of shape (n_temperatures,)
-        In THz as well.
+        In THz: k_B T / h.
     cutoff : float
-        Modes of lower frequency are left out.
+        Occupations of modes of lower frequency are set to zero.
 
     Returns
     -------
     ndarray of shape (n_q, n_bands, n_temperatures)
     """
-    left_out = ~(frequencies > cutoff)
-    safe = np.where(left_out, 1.0, frequencies)[:, :, None]
+    unused = ~(frequencies > cutoff)
+    safe = np.where(unused, 1.0, frequencies)[:, :, None]
     cold = ~(temperatures > 0)
     with np.errstate(over="ignore"):
-        found = 1.0 / (np.exp(safe / np.where(cold, 1.0, temperatures)) - 1)
-    found[left_out] = 0.0
-    found[:, :, cold] = 0.0
-    return np.asarray(found)
+        values = 1.0 / (np.exp(safe / np.where(cold, 1.0, temperatures)) - 1)
+    values[unused] = 0.0
+    values[:, :, cold] = 0.0
+    return np.asarray(values)
 
 
 @kernel
@@ -48,7 +48,7 @@ def add_up(
     occupied2: FloatArray,
     needed: Any,
 ) -> None:
-    """Fill in what each triplet adds to the collisions.
+    """Compute the contribution of each triplet to the collisions.
 
     Parameters
     ----------
@@ -58,7 +58,8 @@ def add_up(
     triplet_weights : ndarray of int, shape (n_triplets,)
     occupied1, occupied2 : ndarray of shape (n_triplets, n_bands, n_temperatures)
         Occupations at q1 and q2.
-    needed : ndarray of int8, as strengths
+    needed : ndarray of int8
+        Nonzero for the elements of ``strengths`` that are summed.
     """
     n_temperatures = collisions.shape[1]
     total = np.empty(n_temperatures)

@@ -1,4 +1,4 @@
-"""A crystal as the transform needs it: integer lattice vectors, atoms, masses."""
+"""The crystal: force constants, integer lattice vectors, positions and masses."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from phono3py_mlp_plugin.contracts import FloatArray, IntArray
 from phono3py_mlp_plugin.scattering.records import RealSpace
 
-# Lattice vectors of a crystal are integers to the accuracy of its positions.
+# Deviation of lattice vectors from integers, from the accuracy of positions.
 _TOLERANCE = 1e-5
 
 
 class UnsupportedCase(Exception):
-    """A case that is not computed by Fourier transform; the message says which."""
+    """A case that is not supported, described by the message."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +25,10 @@ class Crystal:
     ----------
     real_space : RealSpace
     translations : ndarray of int, shape (n_vectors, 3)
-        Lattice vectors of the shortest vectors between atoms.
+        The lattice vector of each shortest vector between atoms.
     positions : ndarray of shape (N_p, 3)
-        Of the atoms of the primitive cell, in its axes, up to a lattice vector.
+        Fractional coordinates of the atoms of the primitive cell, up to a lattice
+        vector.
     masses : ndarray of shape (N_p,)
         In amu.
     """
@@ -50,7 +51,7 @@ class Crystal:
         all_shortest: np.ndarray,
         averaged: bool,
     ) -> Crystal:
-        """Return the crystal of arrays as phono3py has them.
+        """Return the crystal of the arrays of phono3py.
 
         Parameters
         ----------
@@ -59,18 +60,18 @@ class Crystal:
         shortest_vectors : ndarray of shape (n_vectors, 3)
             From atoms of the primitive cell to those of the supercell.
         multiplicity : ndarray of int, shape (N, N_p, 2)
-            Number of vectors of a pair, and the place of the first.
+            Number of vectors of a pair, and the index of the first.
         masses : ndarray of shape (N_p,)
         p2s, s2p : ndarray of int, shapes (N_p,) and (N,)
-            Atoms of the supercell: those of the primitive cell, and which of these each
-            atom repeats.
+            Indices of the primitive atoms in the supercell, and of the primitive atom
+            that is equivalent to each atom of the supercell.
         all_shortest : ndarray of int8, shape (N_p, N, N)
         averaged : bool
 
         Raises
         ------
         UnsupportedCase
-            Shortest vectors are no lattice vectors.
+            If atoms are not on the sites of a lattice.
         """
         n_primitive = len(p2s)
         sublattices = np.searchsorted(p2s, s2p, sorter=np.argsort(p2s))

@@ -1,13 +1,13 @@
-"""Third-order force constants summed over all pairs of atoms at the same distance.
+"""Sums of third-order force constants over pairs with the same difference vector.
 
-For a triplet of wave vectors q0 + q1 + q2 = G, all that depends on the atoms of a pair
-is the difference D of their lattice vectors,
+For a triplet of wave vectors q0 + q1 + q2 = G, the phase of a pair of atoms depends
+only on the difference D of their lattice vectors,
 
     Phi_ijk(q1) = exp[2 pi i (q0 tau_i + q1 tau_j + q2 tau_k)]
                   sum_D F_ijk(D) exp(2 pi i q1 D) ,
 
-since q2 = G - q0 - q1 and G is an integer vector. This module computes F of a q0, with
-D modulo the mesh: points of the mesh do not tell these apart.
+because q2 = G - q0 - q1 and G is an integer vector. This module computes F for a point
+q0, with D modulo the mesh, because equivalent D have equal phases at all mesh points.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ def fold(
     phases: ComplexArray,
     differences: Differences,
 ) -> None:
-    """Fill in F of one first atom and a block of second atoms.
+    """Compute F for one first atom and a block of second atoms.
 
     Parameters
     ----------
     folded : ndarray of shape (2, 3 N_p, n_D, 3 N_p, 3 n_j)
-        Real and imaginary part; components of the first atom, place, components of the
-        third and of the second atom.
+        Written. Axes: real and imaginary part, components of the first atom,
+        differences, components of the third atom, components of the second atom.
     i : int
         The first atom.
     block : tuple of int
-        The second atoms: the first, and the one after the last.
+        Range of the second atoms: first, and last plus one.
     real_space : RealSpace
     phases : ndarray of complex, shape (n_vectors,)
         exp(2 pi i q0 T) of the lattice vectors.

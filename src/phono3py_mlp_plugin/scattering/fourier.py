@@ -1,11 +1,11 @@
-"""The Fourier transform of force constants to some points of a mesh.
+"""Fourier transform of force constants to selected points of a mesh.
 
 Force constants have a finite range: along each axis there are fewer differences of
-lattice vectors than points of a mesh for which kappa converges. So each axis is
-transformed by a product with a small matrix, over the differences that occur and to the
-points that are needed. That is cheaper than a fast transform of the whole mesh (nine
-differences to 15 points: a fast transform needs more operations for these 15 alone,
-four times more for 19), and it does not depend on the factors of the mesh.
+lattice vectors than points of a converged mesh. Each axis is therefore transformed by a
+product with a small matrix, from the differences that occur to the points needed. This
+takes fewer operations than a fast Fourier transform of the whole mesh (for nine
+differences and 15 points; four times fewer for 19 points), and the number of operations
+does not depend on the prime factors of the mesh.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Support:
         Lattice vectors.
     differences : Differences
     values : tuple of ndarray of int
-        For each axis the components of differences that occur, in ascending order.
+        Components of the differences along each axis, ascending and without repetition.
     places : ndarray of int, shape (3, n_differences)
-        For each axis the place of the component of each difference among these.
+        Index of the component of each difference among these, for each axis.
     """
 
     mesh: IntArray
@@ -48,7 +48,7 @@ class Support:
         Parameters
         ----------
         translations : ndarray of int, shape (n_shortest_vectors, 3)
-            Of the shortest vectors between atoms.
+            The lattice vector of each shortest vector between atoms.
         mesh : ndarray of int, shape (3,)
         """
         origin = np.zeros((1, 3), dtype=np.int64)
@@ -57,15 +57,15 @@ class Support:
         )
         pairs = (vectors[:, None] - vectors[None, :]).reshape(-1, 3) % mesh
         numbers = np.ravel_multi_index(tuple(pairs.T), tuple(mesh))
-        found, places = np.unique(numbers, return_inverse=True)
-        components = np.unravel_index(found, tuple(mesh))
+        present, places = np.unique(numbers, return_inverse=True)
+        components = np.unravel_index(present, tuple(mesh))
         axes = [np.unique(c, return_inverse=True) for c in components]
         which = which.reshape(-1)
         differences = Differences(
             which[1:],
             places.reshape(len(vectors), len(vectors)),
             int(which[0]),
-            len(found),
+            len(present),
         )
         return cls(
             mesh,
@@ -80,13 +80,13 @@ class Support:
         return tuple(len(self.values[axis]) for axis in order)
 
     def spread(self, folded: FloatArray, order: tuple[int, ...]) -> FloatArray:
-        """Return an array over all axes, zero where there is no difference.
+        """Return an array over all axes, with zeros for combinations that do not occur.
 
         Parameters
         ----------
         folded : ndarray of shape (n_rows, n_differences, n_channels)
         order : tuple of int
-            Of the axes.
+            Order of the axes.
 
         Returns
         -------
@@ -94,10 +94,10 @@ class Support:
         """
         sizes = self.sizes(order)
         place = np.ravel_multi_index(tuple(self.places[list(order)]), sizes)
-        found = np.zeros((len(folded), int(np.prod(sizes)), folded.shape[2]))
-        for row, values in zip(found, folded, strict=True):
+        spread = np.zeros((len(folded), int(np.prod(sizes)), folded.shape[2]))
+        for row, values in zip(spread, folded, strict=True):
             row[place] = values
-        return found.reshape(len(folded), *sizes, folded.shape[2])
+        return spread.reshape(len(folded), *sizes, folded.shape[2])
 
     def matrix(self, axis: int, points: IntArray) -> FloatArray:
         """Return the transform of one axis to some points, as a real matrix.
@@ -110,8 +110,8 @@ class Support:
         Returns
         -------
         ndarray of shape (2 n, 2 n_D)
-            Rows: point by point real and imaginary part. Columns: first all real, then
-            all imaginary parts.
+            Rows: real and imaginary part of each point in turn. Columns: all real
+            parts, then all imaginary parts.
         """
         return as_real(self.phases(axis, points))
 
@@ -127,7 +127,7 @@ class Support:
         Parameters
         ----------
         points : ndarray of int, shape (n, 3)
-            What is transformed to, modulo the mesh.
+            Points of the transform, modulo the mesh.
         """
         sizes = self.sizes((0, 1, 2))
 
@@ -146,7 +146,7 @@ class Support:
 
 
 def as_real(matrix: ComplexArray) -> FloatArray:
-    """Return the real matrix that multiplies as a complex one does.
+    """Return the real matrix whose product equals that of a complex matrix.
 
     Parameters
     ----------
@@ -155,8 +155,8 @@ def as_real(matrix: ComplexArray) -> FloatArray:
     Returns
     -------
     ndarray of shape (2 m, 2 n)
-        Rows: real and imaginary part of the first, of the second, ... Columns: first
-        all real, then all imaginary parts.
+        Rows: real and imaginary part of each row in turn. Columns: all real parts, then
+        all imaginary parts.
     """
     rows = np.empty((len(matrix), 2, 2, matrix.shape[1]))
     rows[:, 0, 0], rows[:, 0, 1] = matrix.real, -matrix.imag

@@ -1,4 +1,4 @@
-"""Interaction strengths and collisions of the triplets of one point of a mesh."""
+"""Interaction strengths and collisions of the triplets of a mesh point."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from phono3py_mlp_plugin.scattering.weights import (
     tetrahedron_weights,
 )
 
-# Bytes that force constants on their way from atoms to bands may take.
+# Maximum memory in bytes of the force constants during their transform.
 _MEMORY = 600_000_000
 
-# Bytes of strengths and weights that a thread works on.
+# Memory in bytes of the strengths and weights that a thread computes at a time.
 _CHUNK = 30_000_000
 
-# Bytes of occupations that are kept between the points of a mesh.
+# Maximum memory in bytes of occupations that are stored for all mesh points.
 _TABLE = 100_000_000
 
-# Fewer columns than this are not worth a thread of their own.
+# Columns of a matrix product that a thread computes at a time.
 _COLUMNS = 20_000
 
 Contract = Callable[[FloatArray, Any], None]
-"""Fills in the strengths of some triplets and bands, those that are needed."""
+"""Computes the strengths of some triplets and bands that are marked as needed."""
 
 Work = Callable[[IntArray, slice, Contract], None]
-"""Is given triplets by number, bands by place, and what computes their strengths."""
+"""Called with indices of triplets, a range of bands and a `Contract` for them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Smearing:
     width : float or None
         Standard deviation of a Gaussian in THz; None for tetrahedra.
     cutoff : float
-        In units of the width; zero or less where there is none.
+        In units of the width; no cutoff if it is not positive.
     """
 
     width: float | None = None
@@ -102,7 +102,7 @@ class Interaction:
         phases = np.exp(2j * np.pi * (wave_vectors @ crystal.positions.T))
         self._table: tuple[tuple[Any, ...], FloatArray] | None = None
         self._factors = np.repeat(phases / np.sqrt(crystal.masses), 3, axis=1)
-        # Numbers that one band takes on its way from atoms to bands.
+        # Size of the transformed force constants of one band.
         self._size = (
             int(np.prod(self._support.sizes((0, 1, 2)))) * 9 * len(crystal.masses) ** 2
         )
@@ -110,7 +110,7 @@ class Interaction:
     def phonons(
         self, frequencies: FloatArray, eigenvectors: ComplexArray, cutoff: float
     ) -> Phonons:
-        """Return phonons at all addresses as the other methods take them."""
+        """Return the record of phonons that the other methods require."""
         return Phonons(
             np.ascontiguousarray(frequencies, dtype=np.float64),
             np.ascontiguousarray(eigenvectors, dtype=np.complex128),
@@ -121,7 +121,7 @@ class Interaction:
     def strengths(
         self, needed: Any, triplets: Triplets, phonons: Phonons, threads: Executor
     ) -> FloatArray:
-        """Return interaction strengths, zero where they are not needed.
+        """Return interaction strengths, with zero for those that are not needed.
 
         Parameters
         ----------
@@ -135,15 +135,15 @@ class Interaction:
         ndarray of that shape
             In eV^2/(angstrom^6 amu^3 THz^3).
         """
-        found = np.zeros(needed.shape)
+        strengths = np.zeros(needed.shape)
 
         def work(chosen: IntArray, bands: slice, contract: Contract) -> None:
-            part = np.empty((len(chosen), *found[:1, bands].shape[1:]))
+            part = np.empty((len(chosen), *strengths[:1, bands].shape[1:]))
             contract(part, needed[chosen, bands])
-            found[chosen, bands] = part
+            strengths[chosen, bands] = part
 
         self._each_block(triplets, phonons, threads, work)
-        return found
+        return strengths
 
     def collisions(
         self,
@@ -155,7 +155,7 @@ class Interaction:
         threads: Executor,
         first_of_set: IntArray | None = None,
     ) -> FloatArray:
-        """Return what each triplet adds to the imaginary part of the self-energy.
+        """Return contributions of triplets to the imaginary part of the self-energy.
 
         Parameters
         ----------
@@ -167,8 +167,8 @@ class Interaction:
         tetrahedra : Tetrahedra
         threads : Executor
         first_of_set : ndarray of int, shape (n_q, n_bands), optional
-            First of the bands that are degenerate with each; their weights by
-            tetrahedra are averaged.
+            First band of the degenerate set of each band. Tetrahedron weights are
+            averaged over each set.
 
         Returns
         -------
@@ -176,7 +176,7 @@ class Interaction:
         """
         points, n_bands = triplets.points, phonons.frequencies.shape[1]
         shape = (len(points), len(temperatures), len(triplets.bands))
-        found = np.zeros((len(smearings), *shape))
+        collisions = np.zeros((len(smearings), *shape))
         f0 = phonons.frequencies[points[0, 0]][triplets.bands]
         occupied_at = self._occupations(phonons, temperatures)
 
@@ -201,18 +201,17 @@ class Interaction:
             for s, part in enumerate(weights):
                 of_triplets = triplets.weights[chosen]
                 add_up(sums, strengths, part, of_triplets, n1, n2, needed)
-                found[s][chosen, :, bands] = sums
+                collisions[s][chosen, :, bands] = sums
 
         self._each_block(triplets, phonons, threads, work)
-        return found
+        return collisions
 
     def _occupations(
         self, phonons: Phonons, temperatures: FloatArray
     ) -> Callable[[IntArray], FloatArray]:
-        """Return what gives the occupations at some points.
+        """Return a function of points that returns their occupations.
 
-        They are the same for all points at which the interaction is computed, and kept
-        unless they are too many.
+        Occupations do not depend on q0. They are stored unless they are too large.
         """
         if 8 * phonons.frequencies.size * len(temperatures) > _TABLE:
             return lambda points: occupations(
@@ -228,11 +227,10 @@ class Interaction:
     def _each_block(
         self, triplets: Triplets, phonons: Phonons, threads: Executor, work: Work
     ) -> None:
-        """Give all triplets and bands to ``work``, block by block.
+        """Call ``work`` for all triplets and bands, block by block.
 
-        Blocks do not depend on the number of threads, nor do the results. Triplets may
-        have different points at q0, which are equivalent: these have eigenvectors of
-        their own.
+        Blocks and results do not depend on the number of threads. Triplets may have
+        different, equivalent points at q0, which have different eigenvectors.
         """
         first = triplets.points[:, 0]
         step = max(1, _MEMORY // 2 // (16 * self._size))
@@ -252,7 +250,7 @@ class Interaction:
         threads: Executor,
         work: Work,
     ) -> None:
-        """Give some triplets and bands to ``work``, row by row of the mesh."""
+        """Call ``work`` for some triplets and bands, row by row of the mesh."""
         points = self._addresses[triplets.points[chosen, 1]] % self._mesh
         order = self._support.best_order(points)
         vectors = phonons.eigenvectors[q0].T * phonons.factors[q0]
@@ -289,7 +287,7 @@ class Interaction:
             list(threads.map(one_row, range(group.start, group.stop)))
 
     def _folded(self, q0: int, at_q0: ComplexArray, threads: Executor) -> FloatArray:
-        """Return F contracted with some eigenvectors at q0.
+        """Return F contracted with eigenvectors at q0.
 
         Returns
         -------
@@ -303,7 +301,7 @@ class Interaction:
         turns = (self._addresses[q0] * self._support.vectors / self._mesh).sum(axis=1)
         phases = np.exp(2j * np.pi * (turns % 1))
         matrix = as_real(at_q0)
-        found = np.empty((2 * len(at_q0), n_folded, n, n))
+        contracted = np.empty((2 * len(at_q0), n_folded, n, n))
         for block in _blocks(n_atoms, 48 * n_folded * n * n, _MEMORY // 4):
             width = 3 * (block.stop - block.start)
             part = np.empty((2, n, n_folded, n, width))
@@ -322,7 +320,7 @@ class Interaction:
             columns = part.reshape(2 * n, -1)
             whole = width == n
             product = (
-                found.reshape(len(matrix), -1)
+                contracted.reshape(len(matrix), -1)
                 if whole
                 else np.empty((len(matrix), columns.shape[1]))
             )
@@ -336,8 +334,8 @@ class Interaction:
             if not whole:
                 shape = (len(matrix), n_folded, n, width)
                 first = 3 * block.start
-                found[:, :, :, first : first + width] = product.reshape(shape)
-        return found.reshape(len(matrix), n_folded, n * n)
+                contracted[:, :, :, first : first + width] = product.reshape(shape)
+        return contracted.reshape(len(matrix), n_folded, n * n)
 
     def _transform_first(
         self, folded: FloatArray, matrix: FloatArray, order: tuple[int, ...]
@@ -349,7 +347,7 @@ class Interaction:
         folded : ndarray of shape (2, n_D, n_channels)
         matrix : ndarray of shape (2 n_rows, 2 n_D0)
         order : tuple of int
-            Of the axes.
+            Order of the axes.
 
         Returns
         -------
@@ -369,7 +367,7 @@ class Interaction:
         bands: IntArray,
         phonons: Phonons,
     ) -> None:
-        """Transform the second axis of a row; let ``work`` have the last one done.
+        """Transform the second axis of a row, and call ``work`` for the last one.
 
         Parameters
         ----------
@@ -386,9 +384,9 @@ class Interaction:
         size = 40 * n_bands0 * phonons.frequencies.shape[1] ** 2
         for part in _blocks(len(triplets), size, _CHUNK):
 
-            def strengths(found: FloatArray, needed: Any, part: slice = part) -> None:
+            def strengths(out: FloatArray, needed: Any, part: slice = part) -> None:
                 contract(
-                    found,
+                    out,
                     needed,
                     product,
                     column[part],
@@ -402,7 +400,7 @@ class Interaction:
 
 
 def _blocks(number: int, size: int, limit: int) -> Iterator[slice]:
-    """Yield slices of things of a size whose sum does not exceed the limit."""
+    """Yield slices of a range whose total size does not exceed the limit."""
     step = max(1, limit // size)
     for start in range(0, number, step):
         yield slice(start, min(start + step, number))

@@ -1,4 +1,4 @@
-"""What the kernels of this package are given."""
+"""Records of arrays, the arguments of the kernels."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class RealSpace(NamedTuple):
         In eV/angstrom^3; n is the number of atoms of the primitive cell (N_p) or of the
         supercell (N).
     used : ndarray of int8, shape (n, N, N)
-        Zero for blocks that are left out.
+        Zero for blocks that are not used.
     rows : ndarray of int, shape (N_p,)
         First index of fc3 of each atom of the primitive cell.
     sublattices : ndarray of int, shape (N,)
         Atom of the primitive cell that each atom of the supercell repeats.
     vectors : ndarray of int, shape (N, N_p, 2)
-        Number of lattice vectors from a primitive atom to an atom of the supercell,
-        all of the same length, and the place of the first.
+        Number of shortest lattice vectors from a primitive atom to an atom of the
+        supercell, and the index of the first of them.
     all_shortest : ndarray of int8, shape (N_p, N, N)
-        Whether the three distances of a triplet of atoms are all shortest ones.
+        Whether all three distances of a triplet of atoms are the shortest ones.
     averaged : bool
         Whether each of the three atoms in turn is the origin of a triplet.
     """
@@ -50,13 +50,13 @@ class Differences(NamedTuple):
     Attributes
     ----------
     vectors : ndarray of int, shape (n_shortest_vectors,)
-        Which lattice vector belongs to each shortest vector between atoms.
+        Index of the lattice vector of each shortest vector between atoms.
     places : ndarray of int, shape (n_vectors, n_vectors)
-        Which difference the first minus the second is.
+        Index of the difference of the first and the second lattice vector.
     origin : int
-        The lattice vector that is zero.
+        Index of the lattice vector zero.
     number : int
-        Of differences.
+        Number of differences.
     """
 
     vectors: IntArray
@@ -75,10 +75,10 @@ class Phonons(NamedTuple):
     eigenvectors : ndarray of complex, shape (n_q, n_bands, n_bands)
         Components first, then bands.
     factors : ndarray of complex, shape (n_q, n_bands)
-        What each component is multiplied with: the phase of its atom by the square root
-        of its mass.
+        Factor of each component: the phase of its atom divided by the square root of
+        its mass.
     cutoff : float
-        Modes of lower frequency are left out.
+        Modes of lower frequency are not used.
     """
 
     frequencies: FloatArray
@@ -93,12 +93,12 @@ class Tetrahedra(NamedTuple):
     Attributes
     ----------
     points : ndarray of int, shape (n_points, 3)
-        All that occur, relative to the point.
+        Corners of all tetrahedra, relative to the point.
     corners : ndarray of int, shape (n, 4)
-        The point itself comes first.
+        Indices of corners; the first is the point itself.
     addresses : ndarray of int, shape (n_q, 3)
     grid_map : ndarray of int, shape (prod(mesh) + 1,)
-        First of the points of the grid that are equivalent to each of the mesh.
+        Index of the first of the grid points that are equivalent to each mesh point.
     mesh : ndarray of int, shape (3,)
     """
 

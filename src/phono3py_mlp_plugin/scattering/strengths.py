@@ -1,4 +1,4 @@
-"""Interaction strengths: the last axis of the transform, and eigenvectors."""
+"""Interaction strengths: transform of the last axis, contraction with eigenvectors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def contract(
     bands: IntArray,
     phonons: Phonons,
 ) -> None:
-    """Fill in the interaction strengths of triplets, those that are needed.
+    """Compute the interaction strengths that are needed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The kernels of this package, compiled by one use of each."""
+"""Compile all kernels of this package."""
 
 from __future__ import annotations
 

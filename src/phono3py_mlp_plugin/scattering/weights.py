@@ -1,4 +1,4 @@
-"""Integration weights of triplets: linear tetrahedra, and Gaussians.
+"""Integration weights of triplets by linear tetrahedra or Gaussians.
 
 Weights are those of delta(w0 - w1 - w2) and of the difference
 delta(w0 + w1 - w2) - delta(w0 - w1 + w2), at the frequencies of the bands at q0.
@@ -24,7 +24,7 @@ def tetrahedron_weights(
     phonons: Phonons,
     tetrahedra: Tetrahedra,
 ) -> None:
-    """Fill in the weights of the linear tetrahedron method.
+    """Compute the weights of the linear tetrahedron method.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def tetrahedron_weights(
     """
     n, n_points = phonons.frequencies.shape[1], tetrahedra.points.shape[0]
     near1, near2 = np.empty((n_points, n)), np.empty((n_points, n))
-    # Of sums and of differences of frequencies: the least and the largest.
+    # Smallest and largest sums and differences of frequencies.
     bounds, values = np.empty((2, 2, n)), np.empty((2, n_points))
     for t in range(triplets.shape[0]):
         _gather(near1, (triplets[t, 1], 1), phonons, tetrahedra)
@@ -72,7 +72,7 @@ def tetrahedron_weights(
 def _gather(
     near: FloatArray, towards: tuple[int, int], phonons: Phonons, tetrahedra: Tetrahedra
 ) -> None:
-    """Take the frequencies at all corners around a point, negative ones as zero.
+    """Copy the frequencies at all corners around a point, with zero if negative.
 
     Parameters
     ----------
@@ -199,15 +199,15 @@ def gaussian_weights(
     phonons: Phonons,
     width: tuple[float, float],
 ) -> None:
-    """Fill in Gaussians in the place of delta functions.
+    """Compute Gaussians that replace the delta functions.
 
     Parameters
     ----------
     weights, triplets, f0, phonons
         As in `tetrahedron_weights`.
     width : tuple of float
-        Standard deviation in THz, and the number of these beyond which all three
-        functions are taken for zero; zero or less where they never are.
+        Standard deviation in THz, and the cutoff in units of it, beyond which all three
+        functions are zero; no cutoff if it is not positive.
     """
     sigma, cutoff = width[0], width[0] * width[1]
     scale = 1.0 / (math.sqrt(2 * math.pi) * sigma)
