@@ -40,13 +40,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Share the processors out: more threads would only wait for each other.
+    """Let commands be interrupted, and divide the processors among the workers.
 
-    Here, where workers are started: in a worker numpy is imported already, and has
-    asked once.
+    Threads are limited before workers are started, because numpy, which is imported
+    in a worker, reads these variables only once.
     """
-    # A shell that runs the tests in the background lets them ignore these signals, and
-    # commands inherit it: none could be interrupted.
+    # A shell that runs the tests in the background makes them ignore these signals,
+    # and commands inherit this.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGQUIT"):
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +23,7 @@ from phono3py_mlp_plugin.convergence.study import Study, Variant, check_study
 from phono3py_mlp_plugin.convergence.verdict import judge
 from phono3py_mlp_plugin.errors import ParameterError, PhysicsError
 from phono3py_mlp_plugin.files import FinishedMembers, content_of, fingerprint
-from phono3py_mlp_plugin.uncertainty import (
-    scatter_exponent,
-)
+from phono3py_mlp_plugin.uncertainty import scatter_exponent
 from phono3py_mlp_plugin.workflow import (
     CONTINUE_REMEDY,
     IMAGINARY_REMEDY,
@@ -101,57 +99,49 @@ def _by_training(variants: Sequence[Variant]) -> list[list[Variant]]:
     return list(groups.values())
 
 
+@dataclass(eq=False)
 class _Run:
-    """Data and settings common to all points of a study."""
+    """Arguments of `converge`, and what all points of a study have in common."""
 
-    def __init__(
-        self,
-        crystal: Phono3py,
-        dataset: Dataset,
-        study: Study,
-        transport: Transport,
-        known: Mapping[str, Point],
-        keep: Callable[[Point], None],
-        progress: Progress,
-        folder: Path | None,
-    ) -> None:
-        self._folder = folder
-        self._crystal = crystal
-        self._dataset = dataset
-        self._study = study
-        self._transport = transport
-        self._known = known
-        self._keep = keep
-        self._progress = progress
-        self._test = np.arange(len(dataset) - study.ntest, len(dataset))
+    crystal: Phono3py
+    dataset: Dataset
+    study: Study
+    transport: Transport
+    known: Mapping[str, Point]
+    keep: Callable[[Point], None]
+    progress: Progress
+    folder: Path | None
+
+    def __post_init__(self) -> None:
+        self.test = np.arange(len(self.dataset) - self.study.ntest, len(self.dataset))
         # First-principles forces of dim-fc2, before displacements replace them.
-        self._data_fc2 = fc2_dataset(crystal)
-        self._solvers: dict[str, ForceConstantsOf] = {}
+        self.data_fc2 = fc2_dataset(self.crystal)
+        self.solvers: dict[str, ForceConstantsOf] = {}
 
     def order(
         self, variants: Sequence[Variant], order: int, rows: NDArray[np.intp]
     ) -> Iterator[Point]:
         """Yield the points of one order, size by size, until they are converged."""
-        study = self._study
+        study = self.study
         # All sizes are fitted, including those of known points, because sums over
         # supercells are split at the sizes, which affects rounding.
         fits = self._fits(variants[0].request, rows)
         done: dict[str, list[Point]] = {variant.label: [] for variant in variants}
         for size in study.sizes:
             keys = {v.label: self._key(v, rows[:size]) for v in variants}
-            missing = [v for v in variants if keys[v.label] not in self._known]
+            missing = [v for v in variants if keys[v.label] not in self.known]
             new: dict[str, Point] = {}
             if missing:
                 fit = next(fit for fit in fits if fit.size == size)
                 new = self._points(missing, fit, order, keys)
             for variant in variants:
-                known = self._known.get(keys[variant.label])
+                known = self.known.get(keys[variant.label])
                 if known is not None:
                     self._check_fit(size, known.rmse_test)
                 point = new[variant.label] if known is None else known
                 point = self._with_exponent(point, done[variant.label])
                 if point != known:
-                    self._keep(point)
+                    self.keep(point)
                 finished = self._finished_members(keys[variant.label])
                 if finished is not None:
                     finished.forget()
@@ -166,7 +156,7 @@ class _Run:
 
     def _with_exponent(self, point: Point, smaller: Sequence[Point]) -> Point:
         """Return the point with the exponent fitted to the scatter of all sizes."""
-        if self._study.ensemble.method != "jackknife":
+        if self.study.ensemble.method != "jackknife":
             return point
         points = [*smaller, point]
         sizes = [p.size for p in points]
@@ -184,12 +174,12 @@ class _Run:
                 "no learning curve. Use pypolymlp."
             )
         return calculator.learning_curve(
-            self._dataset.select(rows[: max(self._study.sizes)]),
-            self._dataset.select(self._test),
-            self._study.sizes,
+            self.dataset.select(rows[: max(self.study.sizes)]),
+            self.dataset.select(self.test),
+            self.study.sizes,
             spec.options,
-            self._study.ensemble,
-            self._progress,
+            self.study.ensemble,
+            self.progress,
         )
 
     def _points(
@@ -206,18 +196,18 @@ class _Run:
             kappas = [
                 _VariantKappa(
                     v,
-                    self._transport,
-                    self._study,
+                    self.transport,
+                    self.study,
                     self._finished_members(keys[v.label]),
                 )
                 for v in group
             ]
             results = run_ensemble(
-                self._crystal,
+                self.crystal,
                 fit,
                 self._force_constants(group[0]),
                 kappas,
-                self._progress,
+                self.progress,
                 f"Kappa of {fit.size} supercells",
             )
             for variant, kappa, result in zip(group, kappas, results, strict=True):
@@ -226,7 +216,7 @@ class _Run:
                     label=variant.label,
                     order=order,
                     size=fit.size,
-                    temperatures=self._transport.temperatures.tolist(),
+                    temperatures=self.transport.temperatures.tolist(),
                     kappa=kappa.of_fit.tolist(),
                     members=result.members.tolist(),
                     alternatives=result.alternatives.tolist(),
@@ -243,11 +233,11 @@ class _Run:
         return points
 
     def _finished_members(self, key: str) -> FinishedMembers | None:
-        return None if self._folder is None else FinishedMembers(self._folder, key)
+        return None if self.folder is None else FinishedMembers(self.folder, key)
 
     def _test_error(self, spec: CalculatorSpec, fit: NestedFit) -> float:
         """Return the root mean square error of forces on the test set."""
-        test = self._dataset.select(self._test)
+        test = self.dataset.select(self.test)
         evaluation = evaluate(
             spec.calculator.name, fit.trained.potential, test.supercells()
         )
@@ -258,16 +248,16 @@ class _Run:
 
     def _check_fit(self, size: int, error: float) -> None:
         """Raise if the fit to the largest size is poor; smaller ones may be."""
-        allow = self._study.allow_poor_fit or size < max(self._study.sizes)
-        forces = self._dataset.forces[self._test]
+        allow = self.study.allow_poor_fit or size < max(self.study.sizes)
+        forces = self.dataset.forces[self.test]
         check_fit(error, forces, allow=allow, remedy=CONTINUE_REMEDY)
 
     def _check_phonons(self, point: Point) -> None:
         """Raise if modes of the largest size are imaginary, unless that is allowed."""
         mode = point.imaginary_mode()
-        if mode is None or point.size < max(self._study.sizes):
+        if mode is None or point.size < max(self.study.sizes):
             return
-        if not self._study.allow_imaginary:
+        if not self.study.allow_imaginary:
             raise PhysicsError(
                 f"imaginary modes with {point.size} supercells: {mode}. "
                 f"{IMAGINARY_REMEDY}"
@@ -276,31 +266,31 @@ class _Run:
     def _force_constants(self, variant: Variant) -> ForceConstantsOf:
         """Return the solver of force constants, which is prepared once."""
         key = _force_constants_key(variant)
-        if key not in self._solvers:
-            keep_fc2 = self._data_fc2 is not None
-            displace(self._crystal, variant.displacements, keep_fc2=keep_fc2)
-            with self._progress("Preparing the force-constants solver", None):
-                self._solvers[key] = ForceConstantsOf(
-                    self._crystal,
+        if key not in self.solvers:
+            keep_fc2 = self.data_fc2 is not None
+            displace(self.crystal, variant.displacements, keep_fc2=keep_fc2)
+            with self.progress("Preparing the force-constants solver", None):
+                self.solvers[key] = ForceConstantsOf(
+                    self.crystal,
                     variant.force_constants,
                     variant.request.calculator.name,
                     keep_fc2=keep_fc2,
                 )
-        return self._solvers[key]
+        return self.solvers[key]
 
     def _key(self, variant: Variant, training: NDArray[np.intp]) -> str:
         """Return the fingerprint of everything that affects a point."""
-        crystal, dataset = self._crystal, self._dataset
+        crystal, dataset = self.crystal, self.dataset
         nac = crystal.nac_params
         return fingerprint(
             {
                 "calculator": variant.request.calculator.name,
                 "options": content_of(deciding_options(variant.request)),
                 "force_constants": _force_constants_key(variant),
-                "mesh": [variant.mesh, self._study.ensemble_mesh],
-                "transport": self._transport.settings,
-                "temperatures": self._transport.temperatures,
-                "ensemble": self._study.ensemble,
+                "mesh": [variant.mesh, self.study.ensemble_mesh],
+                "transport": self.transport.settings,
+                "temperatures": self.transport.temperatures,
+                "ensemble": self.study.ensemble,
                 "lattice": dataset.supercell.cell,
                 "positions": dataset.supercell.scaled_positions,
                 "symbols": list(dataset.supercell.symbols),
@@ -308,13 +298,13 @@ class _Run:
                 "primitive": crystal.primitive_matrix,
                 "nac": None if nac is None else dict(nac),
                 "phonon_supercell": crystal.phonon_supercell_matrix,
-                "phonon_forces": _arrays(self._data_fc2),
+                "phonon_forces": _arrays(self.data_fc2),
                 "versions": force_constants_versions(
                     [variant.force_constants.of(order).solver.name for order in (2, 3)]
                 ),
                 "training": [*_arrays(dataset.select(training))],
                 "energies": dataset.select(training).energies,
-                "test": [*_arrays(dataset.select(self._test))],
+                "test": [*_arrays(dataset.select(self.test))],
             }
         )
 

@@ -68,20 +68,7 @@ class PotentialFile:
 def parse_potential(text: str, where: str, table: Table = invariants) -> PotentialFile:
     """Return the contents of a potential file of either format.
 
-    Parameters
-    ----------
-    text : str
-    where : str
-        Name of the file, used in messages.
-    table : callable
-        Table of invariants. That of this package contains orders up to 3.
-
-    Raises
-    ------
-    PotentialError
-        If it is not a polynomial potential, or not a complete one.
-    NotCovered
-        If it is of a kind that only pypolymlp supports.
+    Parameters and errors are those of `phono3py_mlp_plugin.polynomial.load`.
     """
     read = read_legacy if is_legacy(text) else _read_yaml
     values = Values(read(text, where), where)
