@@ -1,16 +1,15 @@
-"""Whole conductivity runs, scattering by phono3py and by Fourier transform in turn.
+"""Compare conductivity runs with scattering by phono3py and by Fourier transform.
 
     python benchmarks/scattering.py [--repeats N] [NAME ...]
 
-Of each case and way: wall and processor time of the whole command in seconds, the
-largest memory in GB, kappa_xx at 300 K, and what is left where scattering costs nothing
-(the same command with `--read-gamma`). Both ways use the same number of threads.
+For each case, the two methods alternate with the same number of threads. Printed are
+wall and CPU time of the whole command, peak memory, kappa_xx at 300 K, and the time of
+the same command with `--read-gamma`, which does not compute scattering.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import lzma
 import os
 import shutil
@@ -48,7 +47,7 @@ CASES = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What a command took."""
+    """Time (s) and memory (GB) of a command."""
 
     wall: float
     cpu: float
@@ -57,12 +56,10 @@ class Measured:
 
 def source_of_host() -> Path:
     """Return the folder of phono3py's source, downloaded once."""
-    path = ROOT / "example" / "NaCl-pypolymlp" / "fetch_data.py"
-    spec = importlib.util.spec_from_file_location("fetch_data", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return Path(module.host_source())
+    sys.path.insert(0, str(ROOT / "example" / "NaCl-pypolymlp"))
+    from fetch_data import host_source
+
+    return Path(host_source())
 
 
 def command(arguments: Sequence[str], folder: Path) -> Measured:
@@ -90,7 +87,7 @@ def prepare(source: Path, case: Case, folder: Path) -> None:
 
 
 def measure(case: Case, folder: Path, repeats: int) -> None:
-    """Print what both ways take, in turn."""
+    """Measure both methods alternately and print the results."""
     mesh = ["--mesh", *map(str, case.mesh)]
     arguments = ["phono3py_params.yaml", "--br", *mesh, "--ts", "300"]
     warm = ["phono3py_params.yaml", "--br", "--mesh", "2", "2", "2"]
@@ -99,18 +96,20 @@ def measure(case: Case, folder: Path, repeats: int) -> None:
     kappa = {}
     for _ in range(repeats):
         for way in ("host", "fft"):
-            found = command([*arguments, "--scattering", way, "--write-gamma"], folder)
-            if way not in best or found.cpu < best[way].cpu:
-                best[way] = found
+            measured = command(
+                [*arguments, "--scattering", way, "--write-gamma"], folder
+            )
+            if way not in best or measured.cpu < best[way].cpu:
+                best[way] = measured
             (file,) = folder.glob(f"kappa-m{''.join(map(str, case.mesh))}.hdf5")
             with h5py.File(file) as result:
                 kappa[way] = result["kappa"][0, 0]
     best["rest"] = command([*arguments, "--read-gamma"], folder)
-    for way, found in best.items():
+    for way, measured in best.items():
         shown = f"{kappa[way]:.6f}" if way in kappa else ""
         print(
-            f"  {way:5} {found.wall:8.1f} s wall {found.cpu:8.1f} s cpu "
-            f"{found.memory:6.2f} GB  {shown}"
+            f"  {way:5} {measured.wall:8.1f} s wall {measured.cpu:8.1f} s cpu "
+            f"{measured.memory:6.2f} GB  {shown}"
         )
     host, fft, rest = best["host"], best["fft"], best["rest"]
     print(
@@ -122,7 +121,7 @@ def measure(case: Case, folder: Path, repeats: int) -> None:
 
 
 def main() -> None:
-    """Measure the cases that are named, by default all."""
+    """Measure the named cases, by default all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(CASES), metavar="NAME")
     parser.add_argument("--repeats", type=int, default=1)
