@@ -129,10 +129,16 @@ def children(process):
 def test_second_run_in_a_folder_is_refused(start, folder, run):
     command = start(LONG)
     command.wait_for("Training on 21")
-    second = run(SMALL, folder)
+    # Held, because a fast machine may finish it before the second has started.
+    (child,) = children(command.process.pid)
+    subprocess.run(["kill", "-STOP", child], check=True)
+    try:
+        second = run(SMALL, folder)
+        assert command.process.poll() is None
+    finally:
+        subprocess.run(["kill", "-CONT", child], check=True)
     assert second.returncode == 1
     assert "ERROR: another run works in this folder (process " in second.stderr
-    assert command.process.poll() is None
     assert not (folder / "polymlp.yaml").exists()
 
 
