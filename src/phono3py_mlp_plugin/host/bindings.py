@@ -258,6 +258,19 @@ SCATTERING_BINDINGS = (
         ("collisions", "grid_points", *_COLLISION.split()),
         "phono3py_mlp_plugin.host.collisions:run_collision_at_grid_points",
     ),
+    # In large supercells they take longer than scattering.
+    Binding(
+        "phonopy.structure.symmetry",
+        "compute_all_sg_permutations",
+        ("positions", "rotations", "translations", "lattice", "symprec"),
+        "phono3py_mlp_plugin.host.symmetry:compute_all_sg_permutations",
+    ),
+    Binding(
+        "phonopy.structure.symmetry",
+        "collect_unique_rotations",
+        ("rotations",),
+        "phono3py_mlp_plugin.host.symmetry:collect_unique_rotations",
+    ),
 )
 
 _originals: dict[str, Any] = {}
