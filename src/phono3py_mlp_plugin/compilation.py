@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -41,7 +42,7 @@ def inlined(function: _Function) -> _Function:
     return cast(_Function, numba.jit(**options)(function))
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     """A cache whose files are named by all sources that what is compiled depends on.
 
     numba compares only the file of the function, and reads the types of the arguments
@@ -50,9 +51,9 @@ class _Cache(FunctionCache):  # type: ignore[misc]
     """
 
     def __init__(self, function: Callable[..., object]) -> None:
-        super().__init__(function)
+        super().__init__(function)  # type: ignore[no-untyped-call]
         key = _key(Path(function.__code__.co_filename).parent)
-        self._cache_file = IndexDataCacheFile(
+        self._cache_file = IndexDataCacheFile(  # type: ignore[no-untyped-call]
             cache_path=self._cache_path,
             filename_base=f"{self._impl.filename_base}-{key}",
             source_stamp=self._impl.locator.get_source_stamp(),
@@ -70,10 +71,9 @@ def _key(folder: Path) -> str:
 
 def _compiled(function: _Function, **options: Any) -> _Function:
     compiled: Any = numba.jit(**options)(function)
-    if not numba.config.DISABLE_JIT:
-        try:
+    # With NUMBA_DISABLE_JIT it is the function itself.
+    if compiled is not function:
+        # It fails if neither the package's folder nor the user's can be written to.
+        with suppress(RuntimeError):
             compiled._cache = _Cache(function)
-        except RuntimeError:
-            # Neither the package's folder nor the user's can be written to.
-            pass
     return cast(_Function, compiled)
