@@ -60,7 +60,9 @@ def outcomes(
         *("-p", "no:cacheprovider", "-c", "pytest.ini", "--rootdir", "."),
         *("-W", "ignore", f"--junit-xml={report}"),
     ]
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    # What the caller tests stays in the path: it may not be what is installed.
+    path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path}
     finished = subprocess.run(command, cwd=tree, env=environment, check=False)
     if not report.exists():
         raise SystemExit(f"ERROR: pytest ended with {finished.returncode}, no report.")

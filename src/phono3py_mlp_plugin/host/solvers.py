@@ -76,6 +76,10 @@ def _checked_host_solver(self: FCSolver, name: str) -> Any:
     displacements, forces = self._get_displacements_and_forces()
     if forces is None:
         return solver
+    if "first_atoms" in self._dataset:
+        # phono3py stores zeros for pairs beyond a cutoff, which are not calculated.
+        calculated = forces.any(axis=(1, 2))
+        displacements, forces = displacements[calculated], forces[calculated]
     if name == "symfc":
         check_number_of_equations(solver.basis_set, displacements, orders)
     try:
