@@ -4,12 +4,14 @@
 
 For each case, the two methods alternate with the same number of threads. Printed are
 wall and CPU time of the whole command, peak memory, kappa_xx at 300 K, and the time of
-the same command with `--read-gamma`, which does not compute scattering.
+the same command with `--read-gamma`, which does not compute scattering. The exponent of
+the cost on meshes of NaCl is printed last.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import lzma
 import os
 import shutil
@@ -21,27 +23,52 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = Path(sys.executable).parent
-NACL = "example/NaCl-rd/phono3py_params_NaCl.yaml.xz"
-ALN = "test/phono3py_params_AlN332.yaml.xz"
+PARAMS = "phono3py_params.yaml"
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """A dataset of phono3py and the options with which force constants are computed.
+
+    Without a file, a crystal of 40 atoms in the primitive cell without symmetry, in
+    which atoms are connected by anharmonic springs.
+    """
+
+    file: str = ""
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Case:
     """A crystal on a mesh."""
 
-    file: str
-    solver: str
+    crystal: Crystal
     mesh: tuple[int, int, int]
 
 
+NACL = Crystal(
+    "example/NaCl-rd/phono3py_params_NaCl.yaml.xz", ("--fc-calculator", "symfc")
+)
+ALN = Crystal("test/phono3py_params_AlN332.yaml.xz", ("--fc-calculator", "traditional"))
+# Systematic displacements of a compact potential: symfc needs an hour and 10 GB.
+ALN_128 = Crystal(
+    "example/AlN-rd/phonopy_params_mp-661.yaml.xz",
+    ("--pypolymlp", "-d", "--mlp-params", "preset = compact, ntrain = 20, ntest = 10"),
+)
+FORTY_ATOMS = Crystal()
+
 CASES = {
-    "NaCl-15": Case(NACL, "symfc", (15, 15, 15)),
-    "NaCl-19": Case(NACL, "symfc", (19, 19, 19)),
-    "AlN-9": Case(ALN, "traditional", (9, 9, 7)),
-    "AlN-15": Case(ALN, "traditional", (15, 15, 9)),
+    "NaCl-11": Case(NACL, (11, 11, 11)),
+    "NaCl-15": Case(NACL, (15, 15, 15)),
+    "NaCl-19": Case(NACL, (19, 19, 19)),
+    "AlN-9": Case(ALN, (9, 9, 7)),
+    "AlN-15": Case(ALN, (15, 15, 9)),
+    "AlN-128-atoms": Case(ALN_128, (15, 15, 9)),
+    "40-atoms": Case(FORTY_ATOMS, (3, 3, 3)),
 }
 
 
@@ -79,18 +106,47 @@ def command(arguments: Sequence[str], folder: Path) -> Measured:
     return Measured(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e6)
 
 
-def prepare(source: Path, case: Case, folder: Path) -> None:
+def prepare(crystal: Crystal, folder: Path) -> None:
     """Compute force constants."""
-    text = lzma.decompress((source / case.file).read_bytes())
-    (folder / "phono3py_params.yaml").write_bytes(text)
-    command(["phono3py_params.yaml", "--fc-calculator", case.solver], folder)
+    if not crystal.file:
+        write_forty_atoms(folder)
+        return
+    text = lzma.decompress((source_of_host() / crystal.file).read_bytes())
+    (folder / PARAMS).write_bytes(text)
+    command([PARAMS, *crystal.options], folder)
 
 
-def measure(case: Case, folder: Path, repeats: int) -> None:
-    """Measure both methods alternately and print the results."""
+def write_forty_atoms(folder: Path) -> None:
+    """Write a perovskite of 2x2x2 cells whose atoms are displaced at random."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    import spring_crystal
+
+    sites = np.array([[0, 0, 0], [1, 1, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]]) / 2
+    cells = np.array(list(itertools.product(range(2), repeat=3)))
+    positions = (sites[:, None] + cells).reshape(-1, 3) * 3.9
+    positions += np.random.default_rng(0).normal(0, 0.1, positions.shape)
+    spring_crystal.CRYSTALS["forty atoms"] = {
+        "symbols": ["Sr"] * 8 + ["Ti"] * 8 + ["O"] * 24,
+        "cell": np.eye(3) * 7.8,
+        "positions": positions / 7.8,
+        "supercell": [1, 1, 1],
+        "cutoff": 3.8,
+    }
+    spring_crystal.write_spring_crystal("forty atoms", folder)
+    (folder / "phono3py.yaml").rename(folder / PARAMS)
+
+
+def measure(case: Case, folder: Path, repeats: int) -> float:
+    """Measure both methods alternately and print the results.
+
+    Returns
+    -------
+    float
+        CPU time of scattering by Fourier transform, in s.
+    """
     mesh = ["--mesh", *map(str, case.mesh)]
-    arguments = ["phono3py_params.yaml", "--br", *mesh, "--ts", "300"]
-    warm = ["phono3py_params.yaml", "--br", "--mesh", "2", "2", "2"]
+    arguments = [PARAMS, "--br", *mesh, "--ts", "300"]
+    warm = [PARAMS, "--br", "--mesh", "1", "1", "1"]
     command([*warm, "--scattering", "fft"], folder)
     best: dict[str, Measured] = {}
     kappa = {}
@@ -118,6 +174,7 @@ def measure(case: Case, folder: Path, repeats: int) -> None:
         f"{(host.cpu - rest.cpu) / (fft.cpu - rest.cpu):.1f} (cpu)",
         flush=True,
     )
+    return fft.cpu - rest.cpu
 
 
 def main() -> None:
@@ -126,19 +183,26 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=list(CASES), metavar="NAME")
     parser.add_argument("--repeats", type=int, default=1)
     args = parser.parse_args()
-    source = source_of_host()
-    prepared: dict[str, Path] = {}
+    prepared: dict[Crystal, Path] = {}
+    seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in args.names:
             case = CASES[name]
-            if case.file not in prepared:
-                prepared[case.file] = Path(folder) / name
-                prepared[case.file].mkdir()
-                prepare(source, case, prepared[case.file])
+            if case.crystal not in prepared:
+                prepared[case.crystal] = Path(folder) / name
+                prepared[case.crystal].mkdir()
+                prepare(case.crystal, prepared[case.crystal])
             here = Path(folder) / f"{name}-run"
-            shutil.copytree(prepared[case.file], here)
+            shutil.copytree(prepared[case.crystal], here)
             print(f"{name}: mesh {' '.join(map(str, case.mesh))}", flush=True)
-            measure(case, here, args.repeats)
+            seconds[name] = measure(case, here, args.repeats)
+    cubic = [name for name in seconds if CASES[name].crystal == NACL]
+    if len(cubic) > 1:
+        points = [np.prod(CASES[name].mesh) for name in cubic]
+        exponent, _ = np.polyfit(
+            np.log(points), np.log([seconds[name] for name in cubic]), 1
+        )
+        print(f"scattering of NaCl: (mesh points) ^ {exponent:.2f} over {cubic}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Force constants and phonons are random: the equality is one of algebra.
 """
 
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -257,6 +258,30 @@ def test_results_do_not_depend_on_threads_or_blocks(monkeypatch):
     np.testing.assert_allclose(
         blocks, found[0][0], rtol=0, atol=ROUNDING * blocks.max()
     )
+
+
+def test_memory_stays_below_its_forecast_which_is_announced(monkeypatch):
+    from phono3py_mlp_plugin.host import collisions as host
+    from phono3py_mlp_plugin.scattering import interaction
+
+    monkeypatch.setattr(interaction, "_MEMORY", 4_000_000)
+    monkeypatch.setattr(interaction, "_CHUNK", 200_000)
+    monkeypatch.setattr(host, "_NOTED_MEMORY", 0)
+    ph3 = crystal("wurtzite", mesh=[7, 7, 5])
+    lines = []
+    with enable_fast_scattering(lines.append) as scattering:
+        collisions(ph3, 1, [None])
+        interaction = scattering.calculation._prepared.interaction
+        forecast = interaction.memory(scattering.calculation._n_threads)
+        tracemalloc.start()
+        try:
+            collisions(ph3, 1, [None, 0.2, 0.3])
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert lines == [f"Scattering needs up to {forecast / 1e9:.1f} GB of memory."]
+    # Triplets, occupations and results of all temperatures come in addition.
+    assert forecast / 3 < peak < forecast + 2_000_000
 
 
 def test_what_is_not_covered_is_left_to_the_host_and_said_once():

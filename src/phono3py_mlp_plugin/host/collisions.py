@@ -35,6 +35,9 @@ _GRID = ("d_diag", "q_matrix", "bz_grid_addresses", "make_r0_average")
 # One of phono3py's functions has other names for these arguments.
 _ALIASES = {"multi": "multiplicity", "q_mat": "q_matrix"}
 
+# Memory in bytes above which the user is told.
+_NOTED_MEMORY = 1_000_000_000
+
 # Type of the grids whose map contains the first of all equivalent points.
 _DENSE_MAP = 2
 
@@ -142,6 +145,9 @@ class Calculation:
                     self._reported.add(str(error))
                     self._report(f"Scattering is left to phono3py: {error}.")
                 return None
+            memory = self._prepared.interaction.memory(self._n_threads)
+            if memory > _NOTED_MEMORY:
+                self._report(f"Scattering needs up to {memory / 1e9:.1f} GB of memory.")
         return self._prepared.interaction
 
 

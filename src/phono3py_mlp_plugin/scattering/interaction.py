@@ -29,6 +29,9 @@ _MEMORY = 600_000_000
 # Memory in bytes of the strengths and weights that a thread computes at a time.
 _CHUNK = 30_000_000
 
+# Bytes of a strength with its mark, and of the two weights for each smearing.
+_STRENGTH, _WEIGHTS = 9, 16
+
 # Maximum memory in bytes of occupations that are stored for all mesh points.
 _TABLE = 100_000_000
 
@@ -142,7 +145,7 @@ class Interaction:
             contract(part, needed[chosen, bands])
             strengths[chosen, bands] = part
 
-        self._each_block(triplets, phonons, threads, work)
+        self._each_block(triplets, phonons, threads, work, _STRENGTH)
         return strengths
 
     def collisions(
@@ -203,7 +206,8 @@ class Interaction:
                 add_up(sums, strengths, part, of_triplets, n1, n2, needed)
                 collisions[s][chosen, :, bands] = sums
 
-        self._each_block(triplets, phonons, threads, work)
+        size = _STRENGTH + _WEIGHTS * len(smearings)
+        self._each_block(triplets, phonons, threads, work, size)
         return collisions
 
     def _occupations(
@@ -224,21 +228,51 @@ class Interaction:
         table = self._table[1]
         return lambda points: table[points]
 
+    def memory(self, n_threads: int) -> int:
+        """Return the memory in bytes that the arrays of one mesh point need at most.
+
+        Without the results, whose size is that of phono3py's arrays. Blocks are as
+        small as necessary; a single band and atom is the smallest.
+        """
+        n, n_atoms = self._factors.shape[1], len(self._crystal.masses)
+        bands = min(n, self._step())
+        of_atom = 48 * self._support.differences.number * n**2
+        part = of_atom * max(1, min(n_atoms, _MEMORY // 4 // of_atom))
+        contracted = 16 * self._size * bands
+        row = contracted // min(self._support.sizes((0, 1, 2)))
+        transformed = max(row, min(row * int(max(self._mesh)), _MEMORY // 4))
+        spread = n_threads * 2 * 16 * self._size
+        rows = n_threads * (row + max(_CHUNK, 50 * bands * n**2))
+        in_rows = contracted + transformed + spread + rows
+        return int(max(part + 2 * contracted, in_rows))
+
+    def _step(self) -> int:
+        """Return the number of bands at q0 that are transformed at a time."""
+        return max(1, _MEMORY // 2 // (16 * self._size))
+
     def _each_block(
-        self, triplets: Triplets, phonons: Phonons, threads: Executor, work: Work
+        self,
+        triplets: Triplets,
+        phonons: Phonons,
+        threads: Executor,
+        work: Work,
+        size: int,
     ) -> None:
         """Call ``work`` for all triplets and bands, block by block.
 
         Blocks and results do not depend on the number of threads. Triplets may have
-        different, equivalent points at q0, which have different eigenvectors.
+        different, equivalent points at q0, which have different eigenvectors. ``size``
+        is the memory in bytes of what is computed for three bands.
         """
         first = triplets.points[:, 0]
-        step = max(1, _MEMORY // 2 // (16 * self._size))
+        step = self._step()
         for q0 in np.unique(first):
             chosen = np.flatnonzero(first == q0)
             for start in range(0, len(triplets.bands), step):
                 bands = slice(start, min(start + step, len(triplets.bands)))
-                self._block(int(q0), chosen, bands, triplets, phonons, threads, work)
+                self._block(
+                    int(q0), chosen, bands, triplets, phonons, threads, work, size
+                )
 
     def _block(
         self,
@@ -249,6 +283,7 @@ class Interaction:
         phonons: Phonons,
         threads: Executor,
         work: Work,
+        size: int,
     ) -> None:
         """Call ``work`` for some triplets and bands, row by row of the mesh."""
         points = self._addresses[triplets.points[chosen, 1]] % self._mesh
@@ -282,6 +317,7 @@ class Interaction:
                     triplets.points[here],
                     triplets.bands[bands],
                     phonons,
+                    size,
                 )
 
             list(threads.map(one_row, range(group.start, group.stop)))
@@ -302,9 +338,15 @@ class Interaction:
         phases = np.exp(2j * np.pi * (turns % 1))
         matrix = as_real(at_q0)
         contracted = np.empty((2 * len(at_q0), n_folded, n, n))
-        for block in _blocks(n_atoms, 48 * n_folded * n * n, _MEMORY // 4):
+        # One for all blocks, because the first use of memory takes time.
+        size_of_atom = 48 * n_folded * n * n
+        buffer = np.empty(0)
+        for block in _blocks(n_atoms, size_of_atom, _MEMORY // 4):
             width = 3 * (block.stop - block.start)
-            part = np.empty((2, n, n_folded, n, width))
+            size = 2 * n * n_folded * n * width
+            if buffer.size < size:
+                buffer = np.empty(size)
+            part = buffer[:size].reshape(2, n, n_folded, n, width)
 
             def one_atom(i: int, block: slice = block, part: FloatArray = part) -> None:
                 fold(
@@ -366,6 +408,7 @@ class Interaction:
         triplets: IntArray,
         bands: IntArray,
         phonons: Phonons,
+        size: int,
     ) -> None:
         """Transform the second axis of a row, and call ``work`` for the last one.
 
@@ -381,8 +424,8 @@ class Interaction:
         ).reshape(n_bands0, len(columns), 2, n_third, n_channels)
         phases = self._support.phases(order[2], points[:, order[2]])
 
-        size = 40 * n_bands0 * phonons.frequencies.shape[1] ** 2
-        for part in _blocks(len(triplets), size, _CHUNK):
+        of_triplet = size * n_bands0 * phonons.frequencies.shape[1] ** 2
+        for part in _blocks(len(triplets), of_triplet, _CHUNK):
 
             def strengths(out: FloatArray, needed: Any, part: slice = part) -> None:
                 contract(

@@ -10,6 +10,10 @@ from phono3py_mlp_plugin.compilation import inner_kernel, kernel
 from phono3py_mlp_plugin.contracts import FloatArray, IntArray
 from phono3py_mlp_plugin.scattering.records import ComplexArray, Phonons
 
+# From this number of bands on, matrix products are faster although they compute bands
+# that are not needed.
+_PRODUCT_BANDS = 12
+
 
 @kernel
 def contract(
@@ -40,6 +44,26 @@ def contract(
         Bands at q0.
     phonons : Phonons
     """
+    if phonons.frequencies.shape[1] < _PRODUCT_BANDS:
+        _by_band(strengths, needed, columns, column, phases, triplets, bands, phonons)
+    else:
+        _by_triplet(
+            strengths, needed, columns, column, phases, triplets, bands, phonons
+        )
+
+
+@inner_kernel
+def _by_band(
+    strengths: FloatArray,
+    needed: Any,
+    columns: FloatArray,
+    column: IntArray,
+    phases: ComplexArray,
+    triplets: IntArray,
+    bands: IntArray,
+    phonons: Phonons,
+) -> None:
+    """Contract only the bands that are needed; see `contract`."""
     n = phonons.frequencies.shape[1]
     at_q1, at_q2, rows = np.empty((2, n, n)), np.empty((2, n, n)), np.empty((2, n))
     sums, dressed = np.empty((2, n)), np.empty((2, n * n))
@@ -62,6 +86,50 @@ def contract(
                 for j in range(n):
                     if needed[t, b, j, k] and f1[j] > phonons.cutoff:
                         square = sums[0, j] * sums[0, j] + sums[1, j] * sums[1, j]
+                        strengths[t, b, j, k] = square / (f0[bands[b]] * f1[j] * f2[k])
+
+
+@inner_kernel
+def _by_triplet(
+    strengths: FloatArray,
+    needed: Any,
+    columns: FloatArray,
+    column: IntArray,
+    phases: ComplexArray,
+    triplets: IntArray,
+    bands: IntArray,
+    phonons: Phonons,
+) -> None:
+    """Contract all bands of a triplet by two matrix products; see `contract`."""
+    n, n_bands0 = phonons.frequencies.shape[1], bands.shape[0]
+    vectors = np.empty((2, 2, n, n))
+    dressed = np.empty((2, n * n))
+    third = np.empty((n, n_bands0 * n), np.complex128)
+    before, after = np.empty_like(third), np.empty((n * n_bands0, n), np.complex128)
+    for t in range(triplets.shape[0]):
+        for b in range(n_bands0):
+            _transform(dressed, columns[b, column[t]], phases[t])
+            for o in range(n):
+                for m in range(n):
+                    c = n * o + m
+                    before[o, b * n + m] = complex(dressed[0, c], dressed[1, c])
+        _dress(vectors[0], triplets[t, 1], phonons)
+        _dress(vectors[1], triplets[t, 2], phonons)
+        at_q1 = vectors[0, 0] + 1j * vectors[0, 1]
+        at_q2 = vectors[1, 0] + 1j * vectors[1, 1]
+        np.dot(at_q2.T, before, third)
+        np.dot(third.reshape(n * n_bands0, n), at_q1, after)
+        f0 = phonons.frequencies[triplets[t, 0]]
+        f1 = phonons.frequencies[triplets[t, 1]]
+        f2 = phonons.frequencies[triplets[t, 2]]
+        for b in range(n_bands0):
+            for j in range(n):
+                for k in range(n):
+                    strengths[t, b, j, k] = 0.0
+                    lowest = min(f0[bands[b]], f1[j], f2[k])
+                    if needed[t, b, j, k] and lowest > phonons.cutoff:
+                        value = after[k * n_bands0 + b, j]
+                        square = value.real * value.real + value.imag * value.imag
                         strengths[t, b, j, k] = square / (f0[bands[b]] * f1[j] * f2[k])
 
 
