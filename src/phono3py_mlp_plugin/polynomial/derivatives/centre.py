@@ -1,19 +1,19 @@
 """Derivatives of the energy of one centre by the positions of atoms around it.
 
-The derivatives of the polynomial are contracted with those of the sums:
-
-``T_uvw = D3[b_u, b_v, b_w] + D2[b_uv, b_w] + D2[b_uw, b_v] + D2[b_vw, b_u] + D1[b_uvw]``
+The derivatives of the polynomial are contracted with those of the sums: ``T_uvw =
+D3[b_u, b_v, b_w] + D2[b_uv, b_w] + D2[b_uw, b_v] + D2[b_vw, b_u] + D1[b_uvw]``
 
 with ``b_u``, ``b_uv`` and ``b_uvw`` the derivatives of the expansion coefficients. b_uv
 is not zero only for coordinates of the same atom, or where one is the centre's.
-Polynomials of features f enter by the chain rule: their derivatives by the features are
-``W_k``, ``W_kl`` and ``W_klm``, and with ``q_k,w = sum_l W_kl f_l,w`` the terms ``f_k,uv
-q_k,w`` are second derivatives of the patterns with the weights q.
+Polynomials of features f enter by the chain rule: their derivatives by the features
+are ``W_k``, ``W_kl`` and ``W_klm``, and with ``q_k,w = sum_l W_kl f_l,w`` the terms
+``f_k,uv q_k,w`` are second derivatives of the patterns with the weights q.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,7 @@ class Centre:
             for b in expansion.first
         )
         ends = np.cumsum([0, *(b.shape[2] for b in self.columns)])
-        self.slices = [slice(i, j) for i, j in zip(ends[:-1], ends[1:], strict=True)]
+        self.slices = [slice(i, j) for i, j in pairwise(ends.tolist())]
         self.n_coordinates = int(ends[-1])
         self.first = [patterns.first(row) for row in a]
         self.second = [patterns.second(row) for row in a]
@@ -141,9 +141,11 @@ class CentreEnergy:
     centre : Centre
     coefficients : ndarray
         Of the features, shape ``(n_features,)``.
+    order : int
+        Highest order of the derivatives, 2 or 3.
     """
 
-    def __init__(self, centre: Centre, coefficients: FloatArray) -> None:
+    def __init__(self, centre: Centre, coefficients: FloatArray, order: int) -> None:
         self._centre = centre
         tables = centre.tables
         weights = np.append(coefficients, 0.0)[tables.features]
@@ -153,6 +155,8 @@ class CentreEnergy:
         self._weights = weights
         self._d1 = np.array([g @ w for g, w in zip(centre.first, weights, strict=True)])
         self._tangents = self._gradient_tangents()
+        if order == 3:
+            self._prepare_third()
 
     def _gradient_tangents(self) -> FloatArray:
         """Return ``D2[., b_w]``, shape ``(n_radial, n_v, 3 M + 3)``."""
@@ -199,7 +203,7 @@ class CentreEnergy:
         result[n] = -result[:n].sum(axis=0)
         return result
 
-    def prepare_third(self) -> None:
+    def _prepare_third(self) -> None:
         """Compute what the third derivatives by all coordinates share."""
         centre = self._centre
         n = centre.n_atoms

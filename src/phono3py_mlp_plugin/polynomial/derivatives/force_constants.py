@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,55 +122,61 @@ class ForceConstantsOfModel:
         """Return the sums over inequivalent pairs of centres and atoms."""
         n = len(self._structure)
         sublattices = np.unique(self._symmetry.sublattices).tolist()
-        sums = [
-            _Sums(
-                {s: np.zeros((n, 3, 3)) for s in sublattices},
-                {s: np.zeros((n, n, 3, 3, 3)) for s in sublattices}
-                if self._order == 3
-                else {},
-            )
-            for _ in coefficients
-        ]
-        for atom in self._symmetry.inequivalent.tolist():
-            centre = self._centre(atom)
-            atoms = np.append(centre.expansion.neighbours, atom)
-            place = {int(a): k for k, a in enumerate(atoms)}
-            # Pairs farther apart than the cutoff do not interact.
-            orbits = [o for o in self._symmetry.pair_orbits(atom) if o.atom in place]
-            orbits.sort(key=lambda orbit: place[orbit.atom])
-            with threads(self._n_threads) as executor:
-
-                def prepare(row: FloatArray, centre: Centre = centre) -> CentreEnergy:
-                    energy = CentreEnergy(centre, row)
-                    if self._order == 3:
-                        energy.prepare_third()
-                    return energy
-
-                energies = list(executor.map(prepare, coefficients))
-                for energy, target in zip(energies, sums, strict=True):
-                    second = energy.second()
-                    for orbit in orbits:
-                        moved = self._symmetry.to_sublattice(orbit.atom)
-                        fc2 = target.fc2[int(moved[orbit.atom])]
-                        part = second[:, :, place[orbit.atom]].transpose(0, 2, 1)
-                        fc2[moved[atoms]] += orbit.weight * part
-                if self._order == 2:
-                    continue
-                chunks = _chunks(orbits, centre, place)
-                tasks = [
-                    (energy, target, chunk)
-                    for energy, target in zip(energies, sums, strict=True)
-                    for chunk in chunks
-                ]
-                thirds = executor.map(
-                    lambda task: task[0].third([place[o.atom] for o in task[2]]), tasks
-                )
-                for (_, target, chunk), third in zip(tasks, thirds, strict=True):
-                    for orbit, part in zip(chunk, third, strict=True):
-                        moved = self._symmetry.to_sublattice(orbit.atom)
-                        fc3 = target.fc3[int(moved[orbit.atom])]
-                        add_moved_pairs(part, moved[atoms], orbit.weight, fc3)
+        sums = []
+        for _ in coefficients:
+            fc2 = {s: np.zeros((n, 3, 3)) for s in sublattices}
+            if self._order == 2:
+                sums.append(_Sums(fc2, {}))
+                continue
+            fc3 = {s: np.zeros((n, n, 3, 3, 3)) for s in sublattices}
+            sums.append(_Sums(fc2, fc3))
+        with threads(self._n_threads) as executor:
+            for atom in self._symmetry.inequivalent.tolist():
+                self._add_centre(self._centre(atom), coefficients, sums, executor)
         return sums
+
+    def _add_centre(
+        self,
+        centre: Centre,
+        coefficients: FloatArray,
+        sums: Sequence[_Sums],
+        executor: Executor,
+    ) -> None:
+        """Add the derivatives of all pairs with an inequivalent centre."""
+        atom = centre.expansion.centre
+        atoms = np.append(centre.expansion.neighbours, atom)
+        place = {a: k for k, a in enumerate(atoms.tolist())}
+        # Pairs farther apart than the cutoff do not interact.
+        orbits = [o for o in self._symmetry.pair_orbits(atom) if o.atom in place]
+        energies = list(
+            executor.map(
+                lambda row: CentreEnergy(centre, row, self._order), coefficients
+            )
+        )
+        for energy, target in zip(energies, sums, strict=True):
+            second = energy.second()
+            for orbit in orbits:
+                moved = self._symmetry.to_sublattice(orbit.atom)
+                part = second[:, :, place[orbit.atom]].transpose(0, 2, 1)
+                fc2 = target.fc2[int(moved[orbit.atom])]
+                fc2[moved[atoms]] += orbit.weight * part
+        if self._order == 2:
+            return
+        chunks = _chunks(orbits, centre, place)
+        tasks = [
+            (energy, target, chunk)
+            for energy, target in zip(energies, sums, strict=True)
+            for chunk in chunks
+        ]
+        # Added in one order, so that results do not depend on the number of threads.
+        thirds = executor.map(
+            lambda task: task[0].third([place[orbit.atom] for orbit in task[2]]), tasks
+        )
+        for (_, target, chunk), third in zip(tasks, thirds, strict=True):
+            for orbit, part in zip(chunk, third, strict=True):
+                moved = self._symmetry.to_sublattice(orbit.atom)
+                fc3 = target.fc3[int(moved[orbit.atom])]
+                add_moved_pairs(part, moved[atoms], orbit.weight, fc3)
 
     def _centre(self, atom: int) -> Centre:
         structure, neighbours = self._structure, self._neighbours

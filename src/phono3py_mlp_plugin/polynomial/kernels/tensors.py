@@ -56,7 +56,7 @@ def contract_triples(
         Added to: ``(n_types^2, n_lm, W, n_lm)`` by block, v, w and x. Of two different
         types only one order is written.
     """
-    n_types = int(round(np.sqrt(matrices.shape[0])))
+    n_types = round(np.sqrt(matrices.shape[0]))
     n_lm, width = matrices.shape[1], matrices.shape[2]
     flat = matrices.reshape(matrices.size)
     work = np.empty(LANES)
