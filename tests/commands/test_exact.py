@@ -12,30 +12,31 @@ from small_model import MODEL, force_constants
 
 TRAIN = f"{MODEL}, ntrain=10, ntest=10"
 COMMAND = ["phono3py-load", "--pypolymlp", f"--mlp-params={TRAIN}"]
+FILE = "phono3py_params.yaml"
 KAPPA = ["--br", "--mesh", "3", "3", "3", "--ts", "300"]
 EXACT = ["--fc-calculator", "exact"]
 
 
 @pytest.fixture
 def folder(analytic_params, tmp_path):
-    shutil.copy(analytic_params, tmp_path / "phono3py_params.yaml")
+    shutil.copy(analytic_params, tmp_path / FILE)
     return tmp_path
 
 
 def test_run_needs_no_displacements(run, folder):
-    done = run([*COMMAND, *EXACT, *KAPPA], folder)
+    done = run([*COMMAND, FILE, *EXACT, *KAPPA], folder)
     assert done.returncode == 0, done.stderr
     assert "derivatives of pypolymlp in the supercell of 16 atoms" in done.stdout
     assert "Evaluate forces" not in done.stdout and "(-d)" not in done.stdout
     assert not (folder / "phono3py_mlp_eval_dataset.yaml").exists()
     found = force_constants(folder)
 
-    again = run([*COMMAND, *EXACT, *KAPPA], folder)
+    again = run([*COMMAND, FILE, *EXACT, *KAPPA], folder)
     assert again.returncode == 0, again.stderr
     assert "used again" in again.stdout
 
     # Finite differences of 0.003 angstrom: fourth and fifth orders are left.
-    done = run([*COMMAND, "-d", "--amplitude", "0.003"], folder)
+    done = run([*COMMAND, FILE, "-d", "--amplitude", "0.003"], folder)
     assert done.returncode == 0, done.stderr
     for name, expected in force_constants(folder).items():
         scale = np.abs(expected).max()
@@ -43,20 +44,20 @@ def test_run_needs_no_displacements(run, folder):
 
 
 def test_force_constants_alone_and_full(run, folder):
-    done = run([*COMMAND, *EXACT, "--full-fc"], folder)
+    done = run([*COMMAND, FILE, *EXACT, "--full-fc"], folder)
     assert done.returncode == 0, done.stderr
     assert force_constants(folder)["fc3"].shape == (16, 16, 16, 3, 3, 3)
 
 
 def test_error_bars_take_the_same_road(run, folder):
-    done = run([*COMMAND, *EXACT, *KAPPA, "--uncertainty", "3"], folder)
+    done = run([*COMMAND, FILE, *EXACT, *KAPPA, "--uncertainty", "3"], folder)
     assert done.returncode == 0, done.stderr
     assert "Evaluating forces" not in done.stdout + done.stderr
     assert (folder / "phono3py_mlp_uncertainty.json").is_file()
 
 
 def test_converge_takes_the_same_road(run, folder):
-    command = ["phono3py-mlp", "converge", "phono3py_params.yaml", *EXACT]
+    command = ["phono3py-mlp", "converge", FILE, *EXACT]
     options = [f"--mlp-params={MODEL}, ntest=10", "--mesh", "3", "3", "3"]
     sizes = ["--sizes", "10", "20", "--members", "3"]
     done = run([*command, *options, *sizes], folder)
@@ -64,7 +65,13 @@ def test_converge_takes_the_same_road(run, folder):
     assert "Evaluating forces" not in done.stdout + done.stderr
     points = json.loads((folder / "phono3py_mlp_convergence.json").read_text())
     run(
-        [*COMMAND[:2], f"--mlp-params={MODEL}, ntrain=20, ntest=10", *EXACT, *KAPPA],
+        [
+            *COMMAND[:2],
+            f"--mlp-params={MODEL}, ntrain=20, ntest=10",
+            FILE,
+            *EXACT,
+            *KAPPA,
+        ],
         folder,
     )
     with h5py.File(folder / "kappa-m333.hdf5") as file:
@@ -84,7 +91,7 @@ def test_converge_takes_the_same_road(run, folder):
     ],
 )
 def test_options_of_displacements_are_refused(run, folder, options, message):
-    done = run([*COMMAND, *EXACT, *options], folder)
+    done = run([*COMMAND, FILE, *EXACT, *options], folder)
     assert done.returncode == 1
     assert message in done.stderr and done.stderr.count("\n") == 1
     assert not (folder / "fc3.hdf5").exists()
@@ -92,7 +99,7 @@ def test_options_of_displacements_are_refused(run, folder, options, message):
 
 @pytest.mark.parametrize("names", ["exact|symfc", "symfc|exact"])
 def test_one_of_fc2_and_fc3_would_need_displacements(run, folder, names):
-    done = run([*COMMAND, "--fc-calculator", names], folder)
+    done = run([*COMMAND, FILE, "--fc-calculator", names], folder)
     assert done.returncode == 1
     assert "Give --fc-calculator exact." in done.stderr
 
@@ -101,6 +108,7 @@ def test_potential_without_derivatives_is_refused(run, folder):
     done = run(
         [
             "phono3py-load",
+            FILE,
             "--force-calculator",
             "ase",
             "--force-calculator-options",
@@ -114,7 +122,7 @@ def test_potential_without_derivatives_is_refused(run, folder):
 
 
 def test_without_a_potential_the_host_says_what_is_missing(run, folder):
-    done = run(["phono3py-load", *EXACT], folder)
+    done = run(["phono3py-load", FILE, *EXACT], folder)
     assert done.returncode == 1
     assert "there is no potential here" in done.stderr
 
@@ -156,10 +164,10 @@ def test_kappa_of_rock_salt_is_that_of_small_displacements(run, nacl_params, tmp
     """
     kappas = []
     for options in (EXACT, ["-d", "--amplitude", "0.01"]):
-        shutil.copy(nacl_params, tmp_path / "phono3py_params.yaml")
+        shutil.copy(nacl_params, tmp_path / FILE)
         clean = ["--average-degenerate-weights", "--exclude-gamma-acoustic"]
         mesh = ["--br", "--mesh", "5", "5", "5", "--ts", "300"]
-        command = [*COMMAND, "phono3py_params.yaml", *options, *mesh, *clean]
+        command = [*COMMAND, FILE, *options, *mesh, *clean]
         done = run(command, tmp_path)
         assert done.returncode == 0, done.stderr
         with h5py.File(tmp_path / "kappa-m555.hdf5") as file:

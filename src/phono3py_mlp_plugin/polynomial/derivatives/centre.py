@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy import sparse
+from scipy import linalg, sparse
 
 from phono3py_mlp_plugin.contracts import FloatArray, IntArray
 from phono3py_mlp_plugin.polynomial.derivatives.expansion import Expansion
@@ -241,7 +241,7 @@ class CentreEnergy:
         n = centre.n_atoms
         wanted = (3 * np.array(atoms)[:, None] + np.arange(3)).ravel()
         columns = self._columns(wanted)
-        plain = self._contracted(columns, wanted)[: len(wanted)]
+        plain = self._contracted(columns, wanted)
         self._add_products(plain, columns, wanted)
         result = np.zeros((len(atoms), 3, n + 1, 3, n + 1, 3))
         result[:, :, :n, :, :n] = plain.reshape(len(atoms), 3, n, 3, n, 3)
@@ -289,33 +289,27 @@ class CentreEnergy:
     ) -> FloatArray:
         """Return ``D3[b_u, b_v, b_w]`` of patterns, shape ``(W, 3 M, 3 M)``."""
         centre = self._centre
-        n_lm, n_types, n_radial = centre.n_lm, len(centre.columns), len(self._d1)
-        width = pad(len(wanted))
+        n_lm, n_types, width = centre.n_lm, len(centre.columns), len(wanted)
         blocks = [(i, j) for i in range(n_types) for j in range(i, n_types)]
-        halves = {
-            (i, j): np.empty((n_radial, n_lm, width * centre.columns[j].shape[2]))
-            for i, j in blocks
-        }
+        sizes = [b.shape[2] for b in centre.columns]
+        parts = {(i, j): np.zeros((sizes[i], width * sizes[j])) for i, j in blocks}
         matrices = np.empty((n_types**2, n_lm, width, n_lm))
-        for n in range(n_radial):
-            matrices[:] = 0.0
+        for n in range(len(self._d1)):
+            for i, j in blocks:
+                matrices[i * n_types + j] = 0.0
             self._add_patterns(n, columns, matrices)
             self._add_pattern_products(n, wanted, matrices)
             for i, j in blocks:
                 matrix = matrices[i * n_types + j].reshape(n_lm * width, n_lm)
-                half = halves[i, j][n].reshape(n_lm * width, centre.columns[j].shape[2])
-                np.matmul(matrix, centre.columns[j][n], out=half)
+                half = (matrix @ centre.columns[j][n]).reshape(n_lm, width * sizes[j])
+                _add_product(centre.columns[i][n], half, parts[i, j])
         result = np.empty((width, centre.n_coordinates, centre.n_coordinates))
-        for (i, j), half in halves.items():
-            left = centre.columns[i].reshape(
-                n_radial * n_lm, centre.columns[i].shape[2]
-            )
-            part = left.T @ half.reshape(n_radial * n_lm, half.shape[2])
-            part = part.reshape(left.shape[1], width, centre.columns[j].shape[2])
+        for (i, j), part in parts.items():
+            by_column = part.reshape(sizes[i], width, sizes[j])
             rows, others = centre.slices[i], centre.slices[j]
-            result[:, rows, others] = part.transpose(1, 0, 2)
+            result[:, rows, others] = by_column.transpose(1, 0, 2)
             if i != j:
-                result[:, others, rows] = part.transpose(1, 2, 0)
+                result[:, others, rows] = by_column.transpose(1, 2, 0)
         return result
 
     def _add_patterns(
@@ -340,12 +334,12 @@ class CentreEnergy:
         pairs = centre.patterns.pairs
         added = centre.second[n][:, chosen] @ self._q[np.ix_(places, wanted)]
         n_types = len(centre.columns)
-        matrices[pairs.block, pairs.v, : len(wanted), pairs.x] += added
+        matrices[pairs.block, pairs.v, :, pairs.x] += added
         mirrored = (pairs.v != pairs.x) & (pairs.block % (n_types + 1) == 0)
         matrices[
             pairs.block[mirrored],
             pairs.x[mirrored],
-            : len(wanted),
+            :,
             pairs.v[mirrored],
         ] += added[mirrored]
 
@@ -383,6 +377,15 @@ class CentreEnergy:
                     shape=(n_features, n_features),
                 ).tocsr()
                 result[w] += gradients.T @ (weight @ gradients)
+
+
+def _add_product(left: FloatArray, right: FloatArray, target: FloatArray) -> None:
+    """Add ``left.T @ right`` to ``target`` in its place."""
+    if target.size:
+        # In Fortran's order all are transposed, without copies.
+        linalg.blas.dgemm(
+            1.0, right.T, left.T, 1.0, target.T, trans_b=True, overwrite_c=True
+        )
 
 
 def product_weights(

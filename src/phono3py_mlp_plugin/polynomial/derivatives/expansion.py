@@ -283,10 +283,13 @@ def harmonic_gradients(max_l: int) -> FloatArray:
 
 def _by_atom(derivatives: FloatArray, place: IntArray, n_atoms: int) -> FloatArray:
     """Add up the images of each atom; atoms come after the harmonics."""
-    shape = derivatives.shape[:-1]
-    summed = np.zeros((n_atoms, *shape))
-    np.add.at(summed, place, np.moveaxis(derivatives, -1, 0))
-    return np.ascontiguousarray(np.moveaxis(summed, 0, 2))
+    if n_atoms == 0:
+        summed = derivatives[..., :0]
+    else:
+        order = np.argsort(place, kind="stable")
+        first = np.searchsorted(place[order], np.arange(n_atoms))
+        summed = np.add.reduceat(derivatives[..., order], first, axis=-1)
+    return np.ascontiguousarray(np.moveaxis(summed, -1, 2))
 
 
 def _symmetric_sum(tensor: FloatArray) -> FloatArray:

@@ -82,6 +82,10 @@ class ForceConstantsOfModel:
         self._structure = structure
         self._symmetry = SiteSymmetry(operations)
         self._rows = list(rows)
+        self._averaging = {
+            atom: self._symmetry.averaging(atom)
+            for atom in self._symmetry.inequivalent.tolist()
+        }
         self._order = max(orders)
         self._n_threads = n_threads
         self._basis = Basis(parameters.pair_params, parameters.cutoff, parameters.max_l)
@@ -220,7 +224,7 @@ class ForceConstantsOfModel:
             if symmetry.atoms[sublattice] == atom:
                 rotation, moved = symmetry.between(sublattice, atom)
                 _add_rotated(part, moved, rotation, total)
-        for step in symmetry.averaging(atom):
+        for step in self._averaging[atom]:
             mean = total.copy()
             for rotation, moved in step:
                 _add_rotated(total, moved, rotation, mean)
@@ -242,7 +246,7 @@ def _add_rotated(
 ) -> None:
     """Add the force constants of an atom as an operation moves and rotates them."""
     if source.ndim == 3:
-        np.add.at(target, moved, rotation @ source @ rotation.T)
+        target[moved] += rotation @ source @ rotation.T
     elif np.array_equal(rotation, np.eye(3)):
         target[np.ix_(moved, moved)] += source
     else:

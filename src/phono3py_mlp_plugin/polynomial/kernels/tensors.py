@@ -51,20 +51,20 @@ def contract_triples(
     values : ndarray
         ``P_vxy`` of each term.
     columns : ndarray
-        ``b_yw``, shape ``(n_lm, W)``, W a multiple of `LANES`.
+        ``b_yw``, shape ``(n_lm, W)``, w padded to a multiple of `LANES`.
     matrices : ndarray
-        Added to: ``(n_types^2, n_lm, W, n_lm)`` by block, v, w and x. Of two different
-        types only one order is written.
+        Added to: ``(n_types^2, n_lm, n_w, n_lm)`` by block, v, w and x. Of two
+        different types only one order is written.
     """
     n_types = round(np.sqrt(matrices.shape[0]))
-    n_lm, width = matrices.shape[1], matrices.shape[2]
+    n_lm, n_w, width = matrices.shape[1], matrices.shape[2], columns.shape[1]
     flat = matrices.reshape(matrices.size)
     work = np.empty(LANES)
     for pair in range(table.block.shape[0]):
         block, v, x = table.block[pair], table.v[pair], table.x[pair]
         mirrored = v != x and block % (n_types + 1) == 0
-        at = (block * n_lm + v) * width * n_lm + x
-        mirror = (block * n_lm + x) * width * n_lm + v
+        at = (block * n_lm + v) * n_w * n_lm + x
+        mirror = (block * n_lm + x) * n_w * n_lm + v
         for first in range(0, width, LANES):
             s = splat(0.0)
             for k in range(table.start[pair], table.start[pair + 1]):
@@ -72,7 +72,7 @@ def contract_triples(
                     columns, item(table.y, k) * width + first
                 )
             store(work, 0, s)
-            for lane in range(LANES):
+            for lane in range(min(LANES, n_w - first)):
                 flat[at + (first + lane) * n_lm] += work[lane]
                 if mirrored:
                     flat[mirror + (first + lane) * n_lm] += work[lane]
