@@ -26,6 +26,9 @@ from phono3py_mlp_plugin.polynomial.kernels.basis import pad
 from phono3py_mlp_plugin.polynomial.kernels.tensors import contract_triples
 from phono3py_mlp_plugin.polynomial.model.tables import CentreTables
 
+# Least inner dimension of products of matrices.
+_INNER = 80
+
 
 class Centre:
     """A centre and its neighbours: all that does not depend on the coefficients.
@@ -241,10 +244,11 @@ class CentreEnergy:
         n = centre.n_atoms
         wanted = (3 * np.array(atoms)[:, None] + np.arange(3)).ravel()
         columns = self._columns(wanted)
-        plain = self._contracted(columns, wanted)
+        whole = np.empty((len(wanted), 3 * n + 3, 3 * n + 3))
+        plain = whole[:, :-3, :-3]
+        self._contract(columns, wanted, plain)
         self._add_products(plain, columns, wanted)
-        result = np.zeros((len(atoms), 3, n + 1, 3, n + 1, 3))
-        result[:, :, :n, :, :n] = plain.reshape(len(atoms), 3, n, 3, n, 3)
+        result = whole.reshape(len(atoms), 3, n + 1, 3, n + 1, 3)
         every = np.arange(n)
         s, g = self._same_atom, self._same_atom_twice
         for place, atom in enumerate(atoms):
@@ -261,8 +265,10 @@ class CentreEnergy:
                 t[:, :n, :, :n] -= s[:, :, :, :n].transpose(2, 0, 1, 3, 4)
                 t[:, :n, :, :n] -= s[:, :, :, :n].transpose(2, 3, 4, 0, 1)
                 t[:, every, :, every] -= g.transpose(0, 3, 1, 2)
-        result[:, :, n] = -result[:, :, :n].sum(axis=2)
-        result[:, :, :, :, n] = -result[:, :, :, :, :n].sum(axis=4)
+        # The derivatives by two others are symmetric.
+        result[:, :, n, :, :n] = -result[:, :, :n, :, :n].sum(axis=2)
+        result[:, :, :n, :, n] = result[:, :, n, :, :n].transpose(0, 1, 3, 4, 2)
+        result[:, :, n, :, n] = -result[:, :, :n, :, n].sum(axis=2)
         return result
 
     def _columns(self, wanted: IntArray) -> list[FloatArray | None]:
@@ -284,33 +290,46 @@ class CentreEnergy:
             columns.append(part)
         return columns
 
-    def _contracted(
-        self, columns: Sequence[FloatArray | None], wanted: IntArray
-    ) -> FloatArray:
-        """Return ``D3[b_u, b_v, b_w]`` of patterns, shape ``(W, 3 M, 3 M)``."""
+    def _contract(
+        self,
+        columns: Sequence[FloatArray | None],
+        wanted: IntArray,
+        result: FloatArray,
+    ) -> None:
+        """Write ``D3[b_u, b_v, b_w]`` of patterns, shape ``(W, 3 M, 3 M)``."""
         centre = self._centre
         n_lm, n_types, width = centre.n_lm, len(centre.columns), len(wanted)
         blocks = [(i, j) for i in range(n_types) for j in range(i, n_types)]
         sizes = [b.shape[2] for b in centre.columns]
         parts = {(i, j): np.zeros((sizes[i], width * sizes[j])) for i, j in blocks}
-        matrices = np.empty((n_types**2, n_lm, width, n_lm))
-        for n in range(len(self._d1)):
+        # Several radial functions at a time where there are few harmonics.
+        n_radial = len(self._d1)
+        step = min(n_radial, -(-_INNER // n_lm))
+        halves = [np.empty((step, n_lm * width, size)) for size in sizes]
+        matrices = np.empty((step, n_types**2, n_lm, width, n_lm))
+        for first in range(0, n_radial, step):
+            here = range(first, min(first + step, n_radial))
+            matrices[:] = 0.0
+            for matrix, n in zip(matrices, here, strict=False):
+                self._add_patterns(n, columns, matrix)
+                self._add_pattern_products(n, wanted, matrix)
             for i, j in blocks:
-                matrices[i * n_types + j] = 0.0
-            self._add_patterns(n, columns, matrices)
-            self._add_pattern_products(n, wanted, matrices)
-            for i, j in blocks:
-                matrix = matrices[i * n_types + j].reshape(n_lm * width, n_lm)
-                half = (matrix @ centre.columns[j][n]).reshape(n_lm, width * sizes[j])
-                _add_product(centre.columns[i][n], half, parts[i, j])
-        result = np.empty((width, centre.n_coordinates, centre.n_coordinates))
+                half = halves[j][: len(here)]
+                for k, n in enumerate(here):
+                    matrix = matrices[k, i * n_types + j].reshape(n_lm * width, n_lm)
+                    np.matmul(matrix, centre.columns[j][n], out=half[k])
+                left = centre.columns[i][here.start : here.stop]
+                _add_product(
+                    left.reshape(len(here) * n_lm, sizes[i]),
+                    half.reshape(len(here) * n_lm, width * sizes[j]),
+                    parts[i, j],
+                )
         for (i, j), part in parts.items():
             by_column = part.reshape(sizes[i], width, sizes[j])
             rows, others = centre.slices[i], centre.slices[j]
             result[:, rows, others] = by_column.transpose(1, 0, 2)
             if i != j:
                 result[:, others, rows] = by_column.transpose(1, 2, 0)
-        return result
 
     def _add_patterns(
         self, n: int, columns: Sequence[FloatArray | None], matrices: FloatArray

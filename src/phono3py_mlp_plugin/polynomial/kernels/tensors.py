@@ -96,14 +96,13 @@ def add_moved_pairs(
         Shape ``(N, N, 3, 3, 3)``.
     """
     n = source.shape[1]
-    for a in range(3):
-        for j in range(n):
-            for b in range(3):
-                for k in range(n):
+    for j in range(n):
+        for k in range(n):
+            t = target[moved[j], moved[k]]
+            for a in range(3):
+                for b in range(3):
                     for c in range(3):
-                        target[moved[j], moved[k], a, b, c] += (
-                            weight * source[a, j, b, k, c]
-                        )
+                        t[a, b, c] += weight * source[a, j, b, k, c]
 
 
 @kernel
