@@ -90,7 +90,7 @@ class Centre:
         for n, (places, chosen) in enumerate(self.multiplied):
             gradient = self.first[n][:, chosen].T
             self.values[places] = gradient @ a[n] / patterns.orders[chosen]
-            self.gradients[places, :-3] = self._times_columns(gradient, n)
+            self.gradients[places, :-3] = self.times_columns(gradient, n)
         add_centre(self.gradients)
         self.hessians = [self._hessians(n) for n in range(len(a))]
 
@@ -99,13 +99,31 @@ class Centre:
         """Number of neighbouring atoms."""
         return self.n_coordinates // 3
 
-    def _times_columns(self, matrix: Any, n: int) -> FloatArray:
+    def times_columns(self, matrix: Any, n: int) -> FloatArray:
         """Return ``matrix @ b`` for rows of coefficients of one radial function."""
         n_lm = self.n_lm
         result = np.empty((matrix.shape[0], self.n_coordinates))
         for t, (b, place) in enumerate(zip(self.columns, self.slices, strict=True)):
             result[:, place] = matrix[:, t * n_lm : (t + 1) * n_lm] @ b[n]
         return result
+
+    def columns_of(self, wanted: IntArray) -> list[FloatArray | None]:
+        """Return b of some coordinates by type, padded; None where all are zero."""
+        columns: list[FloatArray | None] = []
+        width = pad(len(wanted))
+        of_centre = np.flatnonzero(wanted >= self.n_coordinates)
+        for b, place in zip(self.columns, self.slices, strict=True):
+            here = np.flatnonzero((wanted >= place.start) & (wanted < place.stop))
+            if not (len(here) or len(of_centre)):
+                columns.append(None)
+                continue
+            part = np.zeros((*b.shape[:2], width))
+            part[:, :, here] = b[:, :, wanted[here] - place.start]
+            direction = wanted[of_centre] - self.n_coordinates
+            whole = -b.reshape(*b.shape[:2], b.shape[2] // 3, 3).sum(axis=2)
+            part[:, :, of_centre] = whole[:, :, direction]
+            columns.append(part)
+        return columns
 
     def _hessians(self, n: int) -> Any:
         """Return second derivatives of multiplied features, ``(K_n n_v, n_v)``.
@@ -172,7 +190,7 @@ class CentreEnergy:
             values = centre.second[n] @ self._weights[n]
             matrix[v, x] = values
             matrix[x, v] = values
-            tangents[n, :, :-3] = centre._times_columns(matrix, n)
+            tangents[n, :, :-3] = centre.times_columns(matrix, n)
             places, chosen = centre.multiplied[n]
             if len(places):
                 tangents[n, :, :-3] += centre.first[n][:, chosen] @ self._q[places, :-3]
@@ -243,7 +261,7 @@ class CentreEnergy:
         centre = self._centre
         n = centre.n_atoms
         wanted = (3 * np.array(atoms)[:, None] + np.arange(3)).ravel()
-        columns = self._columns(wanted)
+        columns = centre.columns_of(wanted)
         whole = np.empty((len(wanted), 3 * n + 3, 3 * n + 3))
         plain = whole[:, :-3, :-3]
         self._contract(columns, wanted, plain)
@@ -270,25 +288,6 @@ class CentreEnergy:
         result[:, :, :n, :, n] = result[:, :, n, :, :n].transpose(0, 1, 3, 4, 2)
         result[:, :, n, :, n] = -result[:, :, :n, :, n].sum(axis=2)
         return result
-
-    def _columns(self, wanted: IntArray) -> list[FloatArray | None]:
-        """Return b of some coordinates by type, padded; None where all are zero."""
-        centre = self._centre
-        columns: list[FloatArray | None] = []
-        width = pad(len(wanted))
-        of_centre = np.flatnonzero(wanted >= centre.n_coordinates)
-        for b, place in zip(centre.columns, centre.slices, strict=True):
-            here = np.flatnonzero((wanted >= place.start) & (wanted < place.stop))
-            if not (len(here) or len(of_centre)):
-                columns.append(None)
-                continue
-            part = np.zeros((*b.shape[:2], width))
-            part[:, :, here] = b[:, :, wanted[here] - place.start]
-            direction = wanted[of_centre] - centre.n_coordinates
-            whole = -b.reshape(*b.shape[:2], b.shape[2] // 3, 3).sum(axis=2)
-            part[:, :, of_centre] = whole[:, :, direction]
-            columns.append(part)
-        return columns
 
     def _contract(
         self,
@@ -383,7 +382,7 @@ class CentreEnergy:
             along = (hessians @ b).reshape(len(places), n_v, len(wanted))
             for w in range(len(wanted)):
                 # f_k,uw q_k,v and the same with u and v exchanged.
-                mixed = centre._times_columns(along[:, :, w], n)
+                mixed = centre.times_columns(along[:, :, w], n)
                 term = mixed.T @ self._q[places, :-3]
                 result[w] += term + term.T
         k, l, m, c = self._thrice
