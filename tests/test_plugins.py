@@ -52,7 +52,7 @@ def module(calculators=(), solvers=()):
 def test_built_ins_are_registered_as_any_other():
     found = plugins.discover([])
     assert set(found.calculators) == {"pypolymlp", "ase"}
-    assert set(found.solvers) == {"symfc", "traditional", "alm", "hiphive"}
+    assert set(found.solvers) == {"symfc", "exact", "traditional", "alm", "hiphive"}
     assert found.calculators["ase"].origin.distribution == "phono3py-mlp-plugin"
     assert not found.broken
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         NoOptions,
         Potential,
         RidgePenalty,
+        SupportsForceConstants,
         TrainedPotential,
     )
     from phono3py_mlp_plugin.errors import (
@@ -51,6 +52,7 @@ _NAMES_BY_MODULE = {
         "NoOptions",
         "Potential",
         "RidgePenalty",
+        "SupportsForceConstants",
         "TrainedPotential",
     ),
     "errors": (
@@ -87,6 +89,7 @@ __all__ = [
     "PotentialError",
     "RidgePenalty",
     "SolverError",
+    "SupportsForceConstants",
     "TrainedPotential",
     "enable_fast_scattering",
     "evaluate",

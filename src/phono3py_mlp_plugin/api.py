@@ -189,6 +189,7 @@ def solve_force_constants(
     solver: str = "symfc",
     options: Options = None,
     is_compact_fc: bool = True,
+    potential: Potential | None = None,
 ) -> ForceConstants:
     """Solve for fc2 and fc3 by a force-constants solver, and set them in ``ph3``.
 
@@ -202,6 +203,8 @@ def solve_force_constants(
         Options of the solver; ``cutoff`` (angstrom) is the cutoff of fc3.
     is_compact_fc : bool
         If True, the first atom runs over the primitive cell only.
+    potential : Potential, optional
+        For the solver ``exact``, which needs no displacements.
 
     Returns
     -------
@@ -244,6 +247,6 @@ def solve_force_constants(
             f"options: {solver} has options in commands only, which limit the "
             "displacements and symmetrise the result. Leave them out."
         )
-    result = workflow.solve_force_constants(ph3, request)
+    result = workflow.solve_force_constants(ph3, request, potential)
     ph3.fc2, ph3.fc3 = result[2], result[3]
     return result

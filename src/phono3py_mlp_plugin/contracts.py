@@ -81,6 +81,27 @@ class Potential(Protocol):
         """Write the potential in the format that ``load`` of its calculator reads."""
 
 
+class SupportsForceConstants(Potential, Protocol):
+    """A potential that gives its second and third derivatives: an optional capability.
+
+    Force constants are then computed without displacements (solver ``exact``).
+    """
+
+    def force_constants(
+        self, problem: ForceConstantsProblem, members: Sequence[Any] = ()
+    ) -> Iterator[ForceConstants]:
+        """Yield fc2 and fc3 of this potential, then those of each of the members.
+
+        Parameters
+        ----------
+        problem : ForceConstantsProblem
+            Supercell, symmetry, orders and shape; displacements and forces are empty.
+        members : sequence of Potential
+            Potentials of the same class, such as those of an ensemble, which may share
+            work.
+        """
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Displaced supercells with forces, and with energies if available.
@@ -314,7 +335,8 @@ class ForceConstantsProblem:
     supercell, primitive, symmetry
         Objects of phonopy; ``symmetry`` is that of the supercell.
     displacements, forces : ndarray
-        In angstrom and eV/angstrom, shape ``(n, N, 3)``.
+        In angstrom and eV/angstrom, shape ``(n, N, 3)``; n is 0 for solvers that take
+        potentials.
     orders : tuple of int
         Requested orders, ``(2,)`` or ``(2, 3)``.
     is_compact_fc : bool
@@ -383,6 +405,10 @@ class ForceConstantsProblem:
 
 SolveMany: TypeAlias = Callable[[FloatArray], Iterator[ForceConstants]]
 
+Differentiate: TypeAlias = Callable[
+    [Sequence[Potential], ForceConstantsProblem], Iterator[ForceConstants]
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ForceConstantsSolver:
@@ -403,6 +429,11 @@ class ForceConstantsSolver:
         displacements, for solvers that are linear in the forces.
         ``solve_many(force_sets)`` then yields the result of ``solve`` for each set of
         forces, shape ``(k, n, N, 3)``.
+    differentiate : callable or None
+        ``differentiate(potentials, problem)`` yields the force constants of each
+        potential, for solvers that take potentials instead of forces. Displacements are
+        neither generated nor evaluated then, and ``solve`` is called only where there
+        is no potential: it raises a `SolverError`.
     orders : tuple of int
         Supported orders.
     options, unavailable_reason, citation, obstacle
@@ -413,6 +444,7 @@ class ForceConstantsSolver:
     summary: str
     solve: Callable[[ForceConstantsProblem], ForceConstants]
     prepare: Callable[[ForceConstantsProblem], SolveMany] | None = None
+    differentiate: Differentiate | None = None
     orders: tuple[int, ...] = (2, 3)
     options: type = NoOptions
     unavailable_reason: Callable[[], str | None] = always_usable

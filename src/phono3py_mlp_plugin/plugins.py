@@ -38,7 +38,12 @@ from phono3py_mlp_plugin.errors import (
 from phono3py_mlp_plugin.isolation import isolated
 from phono3py_mlp_plugin.polynomial import check_beyond_nearest
 from phono3py_mlp_plugin.supervision import current_activity
-from phono3py_mlp_plugin.taylor import Lattice, check_force_constants
+from phono3py_mlp_plugin.taylor import (
+    Lattice,
+    check_derivatives,
+    check_force_constants,
+    derivative_displacements,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +58,7 @@ _BUILTIN = tuple(
         "calculators.pypolymlp",
         "calculators.ase",
         "solvers.symfc",
+        "solvers.exact",
         "solvers.finite_difference",
         "solvers.alm",
         "solvers.hiphive",
@@ -370,6 +376,72 @@ def prepare(solver: ForceConstantsSolver, problem: ForceConstantsProblem) -> Sol
                 yield force_constants
 
     return solve_many
+
+
+def differentiate(
+    solver: ForceConstantsSolver,
+    calculator: str,
+    potentials: Sequence[Potential],
+    problem: ForceConstantsProblem,
+) -> Iterator[ForceConstants]:
+    """Yield the force constants of potentials by a solver that takes potentials.
+
+    Results of the first and the last are compared with forces of their potentials at a
+    few displacements.
+
+    Parameters
+    ----------
+    solver : ForceConstantsSolver
+    calculator : str
+        Name of the force calculator, used in messages.
+    potentials : sequence of Potential
+    problem : ForceConstantsProblem
+        Without displacements and forces.
+
+    Raises
+    ------
+    PluginFailed
+        See `solve`.
+    SolverError
+        If the potentials have no derivatives, or these do not describe the forces.
+    """
+    assert solver.differentiate is not None
+    _check_orders(solver, problem)
+    lattice = Lattice(problem.primitive.p2s_map, problem.primitive.atomic_permutations)
+    displacements = derivative_displacements(len(problem.supercell))
+    cells = []
+    for displacement in displacements:
+        cell = problem.supercell.copy()
+        cell.positions = problem.supercell.positions + displacement
+        cells.append(cell)
+    results = _results(solver, potentials, problem)
+    last = len(potentials) - 1
+    for number, potential in enumerate(potentials):
+        force_constants = _checked_orders(solver, problem, next(results, None))
+        if number in (0, last):
+            forces = evaluate(calculator, potential, cells).forces
+            check_derivatives(
+                solver.name, force_constants, displacements, forces, lattice
+            )
+        yield force_constants
+
+
+def _results(
+    solver: ForceConstantsSolver,
+    potentials: Sequence[Potential],
+    problem: ForceConstantsProblem,
+) -> Iterator[Any]:
+    """Yield what a solver gives, its errors converted."""
+    assert solver.differentiate is not None
+    where = f"force-constants solver {solver.name!r} failed"
+    with plugin_errors(where):
+        results = iter(solver.differentiate(potentials, problem))
+    while True:
+        with plugin_errors(where):
+            result = next(results, None)
+        if result is None:
+            return
+        yield result
 
 
 def _check_orders(solver: ForceConstantsSolver, problem: ForceConstantsProblem) -> None:

@@ -52,6 +52,17 @@ _OTHERS = 16
 _SAME = 1e-8
 
 
+# Pairs of random displacements at which derivatives of a potential are compared with
+# its forces, their rms length (angstrom), and the largest parts of odd and even forces
+# that may be unexplained, because of higher orders. Forces in single precision are
+# known to 1e-6 eV/angstrom.
+_DERIVATIVE_PAIRS = 2
+_DERIVATIVE_LENGTH = 0.01
+_DERIVATIVE_ERROR = 0.05
+_DERIVATIVE_ERROR_EVEN = 0.2
+_DERIVATIVE_ROUNDING = 5e-6
+
+
 @dataclass(frozen=True, eq=False)
 class Lattice:
     """Lattice translations of a supercell.
@@ -273,6 +284,63 @@ def check_force_constants(
                 f"unexplained; expected at most {100 * most:.0f} %: they do not "
                 "describe the forces. Check forces and order of atoms, use a longer "
                 "cutoff, smaller displacements or --fc-calculator symfc."
+            )
+
+
+def derivative_displacements(n_atoms: int) -> FloatArray:
+    """Return displacements at which derivatives are compared with forces.
+
+    None at first, then pairs of opposite ones, in angstrom, shape ``(n, N, 3)``.
+    """
+    rng = np.random.default_rng(0)
+    moved = rng.normal(size=(_DERIVATIVE_PAIRS, n_atoms, 3))
+    moved *= _DERIVATIVE_LENGTH / np.sqrt(3)
+    return np.concatenate([np.zeros((1, n_atoms, 3)), moved, -moved])
+
+
+def check_derivatives(
+    name: str,
+    force_constants: Mapping[int, FloatArray],
+    displacements: FloatArray,
+    forces: FloatArray,
+    lattice: Lattice,
+) -> None:
+    """Raise if derivatives of a potential do not describe its forces.
+
+    Parameters
+    ----------
+    name : str
+        Name of the solver, used in messages.
+    force_constants, lattice
+        See `taylor_forces`.
+    displacements, forces : ndarray
+        Those of `derivative_displacements`, and the forces there.
+
+    Raises
+    ------
+    SolverError
+    """
+    n = (len(displacements) - 1) // 2
+    plus, minus = forces[1 : n + 1], forces[n + 1 :]
+    parts = taylor_forces(force_constants, displacements[1 : n + 1], lattice)
+    odd, even = 0.5 * (plus - minus), 0.5 * (plus + minus) - forces[0]
+    size = float(np.linalg.norm(odd))
+    rounding = _DERIVATIVE_ROUNDING * np.sqrt(odd.size)
+    checks = [(2, odd, _DERIVATIVE_ERROR), (3, even, _DERIVATIVE_ERROR_EVEN)]
+    for order, wanted, most in checks:
+        if order not in parts:
+            continue
+        rest = float(np.linalg.norm(wanted - parts[order]))
+        allowed = most * float(np.linalg.norm(wanted)) + rounding
+        if order == 3:
+            allowed += _NEGLIGIBLE * size
+        # Written such that a value that is not a number does not pass.
+        if not rest <= allowed:
+            raise SolverError(
+                f"{name}: fc{order} leaves {100 * rest / max(size, rounding):.2g} % of "
+                f"the forces unexplained at displacements of {_DERIVATIVE_LENGTH:g} "
+                "angstrom; expected nothing: it is not the derivative of the "
+                "potential. Use displacements (-d), and report it to the authors."
             )
 
 

@@ -229,3 +229,25 @@ def test_potentials_of_different_crystals_are_not_one_hybrid(path, tmp_path):
     copy = copied(path, tmp_path, ("[Na, Cl]", "[Na, K]"))
     with pytest.raises(PotentialError, match="elements = Na, K; expected Na, Cl, as"):
         load_potential(copy)
+
+
+def test_files_of_pypolymlp_have_derivatives(path):
+    """The amplitude is 1e-3 angstrom: fourth and fifth orders are left, about 1e-5."""
+    from phono3py import Phono3py
+
+    import phono3py_mlp_plugin as mlp
+
+    potential = load_potential(path)
+    unitcell, _ = nacl_dataset(1, repeats=1)
+    ph3 = Phono3py(
+        unitcell, supercell_matrix=(2, 1, 1), primitive_matrix="F", log_level=0
+    )
+    found = mlp.solve_force_constants(ph3, "exact", potential=potential)
+    ph3.generate_displacements(
+        distance=1e-3, number_of_snapshots=30, is_plusminus=True, random_seed=1
+    )
+    mlp.evaluate(ph3, potential)
+    expected = mlp.solve_force_constants(ph3, "symfc")
+    for order in (2, 3):
+        scale = np.abs(expected[order]).max()
+        np.testing.assert_allclose(found[order], expected[order], atol=1e-4 * scale)

@@ -268,7 +268,8 @@ class _Run:
         key = _force_constants_key(variant)
         if key not in self.solvers:
             keep_fc2 = self.data_fc2 is not None
-            displace(self.crystal, variant.displacements, keep_fc2=keep_fc2)
+            if not variant.force_constants.takes_potential:
+                displace(self.crystal, variant.displacements, keep_fc2=keep_fc2)
             with self.progress("Preparing the force-constants solver", None):
                 self.solvers[key] = ForceConstantsOf(
                     self.crystal,

@@ -188,6 +188,12 @@ COMMAND_BINDINGS = (
     ),
     Binding(
         "phono3py.cui.phono3py_script",
+        "compute_force_constants_from_datasets",
+        ("ph3py", "fc_calculator"),
+        "phono3py_mlp_plugin.host.run:Run.compute_force_constants",
+    ),
+    Binding(
+        "phono3py.cui.phono3py_script",
         "_init_phph_interaction",
         ("phono3py", "settings", "updated_settings", "log_level"),
         "phono3py_mlp_plugin.host.run:Run.set_up_interaction",

@@ -101,7 +101,7 @@ class ErrorBars:
         show([" error bars of kappa ".center(76, "-")], self._log_level)
         report = progress(self._log_level)
         crystal = copy_crystal(ph3)
-        if ph3.dataset is None:
+        if ph3.dataset is None and not plan.request.takes_potential:
             displace(crystal, plan.displacements, keep_fc2=plan.keep_fc2)
         with report("Preparing the force-constants solver", None):
             force_constants = ForceConstantsOf(

@@ -26,6 +26,7 @@ from phono3py_mlp_plugin.workflow import (
     cutoffs_in_options,
     decide_force_constants,
     describe_force_constants,
+    differentiate,
     displace,
     evaluate,
     fc2_dataset,
@@ -91,6 +92,7 @@ def plan_force_constants(
         },
     )
     _check_fc2_options(settings, request, own_fc2=own_fc2, keep_fc2=keep_fc2)
+    _check_solvers(settings, keep_fc2=keep_fc2)
     data_fc2 = ph3.phonon_dataset
     random_fc2 = own_fc2 and (
         settings.random_displacements_fc2 is not None
@@ -254,6 +256,60 @@ def _cutoff_pair(
             f"--symfc-memsize, memsize: {one_line(error)} Give --cutoff-pair instead."
         ) from error
     return None if distance is None else float(distance)
+
+
+def _check_solvers(settings: Any, *, keep_fc2: bool) -> None:
+    """Raise if only one of fc2 and fc3 is computed from the potential itself.
+
+    It is possible only where fc2 comes from first-principles forces of dim-fc2.
+    """
+    request = force_constants_request(settings)
+    fc2, fc3 = (request.of(o).solver.differentiate is not None for o in (2, 3))
+    if keep_fc2 and fc2:
+        raise ParameterError(
+            f"--fc-calculator = {settings.fc_calculator}: fc2 comes from the "
+            "first-principles forces of dim-fc2; expected a solver for them. Give "
+            f"--fc-calculator 'symfc|{request.fc3.solver.name}'."
+        )
+    if not keep_fc2 and fc2 != fc3:
+        name = (request.fc2 if fc2 else request.fc3).solver.name
+        raise ParameterError(
+            f"--fc-calculator = {settings.fc_calculator}: one of fc2 and fc3 would "
+            f"need displacements; expected one solver. Give --fc-calculator {name}."
+        )
+
+
+def differentiate_potential(
+    ph3: Phono3py, plan: ForceConstantsPlan, log_level: int
+) -> None:
+    """Compute fc2 and fc3 as derivatives of the potential, and set them in ``ph3``."""
+    mlp = ph3.mlp
+    assert isinstance(mlp, PluginMLP) and mlp.potential is not None
+    for part in supercells_of(ph3):
+        if part.name == "dim-fc2" and plan.keep_fc2:
+            show(["fc2 comes from the first-principles forces of dim-fc2."], log_level)
+            continue
+        names = " and ".join(f"fc{order}" for order in part.orders)
+        if part.name == "fc3" and ph3.phonon_supercell_matrix is not None:
+            names = "fc3"
+        show(
+            [
+                f"{names}: derivatives of {mlp.calculator} in the supercell of "
+                f"{len(part.supercell)} atoms, without displacements"
+            ],
+            log_level,
+        )
+        found = differentiate(
+            part,
+            plan.request.of(max(part.orders)),
+            part.orders,
+            mlp.potential,
+            is_compact_fc=plan.request.is_compact_fc,
+        )
+        if 3 in found:
+            ph3.fc3 = found[3]
+        if ph3.phonon_supercell_matrix is None or part.name == "dim-fc2":
+            ph3.fc2 = found[2]
 
 
 def _check_fc2_options(

@@ -31,6 +31,7 @@ from phono3py_mlp_plugin.host.force_constants import (
     FC3,
     ForceConstantsPlan,
     can_reuse,
+    differentiate_potential,
     displace_and_evaluate,
     force_constants_fingerprint,
     host_may_read,
@@ -83,6 +84,7 @@ class RunState:
     wanted : str or None
         Fingerprint of the force constants of this run.
     files : HostFiles
+    log_level : int
     """
 
     request: RunRequest
@@ -91,6 +93,7 @@ class RunState:
     plan: ForceConstantsPlan | None = None
     wanted: str | None = None
     files: HostFiles = field(default_factory=HostFiles)
+    log_level: int = 1
 
 
 class Run:
@@ -166,7 +169,7 @@ class Run:
         check_settings(settings)
         if settings.create_displacements and not generates:
             show(["Systematic displacements (-d) are generated for this."], log_level)
-        state = self._state = RunState(request)
+        state = self._state = RunState(request, log_level=log_level)
         if self._study is not None:
             self._study.set_request(request, settings)
         elif request.uncertainty is not None:
@@ -283,6 +286,8 @@ class Run:
             check_found_force_constants(ph3py, map(Path, (FC2, FC3)))
             self._host["load_fc2_and_fc3"](ph3py, log_level=log_level)
             return ph3py
+        if plan.request.takes_potential:
+            return ph3py
         displace_and_evaluate(ph3py, plan, log_level)
         ph3py.save(mlp_eval_filename)
         forget_partial_evaluations(Path())
@@ -330,6 +335,20 @@ class Run:
         if state is not None and settings.mesh_numbers is None:
             checks = checks_without_mesh(ph3py, state.request.calculator, state.dataset)
             show(["Checks of phonons and potential:", *checks], log_level)
+
+    def compute_force_constants(
+        self, ph3py: Phono3py, *args: Any, **options: Any
+    ) -> None:
+        """Compute fc2 and fc3 with phono3py, or as derivatives of the potential."""
+        state = self._state
+        if (
+            state is not None
+            and state.plan is not None
+            and state.plan.request.takes_potential
+            and ph3py.fc3 is None
+        ):
+            differentiate_potential(ph3py, state.plan, state.log_level)
+        self._host["compute_force_constants_from_datasets"](ph3py, *args, **options)
 
     def set_up_interaction(
         self,

@@ -63,7 +63,8 @@ class RunRequest:
     mlp_file : Path or None
         Potential file given by the user.
     generates : bool
-        Whether displacements are generated and force constants computed.
+        Whether force constants are computed, from displacements unless the solver takes
+        the potential itself.
     amplitude_fc2 : float or None
     uncertainty : int or None
         Number of potentials in the ensemble.
@@ -119,7 +120,10 @@ def run_request(
     settings.use_pypolymlp = True
     confs.update({k: str(v) for k, v in options.given().items()})
     random = settings.random_displacements is not None
-    if not (settings.create_displacements or random) and any(
+    exact = takes_potential(settings)
+    if exact:
+        _check_no_displacements(settings, options)
+    if not (exact or settings.create_displacements or random) and any(
         getattr(settings, key, False) for key in _NEED_FORCE_CONSTANTS
     ):
         settings.create_displacements = True
@@ -128,7 +132,7 @@ def run_request(
     return RunRequest(
         calculator=calculator,
         mlp_file=mlp_file,
-        generates=bool(settings.create_displacements) or random,
+        generates=exact or bool(settings.create_displacements) or random,
         amplitude_fc2=options.amplitude_fc2,
         uncertainty=options.uncertainty,
         uncertainty_mesh=None if mesh is None else mesh_of(mesh, "--uncertainty-mesh"),
@@ -225,6 +229,28 @@ def force_constants_request(settings: Any) -> ForceConstantsRequest:
         and settings.fc_calculator is None,
         cutoff_fc3=settings.cutoff_fc3_distance,
     )
+
+
+def takes_potential(settings: Any) -> bool:
+    """Return whether fc3 is computed from the potential, without displacements."""
+    return force_constants_request(settings).takes_potential
+
+
+def _check_no_displacements(settings: Any, options: CommandOptions) -> None:
+    """Raise for options of displacements where there are none."""
+    given = {
+        "-d": settings.create_displacements or None,
+        "--rd": settings.random_displacements,
+        "--rd-fc2": settings.random_displacements_fc2,
+        "--amplitude": settings.displacement_distance,
+        "--amplitude-fc2": options.amplitude_fc2,
+    }
+    for option, value in given.items():
+        if value is not None:
+            raise ParameterError(
+                f"{option} and --fc-calculator {settings.fc_calculator}: derivatives "
+                "of the potential need no displacements. Leave one out."
+            )
 
 
 def displacement_options(settings: Any, request: RunRequest) -> DisplacementOptions:

@@ -27,7 +27,12 @@ from phono3py_mlp_plugin.host.force_constants import (
 from phono3py_mlp_plugin.host.mlp import PluginMLP
 from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.host.relax import relax
-from phono3py_mlp_plugin.host.settings import CALCULATIONS, RunRequest, check_ensemble
+from phono3py_mlp_plugin.host.settings import (
+    CALCULATIONS,
+    RunRequest,
+    check_ensemble,
+    takes_potential,
+)
 from phono3py_mlp_plugin.host.transport import RunTransport, replace_kappa_calculation
 from phono3py_mlp_plugin.workflow import (
     EQUATIONS,
@@ -113,7 +118,7 @@ class StudyRun:
         """Set defaults of a study for options that the user did not give."""
         if not any(getattr(settings, name) for name in CALCULATIONS):
             settings.is_bterta = True
-        if not settings.create_displacements:
+        if not (settings.create_displacements or takes_potential(settings)):
             if settings.random_displacements is None:
                 settings.random_displacements = "auto"
             auto = settings.random_displacements == "auto"

@@ -9,7 +9,8 @@ or another callable that returns `Invariants`. `forecast` estimates the cost of 
 training. `fit` trains on a dataset by ridge regression with `RidgeOptions`, and
 `learning_curve` trains on the first n supercells for several n, with an ensemble for
 each fit. The potentials are of type `PolynomialPotential`: ``evaluate`` returns
-energies, forces and stresses, and ``save`` writes a file that `load` reads.
+energies, forces and stresses, ``force_constants`` second and third derivatives, and
+``save`` writes a file that `load` reads.
 `check_cutoff`, `check_beyond_nearest` and `nearest_distances` compare lengths with the
 distances of a crystal.
 

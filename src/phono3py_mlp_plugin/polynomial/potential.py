@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phono3py_mlp_plugin.contracts import Evaluation, FloatArray
+from phono3py_mlp_plugin.contracts import (
+    Evaluation,
+    FloatArray,
+    ForceConstants,
+    ForceConstantsProblem,
+    IntArray,
+)
 from phono3py_mlp_plugin.errors import PotentialError
+from phono3py_mlp_plugin.polynomial.derivatives.force_constants import (
+    ForceConstantsOfModel,
+)
+from phono3py_mlp_plugin.polynomial.derivatives.symmetry import operations_of
 from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
 from phono3py_mlp_plugin.polynomial.file.read import parse_potential
 from phono3py_mlp_plugin.polynomial.file.write import format_potential
@@ -117,6 +128,47 @@ class PolynomialPotential:
             properties.virials / volumes[:, None, None],
         )
 
+    def force_constants(
+        self,
+        problem: ForceConstantsProblem,
+        members: Sequence[PolynomialPotential] = (),
+        part: tuple[PhonopyAtoms, IntArray] | None = None,
+    ) -> Iterator[ForceConstants]:
+        """Yield the second and third derivatives of this potential and of others.
+
+        Parameters
+        ----------
+        problem : ForceConstantsProblem
+            Supercell, symmetry, orders and shape.
+        members : sequence of PolynomialPotential
+            Others, which share work if they have the same features.
+        part : tuple, optional
+            A cell with some of the atoms of the supercell, and their numbers, if the
+            potential is a function of these only.
+
+        Raises
+        ------
+        PotentialError
+            If the model does not have an element of the supercell, or atoms are at the
+            cutoff.
+        """
+        n_atoms = len(problem.supercell)
+        cell, atoms = part or (problem.supercell, np.arange(n_atoms))
+        (structure,) = structures_of([cell], self.elements)
+        rows = problem.primitive.p2s_map if problem.is_compact_fc else range(n_atoms)
+        here = [place for place, row in enumerate(rows) if row in set(atoms.tolist())]
+        operations = operations_of(problem.symmetry, cell.cell, atoms)
+        for chunk in _same_features([self, *members]):
+            model = ForceConstantsOfModel(
+                chunk[0].feature_list,
+                structure,
+                operations,
+                np.searchsorted(atoms, np.array(rows)[here]).tolist(),
+                problem.orders,
+            )
+            for found in model.compute(np.array([p.coefficients for p in chunk])):
+                yield _spread(found, problem, np.array(here, dtype=np.int64), atoms)
+
     def save(self, path: Path) -> None:
         """Write ``polymlp.yaml``, which pypolymlp can read, too.
 
@@ -172,6 +224,29 @@ class PolynomialPotential:
             PolynomialPotential(self.feature_list, coefficients)
             for coefficients in self._sampler(size, seed)
         ]
+
+
+def _same_features(
+    potentials: Sequence[PolynomialPotential],
+) -> Iterator[list[PolynomialPotential]]:
+    """Yield successive potentials of one feature list."""
+    for _, group in groupby(potentials, key=lambda p: id(p.feature_list)):
+        yield list(group)
+
+
+def _spread(
+    found: ForceConstants,
+    problem: ForceConstantsProblem,
+    rows: IntArray,
+    atoms: IntArray,
+) -> ForceConstants:
+    """Return force constants of all atoms of the supercell from those of some."""
+    if len(atoms) == len(problem.supercell):
+        return found
+    result = {order: np.zeros(problem.shape(order)) for order in found}
+    for order, part in found.items():
+        result[order][np.ix_(rows, *(atoms,) * (order - 1))] = part
+    return result
 
 
 def load(text: str, where: str, table: Table = invariants) -> PolynomialPotential:

@@ -33,6 +33,7 @@ from phono3py_mlp_plugin.workflow.ensemble import (
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.force_constants import (
     ForceConstantsOf,
+    differentiate,
     force_constants_problem,
     solve_force_constants,
 )
@@ -138,6 +139,7 @@ __all__ = [
     "decide_potential",
     "deciding_options",
     "describe_force_constants",
+    "differentiate",
     "displace",
     "engine_of",
     "evaluate",

@@ -47,7 +47,7 @@ def force_constants_problem(
     Parameters
     ----------
     part : CrystalSupercell
-        A supercell with displacements.
+        A supercell with displacements, which solvers that take potentials do not need.
     request : SolverSpec
     orders : tuple of int
     is_compact_fc : bool
@@ -61,7 +61,10 @@ def force_constants_problem(
         If there are no displacements.
     """
     displacements = displacements_of(part.dataset, part.supercell)
-    if displacements is None or part.dataset is None:
+    dataset = part.dataset
+    if request.solver.differentiate is not None:
+        displacements, dataset = np.zeros((0, len(part.supercell), 3)), {}
+    if displacements is None or dataset is None:
         raise DatasetError("there are no displacements to solve force constants from.")
     problem = ForceConstantsProblem(
         supercell=part.supercell,
@@ -72,7 +75,7 @@ def force_constants_problem(
         orders=orders,
         is_compact_fc=is_compact_fc,
         cutoff={k: v for k, v in request.cutoff.items() if k in orders},
-        dataset=part.dataset,
+        dataset=dataset,
         options=request.options,
         log_level=log_level,
     )
@@ -80,7 +83,9 @@ def force_constants_problem(
 
 
 def solve_force_constants(
-    crystal: Phono3py, request: ForceConstantsRequest
+    crystal: Phono3py,
+    request: ForceConstantsRequest,
+    potential: Potential | None = None,
 ) -> ForceConstants:
     """Return fc2 and fc3 from the displacements and forces of a crystal.
 
@@ -89,6 +94,8 @@ def solve_force_constants(
     crystal : Phono3py
         It is not changed.
     request : ForceConstantsRequest
+    potential : Potential, optional
+        For solvers that take a potential instead of forces.
 
     Raises
     ------
@@ -99,18 +106,54 @@ def solve_force_constants(
     """
     force_constants: ForceConstants = {}
     for part, solver, orders in _fits(crystal, request):
+        if solver.solver.differentiate is not None and potential is not None:
+            force_constants |= differentiate(
+                part, solver, orders, potential, is_compact_fc=request.is_compact_fc
+            )
+            continue
         data = part.read_dataset()
-        if data is None:
+        if solver.solver.differentiate is None and data is None:
             raise DatasetError("there are no forces; evaluate() or set them first.")
         problem = force_constants_problem(
             part,
             solver,
             orders,
             is_compact_fc=request.is_compact_fc,
-            forces=data.forces,
+            forces=None if data is None else data.forces,
         )
         force_constants |= plugins.solve(solver.solver, problem)
     return _symmetrised(crystal, request, force_constants)
+
+
+def differentiate(
+    part: CrystalSupercell,
+    request: SolverSpec,
+    orders: tuple[int, ...],
+    potential: Potential,
+    *,
+    is_compact_fc: bool = True,
+) -> ForceConstants:
+    """Return force constants by a solver that takes a potential instead of forces.
+
+    Parameters
+    ----------
+    part : CrystalSupercell
+    request : SolverSpec
+    orders : tuple of int
+    potential : Potential
+    is_compact_fc : bool
+
+    Raises
+    ------
+    SolverError, PluginFailed
+        See `plugins.differentiate`.
+    """
+    problem = force_constants_problem(
+        part, request, orders, is_compact_fc=is_compact_fc
+    )
+    name = type(potential).__name__
+    (result,) = plugins.differentiate(request.solver, name, [potential], problem)
+    return result
 
 
 class ForceConstantsOf:
@@ -148,6 +191,7 @@ class ForceConstantsOf:
         # Copied here, because the displacements of the crystal may be replaced later.
         self._cells: dict[str, list[PhonopyAtoms]] = {}
         self._fits: list[tuple[str, int, SolveMany]] = []
+        self._derivatives: list[tuple[SolverSpec, ForceConstantsProblem]] = []
         self._fixed: ForceConstants = {}
         for part, solver, orders in _fits(crystal, request):
             problem = force_constants_problem(
@@ -159,6 +203,8 @@ class ForceConstantsOf:
                 self._fixed = plugins.solve(
                     solver.solver, problem.with_forces(data.forces)
                 )
+            elif solver.solver.differentiate is not None:
+                self._derivatives.append((solver, problem))
             else:
                 if part.name not in self._cells:
                     cells = part.displaced()
@@ -179,6 +225,10 @@ class ForceConstantsOf:
         streams = [
             solve_many(forces[name][:, :number])
             for name, number, solve_many in self._fits
+        ]
+        streams += [
+            plugins.differentiate(spec.solver, self._calculator, potentials, problem)
+            for spec, problem in self._derivatives
         ]
         return map(self._combined, zip(*streams, strict=True))
 

@@ -90,6 +90,11 @@ class ForceConstantsRequest:
         return self.fc3 if order == 3 else self.fc2
 
     @property
+    def takes_potential(self) -> bool:
+        """Whether fc3 is computed from the potential, without displacements."""
+        return self.fc3.solver.differentiate is not None
+
+    @property
     def separate_fc2(self) -> bool:
         """Whether fc2 and fc3 have different solvers."""
         return self.fc2.solver.name != self.fc3.solver.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,8 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from phonopy.structure.atoms import PhonopyAtoms
 
-from phono3py_mlp_plugin.contracts import Evaluation, FloatArray, Potential
+from phono3py_mlp_plugin.contracts import (
+    Evaluation,
+    FloatArray,
+    ForceConstants,
+    ForceConstantsProblem,
+    Potential,
+)
 from phono3py_mlp_plugin.errors import PotentialError
+from phono3py_mlp_plugin.polynomial import PolynomialPotential
 
 
 class Part(Potential, Protocol):
@@ -86,6 +93,34 @@ class HybridPotential:
                 atoms = included & (counts == count)[:, None]
                 forces[atoms] += evaluation.forces.reshape(-1, 3)
         return Evaluation(energies, forces, stresses)
+
+    @property
+    def force_constants(self) -> Callable[..., Iterator[ForceConstants]] | None:
+        """Sum of the derivatives of the parts; None if a part has none."""
+        if all(isinstance(part, PolynomialPotential) for part in self.parts):
+            return self._force_constants
+        return None
+
+    def _force_constants(
+        self, problem: ForceConstantsProblem, members: Sequence[HybridPotential] = ()
+    ) -> Iterator[ForceConstants]:
+        for potential in (self, *members):
+            total: ForceConstants = {
+                order: np.zeros(problem.shape(order)) for order in problem.orders
+            }
+            for part in potential.parts:
+                assert isinstance(part, PolynomialPotential)
+                missing = set(potential.elements) - set(part.elements)
+                symbols = problem.supercell.symbols
+                included = np.array([s not in missing for s in symbols])
+                if not included.any():
+                    continue
+                cell = _with_atoms(problem.supercell, included)
+                members_of = (cell, np.flatnonzero(included))
+                (found,) = part.force_constants(problem, part=members_of)
+                for order, values in found.items():
+                    total[order] += values
+            yield total
 
     def save(self, path: Path) -> None:
         """Write ``polymlp.yaml.1``, ``polymlp.yaml.2`` and so on, as pypolymlp does."""
