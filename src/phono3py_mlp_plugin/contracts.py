@@ -288,6 +288,9 @@ class ForceCalculator:
         ``learning_curve(training, test, sizes, options, ensemble, progress)`` yields a
         `NestedFit` for each size. Required by ``phono3py-mlp converge`` and
         ``--uncertainty``.
+    derivatives : bool
+        Whether all potentials of its learning curves are `SupportsForceConstants`.
+        ``converge`` and ``--uncertainty`` then use the solver ``exact`` by default.
     train_nested, obstacle : callable or None
         Deprecated names of `learning_curve` and `unavailable_reason`.
     forecast : callable or None
@@ -317,6 +320,7 @@ class ForceCalculator:
     file_names: tuple[str, ...] = ()
     unavailable_reason: Callable[[], str | None] = always_usable
     citation: str = ""
+    derivatives: bool = False
     train_nested: LearningCurve | None = None
     obstacle: Callable[[], str | None] | None = None
 

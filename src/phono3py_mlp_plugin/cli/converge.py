@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from phono3py_mlp_plugin.contracts import Ensemble
 from phono3py_mlp_plugin.convergence import (
     CONVERGENCE_FILE,
+    OF_DISPLACEMENTS,
     Point,
     Study,
     Variant,
@@ -53,7 +54,8 @@ _DESCRIPTION = (
     "whether kappa is converged, its error bar, and how many more supercells are "
     "needed. Finished points are kept and reused. All options of phono3py-load can be "
     "used. By default, kappa is computed in the relaxation-time approximation (--br) "
-    "at 300 K from random displacements (--rd auto) with seed 0."
+    "at 300 K from derivatives of the potential (--fc-calculator exact) if it has "
+    "them, otherwise from random displacements (--rd auto) with seed 0."
 )
 
 
@@ -91,7 +93,7 @@ def run_converge(arguments: Sequence[str], *, watched: bool) -> int:
         _run_task(task, progress(log_level))
 
     # The table and the verdict are the result: they are printed with --quiet too.
-    study = StudyRun(options.study, run_task, 1)
+    study = StudyRun(options.study, options.displaces, run_task, 1)
     return run_study(parser, args, study, watched=watched)
 
 
@@ -180,6 +182,11 @@ class _StudyOptions:
             memory=args.memory,
             parameters=args.mlp_params or args.force_calculator_options,
         )
+
+    @property
+    def displaces(self) -> bool:
+        """Whether ``--over`` varies what only displacements have."""
+        return (self.over or "").partition("=")[0].strip() in OF_DISPLACEMENTS
 
     def study(
         self, request: RunRequest, plan: ForceConstantsPlan, n_supercells: int

@@ -14,6 +14,7 @@ from phono3py_mlp_plugin.convergence.file import (
 from phono3py_mlp_plugin.convergence.point import Point
 from phono3py_mlp_plugin.convergence.run import converge
 from phono3py_mlp_plugin.convergence.study import (
+    OF_DISPLACEMENTS,
     Study,
     Variant,
     check_study,
@@ -23,6 +24,7 @@ from phono3py_mlp_plugin.convergence.verdict import Verdict, compare_models, jud
 
 __all__ = [
     "CONVERGENCE_FILE",
+    "OF_DISPLACEMENTS",
     "Point",
     "Study",
     "Variant",

@@ -87,6 +87,10 @@ class Study:
             )
 
 
+# What can be varied only if force constants come from displacements.
+OF_DISPLACEMENTS = ("amplitude", "cutoff-fc3")
+
+
 def check_study(study: Study, n: int) -> None:
     """Raise if a study needs more supercells than there are.
 
@@ -110,6 +114,11 @@ def with_value(variant: Variant, name: str, text: str) -> Variant:
         If the name is unknown or the value is invalid.
     """
     label = f"{name} = {text}"
+    if name in OF_DISPLACEMENTS and variant.force_constants.takes_potential:
+        solver = variant.force_constants.fc3.solver.name
+        raise ParameterError(
+            f"--over {label}: --fc-calculator {solver} has none. Leave one of them out."
+        )
     number = _number(text, label)
     if name == "mesh":
         return replace(variant, label=label, mesh=(number,) * 3)

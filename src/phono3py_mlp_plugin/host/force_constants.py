@@ -92,6 +92,8 @@ def plan_force_constants(
         },
     )
     _check_fc2_options(settings, request, own_fc2=own_fc2, keep_fc2=keep_fc2)
+    if request.derivatives_by_default and keep_fc2:
+        settings.fc_calculator = "symfc|exact"
     _check_solvers(settings, keep_fc2=keep_fc2)
     data_fc2 = ph3.phonon_dataset
     random_fc2 = own_fc2 and (

@@ -51,6 +51,7 @@ from phono3py_mlp_plugin.host.scattering import choose_scattering
 from phono3py_mlp_plugin.host.settings import (
     RunRequest,
     check_mesh,
+    choose_derivatives,
     force_constants_request,
     refuse_without_calculator,
     run_request,
@@ -164,8 +165,14 @@ class Run:
         set_random_seed(args, settings, confs)
         generates = settings.create_displacements
         if self._study is not None:
-            self._study.set_defaults(settings)
-        request = run_request(settings, confs, self._options)
+            derivatives = self._study.set_defaults(settings, self._options)
+        else:
+            derivatives = self._options.uncertainty is not None and choose_derivatives(
+                settings, self._options
+            )
+        request = run_request(
+            settings, confs, self._options, derivatives_by_default=derivatives
+        )
         check_settings(settings)
         if settings.create_displacements and not generates:
             show(["Systematic displacements (-d) are generated for this."], log_level)

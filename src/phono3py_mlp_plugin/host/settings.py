@@ -65,6 +65,8 @@ class RunRequest:
     generates : bool
         Whether force constants are computed, from displacements unless the solver takes
         the potential itself.
+    derivatives_by_default : bool
+        Whether the solver ``exact`` was chosen by `choose_derivatives`.
     amplitude_fc2 : float or None
     uncertainty : int or None
         Number of potentials in the ensemble.
@@ -77,6 +79,7 @@ class RunRequest:
     calculator: CalculatorSpec
     mlp_file: Path | None
     generates: bool
+    derivatives_by_default: bool = False
     amplitude_fc2: float | None = None
     uncertainty: int | None = None
     uncertainty_mesh: tuple[float, ...] | None = None
@@ -85,7 +88,11 @@ class RunRequest:
 
 
 def run_request(
-    settings: Any, confs: dict[str, Any], options: CommandOptions
+    settings: Any,
+    confs: dict[str, Any],
+    options: CommandOptions,
+    *,
+    derivatives_by_default: bool = False,
 ) -> RunRequest:
     """Return the options of a run after checking them.
 
@@ -97,6 +104,8 @@ def run_request(
     confs : dict
         Options as recorded by phono3py; those of this package are added.
     options : CommandOptions
+    derivatives_by_default : bool
+        Result of `choose_derivatives`.
 
     Raises
     ------
@@ -133,6 +142,7 @@ def run_request(
         calculator=calculator,
         mlp_file=mlp_file,
         generates=exact or bool(settings.create_displacements) or random,
+        derivatives_by_default=derivatives_by_default,
         amplitude_fc2=options.amplitude_fc2,
         uncertainty=options.uncertainty,
         uncertainty_mesh=None if mesh is None else mesh_of(mesh, "--uncertainty-mesh"),
@@ -229,6 +239,29 @@ def force_constants_request(settings: Any) -> ForceConstantsRequest:
         and settings.fc_calculator is None,
         cutoff_fc3=settings.cutoff_fc3_distance,
     )
+
+
+def choose_derivatives(settings: Any, options: CommandOptions) -> bool:
+    """Choose the solver ``exact`` for an ensemble of potentials; return whether.
+
+    It is not chosen if the user asks for displacements or a solver, or if the force
+    calculator has potentials without derivatives.
+    """
+    asked = (
+        settings.create_displacements,
+        settings.use_symfc_projector,
+        settings.random_displacements is not None,
+        settings.random_displacements_fc2 is not None,
+        settings.displacement_distance is not None,
+        options.amplitude_fc2 is not None,
+        settings.fc_calculator is not None,
+        settings.fc_calculator_options is not None,
+        settings.cutoff_pair_distance is not None,
+    )
+    if any(asked) or not _calculator(settings, options).calculator.derivatives:
+        return False
+    settings.fc_calculator = "exact"
+    return True
 
 
 def takes_potential(settings: Any) -> bool:

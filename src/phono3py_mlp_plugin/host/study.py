@@ -20,6 +20,7 @@ from phono3py_mlp_plugin.convergence import (
     check_study,
 )
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
+from phono3py_mlp_plugin.host.arguments import CommandOptions
 from phono3py_mlp_plugin.host.force_constants import (
     ForceConstantsPlan,
     plan_force_constants,
@@ -31,6 +32,7 @@ from phono3py_mlp_plugin.host.settings import (
     CALCULATIONS,
     RunRequest,
     check_ensemble,
+    choose_derivatives,
     takes_potential,
 )
 from phono3py_mlp_plugin.host.transport import RunTransport, replace_kappa_calculation
@@ -95,6 +97,8 @@ class StudyRun:
     ----------
     planner : StudyPlanner
         Raises `ParameterError` if the study is not possible.
+    displaces : bool
+        Whether the study varies what only displacements have.
     run_study : callable
         Runs the study.
     log_level : int
@@ -103,10 +107,12 @@ class StudyRun:
     def __init__(
         self,
         planner: StudyPlanner,
+        displaces: bool,
         run_study: Callable[[StudyTask], None],
         log_level: int,
     ) -> None:
         self._planner = planner
+        self._displaces = displaces
         self._run_study = run_study
         self._log_level = log_level
         self._request: RunRequest | None = None
@@ -114,10 +120,17 @@ class StudyRun:
         self._dataset: Dataset | None = None
         self._study: Study | None = None
 
-    def set_defaults(self, settings: Any) -> None:
-        """Set defaults of a study for options that the user did not give."""
+    def set_defaults(self, settings: Any, options: CommandOptions) -> bool:
+        """Set defaults of a study for options that the user did not give.
+
+        Returns
+        -------
+        bool
+            Whether force constants are derivatives of the potential by default.
+        """
         if not any(getattr(settings, name) for name in CALCULATIONS):
             settings.is_bterta = True
+        derivatives = not self._displaces and choose_derivatives(settings, options)
         if not (settings.create_displacements or takes_potential(settings)):
             if settings.random_displacements is None:
                 settings.random_displacements = "auto"
@@ -129,6 +142,7 @@ class StudyRun:
         if settings.temperatures is None:
             # The default of phono3py, a hundred temperatures, is too many for a study.
             settings.temperatures = [_ROOM_TEMPERATURE]
+        return derivatives
 
     def set_request(self, request: RunRequest, settings: Any) -> None:
         """Set the options of the run after checking that a study is possible.
