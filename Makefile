@@ -63,6 +63,7 @@ coverage: $(VENV)/.test
 bench: $(VENV)/.native
 	@$(BIN)/python benchmarks/engine.py
 	@$(BIN)/python benchmarks/scattering.py
+	@$(BIN)/python benchmarks/derivatives.py
 
 host-tests: $(VENV)/.test
 	@$(BIN)/python tests/host/compare.py
