@@ -10,7 +10,8 @@ import pytest
 
 import phono3py_mlp_plugin as mlp
 from phono3py_mlp_plugin.errors import DatasetError, PhysicsError, SolverError
-from phono3py_mlp_plugin.host.solvers import set_host_only
+from phono3py_mlp_plugin.host.solvers import is_host_only, set_host_only
+from phono3py_mlp_plugin.workflow import read_dataset
 from small_model import MODEL, SMALL
 
 RUN = ["phono3py-load", "--pypolymlp", "--random-seed", "1", "--nonac"]
@@ -129,3 +130,55 @@ def test_run_of_the_host_alone_is_warned(run, host_source, tmp_path):
     done = run(["phono3py-load", "--symfc", name], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "WARNING: symfc: the 1000 supercells do not determine" in done.stderr
+
+
+@pytest.fixture
+def si_with_cutoff(host_source, tmp_path, monkeypatch):
+    """Si of which 60 of 111 supercells, pairs beyond a cutoff, were not calculated."""
+    # phono3py reads force constants that it finds in the working directory.
+    monkeypatch.chdir(tmp_path)
+    folder = host_source / "test"
+    ph3 = phono3py.load(
+        folder / "phono3py_si_pbesol.yaml",
+        forces_fc3_filename=folder / "FORCES_FC3_si_pbesol",
+        produce_fc=False,
+        log_level=0,
+    )
+    pairs = [p for a in ph3.dataset["first_atoms"] for p in a["second_atoms"]]
+    assert sum(not pair["forces"].any() for pair in pairs) == 60
+    # The file does not tell which they are.
+    assert not any("included" in pair for pair in pairs)
+    return ph3
+
+
+@pytest.mark.parametrize("host_only", [True, False])
+def test_pairs_beyond_a_cutoff_are_not_compared_with_force_constants_of_the_host(
+    si_with_cutoff, capsys, host_only
+):
+    before = is_host_only()
+    set_host_only(host_only)
+    try:
+        si_with_cutoff.produce_fc3(fc_calculator="traditional", is_compact_fc=True)
+    finally:
+        set_host_only(before)
+    assert capsys.readouterr().err == ""
+
+
+def test_pairs_beyond_a_cutoff_are_not_in_the_dataset(si_with_cutoff):
+    ph3 = si_with_cutoff
+    dataset = read_dataset(ph3.dataset, ph3.supercell)
+    assert len(dataset) == 51
+    assert dataset.forces.any(axis=(1, 2)).all()
+    solved = mlp.solve_force_constants(ph3, "traditional")
+    ph3.produce_fc3(fc_calculator="traditional", is_compact_fc=True)
+    np.testing.assert_array_equal(solved[3], ph3.fc3)
+    with pytest.raises(SolverError, match="the 51 supercells do not determine"):
+        mlp.solve_force_constants(ph3, "symfc")
+
+
+def test_single_displacement_without_forces_is_not_taken_for_a_pair(si_with_cutoff):
+    ph3 = si_with_cutoff
+    (first,) = ph3.dataset["first_atoms"]
+    first["forces"] = np.zeros_like(first["forces"])
+    with pytest.raises(DatasetError, match="snapshot 1: all forces are zero"):
+        mlp.train(ph3, options=SMALL)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from phono3py_mlp_plugin.errors import message_for_user, one_line
 from phono3py_mlp_plugin.files import replacing
+from phono3py_mlp_plugin.host.process import end_command
 from phono3py_mlp_plugin.host.streams import OutputLost, Stream, guarded_streams
 from phono3py_mlp_plugin.supervision import Stopped, send_exit_code, stop_message
 
@@ -32,6 +33,7 @@ def run_to_end(work: Callable[[], int], *, verbose: bool = False) -> int:
 
     Any exception is reported in one line. The exit code is then 1, or 128 plus the
     number of the signal that stopped the run, or 141 if its output pipe was closed.
+    What the command has changed in this process is undone.
 
     Parameters
     ----------
@@ -40,7 +42,8 @@ def run_to_end(work: Callable[[], int], *, verbose: bool = False) -> int:
     verbose : bool
         Show tracebacks.
     """
-    with guarded_streams() as output:
+    with guarded_streams() as output, contextlib.ExitStack() as at_end:
+        at_end.callback(end_command)
         try:
             code = work()
             output.flush()

@@ -6,6 +6,7 @@ import argparse
 import atexit
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
@@ -23,8 +24,14 @@ from phono3py_mlp_plugin.host.arguments import (
     add_options,
     restore_filename,
 )
-from phono3py_mlp_plugin.host.bindings import FORCE_FILES, original, replace
+from phono3py_mlp_plugin.host.bindings import FORCE_FILES, original, replace, restore
 from phono3py_mlp_plugin.host.boundary import run_to_end
+from phono3py_mlp_plugin.host.process import (
+    end_command,
+    has_run_command,
+    put,
+    when_command_ends,
+)
 from phono3py_mlp_plugin.host.run import Run
 from phono3py_mlp_plugin.host.study import StudyRun
 from phono3py_mlp_plugin.supervision import supervise
@@ -33,13 +40,21 @@ from phono3py_mlp_plugin.supervision import supervise
 # calls the parser again.
 _parsed: argparse.Namespace | None = None
 
+# Whether no other command has run in this process before.
+_is_first = True
+
 # The solvers that phono3py implements; others are run by this package.
 _HOST_SOLVERS = ("traditional", "symfc", "alm")
 
 
 def get_run_parser() -> tuple[argparse.ArgumentParser, list[str]]:
     """Return the parser of phono3py with the options of this package."""
-    sys.excepthook = _report_error
+    if _parsed is None:
+        # phono3py has no place for this at every end of a command without potential.
+        end_command()
+        global _is_first
+        _is_first = not has_run_command()
+        put(sys, "excepthook", _report_error)
     if "" in sys.argv[1:]:
         place = sys.argv[1:].index("") + 1
         raise ParameterError(
@@ -82,8 +97,12 @@ def _parse(
         or args.conf_filename
         or _names_plugin(args.fc_calculator)
     ):
-        # Fork before phono3py starts threads, which a forked process would not have.
-        _run_and_exit(run, args)
+        # Fork before phono3py starts threads, which a forked process would not have. A
+        # process in which Python has called a command before may have them.
+        _run_and_exit(run, args, lambda: work_in_folder(Path(), watched=_is_first))
+    if options.scattering == "fft":
+        # Not locked: several runs in a folder may compute different grid points.
+        _run_and_exit(run, args, lambda: None)
     run.install()
     return args
 
@@ -153,13 +172,15 @@ def _take_options(args: argparse.Namespace) -> CommandOptions:
     return CommandOptions(**{name: args.__dict__.pop(name) for name in names})
 
 
-def _run_and_exit(run: Run, args: argparse.Namespace) -> NoReturn:
+def _run_and_exit(
+    run: Run, args: argparse.Namespace, prepare: Callable[[], None]
+) -> NoReturn:
     """Run the main function of phono3py, report any error, and exit."""
     from phono3py.cui import phono3py_script
 
     def work() -> int:
         global _parsed
-        work_in_folder(Path())
+        prepare()
         run.install()
         _parsed = args
         try:
@@ -224,6 +245,7 @@ def work_in_folder(
         )
     lock = FolderLock(folder)
     atexit.register(lock.release)
+    when_command_ends(lock.release)
     remove_unfinished(folder)
 
 
@@ -234,6 +256,7 @@ def _redirect_to_init(operation: str, *, quiet: bool) -> None:
     if not quiet:
         print(f"'{operation}' is a setup operation: running as phono3py-init.")
     replace([FORCE_FILES])
+    when_command_ends(partial(restore, [FORCE_FILES]))
     phono3py_script.main(load_phono3py_yaml=False, mode="init")
     sys.exit(0)
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from phono3py.file_IO import _get_filename_suffix
 from phonopy.phonon.grid import BZGrid
 from phonopy.structure.atomic_data import get_atomic_data
 
-from phono3py_mlp_plugin.errors import DatasetError, ParameterError
+from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.host.files_to_read import check_files_to_read
 from phono3py_mlp_plugin.ranges import NOT_NEGATIVE, POSITIVE, Range, check_range
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ def check_cell(ph3: Phono3py, settings: Any) -> None:
             "expected the same supercell."
         )
     _check_grid_points(ph3, settings)
-    _check_files(ph3, settings)
+    check_files_to_read(ph3, settings)
 
 
 def _check_grid_points(ph3: Phono3py, settings: Any) -> None:
@@ -180,15 +179,4 @@ def _check_isotopes(ph3: Phono3py, settings: Any) -> None:
         raise ParameterError(
             f"--mass-variances: {len(variances)} given; expected {len(symbols)}, one "
             "for each atom of the primitive cell."
-        )
-
-
-def _check_files(ph3: Phono3py, settings: Any) -> None:
-    """Raise an error if a file that is to be read does not exist."""
-    if not settings.read_phonon or ph3.mesh_numbers is None:
-        return
-    path = Path(f"phonon{_get_filename_suffix(ph3.mesh_numbers)}.hdf5")
-    if not path.is_file():
-        raise DatasetError(
-            f'--read-phonon: "{path}" is not found. Create it with --write-phonon.'
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -25,6 +26,7 @@ from phono3py_mlp_plugin.host.bindings import (
     check,
 )
 from phono3py_mlp_plugin.host.bindings import replace as replace_names
+from phono3py_mlp_plugin.host.bindings import restore as restore_names
 from phono3py_mlp_plugin.host.error_bars import ErrorBars
 from phono3py_mlp_plugin.host.force_constants import (
     FC2,
@@ -40,6 +42,7 @@ from phono3py_mlp_plugin.host.force_constants import (
 from phono3py_mlp_plugin.host.mlp import PluginMLP, attach_potential
 from phono3py_mlp_plugin.host.output import show
 from phono3py_mlp_plugin.host.preflight import check_cell, check_settings
+from phono3py_mlp_plugin.host.process import end_command, put, when_command_ends
 from phono3py_mlp_plugin.host.reading import (
     read_born_charges,
     read_cell_info,
@@ -57,7 +60,7 @@ from phono3py_mlp_plugin.host.settings import (
     run_request,
     set_random_seed,
 )
-from phono3py_mlp_plugin.host.solvers import set_host_only
+from phono3py_mlp_plugin.host.solvers import is_host_only, set_host_only
 from phono3py_mlp_plugin.host.study import StudyRun
 from phono3py_mlp_plugin.host.writing import HostFiles
 from phono3py_mlp_plugin.workflow import (
@@ -122,15 +125,16 @@ class Run:
         self._state: RunState | None = None
 
     def install(self) -> None:
-        """Replace functions of the script by methods of this object."""
+        """Replace functions of the script by methods until the command ends."""
         for binding in COMMAND_BINDINGS:
             self._host[binding.name] = check(binding)
         for binding in COMMAND_BINDINGS:
             method = binding.replacement.rpartition(".")[2]
-            setattr(self._script, binding.name, getattr(self, method))
+            put(self._script, binding.name, getattr(self, method))
         check(SETTING_ERROR)
-        ConfParser.setting_error = _setting_error  # type: ignore[method-assign]
+        put(ConfParser, "setting_error", _setting_error)
         replace_names([CONFIGURATION])
+        when_command_ends(partial(restore_names, [CONFIGURATION]))
 
     def read_settings(
         self, args: argparse.Namespace, argparse_control: dict[str, Any], log_level: int
@@ -153,11 +157,14 @@ class Run:
         without_calculator = not (
             settings.use_pypolymlp or self._options.force_calculator
         )
+        when_command_ends(partial(set_host_only, is_host_only()))
         set_host_only(without_calculator)
         choose_scattering(
             self._options.scattering,
             by_default="host" if without_calculator else "fft",
             report=lambda line: show([line], log_level),
+            # Not known to all versions of phono3py.
+            legacy_backend=bool(getattr(settings, "use_legacy_backend", False)),
         )
         if without_calculator:
             refuse_without_calculator(settings, self._options)
@@ -405,9 +412,12 @@ class Run:
         if state is not None and state.error_bars is not None:
             assert state.plan is not None
             state.error_bars.report(phono3py, state.plan)
-        self._host["_finalize_phono3py"](
-            phono3py, confs_dict, log_level, *args, **options
-        )
+        try:
+            self._host["_finalize_phono3py"](
+                phono3py, confs_dict, log_level, *args, **options
+            )
+        finally:
+            end_command()
 
 
 def _setting_error(self: ConfParser[Any], message: str) -> NoReturn:

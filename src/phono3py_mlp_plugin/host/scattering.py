@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from phono3py_mlp_plugin.host.bindings import (
     replace,
     restore,
 )
+from phono3py_mlp_plugin.host.process import when_command_ends
 
 if TYPE_CHECKING:
     from phono3py_mlp_plugin.host.collisions import Calculation
@@ -53,10 +54,8 @@ class FastScattering:
 
     def disable(self) -> None:
         """Let phono3py compute scattering again."""
-        global _active
         if _active is self:
-            restore(SCATTERING_BINDINGS)
-            _active = None
+            _activate(None)
         self.__dict__.pop("calculation", None)
 
 
@@ -65,9 +64,9 @@ def enable_fast_scattering(
 ) -> FastScattering:
     """Compute phonon-phonon scattering of all `Phono3py` objects by Fourier transform.
 
-    Results agree with those of phono3py within rounding errors. The method is used
-    until ``disable()`` of the returned object is called, or until the end of a ``with``
-    statement.
+    Results agree with those of phono3py within rounding errors. Objects made with
+    ``lang="C"`` are left to phono3py. The method is used until ``disable()`` of the
+    returned object is called, or until the end of a ``with`` statement.
 
     Parameters
     ----------
@@ -91,19 +90,31 @@ def enable_fast_scattering(
         with phono3py_mlp_plugin.enable_fast_scattering():
             ph3.run_thermal_conductivity()
     """
-    global _active
     scattering = FastScattering(report)
     # If it is already enabled, only the first object disables it.
     if _active is None:
-        replace(SCATTERING_BINDINGS)
-        _active = scattering
+        _activate(scattering)
     return scattering
 
 
+def _activate(scattering: FastScattering | None) -> None:
+    """Let an object compute scattering, or phono3py."""
+    global _active
+    if _active is None and scattering is not None:
+        replace(SCATTERING_BINDINGS)
+    elif _active is not None and scattering is None:
+        restore(SCATTERING_BINDINGS)
+    _active = scattering
+
+
 def choose_scattering(
-    wanted: str | None, by_default: str, report: Callable[[str], None]
+    wanted: str | None,
+    by_default: str,
+    report: Callable[[str], None],
+    *,
+    legacy_backend: bool = False,
 ) -> None:
-    """Choose how scattering is computed in the rest of the process.
+    """Choose how scattering is computed until the command ends.
 
     Parameters
     ----------
@@ -113,15 +124,21 @@ def choose_scattering(
         Used if ``wanted`` is None, if this version of phono3py supports it.
     report : callable
         Called with a line of text if scattering is left to phono3py.
+    legacy_backend : bool
+        Whether phono3py uses its C extension, of which no function is replaced.
 
     Raises
     ------
     IncompatibleHost
         If ``wanted`` is not possible with this version of phono3py.
     """
+    when_command_ends(partial(_activate, _active))
     if (wanted or by_default) == "host":
-        if _active is not None:
-            _active.disable()
+        _activate(None)
+        return
+    if legacy_backend:
+        _activate(None)
+        report("Scattering is left to phono3py: its C extension (--legacy-backend).")
         return
     reason = unavailable_reason()
     if reason is not None and wanted is None:

@@ -47,6 +47,11 @@ class PluginFCSolver:
 _without_potential: ContextVar[bool] = ContextVar("host_alone", default=True)
 
 
+def is_host_only() -> bool:
+    """Return what `set_host_only` has set."""
+    return _without_potential.get()
+
+
 def set_host_only(host_only: bool) -> None:
     """Set whether the following calculations use no potential of this package.
 
@@ -76,9 +81,11 @@ def _checked_host_solver(self: FCSolver, name: str) -> Any:
     displacements, forces = self._get_displacements_and_forces()
     if forces is None:
         return solver
-    if "first_atoms" in self._dataset:
+    singles: Any = self._dataset.get("first_atoms")
+    if singles is not None:
         # phono3py stores zeros for pairs beyond a cutoff, which are not calculated.
-        calculated = forces.any(axis=(1, 2))
+        calculated = np.array(forces.any(axis=(1, 2)))
+        calculated[: len(singles)] = True
         displacements, forces = displacements[calculated], forces[calculated]
     if name == "symfc":
         check_number_of_equations(solver.basis_set, displacements, orders)

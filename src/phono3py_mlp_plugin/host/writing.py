@@ -27,6 +27,7 @@ from phono3py_mlp_plugin.files import (
     put_in_place,
     unfinished_folder,
 )
+from phono3py_mlp_plugin.host.process import put
 
 _MODULES = (
     "phono3py.file_IO",
@@ -50,14 +51,14 @@ class HostFiles:
         self.attributes: dict[str, Mapping[str, str]] = {}
 
     def install(self, modules: Mapping[str, ModuleType]) -> None:
-        """Replace ``open`` and ``h5py`` in the modules of phono3py that write."""
+        """Replace ``open`` and ``h5py`` where phono3py writes, for one command."""
         for name in _MODULES:
             module: Any = modules.get(name)
             if module is None:
                 continue
-            module.open = _open
+            put(module, "open", _open)
             if hasattr(module, "h5py"):
-                module.h5py = _H5py(self)
+                put(module, "h5py", _H5py(self))
 
 
 class _H5py:

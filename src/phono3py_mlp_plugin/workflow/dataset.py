@@ -73,7 +73,8 @@ def read_dataset(
     if dataset is None:
         return None
     if "first_atoms" in dataset:
-        arrays = _from_first_atoms(dataset["first_atoms"], len(supercell))
+        pairs_marked = with_pairs_marked(dataset)
+        arrays = _from_first_atoms(pairs_marked["first_atoms"], len(supercell))
     else:
         arrays = (
             dataset.get("displacements"),
@@ -175,6 +176,38 @@ def displacements_of(
         return None if values is None else np.array(values, dtype="double", order="C")
     entries = _entries(dataset["first_atoms"], len(supercell))
     return np.array([displacement for displacement, _ in entries])
+
+
+def with_pairs_marked(dataset: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the host's dataset; pairs without any force are marked as not included.
+
+    phono3py writes zeros to FORCES_FC3 for pairs beyond the cutoff of
+    ``--cutoff-pair``, and a file of displacements does not always tell which they are.
+    Single displacements have no cutoff: they are not marked.
+    """
+    if "first_atoms" not in dataset:
+        return dataset
+    atoms = [
+        {
+            **atom,
+            "second_atoms": [
+                {**pair, "included": False} if _is_zero(pair.get("forces")) else pair
+                for pair in atom["second_atoms"]
+            ],
+        }
+        if "second_atoms" in atom
+        else atom
+        for atom in dataset["first_atoms"]
+    ]
+    return {**dataset, "first_atoms": atoms}
+
+
+def _is_zero(forces: Any) -> bool:
+    try:
+        return forces is not None and not np.array(forces, dtype="double").any()
+    except (TypeError, ValueError):
+        # Reported where the values are read.
+        return False
 
 
 def _entries(

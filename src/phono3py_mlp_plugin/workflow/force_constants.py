@@ -19,7 +19,7 @@ from phono3py_mlp_plugin.contracts import (
     no_progress,
 )
 from phono3py_mlp_plugin.errors import DatasetError
-from phono3py_mlp_plugin.workflow.dataset import displacements_of
+from phono3py_mlp_plugin.workflow.dataset import displacements_of, with_pairs_marked
 from phono3py_mlp_plugin.workflow.evaluate import evaluate
 from phono3py_mlp_plugin.workflow.request import (
     FINITE_DIFFERENCES,
@@ -52,7 +52,8 @@ def force_constants_problem(
     orders : tuple of int
     is_compact_fc : bool
     forces : ndarray, optional
-        In eV/angstrom, shape ``(n, N, 3)``. Zero by default, to be set later.
+        Forces of `CrystalSupercell.read_dataset` in eV/angstrom, shape ``(n, N, 3)``.
+        Zero by default, to be set later.
     log_level : int
 
     Raises
@@ -60,8 +61,11 @@ def force_constants_problem(
     DatasetError
         If there are no displacements.
     """
-    displacements = displacements_of(part.dataset, part.supercell)
     dataset = part.dataset
+    if forces is not None and dataset is not None:
+        # Forces that were read, without pairs that were not calculated.
+        dataset = with_pairs_marked(dataset)
+    displacements = displacements_of(dataset, part.supercell)
     if request.solver.differentiate is not None:
         displacements, dataset = np.zeros((0, len(part.supercell), 3)), {}
     if displacements is None or dataset is None:
