@@ -27,6 +27,7 @@ from phono3py_mlp_plugin.host.force_constants import (
 from phono3py_mlp_plugin.host.mlp import PluginMLP
 from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.host.relax import relax
+from phono3py_mlp_plugin.host.reproducibility import make_reproducible
 from phono3py_mlp_plugin.host.settings import CALCULATIONS, RunRequest, check_ensemble
 from phono3py_mlp_plugin.host.transport import RunTransport, replace_kappa_calculation
 from phono3py_mlp_plugin.workflow import (
@@ -125,8 +126,13 @@ class StudyRun:
             # The default of phono3py, a hundred temperatures, is too many for a study.
             settings.temperatures = [_ROOM_TEMPERATURE]
 
-    def set_request(self, request: RunRequest, settings: Any) -> None:
+    def set_request(
+        self, request: RunRequest, settings: Any, confs: dict[str, Any]
+    ) -> None:
         """Set the options of the run after checking that a study is possible.
+
+        Settings with which kappa is reproducible are switched on, and recorded in
+        ``confs``, the options as recorded by phono3py.
 
         Raises
         ------
@@ -157,6 +163,7 @@ class StudyRun:
             )
         if settings.mesh_numbers is None:
             raise ParameterError("converge: --mesh is missing. Give --mesh N N N.")
+        show(make_reproducible(settings, confs), self._log_level)
         self._request, self._settings = request, settings
 
     def set_crystal(
