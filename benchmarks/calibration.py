@@ -27,6 +27,7 @@ from phono3py import Phono3py
 from phono3py_mlp_plugin.contracts import Ensemble, no_progress
 from phono3py_mlp_plugin.host.reading import read_crystal
 from phono3py_mlp_plugin.uncertainty import (
+    DRAWS,
     ErrorBar,
     relative_scatter,
     scatter_exponent,
@@ -212,6 +213,7 @@ def main() -> None:
         "model": MODEL,
         "members": args.members,
         "mesh": 9,
+        "draws": DRAWS,
         **dataclasses.asdict(DisplacementOptions()),
     }
     if results.get("setting") != setting:

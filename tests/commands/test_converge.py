@@ -21,6 +21,8 @@ CONVERGE += ["--mlp-params", f"{MODEL}, ntest = 10", "--members", "3"]
 LOAD = ["phono3py-load", PARAMS, "--pypolymlp"]
 LOAD += ["--mesh", "3", "3", "3", "--br", "--sigma", "0.3", "--ts", "300"]
 
+REPRODUCIBLE = ["--average-degenerate-weights", "--exclude-gamma-acoustic"]
+
 # Every size is wanted.
 STRICT = ["--sigma", "0.3", "--tolerance", "1e-6"]
 STUDY = [*CONVERGE, *STRICT, "--sizes", "10", "20", "40"]
@@ -49,6 +51,7 @@ def finished(tmp_path_factory, analytic_params, run):
 def test_table_verdict_and_files(finished):
     folder, done = finished
     assert "Born charges correct" in done.stdout
+    assert done.stdout.count("Switched on") == 1
     lines = [line.split() for line in done.stdout.splitlines() if " +- " in line]
     assert [words[0] for words in lines] == ["10", "20", "40", "Most"]
     assert "not converged with 40 supercells: change over the last 2" in done.stdout
@@ -119,6 +122,21 @@ def test_finished_points_are_kept(finished, run, tmp_path):
     assert done.stdout.count("(kept)") == 3
     assert "Training" not in done.stdout
     assert points(tmp_path) == before
+
+
+def test_points_with_other_settings_of_phono3py_are_not_reused(finished, run, tmp_path):
+    """As those of earlier versions, which switched nothing on."""
+    shutil.copytree(finished[0], tmp_path / "study")
+    before = points(tmp_path / "study")
+    negative = [f"--no-{name.removeprefix('--')}" for name in REPRODUCIBLE]
+    words = [*CONVERGE, *STRICT, "--sizes", "10", *negative]
+    done = run(words, tmp_path / "study")
+    assert done.returncode == 0, done.stderr
+    assert "(kept)" not in done.stdout
+    assert "Switched on" not in done.stdout
+    *others, point = points(tmp_path / "study")
+    assert others == before
+    assert point["key"] not in {one["key"] for one in before}
 
 
 def stopped_after_a_point(folder, number):
@@ -246,6 +264,38 @@ def test_error_bars_of_a_run(run, analytic_params, tmp_path, finished):
         assert one["frequencies"] == pytest.approx(other["frequencies"], abs=1e-6)
         assert one["errors"] == pytest.approx(other["errors"], abs=1e-6)
     assert "most uncertain phonon: " in done.stdout
+
+
+def kappa_xx(folder):
+    (path,) = folder.glob("kappa-*.hdf5")
+    with h5py.File(path) as file:
+        return file["kappa"][0, 0]
+
+
+def test_kappa_and_its_error_bar_are_computed_with_the_same_settings(
+    run, analytic_params, tmp_path
+):
+    shutil.copy(analytic_params, tmp_path / PARAMS)
+    model = ["--mlp-params", f"{MODEL}, ntrain = 20, ntest = 10"]
+    tetrahedra = [word for word in LOAD if word not in ("--sigma", "0.3")]
+    done = run([*tetrahedra, *model, "--uncertainty", "2"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(f"kappa: {' '.join(REPRODUCIBLE)} (--no-") == 1
+    assert "Recommended" not in done.stdout
+    recorded = (tmp_path / "phono3py.yaml").read_text()
+    for option in REPRODUCIBLE:
+        assert f'{option[2:].replace("-", "_")}: ".true."' in recorded
+    with_error_bar = kappa_xx(tmp_path)
+    done = run([*tetrahedra, *model, *REPRODUCIBLE], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Recommended" not in done.stdout
+    # Force constants are reused.
+    assert kappa_xx(tmp_path) == pytest.approx(with_error_bar, rel=1e-12)
+    done = run([*tetrahedra, *model], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"Recommended: {' '.join(REPRODUCIBLE)}." in done.stdout
+    # Otherwise the settings would have had no effect on this mesh.
+    assert abs(kappa_xx(tmp_path) / with_error_bar - 1) > 1e-6
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from phono3py_mlp_plugin.convergence.study import Study, Variant, check_study
 from phono3py_mlp_plugin.convergence.verdict import judge
 from phono3py_mlp_plugin.errors import ParameterError, PhysicsError
 from phono3py_mlp_plugin.files import FinishedMembers, content_of, fingerprint
-from phono3py_mlp_plugin.uncertainty import scatter_exponent
+from phono3py_mlp_plugin.uncertainty import DRAWS, scatter_exponent
 from phono3py_mlp_plugin.workflow import (
     CONTINUE_REMEDY,
     IMAGINARY_REMEDY,
@@ -292,6 +292,7 @@ class _Run:
                 "transport": self.transport.settings,
                 "temperatures": self.transport.temperatures,
                 "ensemble": self.study.ensemble,
+                "draws": DRAWS,
                 "lattice": dataset.supercell.cell,
                 "positions": dataset.supercell.scaled_positions,
                 "symbols": list(dataset.supercell.symbols),

@@ -49,6 +49,10 @@ from phono3py_mlp_plugin.host.reading import (
     read_datasets,
 )
 from phono3py_mlp_plugin.host.relax import relax
+from phono3py_mlp_plugin.host.reproducibility import (
+    make_reproducible,
+    recommend_reproducible,
+)
 from phono3py_mlp_plugin.host.run_checks import checks_without_mesh, physics_checks
 from phono3py_mlp_plugin.host.scattering import choose_scattering
 from phono3py_mlp_plugin.host.settings import (
@@ -185,9 +189,13 @@ class Run:
             show(["Systematic displacements (-d) are generated for this."], log_level)
         state = self._state = RunState(request, log_level=log_level)
         if self._study is not None:
-            self._study.set_request(request, settings)
+            self._study.set_request(request, settings, confs)
         elif request.uncertainty is not None:
+            # Kappa of the run and of the ensemble are computed with the same settings.
+            show(make_reproducible(settings, confs), log_level)
             state.error_bars = ErrorBars(request, settings, log_level)
+        else:
+            show(recommend_reproducible(settings, confs), log_level)
         # The output of runs without a potential stays byte-identical.
         state.files.install(sys.modules)
         return result  # type: ignore[no-any-return]

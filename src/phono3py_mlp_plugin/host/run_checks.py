@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from phonopy.harmonic.dynmat_to_fc import get_commensurate_points
 
-from phono3py_mlp_plugin.contracts import Dataset
+from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 from phono3py_mlp_plugin.errors import PhysicsError
 from phono3py_mlp_plugin.host.mlp import PluginMLP
 from phono3py_mlp_plugin.workflow import (
@@ -59,7 +59,9 @@ def physics_checks(
         )
     checks = []
     if gamma.any():
-        checks += check_phonons(frequencies[elsewhere], frequencies[gamma][0])
+        checks += check_phonons(
+            frequencies[elsewhere], _at_gamma(ph3, frequencies[gamma][0])
+        )
         if not checks[0].passed and not allow_imaginary:
             worst = frequencies[elsewhere].min(axis=1).argmin()
             q = addresses[elsewhere][worst] / np.array(ph3.mesh_numbers)
@@ -68,6 +70,14 @@ def physics_checks(
                 f"{' '.join(f'{x:.3f}' for x in q)}. {IMAGINARY_REMEDY}"
             )
     return checks + _checks_of_forces(ph3, spec, dataset)
+
+
+def _at_gamma(ph3: Phono3py, frequencies: FloatArray) -> FloatArray:
+    """Return frequencies at Gamma, of which phono3py may have set three to zero."""
+    if not getattr(ph3.phph_interaction, "exclude_gamma_acoustic", False):
+        return frequencies
+    harmonic = harmonic_crystal(ph3, ph3.fc2, symmetry=False)
+    return np.asarray(phonon_frequencies(harmonic, np.zeros((1, 3)))[0])
 
 
 def checks_without_mesh(

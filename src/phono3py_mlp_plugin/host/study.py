@@ -28,6 +28,7 @@ from phono3py_mlp_plugin.host.force_constants import (
 from phono3py_mlp_plugin.host.mlp import PluginMLP
 from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.host.relax import relax
+from phono3py_mlp_plugin.host.reproducibility import make_reproducible
 from phono3py_mlp_plugin.host.settings import (
     CALCULATIONS,
     RunRequest,
@@ -144,8 +145,13 @@ class StudyRun:
             settings.temperatures = [_ROOM_TEMPERATURE]
         return derivatives
 
-    def set_request(self, request: RunRequest, settings: Any) -> None:
+    def set_request(
+        self, request: RunRequest, settings: Any, confs: dict[str, Any]
+    ) -> None:
         """Set the options of the run after checking that a study is possible.
+
+        Settings with which kappa is reproducible are switched on, and recorded in
+        ``confs``, the options as recorded by phono3py.
 
         Raises
         ------
@@ -176,6 +182,7 @@ class StudyRun:
             )
         if settings.mesh_numbers is None:
             raise ParameterError("converge: --mesh is missing. Give --mesh N N N.")
+        show(make_reproducible(settings, confs), self._log_level)
         self._request, self._settings = request, settings
 
     def set_crystal(

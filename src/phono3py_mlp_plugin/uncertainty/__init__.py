@@ -9,13 +9,17 @@ from phono3py_mlp_plugin.uncertainty.intervals import (
     relative_scatter,
     scatter_within,
 )
-from phono3py_mlp_plugin.uncertainty.jackknife import multiplier_jackknife
+from phono3py_mlp_plugin.uncertainty.jackknife import (
+    DRAWS,
+    multiplier_jackknife,
+)
 from phono3py_mlp_plugin.uncertainty.learning_curve import (
     LearningCurve,
     scatter_exponent,
 )
 
 __all__ = [
+    "DRAWS",
     "ErrorBar",
     "LearningCurve",
     "absolute_error",
