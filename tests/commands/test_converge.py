@@ -286,6 +286,7 @@ def test_kappa_and_its_error_bar_are_computed_with_the_same_settings(
     for option in REPRODUCIBLE:
         assert f'{option[2:].replace("-", "_")}: ".true."' in recorded
     with_error_bar = kappa_xx(tmp_path)
+    tetrahedra += ["--fc-calculator", "exact"]
     done = run([*tetrahedra, *model, *REPRODUCIBLE], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Recommended" not in done.stdout

@@ -176,10 +176,10 @@ class Run:
         set_random_seed(args, settings, confs)
         generates = settings.create_displacements
         if self._study is not None:
-            derivatives = self._study.set_defaults(settings, self._options)
+            derivatives = self._study.set_defaults(settings, confs, self._options)
         else:
             derivatives = self._options.uncertainty is not None and choose_derivatives(
-                settings, self._options
+                settings, confs, self._options
             )
         request = run_request(
             settings, confs, self._options, derivatives_by_default=derivatives

@@ -131,7 +131,7 @@ def run_request(
     random = settings.random_displacements is not None
     exact = takes_potential(settings)
     if exact:
-        _check_no_displacements(settings, options)
+        _check_no_displacements(settings, confs, options)
     if not (exact or settings.create_displacements or random) and any(
         getattr(settings, key, False) for key in _NEED_FORCE_CONSTANTS
     ):
@@ -241,24 +241,25 @@ def force_constants_request(settings: Any) -> ForceConstantsRequest:
     )
 
 
-def choose_derivatives(settings: Any, options: CommandOptions) -> bool:
+def choose_derivatives(
+    settings: Any, confs: dict[str, Any], options: CommandOptions
+) -> bool:
     """Choose the solver ``exact`` for an ensemble of potentials; return whether.
 
     It is not chosen if the user asks for displacements or a solver, or if the force
     calculator has potentials without derivatives.
     """
-    asked = (
-        settings.create_displacements,
-        settings.use_symfc_projector,
-        settings.random_displacements is not None,
-        settings.random_displacements_fc2 is not None,
-        settings.displacement_distance is not None,
-        options.amplitude_fc2 is not None,
-        settings.fc_calculator is not None,
-        settings.fc_calculator_options is not None,
-        settings.cutoff_pair_distance is not None,
+    solver = (
+        settings.use_symfc_projector or None,
+        settings.fc_calculator,
+        settings.fc_calculator_options,
+        settings.cutoff_pair_distance,
     )
-    if any(asked) or not _calculator(settings, options).calculator.derivatives:
+    if any(value is not None for value in solver):
+        return False
+    if _given_for_displacements(settings, confs, options):
+        return False
+    if not _calculator(settings, options).calculator.derivatives:
         return False
     settings.fc_calculator = "exact"
     return True
@@ -269,21 +270,34 @@ def takes_potential(settings: Any) -> bool:
     return force_constants_request(settings).takes_potential
 
 
-def _check_no_displacements(settings: Any, options: CommandOptions) -> None:
-    """Raise for options of displacements where there are none."""
-    given = {
+def _given_for_displacements(
+    settings: Any, confs: dict[str, Any], options: CommandOptions
+) -> list[str]:
+    """Return the options of displacements that the user has given."""
+    values = {
         "-d": settings.create_displacements or None,
         "--rd": settings.random_displacements,
         "--rd-fc2": settings.random_displacements_fc2,
+        "--rd-auto-factor": settings.rd_number_estimation_factor,
+        "--random-seed": settings.random_seed,
         "--amplitude": settings.displacement_distance,
         "--amplitude-fc2": options.amplitude_fc2,
+        "--pm": confs.get("pm"),
+        "--pm-fc2": confs.get("pm_fc2"),
+        "--nodiag": confs.get("diag"),
     }
-    for option, value in given.items():
-        if value is not None:
-            raise ParameterError(
-                f"{option} and --fc-calculator {settings.fc_calculator}: derivatives "
-                "of the potential need no displacements. Leave one out."
-            )
+    return [option for option, value in values.items() if value is not None]
+
+
+def _check_no_displacements(
+    settings: Any, confs: dict[str, Any], options: CommandOptions
+) -> None:
+    """Raise for options of displacements where there are none."""
+    for option in _given_for_displacements(settings, confs, options):
+        raise ParameterError(
+            f"{option} and --fc-calculator {settings.fc_calculator}: derivatives "
+            "of the potential need no displacements. Leave one out."
+        )
 
 
 def displacement_options(settings: Any, request: RunRequest) -> DisplacementOptions:

@@ -121,7 +121,9 @@ class StudyRun:
         self._dataset: Dataset | None = None
         self._study: Study | None = None
 
-    def set_defaults(self, settings: Any, options: CommandOptions) -> bool:
+    def set_defaults(
+        self, settings: Any, confs: dict[str, Any], options: CommandOptions
+    ) -> bool:
         """Set defaults of a study for options that the user did not give.
 
         Returns
@@ -131,7 +133,9 @@ class StudyRun:
         """
         if not any(getattr(settings, name) for name in CALCULATIONS):
             settings.is_bterta = True
-        derivatives = not self._displaces and choose_derivatives(settings, options)
+        derivatives = not self._displaces and choose_derivatives(
+            settings, confs, options
+        )
         if not (settings.create_displacements or takes_potential(settings)):
             if settings.random_displacements is None:
                 settings.random_displacements = "auto"
