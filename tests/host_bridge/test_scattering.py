@@ -115,3 +115,25 @@ def test_self_energies_are_the_hosts(crystal):
         found = self_energies()
     for found_part, expected_part in zip(found, expected, strict=True):
         assert_close(found_part, expected_part, 1e-10)
+
+
+def test_spectral_function_is_the_hosts(crystal):
+    """In Python: --spf of phono3py 4.10 ends because no grid point is passed on."""
+
+    def spectral_function():
+        crystal.mesh_numbers = [4, 4, 4]
+        crystal.sigmas = [0.3]
+        crystal.init_phph_interaction()
+        crystal.run_spectral_function([1], temperatures=[300], num_frequency_points=11)
+        result = crystal._spectral_function
+        return (
+            result.half_linewidths,
+            result.shifts,
+            result.spectral_functions,
+        )
+
+    expected = spectral_function()
+    with enable_fast_scattering(pytest.fail):
+        found = spectral_function()
+    for found_part, expected_part in zip(found, expected, strict=True):
+        assert_close(found_part, expected_part, 1e-10)
