@@ -4,6 +4,7 @@ import shutil
 
 import h5py
 import numpy as np
+import phono3py
 import pytest
 from phono3py.file_IO import write_fc2_to_hdf5, write_fc3_to_hdf5
 
@@ -30,21 +31,52 @@ def write_nacl(folder, is_compact_fc):
 
 def write(ph3, folder):
     ph3.save(folder / "phono3py.yaml", settings={"force_sets": False})
-    for order, fc, write_fc in (
-        (2, ph3.fc2, write_fc2_to_hdf5),
-        (3, ph3.fc3, write_fc3_to_hdf5),
+    for order, fc, write_fc, primitive in (
+        (2, ph3.fc2, write_fc2_to_hdf5, ph3.phonon_primitive),
+        (3, ph3.fc3, write_fc3_to_hdf5, ph3.primitive),
     ):
-        p2s = ph3.primitive.p2s_map if len(ph3.fc3) < len(ph3.supercell) else None
+        p2s = primitive.p2s_map if len(fc) == len(primitive) else None
         write_fc(fc, filename=str(folder / f"fc{order}.hdf5"), p2s_map=p2s)
+
+
+# Dataset of the host's source, forces, solver, whether fc3 is compact, and mesh.
+MEASURED = {
+    "MgO": ("phono3py_params_MgO-222rd-444rd.yaml.xz", None, "symfc", True, "6 6 6"),
+    "Si": (
+        "phono3py_si_pbesol.yaml",
+        "FORCES_FC3_si_pbesol",
+        "traditional",
+        False,
+        "6 6 6",
+    ),
+    "AlN": ("phono3py_params_AlN332.yaml.xz", None, "traditional", True, "4 4 3"),
+}
+
+
+def write_measured(name, source, folder):
+    file, forces, solver, is_compact_fc, _ = MEASURED[name]
+    ph3 = phono3py.load(
+        source / "test" / file,
+        forces_fc3_filename=None if forces is None else source / "test" / forces,
+        produce_fc=False,
+        log_level=0,
+    )
+    options = {"fc_calculator": solver, "is_compact_fc": is_compact_fc}
+    ph3.produce_fc3(**options)
+    if ph3.phonon_supercell_matrix is not None:
+        ph3.produce_fc2(**options)
+    write(ph3, folder)
 
 
 @pytest.fixture
 def crystal(tmp_path_factory):
     """Return a function of a name that returns a folder with force constants."""
 
-    def made(name):
+    def made(name, source=None):
         def make(folder):
-            if name.startswith("NaCl"):
+            if source is not None:
+                write_measured(name, source, folder)
+            elif name.startswith("NaCl"):
                 write_nacl(folder, is_compact_fc=name == "NaCl")
             else:
                 write_spring_crystal(name, folder)
@@ -103,6 +135,11 @@ def assert_equal(found, expected, tolerance):
     assert differs
 
 
+def slow(*values):
+    """Return cases that run code which others run, with other numbers."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
 MESHES = {
     "NaCl": "4 4 4",
     "NaCl with full fc3": "4 4 4",
@@ -112,7 +149,10 @@ MESHES = {
 }
 
 
-@pytest.mark.parametrize("name", MESHES)
+@pytest.mark.parametrize(
+    "name",
+    ["NaCl with full fc3", "triclinic", "one atom", *slow("NaCl", "slab")],
+)
 def test_every_crystal(run, crystal, tmp_path, name):
     options = [*BR, "--mesh", *MESHES[name].split(), *SWITCHES, "--nu"]
     options += ["--isotope", "--bmfp", "10"]
@@ -128,28 +168,30 @@ def test_every_crystal(run, crystal, tmp_path, name):
         "--full-pp",
         "--v2",
         "--symmetrize-tetrahedra",
-        "--cutoff-fc3 4",
-        "--gp 1 3 --write-gamma",
-        "--ga 0 0 0 1 0 0 --write-gamma",
         "--bi 1 2 , 3 --gp 1 --write-gamma",
-        "--pp-unit-conversion 2e-3",
-        "--freq-scale 1.1",
-        "--cutoff-freq 2",
-        "--nonac",
-        "--nac-method wang",
-        "--q-direction 1 0 0",
         "--nomeshsym",
-        "--noks",
-        "--nosym",
-        "--mass 22 36",
-        "--mv 1e-4 2e-4",
-        "--gv-delta-q 1e-5",
-        "--write-gamma",
         "--write-gamma-detail",
-        "--write-pp --full-pp",
-        "--tt njc23",
-        "--tt smm19",
-        "--tt ibdb19",
+        *slow(
+            "--cutoff-fc3 4",
+            "--gp 1 3 --write-gamma",
+            "--ga 0 0 0 1 0 0 --write-gamma",
+            "--pp-unit-conversion 2e-3",
+            "--freq-scale 1.1",
+            "--cutoff-freq 2",
+            "--nonac",
+            "--nac-method wang",
+            "--q-direction 1 0 0",
+            "--noks",
+            "--nosym",
+            "--mass 22 36",
+            "--mv 1e-4 2e-4",
+            "--gv-delta-q 1e-5",
+            "--write-gamma",
+            "--write-pp --full-pp",
+            "--tt njc23",
+            "--tt smm19",
+            "--tt ibdb19",
+        ),
     ],
 )
 def test_every_option_of_relaxation_times(run, crystal, tmp_path, options):
@@ -158,7 +200,7 @@ def test_every_option_of_relaxation_times(run, crystal, tmp_path, options):
     assert_equal(found, expected, ROUNDING)
 
 
-@pytest.mark.parametrize("name", ["one atom", "slab", "triclinic"])
+@pytest.mark.parametrize("name", ["triclinic", *slow("one atom", "slab")])
 def test_generalised_regular_grids(run, crystal, tmp_path, name):
     options = [*BR, "--mesh", "12", "--grg"]
     expected, found = both(run, crystal(name), tmp_path, options)
@@ -166,7 +208,8 @@ def test_generalised_regular_grids(run, crystal, tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "options", ["", "--reducible-colmat", "--write-collision", "--tt smm19"]
+    "options",
+    ["", *slow("--reducible-colmat", "--write-collision", "--tt smm19")],
 )
 def test_direct_solution(run, crystal, tmp_path, options):
     lbte = ["--lbte", "--ts", "300", "--mesh", "4", "4", "4", *options.split()]
@@ -176,7 +219,7 @@ def test_direct_solution(run, crystal, tmp_path, options):
     assert_equal({k: found[k] for k in keys}, {k: expected[k] for k in keys}, INVERTED)
 
 
-@pytest.mark.parametrize("task", ["--ise", "--rse"])
+@pytest.mark.parametrize("task", ["--ise", *slow("--rse")])
 def test_self_energies(run, crystal, tmp_path, task):
     options = [task, "--ts", "300", "--mesh", "4", "4", "4", "--gp", "1"]
     options += ["--num-freq-points", "11", "--sigma", "0.3"]
@@ -184,7 +227,8 @@ def test_self_energies(run, crystal, tmp_path, task):
     assert_equal(found, expected, ROUNDING)
 
 
-@pytest.mark.parametrize("files", ["gamma", "pp"])
+@pytest.mark.slow
+@pytest.mark.parametrize("files", ["gamma", "pp", "phonon"])
 def test_files_written_and_read_again(run, crystal, tmp_path, files):
     base = [*BR, "--mesh", "3", "3", "3"] + (["--full-pp"] if files == "pp" else [])
     expected, found = both(
@@ -195,3 +239,37 @@ def test_files_written_and_read_again(run, crystal, tmp_path, files):
         [*base, f"--read-{files}"],
     )
     assert_equal(found, expected, ROUNDING)
+
+
+@pytest.mark.slow
+def test_collisions_written_and_read_again(run, crystal, tmp_path):
+    lbte = ["--lbte", "--ts", "300", "--mesh", "3", "3", "3"]
+    expected, found = both(
+        run,
+        crystal("NaCl"),
+        tmp_path,
+        [*lbte, "--write-collision"],
+        # Those of all points are joined here. Without --read-collision, phono3py 4.10
+        # would write the eigenvectors in their place: it solves before it writes.
+        [*lbte, "--read-collision", "all", "--write-lbte-solution"],
+        [*lbte, "--read-collision", "all"],
+    )
+    assert found.keys() == expected.keys()
+    assert {key.split("-")[0] for key in expected} >= {"unitary", "coleigs"}
+    # Eigenvectors, and what is summed over their space, are arbitrary if degenerate.
+    ends = ("/collision_matrix", "/gamma", "/kappa", "/kappa_RTA", "_eigenvalues")
+    keys = [key for key in expected if key.endswith(ends)]
+    assert "collision-m333.hdf5/collision_matrix" in keys
+    assert_equal({k: found[k] for k in keys}, {k: expected[k] for k in keys}, INVERTED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MEASURED)
+def test_crystals_of_first_principles(run, crystal, host_source, tmp_path, name):
+    source = crystal(name, host_source)
+    with h5py.File(source / "fc3.hdf5") as file:
+        n_first, n_atoms = file["fc3"].shape[:2]
+    assert (n_first == n_atoms) == (name == "Si")
+    options = [*BR, "--mesh", *MEASURED[name][-1].split(), "--nu"]
+    expected, found = both(run, source, tmp_path, options)
+    assert_equal(found, expected, 1e-9)

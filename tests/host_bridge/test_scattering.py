@@ -6,6 +6,9 @@ import pytest
 
 from analytic_crystal import analytic_crystal
 from phono3py_mlp_plugin import enable_fast_scattering
+from phono3py_mlp_plugin.host import scattering
+from phono3py_mlp_plugin.host.process import end_command
+from phono3py_mlp_plugin.host.scattering import choose_scattering
 
 TEMPERATURES = [0, 100, 300, 500, 1000]
 
@@ -115,3 +118,46 @@ def test_self_energies_are_the_hosts(crystal):
         found = self_energies()
     for found_part, expected_part in zip(found, expected, strict=True):
         assert_close(found_part, expected_part, 1e-10)
+
+
+def test_spectral_function_is_the_hosts(crystal):
+    """In Python: --spf of phono3py 4.10 ends because no grid point is passed on."""
+
+    def spectral_function():
+        crystal.mesh_numbers = [4, 4, 4]
+        crystal.sigmas = [0.3]
+        crystal.init_phph_interaction()
+        crystal.run_spectral_function([1], temperatures=[300], num_frequency_points=11)
+        result = crystal._spectral_function
+        return (
+            result.half_linewidths,
+            result.shifts,
+            result.spectral_functions,
+        )
+
+    expected = spectral_function()
+    with enable_fast_scattering(pytest.fail):
+        found = spectral_function()
+    for found_part, expected_part in zip(found, expected, strict=True):
+        assert_close(found_part, expected_part, 1e-10)
+
+
+@pytest.mark.parametrize("wanted", [None, "fft"])
+def test_backend_without_fourier_transform_is_told(wanted):
+    lines = []
+    choose_scattering(wanted, "fft", lines.append, legacy_backend=True)
+    try:
+        assert lines == [
+            "Scattering is left to phono3py: its C extension (--legacy-backend)."
+        ]
+        assert scattering._active is None
+    finally:
+        end_command()
+
+
+def test_command_gives_back_the_choice_that_python_has_made():
+    with enable_fast_scattering(pytest.fail) as chosen:
+        choose_scattering("host", "fft", pytest.fail)
+        assert scattering._active is None
+        end_command()
+        assert scattering._active is chosen
