@@ -107,7 +107,8 @@ ENDING = [
 
 @pytest.mark.parametrize("number", ENDING)
 def test_signal_that_ends_a_process_is_told_by_its_name(number):
-    run = Begun(SLEEPS)
+    # The tests may have been started with nohup, which is inherited.
+    run = Begun(SLEEPS, preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
     run.process.send_signal(number)
     code, error, _ = run.finish()
     assert code == 128 + number
