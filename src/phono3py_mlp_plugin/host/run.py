@@ -16,6 +16,7 @@ from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.errors import ParameterError, one_line
 from phono3py_mlp_plugin.files import (
     STAMP,
+    each_file_once,
     forget_partial_evaluations,
 )
 from phono3py_mlp_plugin.host.arguments import CommandOptions, option_quoted_in
@@ -210,7 +211,8 @@ class Run:
         """Read the input file as phono3py does, with a reason on failure."""
         host = self._host["get_cell_info"]
         if self._state is None:
-            return host(settings, cell_filename, log_level, load_phonopy_yaml)
+            with each_file_once():
+                return host(settings, cell_filename, log_level, load_phonopy_yaml)
         return read_cell_info(
             host, settings, cell_filename, log_level, load_phonopy_yaml
         )
