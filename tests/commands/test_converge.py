@@ -266,6 +266,27 @@ def test_error_bars_of_a_run(run, analytic_params, tmp_path, finished):
     assert "most uncertain phonon: " in done.stdout
 
 
+def test_potential_of_a_run_with_error_bars_is_that_of_a_run_without(
+    run, analytic_params, tmp_path
+):
+    """One training gives both; a potential that is reused has the same error bar."""
+    model = ["--mlp-params", f"{MODEL}, ntrain = 20, ntest = 10"]
+    shutil.copy(analytic_params, tmp_path / PARAMS)
+    done = run([*LOAD[:3], *model], tmp_path)
+    assert done.returncode == 0, done.stderr
+    alone = (tmp_path / "polymlp.yaml").read_bytes()
+    bars = []
+    for reused in (True, False):
+        done = run([*LOAD, *model, "--uncertainty", "3"], tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert ("Training on 20" not in done.stdout) == reused
+        bars.append([x for x in done.stdout.splitlines() if "+-" in x])
+        assert (tmp_path / "polymlp.yaml").read_bytes() == alone
+        (tmp_path / "polymlp.yaml").unlink()
+    assert len(bars[0]) == 4
+    assert bars[0] == bars[1]
+
+
 def kappa_xx(folder):
     (path,) = folder.glob("kappa-*.hdf5")
     with h5py.File(path) as file:

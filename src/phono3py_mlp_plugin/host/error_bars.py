@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from phonopy.structure.symmetry import NosymDataset
 
-from phono3py_mlp_plugin.contracts import Dataset, Ensemble, FloatArray, NestedFit
+from phono3py_mlp_plugin.contracts import (
+    Dataset,
+    Ensemble,
+    FloatArray,
+    NestedFit,
+    TrainedPotential,
+)
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import UNCERTAINTY_FILE, write_uncertainty
 from phono3py_mlp_plugin.host.force_constants import ForceConstantsPlan
@@ -22,6 +29,7 @@ from phono3py_mlp_plugin.host.transport import (
 )
 from phono3py_mlp_plugin.uncertainty import ErrorBar
 from phono3py_mlp_plugin.workflow import (
+    CalculatorSpec,
     EnsembleResult,
     ForceConstantsOf,
     displace,
@@ -53,6 +61,7 @@ class ErrorBars:
         self._settings = settings
         self._log_level = log_level
         self._fits: Iterator[NestedFit] = iter(())
+        self._fit: NestedFit | None = None
         self._transport: RunTransport | None = None
 
     def set_dataset(self, dataset: Dataset | None) -> None:
@@ -81,6 +90,20 @@ class ErrorBars:
             progress(self._log_level),
         )
 
+    def with_ensemble(self, spec: CalculatorSpec) -> CalculatorSpec:
+        """Return the calculator with a training that gives the ensemble too.
+
+        One pass over the dataset is sufficient for both.
+        """
+        if spec.calculator.train is None:
+            return spec
+
+        def train(*_: Any, **__: Any) -> TrainedPotential:
+            self._fit = next(self._fits)
+            return self._fit.trained
+
+        return replace(spec, calculator=replace(spec.calculator, train=train))
+
     def record(self, ph3: Phono3py, set_up: Callable[[], None]) -> None:
         """Record how the interaction is set up and how kappa is computed."""
 
@@ -94,9 +117,11 @@ class ErrorBars:
 
     def report(self, ph3: Phono3py, plan: ForceConstantsPlan) -> None:
         """Compute kappa of the ensemble, print the error bars and write them."""
-        transport, fit = self._transport, next(self._fits, None)
-        if transport is None or fit is None:
+        transport = self._transport
+        if transport is None:
             return
+        # A potential that was read from a file has no ensemble yet.
+        fit = self._fit or next(self._fits)
         kappa = kappa_of(ph3)
         show([" error bars of kappa ".center(76, "-")], self._log_level)
         report = progress(self._log_level)

@@ -280,14 +280,16 @@ class Run:
         dataset = state.dataset = _pop_dataset(ph3py, log_level)
         if self._study is not None:
             return self._study.set_crystal(self._script, ph3py, settings, dataset)
+        calculator = request.calculator
         if state.error_bars is not None:
             state.error_bars.set_dataset(dataset)
+            calculator = state.error_bars.with_ensemble(calculator)
         state.plan = plan_force_constants(
             self._script, ph3py, settings, request, log_level
         )
         attach_potential(
             ph3py,
-            request.calculator,
+            calculator,
             dataset,
             request.mlp_file,
             log_level,
