@@ -35,7 +35,7 @@ _GRID = ("d_diag", "q_matrix", "bz_grid_addresses", "make_r0_average")
 # One of phono3py's functions has other names for these arguments.
 _ALIASES = {"multi": "multiplicity", "q_mat": "q_matrix"}
 
-# Memory in bytes above which the user is told.
+# Memory in bytes above which it is announced.
 _NOTED_MEMORY = 1_000_000_000
 
 # Type of the grids whose map contains the first of all equivalent points.
