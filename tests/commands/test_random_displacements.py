@@ -54,6 +54,7 @@ def test_too_few_supercells_for_the_force_constants_are_refused(run, nacl_traine
     assert not (nacl_trained / "fc3.hdf5").exists()
 
 
+@pytest.mark.slow
 def test_number_by_rd_auto_and_its_factor(run, nacl_trained):
     numbers = []
     # A factor of 1 gives four pairs, two equations fewer than fc3 needs: the fc3 that

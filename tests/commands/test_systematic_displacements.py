@@ -22,6 +22,7 @@ def test_force_constants_are_those_of_the_plain_host_within_rounding(
     np.testing.assert_allclose(ours["fc3"], theirs["fc3"], atol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_library_gives_every_bit_of_the_plain_host(
     run, run_plain, nacl_trained, plain_nacl_trained
 ):

@@ -75,7 +75,7 @@ def changes(ph3, mesh, **interaction):
     return np.abs(np.array(kappas[1:]) / kappas[0] - 1)
 
 
-@pytest.mark.parametrize("mesh", [5, 9])
+@pytest.mark.parametrize("mesh", [5, pytest.param(9, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("way", ["fft", "host"])
 def test_rounding_errors_change_kappa_only_without_the_settings(crystal, way, mesh):
     ways = {"fft": enable_fast_scattering, "host": contextlib.nullcontext}

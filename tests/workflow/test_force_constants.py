@@ -101,6 +101,7 @@ def test_force_constants_of_potentials_are_those_of_the_host(
         )
 
 
+@pytest.mark.slow
 def test_potentials_of_several_displacements_do_not_mix():
     """Cells are those of the displacements that a solver was prepared for."""
     ph3 = crystal()
@@ -121,6 +122,7 @@ def test_potentials_of_several_displacements_do_not_mix():
     )
 
 
+@pytest.mark.slow
 def test_first_principles_forces_of_dim_fc2_are_kept():
     """Of a potential ten times softer, fc2 does not change."""
     ph3 = crystal(2, 1)
