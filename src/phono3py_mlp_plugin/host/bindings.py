@@ -264,7 +264,10 @@ SCATTERING_BINDINGS = (
         ("collisions", "grid_points", *_COLLISION.split()),
         "phono3py_mlp_plugin.host.collisions:run_collision_at_grid_points",
     ),
-    # In large supercells they take longer than scattering.
+)
+
+# What takes longer than scattering in large supercells.
+SYMMETRY_BINDINGS = (
     Binding(
         "phonopy.structure.symmetry",
         "compute_all_sg_permutations",

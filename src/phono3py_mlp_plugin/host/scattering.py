@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from phono3py_mlp_plugin.errors import IncompatibleHost
 from phono3py_mlp_plugin.host.bindings import (
     SCATTERING_BINDINGS,
+    SYMMETRY_BINDINGS,
     check,
     replace,
     restore,
@@ -18,6 +19,8 @@ from phono3py_mlp_plugin.host.process import when_command_ends
 
 if TYPE_CHECKING:
     from phono3py_mlp_plugin.host.collisions import Calculation
+
+_BINDINGS = (*SCATTERING_BINDINGS, *SYMMETRY_BINDINGS)
 
 _active: FastScattering | None = None
 
@@ -64,9 +67,10 @@ def enable_fast_scattering(
 ) -> FastScattering:
     """Compute phonon-phonon scattering of all `Phono3py` objects by Fourier transform.
 
-    Results agree with those of phono3py within rounding errors. Objects made with
-    ``lang="C"`` are left to phono3py. The method is used until ``disable()`` of the
-    returned object is called, or until the end of a ``with`` statement.
+    Results agree with those of phono3py within rounding errors. The search for symmetry
+    operations of large supercells is faster too, with the same results. Objects made
+    with ``lang="C"`` are left to phono3py. The method is used until ``disable()`` of
+    the returned object is called, or until the end of a ``with`` statement.
 
     Parameters
     ----------
@@ -101,9 +105,9 @@ def _activate(scattering: FastScattering | None) -> None:
     """Let an object compute scattering, or phono3py."""
     global _active
     if _active is None and scattering is not None:
-        replace(SCATTERING_BINDINGS)
+        replace(_BINDINGS)
     elif _active is not None and scattering is None:
-        restore(SCATTERING_BINDINGS)
+        restore(_BINDINGS)
     _active = scattering
 
 
@@ -150,7 +154,7 @@ def choose_scattering(
 def unavailable_reason() -> str | None:
     """Return why scattering cannot be computed by Fourier transform, None if it can."""
     try:
-        for binding in SCATTERING_BINDINGS:
+        for binding in _BINDINGS:
             check(binding)
     except IncompatibleHost as error:
         return str(error)

@@ -15,7 +15,11 @@ from phono3py_mlp_plugin.scattering.crystal import Crystal
 from phono3py_mlp_plugin.scattering.folding import fold
 from phono3py_mlp_plugin.scattering.fourier import Support, as_real
 from phono3py_mlp_plugin.scattering.records import ComplexArray, Phonons, Tetrahedra
-from phono3py_mlp_plugin.scattering.strengths import contract
+from phono3py_mlp_plugin.scattering.strengths import (
+    PRODUCT_BANDS,
+    contract_by_band,
+    contract_by_triplet,
+)
 from phono3py_mlp_plugin.scattering.weights import (
     average_degenerate,
     gaussian_weights,
@@ -338,14 +342,13 @@ class Interaction:
         phases = np.exp(2j * np.pi * (turns % 1))
         matrix = as_real(at_q0)
         contracted = np.empty((2 * len(at_q0), n_folded, n, n))
-        # One for all blocks, because the first use of memory takes time.
-        size_of_atom = 48 * n_folded * n * n
-        buffer = np.empty(0)
-        for block in _blocks(n_atoms, size_of_atom, _MEMORY // 4):
+        blocks = list(_blocks(n_atoms, 48 * n_folded * n * n, _MEMORY // 4))
+        # One for all blocks, because the first use of memory takes time. The first
+        # block is the largest.
+        buffer = np.empty(2 * n * n_folded * n * 3 * blocks[0].stop)
+        for block in blocks:
             width = 3 * (block.stop - block.start)
             size = 2 * n * n_folded * n * width
-            if buffer.size < size:
-                buffer = np.empty(size)
             part = buffer[:size].reshape(2, n, n_folded, n, width)
 
             def one_atom(i: int, block: slice = block, part: FloatArray = part) -> None:
@@ -423,6 +426,8 @@ class Interaction:
             matrix, transformed.reshape(n_bands0, 2 * n_second, n_third * n_channels)
         ).reshape(n_bands0, len(columns), 2, n_third, n_channels)
         phases = self._support.phases(order[2], points[:, order[2]])
+        many = phonons.frequencies.shape[1] >= PRODUCT_BANDS
+        contract = contract_by_triplet if many else contract_by_band
 
         of_triplet = size * n_bands0 * phonons.frequencies.shape[1] ** 2
         for part in _blocks(len(triplets), of_triplet, _CHUNK):

@@ -12,11 +12,11 @@ from phono3py_mlp_plugin.scattering.records import ComplexArray, Phonons
 
 # From this number of bands on, matrix products are faster although they compute bands
 # that are not needed.
-_PRODUCT_BANDS = 12
+PRODUCT_BANDS = 12
 
 
 @kernel
-def contract(
+def contract_by_band(
     strengths: FloatArray,
     needed: Any,
     columns: FloatArray,
@@ -26,7 +26,7 @@ def contract(
     bands: IntArray,
     phonons: Phonons,
 ) -> None:
-    """Compute the interaction strengths that are needed.
+    """Compute the interaction strengths that are needed, band by band.
 
     Parameters
     ----------
@@ -44,26 +44,6 @@ def contract(
         Bands at q0.
     phonons : Phonons
     """
-    if phonons.frequencies.shape[1] < _PRODUCT_BANDS:
-        _by_band(strengths, needed, columns, column, phases, triplets, bands, phonons)
-    else:
-        _by_triplet(
-            strengths, needed, columns, column, phases, triplets, bands, phonons
-        )
-
-
-@inner_kernel
-def _by_band(
-    strengths: FloatArray,
-    needed: Any,
-    columns: FloatArray,
-    column: IntArray,
-    phases: ComplexArray,
-    triplets: IntArray,
-    bands: IntArray,
-    phonons: Phonons,
-) -> None:
-    """Contract only the bands that are needed; see `contract`."""
     n = phonons.frequencies.shape[1]
     at_q1, at_q2, rows = np.empty((2, n, n)), np.empty((2, n, n)), np.empty((2, n))
     sums, dressed = np.empty((2, n)), np.empty((2, n * n))
@@ -89,8 +69,8 @@ def _by_band(
                         strengths[t, b, j, k] = square / (f0[bands[b]] * f1[j] * f2[k])
 
 
-@inner_kernel
-def _by_triplet(
+@kernel
+def contract_by_triplet(
     strengths: FloatArray,
     needed: Any,
     columns: FloatArray,
@@ -100,7 +80,7 @@ def _by_triplet(
     bands: IntArray,
     phonons: Phonons,
 ) -> None:
-    """Contract all bands of a triplet by two matrix products; see `contract`."""
+    """Compute all bands of a triplet by two matrix products; see `contract_by_band`."""
     n, n_bands0 = phonons.frequencies.shape[1], bands.shape[0]
     vectors = np.empty((2, 2, n, n))
     dressed = np.empty((2, n * n))
