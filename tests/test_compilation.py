@@ -30,6 +30,20 @@ class {name}(NamedTuple):
 USE = "import kernels_of_a_test.kernels"
 
 
+def output_of(program):
+    """Run a program in a process of its own."""
+    # Bytecode of sources that were written in the same second must not be found.
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """Write a package of one kernel and its record; return a function that runs it."""
@@ -42,17 +56,8 @@ def package(tmp_path, monkeypatch):
     def run(name="Pair", fields=("first", "second")):
         (folder / "kernels.py").write_text(KERNELS.format(name=name))
         (folder / "records.py").write_text(RECORDS.format(name=name, fields=fields))
-        # Bytecode of sources that were written in the same second must not be found.
         program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {USE}"
-        done = subprocess.run(
-            [sys.executable, "-B", "-c", program],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.split()
+        return output_of(program).split()
 
     return run
 
@@ -77,8 +82,8 @@ import sys; sys.path.insert(0, {folder!r})
 import phono3py_mlp_plugin.scattering as scattering
 assert scattering.__file__.startswith({folder!r})
 scattering.warm_up()
-from phono3py_mlp_plugin.scattering.strengths import contract
-print(sum(contract.stats.cache_hits.values()))
+from phono3py_mlp_plugin.scattering.strengths import contract_by_band
+print(sum(contract_by_band.stats.cache_hits.values()))
 """
 
 
@@ -91,15 +96,7 @@ def test_record_of_this_package_that_is_renamed_is_compiled_anew(tmp_path):
     program = SCATTERING.format(folder=str(tmp_path))
 
     def hits():
-        done = subprocess.run(
-            [sys.executable, "-B", "-c", program],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr
-        return int(done.stdout)
+        return int(output_of(program))
 
     assert hits() == 0
     assert hits() == 1

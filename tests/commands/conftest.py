@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from analytic_crystal import analytic_crystal
 from conftest import once
 from small_model import SMALL
 
@@ -19,6 +20,16 @@ def folder(tmp_path, analytic_params):
 def nacl_folder(tmp_path, nacl_params):
     """A folder with phono3py_params.yaml: a hundred NaCl supercells of 64 atoms."""
     shutil.copy(nacl_params, tmp_path / "phono3py_params.yaml")
+    return tmp_path
+
+
+@pytest.fixture
+def two_supercells(tmp_path):
+    """NaCl, 2x2x2 for fc3, 3x3x3 (54 atoms) for fc2: with and without its forces."""
+    ph3 = analytic_crystal(fc2_supercell=True)
+    ph3.save(tmp_path / "with.yaml")
+    ph3.phonon_dataset = None
+    ph3.save(tmp_path / "without.yaml")
     return tmp_path
 
 

@@ -7,7 +7,6 @@ import h5py
 import numpy as np
 import pytest
 
-from analytic_crystal import analytic_crystal
 from small_model import MODEL, force_constants
 
 TRAIN = f"{MODEL}, ntrain=10, ntest=10"
@@ -127,18 +126,8 @@ def test_without_a_potential_the_host_says_what_is_missing(run, folder):
     assert "there is no potential here" in done.stderr
 
 
-@pytest.fixture
-def two_supercells(tmp_path):
-    """2x1x1 or the like for fc3, a larger one for fc2: with forces and without."""
-    ph3 = analytic_crystal(fc2_supercell=True)
-    ph3.save(tmp_path / "with.yaml")
-    ph3.phonon_dataset = None
-    ph3.save(tmp_path / "without.yaml")
-    return tmp_path, len(ph3.phonon_supercell)
-
-
 def test_potential_gives_fc2_in_its_own_supercell(run, two_supercells):
-    folder, n = two_supercells
+    folder, n = two_supercells, 54
     done = run([*COMMAND, *EXACT, "without.yaml"], folder)
     assert done.returncode == 0, done.stderr
     assert force_constants(folder)["fc2"].shape[1] == n
@@ -146,7 +135,7 @@ def test_potential_gives_fc2_in_its_own_supercell(run, two_supercells):
 
 
 def test_first_principles_forces_for_fc2_are_kept(run, two_supercells):
-    folder, n = two_supercells
+    folder, n = two_supercells, 54
     done = run([*COMMAND, *EXACT, "with.yaml"], folder)
     assert done.returncode == 1
     assert "Give --fc-calculator 'symfc|exact'." in done.stderr

@@ -6,7 +6,6 @@ import numpy as np
 import phono3py
 import pytest
 
-from analytic_crystal import analytic_crystal
 from small_model import MODEL, force_constants
 
 COMMAND = ["phono3py-load", "--pypolymlp", f"--mlp-params={MODEL}, ntrain=10, ntest=10"]
@@ -30,16 +29,6 @@ def mgo(tmp_path_factory, host_source):
     without.nac_params = whole.nac_params
     without.save(folder / "without.yaml")
     return folder
-
-
-@pytest.fixture
-def two_supercells(tmp_path):
-    """NaCl, 2x2x2 for fc3 and 3x3x3 for fc2: with and without forces for fc2."""
-    ph3 = analytic_crystal(fc2_supercell=True)
-    ph3.save(tmp_path / "with.yaml")
-    ph3.phonon_dataset = None
-    ph3.save(tmp_path / "without.yaml")
-    return tmp_path
 
 
 @pytest.mark.slow
