@@ -1,5 +1,7 @@
 """Gamma and kappa by Fourier transform are the host's, whatever else is asked for."""
 
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -161,3 +163,17 @@ def test_command_gives_back_the_choice_that_python_has_made():
         assert scattering._active is None
         end_command()
         assert scattering._active is chosen
+
+
+POINTS = "PHONO3PY_RUST_GP_BATCH_SIZE"
+
+
+def test_points_are_passed_together_until_scattering_is_the_hosts_again(monkeypatch):
+    monkeypatch.delenv(POINTS, raising=False)
+    with enable_fast_scattering():
+        assert int(os.environ[POINTS]) >= 1
+    assert POINTS not in os.environ
+    monkeypatch.setenv(POINTS, "3")
+    with enable_fast_scattering():
+        assert os.environ[POINTS] == "3"
+    assert os.environ[POINTS] == "3"

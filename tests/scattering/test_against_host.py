@@ -226,17 +226,29 @@ def test_weights_averaged_over_symmetry_or_degenerate_bands(options):
     np.testing.assert_allclose(found, expected, rtol=0, atol=ROUNDING * expected.max())
 
 
-def test_many_grid_points_in_one_call():
+def gamma_of_points(ph3, points):
+    solver = RTAScatteringSolver(ph3.phph_interaction, [None], np.array([300.0]))
+    return np.array([r["result"].gamma for r in solver.compute_batched(points)])
+
+
+def test_many_grid_points_in_one_call(monkeypatch):
+    from phono3py_mlp_plugin.host import collisions as host
+
     ph3 = crystal("diamond")
-
-    def gamma():
-        solver = RTAScatteringSolver(ph3.phph_interaction, [None], np.array([300.0]))
-        points = [1, 2, 6]
-        return np.array([r["result"].gamma for r in solver.compute_batched(points)])
-
-    expected = gamma()
+    points = [1, 2, 6]
+    expected = gamma_of_points(ph3, points)
+    found = []
+    for n_threads in (1, 3):
+        monkeypatch.setattr(host, "default_threads", lambda n=n_threads: n)
+        with enable_fast_scattering(pytest.fail):
+            found.append(gamma_of_points(ph3, points))
+    # Points that need much memory are computed one by one.
+    monkeypatch.setattr(host, "_MEMORY_OF_POINTS", 0)
     with enable_fast_scattering(pytest.fail):
-        np.testing.assert_allclose(gamma(), expected, rtol=1e-12)
+        found.append(gamma_of_points(ph3, points))
+    np.testing.assert_allclose(found[0], expected, rtol=1e-12)
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
 
 
 def test_results_do_not_depend_on_threads_or_blocks(monkeypatch):

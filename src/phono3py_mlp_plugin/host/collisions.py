@@ -7,8 +7,10 @@ replace them and fill the same arrays; everything before and after is done by ph
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import repeat
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,7 +27,7 @@ from phono3py_mlp_plugin.scattering import (
     Triplets,
     UnsupportedCase,
 )
-from phono3py_mlp_plugin.threads import default_threads, threads
+from phono3py_mlp_plugin.threads import CurrentThread, default_threads, threads
 
 # Arrays that determine a crystal and its mesh. fc3 and its used blocks are large; they
 # are unchanged as long as they are the same objects.
@@ -37,6 +39,9 @@ _ALIASES = {"multi": "multiplicity", "q_mat": "q_matrix"}
 
 # Memory in bytes above which it is announced.
 _NOTED_MEMORY = 1_000_000_000
+
+# Memory in bytes that points which are computed at the same time may need together.
+_MEMORY_OF_POINTS = 1_000_000_000
 
 # Type of the grids whose map contains the first of all equivalent points.
 _DENSE_MAP = 2
@@ -101,38 +106,65 @@ class Calculation:
         return True
 
     def fill_collisions(
-        self, args: SimpleNamespace, grid_point: int, collisions: Any
+        self,
+        args: SimpleNamespace,
+        grid_points: Sequence[int],
+        collisions: Sequence[Any],
     ) -> bool:
-        """Fill in the collisions of a point; return whether this was possible."""
+        """Fill in the collisions of points; return whether this was possible."""
         interaction = self._interaction(args)
         if interaction is None:
             return False
-        triplets = _triplets(args, grid_point)
-        with threads(self._n_threads, self._blas) as executor:
-            collisions_of_triplets = interaction.collisions(
+        phonons = interaction.phonons(
+            args.frequencies, args.eigenvectors, args.cutoff_frequency
+        )
+        smearings = [
+            Smearing(None if np.isnan(width) else float(width), float(cutoff))
+            for width, cutoff in zip(args.sigmas, args.sigma_cutoffs, strict=True)
+        ]
+        temperatures = np.array(args.temperatures_thz, dtype=np.float64)
+        tetrahedra = _tetrahedra(args)
+
+        def one_point(grid_point: int, filled: Any, executor: Executor) -> None:
+            triplets = _triplets(args, grid_point)
+            of_triplets = interaction.collisions(
                 triplets,
-                interaction.phonons(
-                    args.frequencies, args.eigenvectors, args.cutoff_frequency
-                ),
-                [
-                    Smearing(None if np.isnan(width) else float(width), float(cutoff))
-                    for width, cutoff in zip(
-                        args.sigmas, args.sigma_cutoffs, strict=True
-                    )
-                ],
-                np.array(args.temperatures_thz, dtype=np.float64),
-                _tetrahedra(args),
+                phonons,
+                smearings,
+                temperatures,
+                tetrahedra,
                 executor,
                 args.degenerate_ids,
             )
-        if args.is_N_U:
-            addresses = args.bz_grid_addresses[triplets.points].sum(axis=1)
-            normal = ~addresses.any(axis=1)
-            collisions[:, 0] = collisions_of_triplets[:, normal].sum(axis=1)
-            collisions[:, 1] = collisions_of_triplets[:, ~normal].sum(axis=1)
-        else:
-            collisions[:] = collisions_of_triplets.sum(axis=1)
+            if args.is_N_U:
+                addresses = args.bz_grid_addresses[triplets.points].sum(axis=1)
+                normal = ~addresses.any(axis=1)
+                filled[:, 0] = of_triplets[:, normal].sum(axis=1)
+                filled[:, 1] = of_triplets[:, ~normal].sum(axis=1)
+            else:
+                filled[:] = of_triplets.sum(axis=1)
+
+        with threads(self._n_threads, self._blas) as executor:
+            self._each_point(
+                one_point, grid_points, collisions, executor, interaction.memory(1)
+            )
         return True
+
+    def _each_point(
+        self,
+        one_point: Callable[[int, Any, Executor], None],
+        grid_points: Sequence[int],
+        collisions: Sequence[Any],
+        executor: Executor,
+        memory: int,
+    ) -> None:
+        """Compute one point in each thread, or if they need much memory, one by one."""
+        if len(grid_points) > 1 and self._n_threads * memory <= _MEMORY_OF_POINTS:
+            alone = repeat(CurrentThread())
+            list(executor.map(one_point, grid_points, collisions, alone))
+        else:
+            for grid_point, filled in zip(grid_points, collisions, strict=True):
+                one_point(grid_point, filled, executor)
 
     def _interaction(self, args: SimpleNamespace) -> Interaction | None:
         """Return the interaction of phono3py's arrays, or None if it is unsupported."""
@@ -165,7 +197,9 @@ def run_collision_at_grid_point(*values: Any, **named: Any) -> None:
         "phono3py.conductivity.scattering_solvers:run_collision_at_grid_point_rust"
     )
     args = _arguments(host, values, named)
-    if not calculation().fill_collisions(args, int(args.grid_point), args.collisions):
+    if not calculation().fill_collisions(
+        args, [int(args.grid_point)], [args.collisions]
+    ):
         host(*values, **named)
 
 
@@ -176,12 +210,8 @@ def run_collision_at_grid_points(*values: Any, **named: Any) -> None:
         "run_collision_at_grid_points_batched_rust"
     )
     args = _arguments(host, values, named)
-    if not all(
-        calculation().fill_collisions(args, int(grid_point), collisions)
-        for grid_point, collisions in zip(
-            args.grid_points, args.collisions, strict=True
-        )
-    ):
+    points = [int(grid_point) for grid_point in args.grid_points]
+    if not calculation().fill_collisions(args, points, args.collisions):
         host(*values, **named)
 
 

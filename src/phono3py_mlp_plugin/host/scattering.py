@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -16,11 +18,19 @@ from phono3py_mlp_plugin.host.bindings import (
     restore,
 )
 from phono3py_mlp_plugin.host.process import when_command_ends
+from phono3py_mlp_plugin.threads import default_threads
 
 if TYPE_CHECKING:
     from phono3py_mlp_plugin.host.collisions import Calculation
 
 _BINDINGS = (*SCATTERING_BINDINGS, *SYMMETRY_BINDINGS)
+
+# Environment variable of phono3py: how many mesh points are passed at once.
+_POINTS_AT_ONCE = "PHONO3PY_RUST_GP_BATCH_SIZE"
+
+# Mesh points for each thread that are passed at once. All threads are in use most of
+# the time, although some points have more triplets than others.
+_POINTS_PER_THREAD = 4
 
 _active: FastScattering | None = None
 
@@ -36,6 +46,7 @@ class FastScattering:
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report
+        self._undo = ExitStack()
 
     def __enter__(self) -> FastScattering:
         return self
@@ -54,6 +65,20 @@ class FastScattering:
         from phono3py_mlp_plugin.host.collisions import Calculation
 
         return Calculation(self._report)
+
+    def pass_points_together(self) -> None:
+        """Let phono3py pass several mesh points at once, which are for the threads.
+
+        A number that the user has set is used.
+        """
+        if _POINTS_AT_ONCE not in os.environ:
+            number = _POINTS_PER_THREAD * default_threads()
+            os.environ[_POINTS_AT_ONCE] = str(number)
+            self._undo.callback(os.environ.pop, _POINTS_AT_ONCE, None)
+
+    def undo(self) -> None:
+        """Restore the environment."""
+        self._undo.close()
 
     def disable(self) -> None:
         """Let phono3py compute scattering again."""
@@ -106,8 +131,10 @@ def _activate(scattering: FastScattering | None) -> None:
     global _active
     if _active is None and scattering is not None:
         replace(_BINDINGS)
+        scattering.pass_points_together()
     elif _active is not None and scattering is None:
         restore(_BINDINGS)
+        _active.undo()
     _active = scattering
 
 

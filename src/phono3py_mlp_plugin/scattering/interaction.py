@@ -226,10 +226,13 @@ class Interaction:
                 phonons.frequencies[points], temperatures, phonons.cutoff
             )
         wanted = (phonons.frequencies, temperatures, np.array(phonons.cutoff))
-        if self._table is None or not all(map(np.array_equal, wanted, self._table[0])):
+        stored = self._table
+        if stored is None or not all(map(np.array_equal, wanted, stored[0])):
             table = occupations(phonons.frequencies, temperatures, phonons.cutoff)
-            self._table = (tuple(np.array(x) for x in wanted), table)
-        table = self._table[1]
+            stored = tuple(np.array(x) for x in wanted), table
+            # Replaced as a whole, because several points may be computed at a time.
+            self._table = stored
+        table = stored[1]
         return lambda points: table[points]
 
     def memory(self, n_threads: int) -> int:
