@@ -283,7 +283,7 @@ def test_potential_of_a_run_with_error_bars_is_that_of_a_run_without(
         bars.append([x for x in done.stdout.splitlines() if "+-" in x])
         assert (tmp_path / "polymlp.yaml").read_bytes() == alone
         (tmp_path / "polymlp.yaml").unlink()
-    assert len(bars[0]) == 4
+    assert len(bars[0]) == 5
     assert bars[0] == bars[1]
 
 
@@ -395,3 +395,42 @@ def test_imaginary_modes_of_the_most_supercells_stop_the_study(run, soft_crystal
     assert done.stdout.count("(kept)") == 2
     assert "not converged with 10 supercells" in done.stdout
     assert "imaginary modes: -1.9" in done.stdout
+
+
+def budget_names(record):
+    return [one["name"] for one in record["contributions"]]
+
+
+ALL = ["supercells", "penalty", "model", "mesh", "solver", "range of fc3"]
+
+
+def test_last_size_of_a_study_has_an_error_budget(finished):
+    folder, done = finished
+    with_budget = [p for p in points(folder) if p["budget"] is not None]
+    assert [p["size"] for p in with_budget] == [max(p["size"] for p in points(folder))]
+    (budget,) = (p["budget"] for p in with_budget)
+    assert budget_names(budget) == ALL
+    assert "Error budget of kappa with 40 supercells at 300 K" in done.stdout
+    assert "not included: the exchange-correlation functional" in done.stdout
+    # Three points along each axis.
+    assert "Note: mesh: inf % of kappa" in done.stdout
+
+
+def test_error_budget_of_a_run_has_the_contribution_of_displacements(
+    run, analytic_params, tmp_path
+):
+    shutil.copy(analytic_params, tmp_path / PARAMS)
+    model = ["--mlp-params", f"{MODEL}, ntrain = 20, ntest = 10"]
+    words = ["--mesh", "5", "5", "5", "-d", "--uncertainty", "2"]
+    done = run([*LOAD, *model, *words], tmp_path)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "phono3py_mlp_uncertainty.json").read_text())
+    budget = content["budget"]
+    assert budget_names(budget) == ALL
+    (solver,) = (x for x in budget["contributions"] if x["name"] == "solver")
+    # Differences of second order in an amplitude of 0.03 angstrom.
+    assert 0 < solver["relative"][0][0] < 0.05
+    (line,) = (x for x in done.stdout.splitlines() if "with all of these" in x)
+    value, error = (float(x) for x in line.split(": ")[1].split()[:3:2])
+    squares = [x["relative"][0][0] ** 2 for x in budget["contributions"]]
+    assert error == pytest.approx(value * sum(squares) ** 0.5, abs=1e-3)

@@ -29,8 +29,11 @@ from phono3py_mlp_plugin.files import (
     replacing,
 )
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
+from phono3py_mlp_plugin.uncertainty import ErrorBudget
 from phono3py_mlp_plugin.workflow import (
+    budget_lines,
     force_constant_errors_text,
+    large_contributions,
     most_uncertain_frequency,
     request_calculator,
     with_memory,
@@ -297,6 +300,9 @@ def _run_task(task: StudyTask, progress: Any) -> None:
     )
     if last.fc2_error:
         print(f"Most uncertain phonon: {most_uncertain_frequency(last.phonons)}.")
+    for point in points:
+        if point.budget is not None:
+            _print_budget(point, point.budget, study.tolerance)
     for note in compare_models(points):
         print(f"Note: {note}")
     write_convergence(
@@ -308,6 +314,20 @@ def _run_task(task: StudyTask, progress: Any) -> None:
         save(draw_convergence(points), temporary)
     forget_finished_members(Path())
     print(f'Points are in "{path}", the figure is "{_FIGURE}".')
+
+
+def _print_budget(point: Point, budget: ErrorBudget, tolerance: float) -> None:
+    """Print the error budget of the last size of a study."""
+    label = f"{point.label}: " if point.label else ""
+    print(
+        f"{label}Error budget of kappa with {point.size} supercells at "
+        f"{budget.temperatures[budget.room_temperature]:g} K in percent (68 % "
+        "intervals):"
+    )
+    for line in budget_lines(budget):
+        print(f"  {line}")
+    for text in large_contributions(budget, tolerance):
+        print(f"Note: {label}{text}.")
 
 
 def _default_sizes(largest: int) -> list[int]:

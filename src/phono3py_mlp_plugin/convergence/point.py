@@ -13,6 +13,7 @@ from phono3py_mlp_plugin.contracts import (
 )
 from phono3py_mlp_plugin.uncertainty import (
     ErrorBar,
+    ErrorBudget,
     error_bar,
 )
 from phono3py_mlp_plugin.workflow import (
@@ -55,6 +56,8 @@ class Point:
         `ErrorBar`.
     n_imaginary : int
         Number of potentials of the ensemble with imaginary modes at these points.
+    budget : ErrorBudget or None
+        All contributions to the error of kappa, for the last size of a study.
     """
 
     key: str
@@ -75,6 +78,7 @@ class Point:
     phonons: list[PhononsAt]
     fall: float = 0.5
     n_imaginary: int = 0
+    budget: ErrorBudget | None = None
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Point | None:
@@ -84,7 +88,10 @@ class Point:
         """
         try:
             phonons = [PhononsAt(**one) for one in record["phonons"]]
-            point = cls(**{**record, "phonons": phonons})
+            budget = record.get("budget")
+            if budget is not None:
+                budget = ErrorBudget.from_record(budget)
+            point = cls(**{**record, "phonons": phonons, "budget": budget})
             # Raises if numbers are missing. Errors may be infinite: kappa of a member
             # of the ensemble may have failed.
             point.largest_error()

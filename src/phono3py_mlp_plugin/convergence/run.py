@@ -29,11 +29,14 @@ from phono3py_mlp_plugin.workflow import (
     IMAGINARY_REMEDY,
     CalculatorSpec,
     ForceConstantsOf,
+    KappaOfFit,
+    OtherModels,
     Transport,
     check_fit,
     deciding_options,
     describe_force_constants,
     displace,
+    error_budget,
     evaluate,
     fc2_dataset,
     force_constants_versions,
@@ -131,6 +134,7 @@ class _Run:
             keys = {v.label: self._key(v, rows[:size]) for v in variants}
             missing = [v for v in variants if keys[v.label] not in self.known]
             new: dict[str, Point] = {}
+            fit: NestedFit | None = None
             if missing:
                 fit = next(fit for fit in fits if fit.size == size)
                 new = self._points(missing, fit, order, keys)
@@ -139,20 +143,66 @@ class _Run:
                 if known is not None:
                     self._check_fit(size, known.rmse_test)
                 point = new[variant.label] if known is None else known
-                point = self._with_exponent(point, done[variant.label])
-                if point != known:
-                    self.keep(point)
-                finished = self._finished_members(keys[variant.label])
-                if finished is not None:
-                    finished.forget()
-                done[variant.label].append(point)
-                yield point
-                self._check_phonons(point)
-            if all(
+                done[variant.label].append(
+                    self._with_exponent(point, done[variant.label])
+                )
+            converged = all(
                 judge(points, study.tolerance, study.agree).converged
                 for points in done.values()
-            ):
+            )
+            if order == 0 and (converged or size == max(study.sizes)):
+                without = [v for v in variants if _needs_budget(done[v.label][-1])]
+                if without:
+                    fit = fit or next(fit for fit in fits if fit.size == size)
+                    self._add_budgets(without, fit, rows[:size], done)
+            for variant in variants:
+                point = done[variant.label][-1]
+                if point != self.known.get(point.key):
+                    self.keep(point)
+                finished = self._finished_members(point.key)
+                if finished is not None:
+                    finished.forget()
+                yield point
+                self._check_phonons(point)
+            if converged:
                 return
+
+    def _add_budgets(
+        self,
+        variants: Sequence[Variant],
+        fit: NestedFit,
+        rows: NDArray[np.intp],
+        done: dict[str, list[Point]],
+    ) -> None:
+        """Add the error budget to the last point of each variant."""
+        request = variants[0].request
+        training, test = self.dataset.select(rows), self.dataset.select(self.test)
+        models = OtherModels(request, training, test, self.progress)
+        for variant in variants:
+            point = done[variant.label][-1]
+            solver = self._force_constants(variant)
+            (fcs,) = solver.solve([fit.trained.potential])
+            of_fit = KappaOfFit(
+                fit.trained.potential,
+                fcs,
+                np.array(point.kappa),
+                variant.mesh,
+                [
+                    [point.error_bar(t, c) for c in range(3)]
+                    for t in range(len(point.kappa))
+                ],
+            )
+            budget = error_budget(
+                self.crystal,
+                of_fit,
+                variant.force_constants,
+                solver.solve,
+                models,
+                self.transport,
+                self.study.tolerance,
+                self.progress,
+            )
+            done[variant.label][-1] = replace(point, budget=budget)
 
     def _with_exponent(self, point: Point, smaller: Sequence[Point]) -> Point:
         """Return the point with the exponent fitted to the scatter of all sizes."""
@@ -347,6 +397,11 @@ class _VariantKappa:
             if self._finished is None
             else self._finished.get_or_compute(index, compute)
         )
+
+
+def _needs_budget(point: Point) -> bool:
+    """Return whether the budget of a point is unknown and meaningful."""
+    return point.budget is None and point.imaginary_mode() is None
 
 
 def _by_force_constants(variants: Sequence[Variant]) -> list[list[Variant]]:

@@ -51,6 +51,7 @@ from phono3py_mlp_plugin.files.regular import (
 )
 from phono3py_mlp_plugin.files.uncertainty import (
     UNCERTAINTY_FILE,
+    read_budget,
     read_uncertainty,
     write_uncertainty,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "other_parts",
     "potential_files",
     "put_in_place",
+    "read_budget",
     "read_extxyz",
     "read_force_constants",
     "read_json",

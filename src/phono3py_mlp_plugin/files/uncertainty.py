@@ -21,6 +21,7 @@ def write_uncertainty(
     fc2_error: float,
     fc3_error: float,
     phonons: Sequence[Any],
+    budget: Any = None,
 ) -> None:
     """Write kappa with relative standard deviations for each temperature.
 
@@ -37,6 +38,8 @@ def write_uncertainty(
         Standard deviations relative to the norm of the force constants.
     phonons : sequence
         Records of phonons at high-symmetry points.
+    budget : ErrorBudget, optional
+        All contributions to the error of kappa.
     """
     content = {
         "relative_standard_deviation": "sampling of supercells, choice of the penalty",
@@ -51,6 +54,7 @@ def write_uncertainty(
         "fc2_error": fc2_error,
         "fc3_error": fc3_error,
         "phonons": [asdict(point) for point in phonons],
+        **({} if budget is None else {"budget": asdict(budget)}),
     }
     write_json(path, content)
 
@@ -68,6 +72,13 @@ def read_uncertainty(path: Path) -> list[dict[str, Any]]:
         return [_bars_at(one) for one in content["temperatures"] if "bars" in one]
     except INVALID_CONTENT:
         return []
+
+
+def read_budget(path: Path) -> dict[str, Any] | None:
+    """Return the record of the error budget, or None. For errors see `read_json`."""
+    content = read_json(path)
+    budget = None if content is None else content.get("budget")
+    return budget if isinstance(budget, dict) else None
 
 
 def _bars_at(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from phonopy.structure.symmetry import NosymDataset
 
 from phono3py_mlp_plugin.contracts import (
@@ -27,14 +26,20 @@ from phono3py_mlp_plugin.host.transport import (
     kappa_of,
     replace_kappa_calculation,
 )
-from phono3py_mlp_plugin.uncertainty import ErrorBar
+from phono3py_mlp_plugin.uncertainty import ErrorBar, ErrorBudget
 from phono3py_mlp_plugin.workflow import (
     CalculatorSpec,
     EnsembleResult,
     ForceConstantsOf,
+    ForceConstantsRequest,
+    KappaOfFit,
+    OtherModels,
+    budget_lines,
     displace,
+    error_budget,
     force_constant_errors_text,
     most_uncertain_frequency,
+    room_temperature,
     run_ensemble,
 )
 
@@ -42,7 +47,9 @@ if TYPE_CHECKING:
     from phono3py import Phono3py
 
 _DIRECTIONS = ("xx", "yy", "zz")
-_ROOM_TEMPERATURE = 300.0
+
+# Relative error of kappa for which a mesh is recommended.
+_TOLERANCE = 0.02
 
 
 class ErrorBars:
@@ -62,6 +69,7 @@ class ErrorBars:
         self._log_level = log_level
         self._fits: Iterator[NestedFit] = iter(())
         self._fit: NestedFit | None = None
+        self._data: tuple[Dataset, Dataset] | None = None
         self._transport: RunTransport | None = None
 
     def set_dataset(self, dataset: Dataset | None) -> None:
@@ -79,11 +87,11 @@ class ErrorBars:
             )
         request = self._request.calculator
         split = request.divide(len(dataset))
+        self._data = dataset.select(split.training), dataset.select(split.test)
         learning_curve = request.calculator.learning_curve
         assert learning_curve is not None and self._request.uncertainty is not None
         self._fits = learning_curve(
-            dataset.select(split.training),
-            dataset.select(split.test),
+            *self._data,
             [len(split.training)],
             request.options,
             Ensemble(self._request.uncertainty),
@@ -104,7 +112,7 @@ class ErrorBars:
 
         return replace(spec, calculator=replace(spec.calculator, train=train))
 
-    def record(self, ph3: Phono3py, set_up: Callable[[], None]) -> None:
+    def record(self, ph3: Phono3py, set_up: Callable[[Phono3py], None]) -> None:
         """Record how the interaction is set up and how kappa is computed."""
 
         def compute_kappa(
@@ -125,7 +133,7 @@ class ErrorBars:
         kappa = kappa_of(ph3)
         show([" error bars of kappa ".center(76, "-")], self._log_level)
         report = progress(self._log_level)
-        crystal = copy_crystal(ph3)
+        crystal = _copy(ph3)
         if ph3.dataset is None and not plan.request.takes_potential:
             displace(crystal, plan.displacements, keep_fc2=plan.keep_fc2)
         with report("Preparing the force-constants solver", None):
@@ -149,6 +157,11 @@ class ErrorBars:
             [result.error_bar(t, c) for c in range(3)] if temperature > 0 else []
             for t, temperature in enumerate(temperatures)
         ]
+        budget = None
+        if any(bars) and not result.n_imaginary:
+            fcs = {2: ph3.fc2, 3: ph3.fc3}
+            of_fit = KappaOfFit(fit.trained.potential, fcs, kappa, None, bars)
+            budget = self._budget(crystal, force_constants, of_fit, plan.request)
         write_uncertainty(
             Path(UNCERTAINTY_FILE),
             kappa,
@@ -157,8 +170,37 @@ class ErrorBars:
             result.fc2_error,
             result.fc3_error,
             result.phonons,
+            budget,
         )
         show(_lines(result, kappa, temperatures, bars), self._log_level)
+        if budget is not None:
+            show(_budget_lines(budget, kappa), self._log_level)
+        show(
+            [f'Error bars for all temperatures are in "{UNCERTAINTY_FILE}".'],
+            self._log_level,
+        )
+
+    def _budget(
+        self,
+        crystal: Phono3py,
+        force_constants: ForceConstantsOf,
+        of_fit: KappaOfFit,
+        request: ForceConstantsRequest,
+    ) -> ErrorBudget:
+        """Return the error budget of kappa of the run."""
+        assert self._transport is not None and self._data is not None
+        report = progress(self._log_level)
+        spec = self._request.calculator
+        return error_budget(
+            crystal,
+            of_fit,
+            request,
+            force_constants.solve,
+            OtherModels(spec, *self._data, report),
+            self._transport,
+            _TOLERANCE,
+            report,
+        )
 
 
 def _lines(
@@ -173,7 +215,7 @@ def _lines(
         f"supercells and {len(result.alternatives)} with other ridge penalties; 68 % "
         "intervals for the choice of supercells and penalty, not for the model error:"
     ]
-    t = int(np.abs(temperatures - _ROOM_TEMPERATURE).argmin())
+    t = room_temperature(temperatures)
     # There are none if 0 K is the only temperature.
     for direction, value, bar in zip(_DIRECTIONS, kappa[t], bars[t], strict=False):
         lines.append(
@@ -191,14 +233,28 @@ def _lines(
     if result.fc2_error:
         phonon = most_uncertain_frequency(result.phonons)
         lines.append(f"  most uncertain phonon: {phonon}")
-    lines.append(
-        f'Error bars for all temperatures and phonons are in "{UNCERTAINTY_FILE}".'
-    )
     return lines
 
 
-def copy_crystal(ph3: Phono3py) -> Phono3py:
-    """Return a copy of the crystal with log level 0."""
+def _budget_lines(budget: ErrorBudget, kappa: FloatArray) -> list[str]:
+    """Return the error budget, and kappa with the total error."""
+    t = budget.room_temperature
+    temperature = f"{budget.temperatures[t]:g} K"
+    values = (
+        f"{value:.3f} +- {total * value:.3f} ({direction})"
+        for direction, value, total in zip(
+            _DIRECTIONS, kappa[t, :3], budget.total(t), strict=True
+        )
+    )
+    return [
+        f"Error budget of kappa at {temperature} in percent (68 % intervals):",
+        *(f"  {line}" for line in budget_lines(budget)),
+        f"Kappa at {temperature} with all of these: {', '.join(values)} W/m-K",
+    ]
+
+
+def _copy(ph3: Phono3py) -> Phono3py:
+    """Return a copy of the crystal with its displacements and log level 0."""
     from phono3py import Phono3py
 
     copy = Phono3py(

@@ -386,8 +386,8 @@ class Run:
         """Set up the interaction with phono3py; stop if modes are imaginary."""
         host = self._host["_init_phph_interaction"]
 
-        def set_up() -> None:
-            host(phono3py, settings, updated_settings, 0)
+        def set_up(crystal: Phono3py) -> None:
+            host(crystal, settings, updated_settings, 0)
 
         if self._study is not None:
             self._study.record(phono3py, set_up)

@@ -223,7 +223,7 @@ class StudyRun:
             return self._relaxed(script, ph3, settings, split)
         return ph3
 
-    def record(self, ph3: Phono3py, set_up: Callable[[], None]) -> None:
+    def record(self, ph3: Phono3py, set_up: Callable[[Phono3py], None]) -> None:
         """Replace the calculation of kappa by the study."""
 
         def compute_kappa(

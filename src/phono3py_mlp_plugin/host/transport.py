@@ -7,12 +7,14 @@ repeated with other force constants, so that every option of phono3py is respect
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray, ForceConstants
+from phono3py_mlp_plugin.workflow import Mesh
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -29,7 +31,7 @@ class RunTransport:
     ph3 : Phono3py
         Its force constants and mesh are replaced for each kappa and restored.
     set_up : callable
-        Sets up the interaction of ``ph3`` without output.
+        Sets up the interaction of a Phono3py object without output.
     compute : callable
         Method ``run_thermal_conductivity`` of phono3py.
     arguments : mapping
@@ -40,7 +42,7 @@ class RunTransport:
     def __init__(
         self,
         ph3: Phono3py,
-        set_up: Callable[[], None],
+        set_up: Callable[[Phono3py], None],
         compute: Callable[..., None],
         arguments: Mapping[str, Any],
         settings: Any,
@@ -48,6 +50,8 @@ class RunTransport:
         self._ph3 = ph3
         self._set_up = set_up
         self._compute = compute
+        self._settings = settings
+        self.mesh = _mesh_of(ph3, settings)
         quiet = {k: False for k in arguments if k.startswith("write_")}
         self._arguments = {**arguments, **quiet, "log_level": 0}
         self.temperatures: FloatArray = np.array(
@@ -64,16 +68,39 @@ class RunTransport:
     ) -> FloatArray:
         """Return kappa of the first smearing width; see `workflow.Transport`."""
         ph3 = self._ph3
-        before = ph3.fc2, ph3.fc3, ph3.mesh_numbers
+        before = ph3.fc2, ph3.fc3
         ph3.fc2, ph3.fc3 = force_constants[2], force_constants[3]
-        if mesh is not None:
-            ph3.mesh_numbers = mesh[0] if len(mesh) == 1 else [int(n) for n in mesh]
         try:
-            self._set_up()
-            self._compute(**self._arguments)
+            with self._meshed(mesh):
+                self._set_up(ph3)
+                self._compute(**self._arguments)
             return kappa_of(ph3)
         finally:
-            ph3.fc2, ph3.fc3, ph3.mesh_numbers = before
+            ph3.fc2, ph3.fc3 = before
+
+    def mesh_density(self, mesh: Mesh) -> float:
+        """Return the number of points along an axis; see `workflow.Transport`."""
+        with self._meshed(mesh):
+            grid = self._ph3.grid
+            assert grid is not None
+            numbers = np.array(grid.D_diag)
+            # Numbers along the axes of a generalized regular grid are not alike.
+            n_axes = 3 if grid.grid_matrix is not None else max(1, (numbers > 1).sum())
+            return float(np.prod(numbers) ** (1 / n_axes))
+
+    @contextmanager
+    def _meshed(self, mesh: Sequence[float] | None) -> Iterator[None]:
+        """Set another mesh within a context."""
+        if mesh is None:
+            yield
+            return
+        ph3 = self._ph3
+        ph3.mesh_numbers = mesh[0] if len(mesh) == 1 else [int(n) for n in mesh]
+        try:
+            yield
+        finally:
+            # As the user gave it: numbers do not define a generalized regular grid.
+            ph3.mesh_numbers = self._settings.mesh_numbers
 
 
 def replace_kappa_calculation(
@@ -101,3 +128,13 @@ def kappa_of(ph3: Phono3py) -> FloatArray:
     """Return kappa of the first smearing width, shape ``(n_temperatures, 6)``."""
     kappa = np.array(ph3.thermal_conductivity.kappa, dtype="double")
     return np.asarray(kappa.reshape(-1, *kappa.shape[-2:])[0])
+
+
+def _mesh_of(ph3: Phono3py, settings: Any) -> Mesh | None:
+    """Return the mesh of a run, as numbers if its grid is regular."""
+    given = np.atleast_1d(settings.mesh_numbers)
+    if given.shape == (1,):
+        grid = ph3.grid
+        if grid is not None and grid.grid_matrix is None:
+            given = np.array(grid.D_diag)
+    return tuple(map(float, given)) if given.ndim == 1 and len(given) < 9 else None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.convergence import Point
 from phono3py_mlp_plugin.files import KappaFile, Provenance
-from phono3py_mlp_plugin.uncertainty import ErrorBar
+from phono3py_mlp_plugin.uncertainty import ErrorBar, ErrorBudget
 from phono3py_mlp_plugin.workflow import Check, PathSegment
 
 # Errors of snapshots larger than the median by this number of standard deviations,
@@ -95,6 +95,8 @@ class Contents:
     kappa : KappaFile or None
     bars : dict
         Error bars of xx, yy and zz by temperature.
+    budget : tuple or None
+        All contributions to the error of kappa, and of which kappa.
     checks : list of Check
     facts : list of tuple
         Names and values that describe the origin of the results.
@@ -110,6 +112,7 @@ class Contents:
     bands: Bands | None = None
     kappa: KappaFile | None = None
     bars: dict[float, list[ErrorBar]] = field(default_factory=dict)
+    budget: tuple[ErrorBudget, str] | None = None
     checks: list[Check] = field(default_factory=list)
     facts: list[tuple[str, str]] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)

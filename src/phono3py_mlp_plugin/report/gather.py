@@ -27,7 +27,13 @@ from phono3py_mlp_plugin.report.training import (
     snapshots_of,
     split_of,
 )
-from phono3py_mlp_plugin.report.transport import bars_of, kappa_of, points_of
+from phono3py_mlp_plugin.report.transport import (
+    bars_of,
+    budget_checks,
+    budget_of,
+    kappa_of,
+    points_of,
+)
 from phono3py_mlp_plugin.workflow import CalculatorSpec, check_drift
 
 if TYPE_CHECKING:
@@ -105,15 +111,22 @@ def gather(
         kappa,
         direct_fc2=data_fc2 is not None,
     )
+    points = make("convergence", points_of, run) or []
+    bars = {} if kappa is None else make("bars", bars_of, run, kappa) or {}
+    budget = None
+    if kappa is not None:
+        budget = make("budget", budget_of, run, points, bool(bars))
+        checks += [] if budget is None else budget_checks(budget[0])
     return Contents(
         formula=formula(crystal.primitive.symbols),
         n_atoms=len(crystal.supercell),
         provenance=provenance,
         snapshots=snapshots,
-        points=make("convergence", points_of, run) or [],
+        points=points,
         bands=bands,
         kappa=kappa,
-        bars={} if kappa is None else make("bars", bars_of, run, kappa) or {},
+        bars=bars,
+        budget=budget,
         checks=checks,
         facts=[*facts, *options_of(settings)],
         missing=sections.missing,

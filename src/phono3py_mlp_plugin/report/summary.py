@@ -23,6 +23,8 @@ from phono3py_mlp_plugin.plotting import (
 from phono3py_mlp_plugin.report import figures
 from phono3py_mlp_plugin.report.contents import Contents, Snapshots
 from phono3py_mlp_plugin.report.page import Picture, Section, make_page
+from phono3py_mlp_plugin.uncertainty import ErrorBudget
+from phono3py_mlp_plugin.workflow import budget_notes, budget_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,6 +95,8 @@ def _headlines(contents: Contents) -> list[str]:
             if failed
             else f"All {len(contents.checks)} checks are passed."
         )
+    if "budget" in contents.missing:
+        lines.append(contents.missing["budget"])
     return lines
 
 
@@ -138,6 +142,7 @@ class _SectionBuilder:
         """Return the sections, and the figures by name."""
         sections = [
             self._kappa(),
+            self._budget(),
             self._cumulative(),
             self._convergence(),
             self._parity(),
@@ -200,6 +205,25 @@ class _SectionBuilder:
             rows.append((f"{temperature:g}", *cells))
         notes = [contents.missing["bars"]] if "bars" in contents.missing else []
         return Section("kappa", title, [picture], notes, [head, *rows])
+
+    def _budget(self) -> Section:
+        title = "Error budget"
+        if self._contents.budget is None:
+            return self._empty("budget", title, "budget")
+        budget, of_what = self._contents.budget
+        temperature = budget.temperatures[budget.room_temperature]
+        head, *rows = budget_table(budget)
+        return Section(
+            "budget",
+            title,
+            [],
+            [
+                f"Contributions to the error of kappa of {of_what}, at {temperature:g} "
+                "K in percent of kappa (half widths of 68 % intervals).",
+                *(f"{note[0].upper()}{note[1:]}." for note in budget_notes(budget)),
+            ],
+            [("contribution", *head[1:4], "estimated from"), *rows],
+        )
 
     def _cumulative(self) -> Section:
         contents = self._contents
@@ -334,6 +358,8 @@ def _numbers(contents: Contents) -> dict[str, Any]:
                 for row in contents.kappa.kappa[contents.kappa.temperatures == t]
             },
         }
+    if contents.budget is not None:
+        numbers["error_budget"] = _budget(*contents.budget)
     if contents.bands is not None:
         numbers["bands"] = {
             name: [
@@ -356,6 +382,26 @@ def _numbers(contents: Contents) -> dict[str, Any]:
     if contents.kappa is not None and contents.kappa.mode_kappa is not None:
         numbers["cumulative"] = _cumulative(contents)
     return numbers
+
+
+def _budget(budget: ErrorBudget, of_what: str) -> dict[str, Any]:
+    """Return an error budget with null for contributions that are infinite."""
+    return {
+        "of": of_what,
+        "temperatures_K": list(budget.temperatures),
+        "contributions": [
+            {
+                "name": one.name,
+                "relative": [
+                    [value if math.isfinite(value) else None for value in row]
+                    for row in one.relative
+                ],
+                "estimated_from": one.origin,
+            }
+            for one in budget.contributions
+        ],
+        "not_estimated": list(budget.missing),
+    }
 
 
 def _cumulative(contents: Contents) -> dict[str, Any]:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
+
 import numpy as np
 
 from phono3py_mlp_plugin.convergence import CONVERGENCE_FILE, Point, read_convergence
 from phono3py_mlp_plugin.errors import DatasetError
 from phono3py_mlp_plugin.files import (
+    INVALID_CONTENT,
     UNCERTAINTY_FILE,
     KappaFile,
     find_kappa,
+    read_budget,
     read_kappa,
     read_uncertainty,
 )
 from phono3py_mlp_plugin.report.folder import RunFolder
-from phono3py_mlp_plugin.uncertainty import ErrorBar
+from phono3py_mlp_plugin.uncertainty import ErrorBar, ErrorBudget
+from phono3py_mlp_plugin.workflow import Check, large_contributions
+
+# Largest contribution to the error of kappa that passes the checks.
+_LARGEST = 0.05
+
+_REMEDIES = {
+    "mesh": "Use a finer mesh.",
+    "model": "Use a model with more features, and more supercells.",
+    "range of fc3": "Use a larger supercell for fc3.",
+    "solver": "Use --fc-calculator exact, or smaller displacements.",
+}
 
 
 def kappa_of(folder: RunFolder) -> KappaFile:
@@ -82,3 +98,45 @@ def bars_of(folder: RunFolder, kappa: KappaFile) -> dict[float, list[ErrorBar]]:
             "phono3py-load makes it."
         )
     return bars
+
+
+def budget_of(
+    folder: RunFolder, points: Sequence[Point], has_bars: bool
+) -> tuple[ErrorBudget, str]:
+    """Return the error budget of the run or of the convergence study, and of which.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    points : sequence of Point
+        Points of the convergence study.
+    has_bars : bool
+        Whether the error bars in the folder belong to kappa of the run.
+
+    Raises
+    ------
+    DatasetError
+        If there is none.
+    """
+    record = read_budget(folder.path / UNCERTAINTY_FILE) if has_bars else None
+    if record is not None:
+        # A damaged file is one without a budget.
+        with contextlib.suppress(*INVALID_CONTENT):
+            return ErrorBudget.from_record(record), "the run"
+    for point in reversed(points):
+        if point.budget is not None:
+            return point.budget, f"the study, {point.size} supercells"
+    raise DatasetError(
+        "Errors due to the mesh, the model and the range of fc3 are not known: "
+        "--uncertainty N of phono3py-load, or phono3py-mlp converge, estimates them."
+    )
+
+
+def budget_checks(budget: ErrorBudget) -> list[Check]:
+    """Return the checks of the contributions to the error of kappa."""
+    large = large_contributions(budget, _LARGEST)
+    if not large:
+        return [Check(True, f"mesh, model and range of fc3: below {_LARGEST:.0%}")]
+    return [
+        Check(False, text, _REMEDIES.get(text.partition(":")[0], "")) for text in large
+    ]

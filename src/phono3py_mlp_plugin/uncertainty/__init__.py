@@ -1,9 +1,17 @@
 """Statistics of quantities that are computed from few supercells."""
 
+from phono3py_mlp_plugin.uncertainty.budget import (
+    Contribution,
+    ErrorBudget,
+    MeshLimit,
+    extrapolate_mesh,
+    relative_change,
+)
 from phono3py_mlp_plugin.uncertainty.intervals import (
     ErrorBar,
     absolute_error,
     error_bar,
+    half_width_of_interval,
     interval,
     norm_scatter,
     relative_scatter,
@@ -20,13 +28,19 @@ from phono3py_mlp_plugin.uncertainty.learning_curve import (
 
 __all__ = [
     "DRAWS",
+    "Contribution",
     "ErrorBar",
+    "ErrorBudget",
     "LearningCurve",
+    "MeshLimit",
     "absolute_error",
     "error_bar",
+    "extrapolate_mesh",
+    "half_width_of_interval",
     "interval",
     "multiplier_jackknife",
     "norm_scatter",
+    "relative_change",
     "relative_scatter",
     "scatter_exponent",
     "scatter_within",

@@ -44,10 +44,14 @@ class ErrorBar:
     fall: float = 0.5
 
     @property
+    def corrected_sampling(self) -> float:
+        """The scatter of the draws, corrected for its exponent."""
+        return float(self.sampling / np.sqrt(2 * self.fall))
+
+    @property
     def total(self) -> float:
         """Both contributions in quadrature, the scatter corrected for its exponent."""
-        corrected = self.sampling / np.sqrt(2 * self.fall)
-        return float(np.hypot(corrected, self.penalty))
+        return float(np.hypot(self.corrected_sampling, self.penalty))
 
     def relative(self, level: float = 0.68) -> float:
         """Return the half width of the interval of ln kappa."""

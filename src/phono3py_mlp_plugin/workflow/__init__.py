@@ -11,6 +11,16 @@ from phono3py_mlp_plugin.workflow.bands import (
     phonon_frequencies,
 )
 from phono3py_mlp_plugin.workflow.born import check_born_charges
+from phono3py_mlp_plugin.workflow.budget import (
+    KappaOfFit,
+    OtherModels,
+    budget_lines,
+    budget_notes,
+    budget_table,
+    error_budget,
+    large_contributions,
+    room_temperature,
+)
 from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
 from phono3py_mlp_plugin.workflow.crystal import (
     Cell,
@@ -27,6 +37,7 @@ from phono3py_mlp_plugin.workflow.dataset import Split, read_dataset, split_data
 from phono3py_mlp_plugin.workflow.ensemble import (
     EnsembleResult,
     Kappa,
+    Mesh,
     Transport,
     run_ensemble,
 )
@@ -112,7 +123,10 @@ __all__ = [
     "ForceConstantsOf",
     "ForceConstantsRequest",
     "Kappa",
+    "KappaOfFit",
+    "Mesh",
     "ObtainedPotential",
+    "OtherModels",
     "PathSegment",
     "PhononsAt",
     "PotentialPlan",
@@ -121,6 +135,9 @@ __all__ = [
     "Training",
     "Transport",
     "band_path",
+    "budget_lines",
+    "budget_notes",
+    "budget_table",
     "check_born_charges",
     "check_crystal",
     "check_dataset",
@@ -142,6 +159,7 @@ __all__ = [
     "differentiate",
     "displace",
     "engine_of",
+    "error_budget",
     "evaluate",
     "fc2_dataset",
     "force_constant_errors_text",
@@ -152,6 +170,7 @@ __all__ = [
     "high_symmetry_points",
     "is_imaginary",
     "join_datasets",
+    "large_contributions",
     "missing_stamps",
     "most_uncertain_frequency",
     "obtain_potential",
@@ -164,6 +183,7 @@ __all__ = [
     "request_calculator",
     "request_force_constants",
     "request_solver",
+    "room_temperature",
     "root_mean_square_errors",
     "run_ensemble",
     "shares_sites",

@@ -35,6 +35,10 @@ of the ensemble and the fits with other penalties.
 """
 
 
+Mesh: TypeAlias = tuple[float, ...]
+"""Three mesh numbers, or one length."""
+
+
 class Transport(Protocol):
     """Calculation of the thermal conductivity of one crystal with fixed settings.
 
@@ -42,11 +46,14 @@ class Transport(Protocol):
     ----------
     temperatures : ndarray
         In K.
+    mesh : tuple of float or None
+        Mesh of the run; None if it is given by a matrix.
     settings : mapping
         All settings that affect kappa, except force constants and mesh.
     """
 
     temperatures: FloatArray
+    mesh: Mesh | None
     settings: Mapping[str, Any]
 
     def kappa(
@@ -61,6 +68,9 @@ class Transport(Protocol):
         mesh : sequence of float, optional
             Three numbers, or one length. By default, the mesh of the run.
         """
+
+    def mesh_density(self, mesh: Mesh) -> float:
+        """Return the number of points of a mesh along an axis, the mean of all axes."""
 
 
 @dataclass(frozen=True, eq=False)

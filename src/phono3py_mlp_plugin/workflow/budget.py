@@ -1,0 +1,398 @@
+"""Error budget of kappa, from kappa of other meshes, force constants and models."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import (
+    Dataset,
+    FloatArray,
+    ForceConstants,
+    Potential,
+    Progress,
+    no_progress,
+)
+from phono3py_mlp_plugin.errors import MLPError, one_line
+from phono3py_mlp_plugin.plugins import plugin_errors
+from phono3py_mlp_plugin.uncertainty import (
+    Contribution,
+    ErrorBar,
+    ErrorBudget,
+    extrapolate_mesh,
+    half_width_of_interval,
+    relative_change,
+)
+from phono3py_mlp_plugin.workflow.ensemble import Mesh, Transport
+from phono3py_mlp_plugin.workflow.force_constants import solve_force_constants
+from phono3py_mlp_plugin.workflow.request import (
+    CalculatorSpec,
+    ForceConstantsRequest,
+    request_solver,
+)
+from phono3py_mlp_plugin.workflow.supercells import fc2_dataset
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+SUPERCELLS, PENALTY, MODEL = "supercells", "penalty", "model"
+MESH, SOLVER, RANGE = "mesh", "solver", "range of fc3"
+"""Names of contributions."""
+
+NOT_INCLUDED = (
+    "the exchange-correlation functional and other settings of the first-principles "
+    "calculations, Born charges, phonons of fourth and higher order, thermal expansion"
+)
+"""What cannot be estimated from the data of a run."""
+
+# Meshes from which the mesh is extrapolated, relative to that of the run. Together they
+# take a third of the time of the run.
+_COARSER = (0.65, 0.8)
+
+# Fewest mesh points along each axis of a mesh on which changes of kappa are computed.
+_FEWEST = 5
+
+# Largest mesh that is recommended, relative to that of the run.
+_FAR = 5
+
+Solve: TypeAlias = Callable[[Sequence[Potential]], Iterator[ForceConstants]]
+"""Returns force constants of potentials, computed as in the run."""
+
+
+class OtherModels:
+    """Potentials of other models, trained on the same supercells when needed.
+
+    Parameters
+    ----------
+    spec : CalculatorSpec
+    training, test : Dataset
+    progress : Progress
+    """
+
+    def __init__(
+        self,
+        spec: CalculatorSpec,
+        training: Dataset,
+        test: Dataset,
+        progress: Progress = no_progress,
+    ) -> None:
+        self._spec = spec
+        self._data = training, test
+        self._progress = progress
+
+    @cached_property
+    def simpler(self) -> tuple[Potential, str] | None:
+        """Potential of a simpler model and a description; None if there is none.
+
+        Raises
+        ------
+        PluginFailed
+        """
+        calculator = self._spec.calculator
+        if calculator.simpler is None:
+            return None
+        return self._trained(calculator.simpler(self._spec.options))
+
+    def _trained(self, model: tuple[Any, str] | None) -> tuple[Potential, str] | None:
+        calculator = self._spec.calculator
+        if model is None or calculator.train is None:
+            return None
+        options, description = model
+        with plugin_errors(f"force calculator {calculator.name!r} failed in training"):
+            trained = calculator.train(*self._data, options, self._progress)
+        return trained.potential, description
+
+
+@dataclass(frozen=True, eq=False)
+class KappaOfFit:
+    """Kappa of a run and what it is computed from.
+
+    Attributes
+    ----------
+    potential : Potential
+    force_constants : dict
+    kappa : ndarray
+        In W/m-K, shape ``(n_temperatures, 6)``.
+    mesh : tuple of float or None
+        Mesh of this kappa; None is that of the run.
+    bars : list of list of ErrorBar
+        For xx, yy and zz at each temperature; empty at 0 K.
+    """
+
+    potential: Potential
+    force_constants: ForceConstants
+    kappa: FloatArray
+    mesh: Mesh | None
+    bars: Sequence[Sequence[ErrorBar]]
+
+
+def error_budget(
+    crystal: Phono3py,
+    fit: KappaOfFit,
+    request: ForceConstantsRequest,
+    solve: Solve,
+    models: OtherModels,
+    transport: Transport,
+    tolerance: float,
+    progress: Progress = no_progress,
+) -> ErrorBudget:
+    """Return the error budget of kappa.
+
+    Parameters
+    ----------
+    crystal : Phono3py
+        It is not changed.
+    fit : KappaOfFit
+    request : ForceConstantsRequest
+        How its force constants were computed.
+    solve : callable
+        Computes force constants of another potential in the same way.
+    models : OtherModels
+        Trained on the same supercells.
+    transport : Transport
+    tolerance : float
+        Relative error of kappa for which a mesh is recommended.
+    progress : Progress
+    """
+    estimates = _Estimates(
+        crystal, fit, request, solve, models, transport, tolerance, progress
+    )
+    return estimates.budget()
+
+
+@dataclass(eq=False)
+class _Estimates:
+    """Arguments of `error_budget`, and what the estimates have in common."""
+
+    crystal: Phono3py
+    fit: KappaOfFit
+    request: ForceConstantsRequest
+    solve: Solve
+    models: OtherModels
+    transport: Transport
+    tolerance: float
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self.mesh = self.fit.mesh or self.transport.mesh
+        # Relative changes hardly depend on the mesh.
+        self.coarse = self.mesh and _coarse(self.mesh)
+        self.kappas: dict[Mesh | None, FloatArray] = {self.mesh: self.fit.kappa}
+
+    def budget(self) -> ErrorBudget:
+        """Return the contributions one after another."""
+        contributions = self._statistics()
+        missing = []
+        estimates: dict[str, Callable[[], Contribution | str]] = {
+            MODEL: self._model,
+            MESH: self._mesh,
+            SOLVER: self._solver,
+            RANGE: self._range,
+        }
+        with self.progress("Error budget", len(estimates)) as advance:
+            for name, estimate in estimates.items():
+                try:
+                    found = estimate()
+                except MLPError as error:
+                    found = one_line(error)
+                if isinstance(found, Contribution):
+                    contributions.append(found)
+                else:
+                    missing.append(f"{name} ({found})")
+                advance(1)
+        if fc2_dataset(self.crystal) is None:
+            missing.append("range of fc2 (forces for dim-fc2 would tell)")
+        temperatures = tuple(map(float, self.transport.temperatures))
+        return ErrorBudget(temperatures, tuple(contributions), tuple(missing))
+
+    def _statistics(self) -> list[Contribution]:
+        """Return the contributions of supercells and penalty, known from the run."""
+
+        def rows(part: Callable[[ErrorBar], float]) -> tuple[tuple[float, ...], ...]:
+            return tuple(
+                tuple(half_width_of_interval(part(bar), bar.n, 0.68) for bar in bars)
+                or (0.0,) * 3
+                for bars in self.fit.bars
+            )
+
+        n = next(bar.n for bars in self.fit.bars for bar in bars)
+        return [
+            Contribution(
+                SUPERCELLS,
+                rows(lambda bar: bar.corrected_sampling),
+                f"ensemble of potentials of {n} training supercells",
+            ),
+            Contribution(
+                PENALTY,
+                rows(lambda bar: bar.penalty),
+                "a tenth of the ridge penalty, and ten times it",
+            ),
+        ]
+
+    def _mesh(self) -> Contribution | str:
+        """Return the contribution of the mesh by extrapolation."""
+        if self.mesh is None:
+            return "the mesh is given by a matrix"
+        meshes = [*(_scaled(self.mesh, factor) for factor in _COARSER), self.mesh]
+        densities = [self.transport.mesh_density(mesh) for mesh in meshes]
+        if len(set(densities)) < len(meshes):
+            unknown = np.full((len(self.fit.kappa), 3), np.inf)
+            return self._contribution(MESH, unknown, "too coarse to be extrapolated")
+        kappas = [self._kappa(mesh)[:, :3] for mesh in meshes]
+        limit = extrapolate_mesh(densities, kappas)
+        t = room_temperature(self.transport.temperatures)
+        origin = f"extrapolated to an infinite mesh: {self._changed(limit.change)}"
+        factor = limit.density_for(self.tolerance, t) / densities[-1]
+        if 1 < factor < _FAR:
+            finer = " ".join(f"{math.ceil(n * factor)}" for n in self.mesh)
+            percent = f"{100 * self.tolerance:g} %"
+            origin += f"; --mesh {finer} is expected to be within {percent}"
+        return self._contribution(MESH, limit.deviation, origin)
+
+    def _solver(self) -> Contribution | str:
+        """Return the difference to derivatives of the same potential.
+
+        It includes amplitude and number of displacements, the solver, and cutoffs.
+        """
+        if self.request.takes_potential and self.request.cutoff_fc3 is None:
+            none = np.zeros((len(self.fit.kappa), 3))
+            return self._contribution(
+                SOLVER, none, "none: force constants are derivatives of the potential"
+            )
+        if not callable(getattr(self.fit.potential, "force_constants", None)):
+            return "the potential has no derivatives"
+        exact = request_solver("exact")
+        request = replace(self.request, fc2=exact, fc3=exact, cutoff_fc3=None)
+        fcs = solve_force_constants(self.crystal, request, self.fit.potential)
+        if fc2_dataset(self.crystal) is not None:
+            fcs[2] = self.fit.force_constants[2]
+        return self._change(SOLVER, fcs, "with derivatives of the potential")
+
+    def _range(self) -> Contribution | str:
+        """Return the change without fc3 beyond half the width of the supercell.
+
+        There, only sums over periodic images are known.
+        """
+        crystal = self.crystal
+        heights = 1 / np.linalg.norm(np.linalg.inv(crystal.supercell.cell), axis=0)
+        radius = float(heights.min()) / 2
+        before = crystal.fc3
+        crystal.fc3 = self.fit.force_constants[3].copy()
+        crystal.cutoff_fc3_by_zero(radius)
+        fcs = {**self.fit.force_constants, 3: crystal.fc3}
+        crystal.fc3 = before
+        return self._within(
+            self._change(RANGE, fcs, f"without fc3 beyond {radius:.2f} angstrom")
+        )
+
+    def _model(self) -> Contribution | str:
+        """Return the change with a simpler model of the same data."""
+        simpler = self.models.simpler
+        if simpler is None:
+            return "the force calculator has no simpler model"
+        potential, description = simpler
+        (fcs,) = self.solve([potential])
+        return self._within(self._change(MODEL, fcs, f"with {description}"))
+
+    def _kappa(self, mesh: Mesh | None) -> FloatArray:
+        """Return kappa of the fit on another mesh."""
+        if mesh not in self.kappas:
+            self.kappas[mesh] = self.transport.kappa(self.fit.force_constants, mesh)
+        return self.kappas[mesh]
+
+    def _change(
+        self, name: str, force_constants: ForceConstants, origin: str
+    ) -> Contribution:
+        """Return the change with other force constants, on the coarse mesh."""
+        kappa = self.transport.kappa(force_constants, self.coarse)
+        change = relative_change(kappa[:, :3], self._kappa(self.coarse)[:, :3])
+        return self._contribution(
+            name, np.abs(change), f"{origin}: {self._changed(change)}"
+        )
+
+    def _within(self, change: Contribution) -> Contribution:
+        """Return the contribution if the true value may be anywhere within a change."""
+        # Standard deviation of a rectangular distribution (GUM, 4.3.7).
+        scaled = tuple(tuple(x / math.sqrt(3) for x in row) for row in change.relative)
+        return replace(change, relative=scaled)
+
+    def _contribution(
+        self, name: str, relative: FloatArray, origin: str
+    ) -> Contribution:
+        """Return a contribution, zero at 0 K, where kappa is zero."""
+        rows = np.where(self.transport.temperatures[:, None] > 0, relative, 0.0)
+        return Contribution(name, tuple(map(tuple, rows.tolist())), origin)
+
+    def _changed(self, change: FloatArray) -> str:
+        """Return kappa after a relative change, different components once."""
+        t = room_temperature(self.transport.temperatures)
+        finite = np.where(np.isfinite(change[t]), change[t], np.nan)
+        values = self.fit.kappa[t, :3] * np.exp(finite)
+        return f"{', '.join(dict.fromkeys(f'{x:.4g}' for x in values))} W/m-K"
+
+
+def room_temperature(temperatures: FloatArray) -> int:
+    """Return the index of the temperature that is closest to 300 K."""
+    return int(np.abs(np.asarray(temperatures) - 300.0).argmin())
+
+
+def budget_lines(budget: ErrorBudget) -> list[str]:
+    """Return the table of a budget in percent of kappa at room temperature."""
+    head, *rows = budget_table(budget)
+    lines = [
+        f"{row[0]:<16}{''.join(f'{x:>8}' for x in row[1:4])}   {row[4]}".rstrip()
+        for row in (head, *rows)
+    ]
+    return [*lines, *budget_notes(budget)]
+
+
+def budget_table(budget: ErrorBudget) -> list[tuple[str, ...]]:
+    """Return the rows of a budget as text, with a header and the total."""
+    t = budget.room_temperature
+    rows = [(one.name, one.relative[t], one.origin) for one in budget.contributions]
+    rows.append(("total", tuple(budget.total(t)), ""))
+    return [
+        ("", "xx", "yy", "zz", ""),
+        *((name, *(f"{100 * x:.2f}" for x in row), note) for name, row, note in rows),
+    ]
+
+
+def budget_notes(budget: ErrorBudget) -> list[str]:
+    """Return what a budget does not include."""
+    lines = [f"not estimated: {', '.join(budget.missing)}"] if budget.missing else []
+    return [*lines, f"not included: {NOT_INCLUDED}"]
+
+
+def large_contributions(budget: ErrorBudget, tolerance: float) -> list[str]:
+    """Describe the contributions above a tolerance that a study does not vary."""
+    t = budget.room_temperature
+    found = []
+    for one in budget.contributions:
+        largest = max(one.relative[t])
+        if one.name not in (SUPERCELLS, PENALTY) and not largest <= tolerance:
+            share = f"{100 * largest:.1f} % of kappa, above {100 * tolerance:g} %"
+            found.append(f"{one.name}: {share}; {one.origin}")
+    return found
+
+
+def _scaled(mesh: Mesh, factor: float) -> Mesh:
+    """Return a mesh with fewer points along each axis."""
+    if len(mesh) == 1:
+        return (mesh[0] * factor,)
+    return tuple(float(max(1, round(n * factor))) for n in mesh)
+
+
+def _coarse(mesh: Mesh) -> Mesh:
+    """Return the coarsest mesh that is sufficient for changes of kappa."""
+    if len(mesh) == 1:
+        return _scaled(mesh, max(_COARSER))
+    for factor in _COARSER:
+        scaled = _scaled(mesh, factor)
+        if all(n >= min(_FEWEST, full) for n, full in zip(scaled, mesh, strict=True)):
+            return scaled
+    return mesh
