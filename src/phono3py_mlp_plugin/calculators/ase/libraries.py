@@ -306,7 +306,8 @@ def _gap(model: str, options: FileOptions) -> Prepared:
 
 def _tblite(model: str, options: PlainOptions) -> Prepared:
     del model, options
-    return _get("tblite.ase", "TBLite"), {"verbosity": 0}
+    # At the default accuracy of 1, forces depend on the order of supercells by 1e-4.
+    return _get("tblite.ase", "TBLite"), {"verbosity": 0, "accuracy": 1e-4}
 
 
 def _emt(model: str, options: PlainOptions) -> Prepared:
