@@ -40,6 +40,7 @@ from phono3py_mlp_plugin.host.force_constants import (
     force_constants_fingerprint,
     host_may_read,
     plan_force_constants,
+    with_amplitude,
 )
 from phono3py_mlp_plugin.host.mlp import PluginMLP, attach_potential
 from phono3py_mlp_plugin.host.output import show
@@ -310,7 +311,7 @@ class Run:
             self._script._finalize_phono3py(
                 ph3py, confs_dict, log_level=log_level, filename=output_yaml_filename
             )
-        plan = state.plan
+        state.plan = plan = with_amplitude(ph3py, settings, state.plan, log_level)
         state.wanted = force_constants_fingerprint(ph3py, plan)
         read = bool(settings.read_fc2 and settings.read_fc3)
         if can_reuse(state.wanted, read=read, log_level=log_level):

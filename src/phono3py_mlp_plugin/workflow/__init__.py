@@ -37,6 +37,12 @@ from phono3py_mlp_plugin.workflow.force_constants import (
     force_constants_problem,
     solve_force_constants,
 )
+from phono3py_mlp_plugin.workflow.health import (
+    HEALTH_FILE,
+    PotentialHealth,
+    examine_once,
+    examine_potential,
+)
 from phono3py_mlp_plugin.workflow.join import dataset_of_frames, join_datasets
 from phono3py_mlp_plugin.workflow.obtain import (
     ObtainedPotential,
@@ -100,6 +106,7 @@ __all__ = [
     "CONTINUE_REMEDY",
     "EQUATIONS",
     "FINITE_DIFFERENCES",
+    "HEALTH_FILE",
     "IMAGINARY_REMEDY",
     "LEAST_PAIRS",
     "CalculatorSpec",
@@ -115,6 +122,7 @@ __all__ = [
     "ObtainedPotential",
     "PathSegment",
     "PhononsAt",
+    "PotentialHealth",
     "PotentialPlan",
     "SolverSpec",
     "Split",
@@ -143,6 +151,8 @@ __all__ = [
     "displace",
     "engine_of",
     "evaluate",
+    "examine_once",
+    "examine_potential",
     "fc2_dataset",
     "force_constant_errors_text",
     "force_constants_problem",

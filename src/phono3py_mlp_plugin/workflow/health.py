@@ -39,6 +39,7 @@ HEALTH_FILE = "phono3py_mlp_health.json"
 _STEP = 0.02
 _FINE_STEP = 1e-3
 _FINE = np.array([1.0, -6.0, 15.0, -20.0, 15.0, -6.0, 1.0])
+_FOURTH = np.array([1.0, -4.0, 6.0, -4.0, 1.0])
 
 # Differences relative to the typical force: what is worth a look, and what is wrong.
 # Wrong units, signs, axes or factors change forces by a fifth or more.
@@ -197,16 +198,8 @@ class PotentialHealth:
                 )
         return ""
 
-    def checks(self, amplitude: float, *, systematic: bool) -> list[Check]:
-        """Return all results as checks.
-
-        Parameters
-        ----------
-        amplitude : float
-            Length of the displacements of the run (angstrom).
-        systematic : bool
-            Whether displacements are systematic ones, or random ones.
-        """
+    def checks(self) -> list[Check]:
+        """Return the results that do not depend on the displacements of a run."""
         return [
             self._gradient_check(),
             *self._symmetry_checks(),
@@ -217,7 +210,7 @@ class PotentialHealth:
                 f"{self.repeat:.1e}",
                 "Use double precision, or converge the calculator more tightly.",
             ),
-            *self._amplitude_checks(amplitude, systematic),
+            *self._smoothness_checks(),
         ]
 
     def _gradient_check(self) -> Check:
@@ -253,35 +246,46 @@ class PotentialHealth:
             )
         ]
 
-    def _amplitude_checks(self, amplitude: float, systematic: bool) -> list[Check]:
-        if self.roughness > _ROUGH:
-            return [
-                Check(
-                    False,
-                    "smoothness of forces: at steps of 0.02 angstrom the fourth "
-                    f"difference is {self.roughness:.1f} times the second",
-                    "They have jumps, as where neighbours cross the cutoff of the "
-                    "model: fc3 depends on displacements. Use another model, or "
-                    "average over many random ones (--rd 100 --amplitude 0.03).",
-                )
-            ]
+    def _smoothness_checks(self) -> list[Check]:
+        if not self.third:
+            return []
+        return [
+            Check(
+                self.roughness <= _ROUGH,
+                f"smoothness: the fourth difference of forces at steps of {_STEP} "
+                f"angstrom is {self.roughness:.1g} times the second",
+                "Forces have jumps, as where neighbours cross the cutoff of the model: "
+                "fc3 depends on displacements. Use another model, or average over many "
+                "random displacements (--rd 100 --amplitude 0.03).",
+            )
+        ]
+
+    def amplitude_checks(self, amplitude: float, *, systematic: bool) -> list[Check]:
+        """Return what noise means for fc3; nothing if that is not known.
+
+        Parameters
+        ----------
+        amplitude : float
+            Length of the displacements of a run (angstrom).
+        systematic : bool
+            Whether displacements are systematic ones, or random ones.
+        """
         noise = self.noise_of_fc3(amplitude, systematic=systematic)
-        if np.isnan(noise):
+        if np.isnan(noise) or self.roughness > _ROUGH:
             return []
         best = self.best_amplitude(amplitude, systematic=systematic)
-        remedy = f"It drowns: --amplitude {best:g} gives less"
-        at_best = self.noise_of_fc3(best, systematic=systematic)
+        remedy = "fc3 drowns in it: use "
         if best > amplitude:
-            remedy += f" ({100 * at_best:.1g} %)"
-        if systematic:
-            remedy += ", and so do random displacements (--rd auto)"
+            at_best = self.noise_of_fc3(best, systematic=systematic)
+            remedy += f"--amplitude {best:g} ({100 * at_best:.1g} %), "
+        remedy += "random displacements (--rd auto), " if systematic else ""
         return [
             Check(
                 noise <= _DROWNED,
                 f"noise in fc3 at displacements of {amplitude:g} angstrom: "
                 f"{100 * noise:.1g} %, higher orders "
                 f"{100 * self.anharmonicity(amplitude):.1g} %",
-                remedy + ".",
+                remedy + "or a calculator in double precision.",
             )
         ]
 
@@ -479,9 +483,9 @@ def _compare_work(
     ratio = -float(work @ change / (change @ change))
     total = float(np.linalg.norm(work))
     difference = float(np.linalg.norm(work + change))
-    # The error of integration over a jump is a fraction of it times the step.
-    jump = abs(float(along @ np.array([1.0, -4.0, 6.0, -4.0, 1.0]))) / 6
-    tolerance = _NOISE * energy_noise + jump * _STEP
+    # Where forces of atoms have jumps, those along the line add up at random.
+    jumps = _rms(np.tensordot(_FOURTH, line.forces, 1)) * np.sqrt(len(direction))
+    tolerance = _NOISE * energy_noise + float(jumps) * _STEP
     if difference <= tolerance:
         return ratio, 0.0
     return ratio, (difference - tolerance) / total if total > 0 else float("inf")
@@ -490,9 +494,8 @@ def _compare_work(
 def _derivatives(forces: FloatArray, noise: float) -> tuple[float, float]:
     """Return rms second and fourth derivatives of forces along a line; 0 for noise."""
     second = np.array([-1.0, 16.0, -30.0, 16.0, -1.0]) / (12 * _STEP**2)
-    fourth = np.array([1.0, -4.0, 6.0, -4.0, 1.0]) / _STEP**4
     derivatives = []
-    for weights in (second, fourth):
+    for weights in (second, _FOURTH / _STEP**4):
         value = _rms(np.tensordot(weights, forces, 1))
         limit = 5 * noise * float(np.linalg.norm(weights))
         derivatives.append(value if value > limit else 0.0)
