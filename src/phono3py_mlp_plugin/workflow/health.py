@@ -63,8 +63,8 @@ _DROWNED = 0.1
 
 _LARGEST_AMPLITUDE = 0.05  # angstrom
 
-# Fourth over second difference of forces at 0.02 angstrom: 0.01 to 0.04 for potentials
-# with smooth forces, 2 for one with jumps where neighbours cross its cutoff.
+# Fourth over second difference of forces at 0.02 angstrom: 0.01 to 0.1 for potentials
+# with smooth forces, 2 to 3 for CHGNet.
 _ROUGH = 0.3
 
 
@@ -254,9 +254,9 @@ class PotentialHealth:
                 self.roughness <= _ROUGH,
                 f"smoothness: the fourth difference of forces at steps of {_STEP} "
                 f"angstrom is {self.roughness:.1g} times the second",
-                "Forces have jumps, as where neighbours cross the cutoff of the model: "
-                "fc3 depends on displacements. Use another model, or average over many "
-                "random displacements (--rd 100 --amplitude 0.03).",
+                "Forces are not smooth, as where neighbours cross the cutoff of the "
+                "model or angles reach 180 degrees: fc2 and fc3 depend on the "
+                "amplitude. Compare two (--amplitude), or use another model.",
             )
         ]
 
