@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from phono3py_mlp_plugin.errors import ParameterError, one_line
+from phono3py_mlp_plugin.errors import ParameterError, UnusableFile, one_line
 from phono3py_mlp_plugin.files.plain_yaml import PlainLoader
 from phono3py_mlp_plugin.files.regular import UNREADABLE, open_text
 from phono3py_mlp_plugin.option_text import (
@@ -101,7 +101,7 @@ def _read_file(path: Path, where: str) -> dict[str, Any]:
         problem = getattr(error, "problem", None) or one_line(error)
         raise ParameterError(f"{what}{line}: {problem}; expected YAML.") from None
     except UNREADABLE as error:
-        if isinstance(error, OSError) and error.filename is not None:
+        if isinstance(error, UnusableFile | FileNotFoundError | PermissionError):
             raise
         raise ParameterError(f"{what}: {one_line(error)}; expected YAML.") from error
     if content is None:

@@ -222,7 +222,7 @@ class PotentialHealth:
             )
         return Check(
             self.gradient <= _LOOK,
-            f"work of forces against the energy: {100 * self.gradient:.1g} % apart",
+            f"work of forces against the energy: {100 * self.gradient:.2g} % apart",
             "They are not derivatives of an energy: force constants have no definite "
             "value. Use a model with conservative forces.",
         )
@@ -253,7 +253,7 @@ class PotentialHealth:
             Check(
                 self.roughness <= _ROUGH,
                 f"smoothness: the fourth difference of forces at steps of {_STEP} "
-                f"angstrom is {self.roughness:.1g} times the second",
+                f"angstrom is {self.roughness:.2g} times the second",
                 "Forces are not smooth, as where neighbours cross the cutoff of the "
                 "model or angles reach 180 degrees: fc2 and fc3 depend on the "
                 "amplitude. Compare two (--amplitude), or use another model.",
@@ -277,14 +277,14 @@ class PotentialHealth:
         remedy = "fc3 drowns in it: use "
         if best > amplitude:
             at_best = self.noise_of_fc3(best, systematic=systematic)
-            remedy += f"--amplitude {best:g} ({100 * at_best:.1g} %), "
+            remedy += f"--amplitude {best:g} ({100 * at_best:.2g} %), "
         remedy += "random displacements (--rd auto), " if systematic else ""
         return [
             Check(
                 noise <= _DROWNED,
                 f"noise in fc3 at displacements of {amplitude:g} angstrom: "
-                f"{100 * noise:.1g} %, higher orders "
-                f"{100 * self.anharmonicity(amplitude):.1g} %",
+                f"{100 * noise:.2g} %, higher orders "
+                f"{100 * self.anharmonicity(amplitude):.2g} %",
                 remedy + "or a calculator in double precision.",
             )
         ]
