@@ -175,7 +175,7 @@ def test_single_precision_is_recognised_and_harmless(reference, supercell):
     health = examined(reference, supercell, single)
     health.check("x")
     assert all(check.passed for check in health.checks())
-    assert any("single precision" in str(check) for check in health.checks())
+    assert any("of single precision" in str(check) for check in health.checks())
 
 
 def test_noise_is_measured(reference, supercell):
@@ -263,6 +263,8 @@ def test_the_amplitude_grows_with_noise_and_not_without():
         )
 
     assert error(best) <= min(error(best * 0.9), error(best * 1.1))
+    rough = dataclasses.replace(HEALTHY, fifth=1e4)
+    assert rough.best_amplitude(0.01, systematic=False) == 0.05
 
 
 def test_without_third_order_forces_nothing_is_said_about_fc3(reference):

@@ -127,10 +127,11 @@ def with_amplitude(
     if settings.displacement_distance is None:
         best = health.best_amplitude(amplitude, systematic=systematic)
         if best != amplitude:
+            reason = "not smooth" if health.is_rough else "noisy"
             show(
                 [
                     f"Displacements are {best:g} angstrom instead of {amplitude:g}, "
-                    "because forces are noisy (--amplitude sets another length)."
+                    f"because forces are {reason} (--amplitude sets another length)."
                 ],
                 log_level,
             )

@@ -125,6 +125,11 @@ class PotentialHealth:
         """Fourth over second difference of forces at steps of 0.02 angstrom."""
         return self.fifth * _STEP**2 / self.third if self.third else 0.0
 
+    @property
+    def is_rough(self) -> bool:
+        """Whether forces are not smooth on the scale of displacements."""
+        return not self.roughness <= _ROUGH
+
     def noise_of_fc3(self, amplitude: float, *, systematic: bool) -> float:
         """Return the expected noise of fc3 relative to fc3.
 
@@ -149,11 +154,12 @@ class PotentialHealth:
     def best_amplitude(self, default: float, *, systematic: bool) -> float:
         """Return the amplitude (angstrom) at which the error of fc3 is smallest.
 
-        The default is returned if noise at the default is small or not known, and if
-        forces are not smooth, where there is no best one.
+        The default is returned if noise at the default is small or not known. Where
+        forces are not smooth, the largest amplitude averages over the most.
         """
-        noisy = self.noise_of_fc3(default, systematic=systematic) > _NOISY
-        if not noisy or self.roughness > _ROUGH:
+        if self.is_rough:
+            return max(default, _LARGEST_AMPLITUDE)
+        if not self.noise_of_fc3(default, systematic=systematic) > _NOISY:
             return default
         noise = self.noise_of_fc3(1.0, systematic=systematic)
         curvature = self.anharmonicity(1.0)
@@ -251,12 +257,12 @@ class PotentialHealth:
             return []
         return [
             Check(
-                self.roughness <= _ROUGH,
+                not self.is_rough,
                 f"smoothness: the fourth difference of forces at steps of {_STEP} "
                 f"angstrom is {self.roughness:.2g} times the second",
                 "Forces are not smooth, as where neighbours cross the cutoff of the "
                 "model or angles reach 180 degrees: fc2 and fc3 depend on the "
-                "amplitude. Compare two (--amplitude), or use another model.",
+                "amplitude. Compare several (--amplitude), or use another model.",
             )
         ]
 
@@ -271,7 +277,7 @@ class PotentialHealth:
             Whether displacements are systematic ones, or random ones.
         """
         noise = self.noise_of_fc3(amplitude, systematic=systematic)
-        if np.isnan(noise) or self.roughness > _ROUGH:
+        if np.isnan(noise) or self.is_rough:
             return []
         best = self.best_amplitude(amplitude, systematic=systematic)
         remedy = "fc3 drowns in it: use "
@@ -291,7 +297,9 @@ class PotentialHealth:
 
 
 def _precision(noise: float, typical: float) -> str:
-    return " (single precision)" if 1e-8 * typical < noise < 1e-4 * typical else ""
+    return (
+        " (as of single precision)" if 1e-8 * typical < noise < 1e-4 * typical else ""
+    )
 
 
 def examine_potential(
