@@ -18,7 +18,6 @@ from phono3py_mlp_plugin.files import (
     STAMP,
     each_file_once,
     forget_partial_evaluations,
-    text_of_options,
 )
 from phono3py_mlp_plugin.host.arguments import CommandOptions, option_quoted_in
 from phono3py_mlp_plugin.host.bindings import (
@@ -63,6 +62,7 @@ from phono3py_mlp_plugin.host.settings import (
     check_mesh,
     choose_derivatives,
     force_constants_request,
+    read_option_files,
     refuse_without_calculator,
     run_request,
     set_random_seed,
@@ -160,10 +160,7 @@ class Run:
                 f"{option_quoted_in(args, error)}{one_line(error)}. Check the option."
             ) from error
         settings, confs, _cell_filename = result
-        # Solvers of phono3py read the text themselves.
-        settings.fc_calculator_options = text_of_options(
-            settings.fc_calculator_options, "--fc-calculator-options"
-        )
+        read_option_files(settings)
         force_constants_request(settings)
         without_calculator = not (
             settings.use_pypolymlp or self._options.force_calculator

@@ -325,45 +325,29 @@ def examine_potential(
         See `evaluate`.
     """
     start = time.perf_counter()
-    random = np.random.default_rng(0)
-    n_atoms = len(supercell)
-    first, second = _directions(random, n_atoms), _directions(random, n_atoms)
-    positions = supercell.positions
-    coarse = [positions + k * _STEP * first for k in (-2, -1, 0, 1, 2)]
-    base = coarse[3]
-    fine = [base + k * _FINE_STEP * second for k in (-3, -2, -1, 1, 2, 3)]
-    shift = random.uniform(-1, 1, size=3) @ supercell.cell
-    rotation = _rotation(random)
-    cells = [
-        *(_cell(supercell, p) for p in [*coarse, *fine, base + shift]),
-        _cell(supercell, base @ rotation.T, supercell.cell @ rotation.T),
-        _reordered(_cell(supercell, base)),
-    ]
+    points = _points(supercell)
     task = "Examining the potential"
-    result = evaluate(name, potential, cells[:-1], progress, task)
-    reordered = evaluate(name, potential, cells[-1:], progress, task)
-    again = evaluate(name, potential, [cells[3]], progress, task)
-    energies, forces = result.energies, result.forces
-    line = np.concatenate([forces[5:8], forces[3:4], forces[8:11]])
+    result = evaluate(name, potential, points.cells, progress, task)
+    reordered = evaluate(name, potential, [points.reordered], progress, task)
+    again = evaluate(name, potential, [points.cells[_BASE]], progress, task)
+    forces, base = result.forces, result.forces[_BASE]
     scale = float(np.linalg.norm(_FINE))
-    noise = _rms(np.tensordot(_FINE, line, 1)) / scale
-    energy_line = np.concatenate([energies[5:8], energies[3:4], energies[8:11]])
-    energy_noise = abs(float(_FINE @ energy_line)) / scale
-    work_ratio, gradient = _compare_work(
-        Evaluation(energies[:5], forces[:5]), first, energy_noise
-    )
-    third, fifth = _derivatives(forces[:5], noise)
+    noise = _rms(np.tensordot(_FINE, forces[_FINE_LINE], 1)) / scale
+    energy_noise = abs(float(_FINE @ result.energies[_FINE_LINE])) / scale
+    coarse = Evaluation(result.energies[:5], forces[:5])
+    work_ratio, gradient = _compare_work(coarse, points.direction, energy_noise)
+    third, fifth = _derivatives(coarse.forces, noise)
     return PotentialHealth(
-        n_atoms=n_atoms,
-        typical=_rms(forces[3] - forces[2]),
-        repeat=float(np.max(np.abs(again.forces[0] - forces[3]))),
+        n_atoms=len(supercell),
+        typical=_rms(base - forces[2]),
+        repeat=float(np.max(np.abs(again.forces[0] - base))),
         noise=noise,
         work_ratio=work_ratio,
         gradient=gradient,
-        net_force=float(np.max(np.abs(forces[:5].mean(axis=1)))),
-        translation=_rms(forces[11] - forces[3]),
-        rotation=_rms(forces[12] @ rotation - forces[3]),
-        permutation=_rms(reordered.forces[0][::-1] - forces[3]),
+        net_force=float(np.max(np.abs(coarse.forces.mean(axis=1)))),
+        translation=_rms(forces[-2] - base),
+        rotation=_rms(forces[-1] @ points.rotation - base),
+        permutation=_rms(reordered.forces[0][::-1] - base),
         third=third,
         fifth=fifth,
         seconds=time.perf_counter() - start,
@@ -431,6 +415,38 @@ def _stored(content: Mapping[str, Any] | None, key: str) -> PotentialHealth | No
         k: float("nan") if v is None else v for k, v in values.items()
     }
     return PotentialHealth(**numbers)
+
+
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """Supercells to evaluate.
+
+    The first five are on a line through the perfect supercell, the next six on a finer
+    line through the fourth of these, the base; then the base translated, and rotated.
+    """
+
+    cells: list[PhonopyAtoms]
+    reordered: PhonopyAtoms
+    direction: FloatArray
+    rotation: FloatArray
+
+
+_BASE = 3
+_FINE_LINE = [5, 6, 7, _BASE, 8, 9, 10]
+
+
+def _points(supercell: PhonopyAtoms) -> _Points:
+    random = np.random.default_rng(0)
+    n_atoms = len(supercell)
+    direction, other = _directions(random, n_atoms), _directions(random, n_atoms)
+    coarse = [supercell.positions + k * _STEP * direction for k in (-2, -1, 0, 1, 2)]
+    base = coarse[_BASE]
+    fine = [base + k * _FINE_STEP * other for k in (-3, -2, -1, 1, 2, 3)]
+    shift = random.uniform(-1, 1, size=3) @ supercell.cell
+    rotation = _rotation(random)
+    cells = [_cell(supercell, p) for p in [*coarse, *fine, base + shift]]
+    cells.append(_cell(supercell, base @ rotation.T, supercell.cell @ rotation.T))
+    return _Points(cells, _reordered(cells[_BASE]), direction, rotation)
 
 
 def _directions(random: np.random.Generator, n_atoms: int) -> FloatArray:

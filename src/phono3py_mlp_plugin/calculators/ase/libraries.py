@@ -123,7 +123,8 @@ class Library:
             load=self.load,
             options=self.options,
             unavailable_reason=self.unavailable_reason,
-            citation=self.citation,
+            citation=self.citation
+            + (f" (weights: {self.licence})" if self.licence else ""),
         )
 
     def unavailable_reason(self) -> str | None:
@@ -224,13 +225,18 @@ def _chgnet(model: str, options: ModelOptions) -> Prepared:
     return cls, {"model": loaded, "use_device": device}
 
 
+# Atoms of a batch, which determine its memory.
+_ATOMS_AT_ONCE = 1024
+
+
 def _chgnet_batch(calculator: Any, atoms: Sequence[Any]) -> Sequence[Results]:
     structure_of = _get("pymatgen.io.ase", "AseAtomsAdaptor").get_structure
     structures = [structure_of(item) for item in atoms]
+    at_once = max(1, _ATOMS_AT_ONCE // len(atoms[0]))
     results = calculator.model.predict_structure(
-        structures, task="efs", batch_size=len(structures)
+        structures, task="efs", batch_size=at_once
     )
-    if len(structures) == 1 and isinstance(results, dict):
+    if isinstance(results, dict):
         results = [results]
     extensive = calculator.model.is_intensive
     return [
