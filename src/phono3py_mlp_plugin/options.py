@@ -131,7 +131,8 @@ def parse_options(
 def describe_options(record: type) -> list[tuple[str, str, str]]:
     """Return name, default and help of every option of a record."""
     rows = []
-    for item in dataclasses.fields(record):
+    items = dataclasses.fields(record)
+    for item in sorted(items, key=lambda item: KEYWORDS in item.metadata):
         default = item.default
         if default is dataclasses.MISSING:
             factory = item.default_factory

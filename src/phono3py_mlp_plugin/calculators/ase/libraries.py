@@ -119,7 +119,7 @@ class Library:
         """Return the record of the plugin."""
         return ForceCalculator(
             name=self.name,
-            summary=self.summary,
+            summary=self.summary + (f" (default: {self.model})" if self.model else ""),
             load=self.load,
             options=self.options,
             unavailable_reason=self.unavailable_reason,
