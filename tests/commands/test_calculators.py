@@ -138,7 +138,7 @@ def test_the_amplitude_is_adapted_to_noise_unless_it_is_given(run, folder):
 
 
 def test_forces_that_are_not_finite_name_their_supercell(run, folder):
-    # Thirteen evaluations, one of other order, one again; then the fifth supercell.
+    # Fifteen evaluations are for the examination; then the fifth supercell.
     text = "calculator = springs:make, bad = 20"
     done = run(command("ase", "-d", *options(text)), folder)
     assert done.returncode == 1
