@@ -103,7 +103,11 @@ def test_a_calculator_by_name_and_by_its_class_are_one(run, folder):
     ("text", "message"),
     [
         ("calculator = springs:make, factor = -1", "work of the forces = -1 times"),
-        ("calculator = springs:Changed, factor = 0", "expected forces that do not"),
+        pytest.param(
+            "calculator = springs:Changed, factor = 0",
+            "expected forces that do not vanish",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_wrong_forces_end_the_run_before_force_constants(run, folder, text, message):
@@ -115,6 +119,7 @@ def test_wrong_forces_end_the_run_before_force_constants(run, folder, text, mess
     assert not (folder / "fc3.hdf5").exists()
 
 
+@pytest.mark.slow
 def test_forces_that_are_wrong_are_used_if_the_user_insists(run, folder):
     text = "calculator = springs:make, factor = 2"
     done = run(command("ase", "-d", "--allow-poor-fit", *options(text)), folder)
@@ -151,20 +156,19 @@ def test_forces_that_are_not_finite_name_their_supercell(run, folder):
     [
         (("ase", *options("@nowhere.yaml")), "nowhere.yaml: No such file"),
         (("ase", *options("calculator = spring:make")), "No module named 'spring'"),
-        (("ase", *options("calculator = springs:mak")), "Did you mean 'make'"),
         (("ase", *options("calculator = springs:make, x = [1")), "has an open ["),
         (("emt", "--mlp-file", "springs.py"), "emt reads no file"),
-        (("gap",), "gap: a model file is needed|pip install quippy-ase"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(run, folder, words, message):
     done = run(command(words[0], "-d", *words[1:]), folder)
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
-    assert any(part in line for part in message.split("|"))
+    assert message in line
     assert not (folder / "phono3py_mlp_health.json").exists()
 
 
+@pytest.mark.slow
 def test_a_solver_of_phono3py_takes_its_options_from_a_file(run, folder):
     (folder / "solver.yaml").write_text("cutoff: 3.5\n")
     results = []

@@ -222,9 +222,8 @@ def noise_of_fc3(reference, supercell, amplitude, size, systematic):
     return np.linalg.norm(found[1] - found[0]) / np.linalg.norm(found[0])
 
 
-@pytest.mark.parametrize(
-    "systematic", [pytest.param(True, marks=pytest.mark.slow), False]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("systematic", [True, False])
 def test_the_expected_noise_of_fc3_is_that_of_a_run(reference, supercell, systematic):
     size = 1e-6
     health = examined(reference, supercell, noisy(size))
