@@ -270,7 +270,7 @@ def test_the_amplitude_grows_with_noise_and_not_without():
         )
 
     assert error(best) <= min(error(best * 0.9), error(best * 1.1))
-    rough = dataclasses.replace(HEALTHY, fifth=1e4)
+    rough = dataclasses.replace(HEALTHY, fifth=2e4)
     assert rough.best_amplitude(0.01, systematic=False) == 0.05
 
 

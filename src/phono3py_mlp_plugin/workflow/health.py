@@ -63,9 +63,9 @@ _DROWNED = 0.1
 
 _LARGEST_AMPLITUDE = 0.05  # angstrom
 
-# Fourth over second difference of forces at 0.02 angstrom: 0.01 to 0.1 for potentials
-# with smooth forces, 2 to 3 for CHGNet.
-_ROUGH = 0.3
+# Fourth over second difference of forces at 0.02 angstrom: 0.01 to 0.4 for potentials
+# with smooth forces, 1.7 for a kink, 2.7 for independent jumps.
+_ROUGH = 1.0
 
 
 @dataclass(frozen=True)
