@@ -131,7 +131,7 @@ def examine_potential(
     >>> import phono3py_mlp_plugin as mlp
     >>> from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
     >>> unitcell, _ = nacl_dataset(1, repeats=1)
-    >>> ph3 = Phono3py(unitcell, supercell_matrix=[2, 1, 1], primitive_matrix="F")
+    >>> ph3 = Phono3py(unitcell, supercell_matrix=[2, 2, 2], primitive_matrix="F")
     >>> health = mlp.examine_potential(ph3, RigidIonNaCl())
     >>> all(check.passed for check in health.checks())
     True
