@@ -367,7 +367,7 @@ LIBRARIES = (
         prepare=_sevennet,
         options=ModelOptions,
         model="7net-0",
-        licence="MIT (code: GPL-3.0)",
+        licence="MIT",
         citation="Y. Park et al., J. Chem. Theory Comput. 20, 4857 (2024)",
     ),
     Library(
