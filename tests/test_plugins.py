@@ -9,6 +9,7 @@ import pytest
 from phonopy.structure.atoms import PhonopyAtoms
 
 from phono3py_mlp_plugin import hookimpl, plugins
+from phono3py_mlp_plugin.calculators.ase.libraries import LIBRARIES
 from phono3py_mlp_plugin.contracts import (
     Evaluation,
     ForceCalculator,
@@ -51,7 +52,8 @@ def module(calculators=(), solvers=()):
 
 def test_built_ins_are_registered_as_any_other():
     found = plugins.discover([])
-    assert set(found.calculators) == {"pypolymlp", "ase"}
+    libraries = {library.name for library in LIBRARIES}
+    assert set(found.calculators) == {"pypolymlp", "ase"} | libraries
     assert set(found.solvers) == {"symfc", "exact", "traditional", "alm", "hiphive"}
     assert found.calculators["ase"].origin.distribution == "phono3py-mlp-plugin"
     assert not found.broken
@@ -74,11 +76,11 @@ def test_third_party_calculator_is_found():
     ],
 )
 def test_broken_plugin_is_named_where_it_is_asked_for(value):
-    found = plugins.discover([EntryPoint("mace", value)])
+    found = plugins.discover([EntryPoint("xyz", value)])
     with pytest.raises(
-        PluginNotFound, match=r"named 'mace'.*mace of phono3py-mlp-mace 1.0 could not"
+        PluginNotFound, match=r"named 'xyz'.*xyz of phono3py-mlp-xyz 1.0 could not"
     ):
-        found.force_calculator("mace")
+        found.force_calculator("xyz")
     assert found.force_calculator("ase").name == "ase"
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from phono3py_mlp_plugin.api import (
         evaluate,
+        examine_potential,
         load_potential,
         solve_force_constants,
         train,
@@ -42,7 +43,13 @@ if TYPE_CHECKING:
     from phono3py_mlp_plugin.host.scattering import enable_fast_scattering
 
 _NAMES_BY_MODULE = {
-    "api": ("evaluate", "load_potential", "solve_force_constants", "train"),
+    "api": (
+        "evaluate",
+        "examine_potential",
+        "load_potential",
+        "solve_force_constants",
+        "train",
+    ),
     "contracts": (
         "Dataset",
         "Evaluation",
@@ -93,6 +100,7 @@ __all__ = [
     "TrainedPotential",
     "enable_fast_scattering",
     "evaluate",
+    "examine_potential",
     "hookimpl",
     "load_potential",
     "solve_force_constants",

@@ -99,6 +99,46 @@ def train(
     return workflow.train(request, dataset, split, progress, allow_poor_fit)
 
 
+def examine_potential(
+    ph3: Phono3py,
+    potential: Potential,
+    progress: Progress = no_progress,
+) -> workflow.PotentialHealth:
+    """Examine a potential at small displacements of the supercell.
+
+    Fifteen evaluations show whether forces are reproducible, the gradient of the energy
+    and independent of position, orientation and order of atoms, how noisy they are, and
+    what noise means for fc3.
+
+    Parameters
+    ----------
+    ph3 : Phono3py
+        Its ``supercell`` is used.
+    potential : Potential
+    progress : Progress, optional
+        Reports the progress.
+
+    Returns
+    -------
+    PotentialHealth
+        ``checks()``, ``amplitude_checks(amplitude, systematic=...)``,
+        ``best_amplitude(default, systematic=...)`` and the numbers behind them.
+        ``check(name)`` raises a `PotentialError` if forces are wrong.
+
+    Examples
+    --------
+    >>> from phono3py import Phono3py
+    >>> import phono3py_mlp_plugin as mlp
+    >>> from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
+    >>> unitcell, _ = nacl_dataset(1, repeats=1)
+    >>> ph3 = Phono3py(unitcell, supercell_matrix=[2, 2, 2], primitive_matrix="F")
+    >>> health = mlp.examine_potential(ph3, RigidIonNaCl())
+    >>> all(check.passed for check in health.checks())
+    True
+    """
+    return workflow.examine_potential("potential", potential, ph3.supercell, progress)
+
+
 def load_potential(
     path: str | Path | None = None,
     calculator: str = "pypolymlp",

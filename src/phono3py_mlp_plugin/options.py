@@ -1,12 +1,12 @@
 """Parsing of text into options records, and help texts of options.
 
 An options record is a frozen dataclass whose fields all have defaults. The text is
-``"key = value, key = value"``; a value of several items separates them by spaces.
+``"key = value, key = value"``; a value of several items separates them by spaces, or is
+a list as in JSON.
 """
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import types
 import typing
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
 
 from phono3py_mlp_plugin.errors import ParameterError, did_you_mean
+from phono3py_mlp_plugin.option_text import Verbatim, split_outside, value_of
 
 Record = TypeVar("Record")
 
@@ -47,7 +48,7 @@ def split_items(text: str, where: str) -> dict[str, str]:
     {'cutoff': '5.0', 'gtinv_maxl': '4 4'}
     """
     items: dict[str, str] = {}
-    for item in text.split(","):
+    for item in split_outside(text, ",", where):
         if not item.strip():
             continue
         key, equals, value = (part.strip() for part in item.partition("="))
@@ -109,7 +110,7 @@ def parse_options(
         if name in fields and name != catch_all:
             arguments[name] = _convert(value, hints[name], f"{where}: {name}")
         elif catch_all is not None:
-            keywords[name] = _literal(value)
+            keywords[name] = _free(value, f"{where}: {name}")
         else:
             known = [*fields, *also]
             raise ParameterError(
@@ -130,7 +131,8 @@ def parse_options(
 def describe_options(record: type) -> list[tuple[str, str, str]]:
     """Return name, default and help of every option of a record."""
     rows = []
-    for item in dataclasses.fields(record):
+    items = dataclasses.fields(record)
+    for item in sorted(items, key=lambda item: KEYWORDS in item.metadata):
         default = item.default
         if default is dataclasses.MISSING:
             factory = item.default_factory
@@ -141,19 +143,16 @@ def describe_options(record: type) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _literal(value: Any) -> Any:
-    """Return the value of a Python literal, or the text itself."""
-    if not isinstance(value, str):
-        return value
-    if value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return value
+def _free(value: Any, where: str) -> Any:
+    """Return a value whose type is not known."""
+    if isinstance(value, Verbatim):
+        return str(value)
+    return value_of(value, where) if isinstance(value, str) else value
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:
+    if isinstance(value, str) and value[:1] in ("[", "{", "'", '"'):
+        value = _free(value, where)
     origin = typing.get_origin(hint)
     arguments = typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
@@ -176,6 +175,8 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
 def _convert_tuple(
     value: Any, arguments: tuple[Any, ...], where: str
 ) -> tuple[Any, ...]:
+    if not isinstance(value, str | list | tuple):
+        value = [value]
     items = value.split() if isinstance(value, str) else list(value)
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         arguments = (arguments[0],) * len(items)
@@ -194,6 +195,8 @@ def _convert_dict(value: Any, arguments: tuple[Any, ...], where: str) -> dict[An
             raise _mismatch(where, value, "pairs of name and value")
         else:
             value = dict(zip(items[::2], items[1::2], strict=True))
+    if not isinstance(value, Mapping):
+        raise _mismatch(where, value, "names and values")
     return {
         _convert(k, key_type, where): _convert(v, value_type, where)
         for k, v in value.items()
@@ -239,6 +242,8 @@ def _int(value: Any, where: str) -> int:
 
 def _float(value: Any, where: str) -> float:
     try:
+        if isinstance(value, bool):
+            raise TypeError
         number = float(value)
     except (TypeError, ValueError):
         raise _mismatch(where, value, "a number") from None
@@ -247,11 +252,17 @@ def _float(value: Any, where: str) -> float:
     return number
 
 
+def _str(value: Any, where: str) -> str:
+    if isinstance(value, list | tuple | dict) or value is None:
+        raise _mismatch(where, value, "a text")
+    return str(value)
+
+
 _SCALARS: dict[Any, Callable[[Any, str], Any]] = {
     bool: _bool,
     int: _int,
     float: _float,
-    str: lambda value, _where: str(value),
+    str: _str,
 }
 
 

@@ -65,6 +65,9 @@ _BUILTIN = tuple(
     )
 )
 
+# Names of these are free for packages of others, which then offer them instead.
+_FALLBACKS = ("phono3py_mlp_plugin.calculators.ase.libraries",)
+
 Record = TypeVar("Record", ForceCalculator, ForceConstantsSolver)
 
 
@@ -154,6 +157,10 @@ def discover(entry_points: Iterable[importlib.metadata.EntryPoint]) -> Registry:
             if not str(error).startswith(plugin):
                 raise
             plugins.broken.append(one_line(error))
+    for name in _FALLBACKS:
+        fallback = Registry()
+        _collect(fallback, importlib.import_module(name), own)
+        plugins.calculators = fallback.calculators | plugins.calculators
     return plugins
 
 
@@ -250,11 +257,23 @@ def load(calculator: ForceCalculator, path: Path | None, options: Any) -> Potent
 
 
 def evaluate(
-    name: str, potential: Potential, supercells: Sequence[PhonopyAtoms]
+    name: str,
+    potential: Potential,
+    supercells: Sequence[PhonopyAtoms],
+    numbers: Sequence[int] | None = None,
 ) -> Evaluation:
     """Evaluate supercells with a potential and check the result.
 
     The returned arrays are copies, because a potential may reuse its arrays.
+
+    Parameters
+    ----------
+    name : str
+        Name of the force calculator, used in messages.
+    potential : Potential
+    supercells : sequence of PhonopyAtoms
+    numbers : sequence of int, optional
+        Numbers of the supercells in messages; 1, 2, ... by default.
 
     Raises
     ------
@@ -264,18 +283,17 @@ def evaluate(
     """
     n, natom = len(supercells), len(supercells[0])
     before = [cell.positions for cell in supercells]
+    numbers = range(1, n + 1) if numbers is None else numbers
     with plugin_errors(f"force calculator {name!r} failed"):
         result = potential.evaluate(supercells)
         if not (hasattr(result, "energies") and hasattr(result, "forces")):
             raise TypeError(f"evaluate returned {_kind(result)}; expected Evaluation")
-        energies = _checked(name, "energies", result.energies, (n,))
-        forces = _checked(name, "forces", result.forces, (n, natom, 3))
+        energies = _checked(name, "energies", result.energies, (n,), numbers)
+        forces = _checked(name, "forces", result.forces, (n, natom, 3), numbers)
         stresses = getattr(result, "stresses", None)
         if stresses is not None:
-            stresses = _checked(name, "stresses", stresses, (n, 3, 3)).copy()
-        for number, (cell, positions) in enumerate(
-            zip(supercells, before, strict=True), start=1
-        ):
+            stresses = _checked(name, "stresses", stresses, (n, 3, 3), numbers).copy()
+        for number, cell, positions in zip(numbers, supercells, before, strict=True):
             if not np.array_equal(cell.positions, positions):
                 raise ValueError(f"it changed the positions of supercell {number}")
     return Evaluation(energies.copy(), forces.copy(), stresses)
@@ -495,15 +513,26 @@ _LARGEST_FORCE_CONSTANT = 1e8
 _REAL = "fiu"
 
 
-def _checked(name: str, what: str, values: Any, shape: tuple[int, ...]) -> Any:
-    """Return an array of a plugin after checks, in C order and float64."""
+def _checked(
+    name: str,
+    what: str,
+    values: Any,
+    shape: tuple[int, ...],
+    numbers: Sequence[int] | None = None,
+) -> Any:
+    """Return an array of a plugin after checks, in C order and float64.
+
+    ``numbers`` are those of the supercells, over which the first axis runs.
+    """
     array = _real_numbers(name, what, values)
     if array.shape != shape:
         raise PluginFailed(f"{name}: {what} has shape {array.shape}; expected {shape}.")
     if not np.isfinite(array).all():
+        place = _place(~np.isfinite(array))
+        where = "" if numbers is None else f", in supercell {numbers[place[0]]}"
         raise PluginFailed(
             f"{name}: {what} holds numbers that are not finite "
-            f"({array[~np.isfinite(array)][0]} at {_place(~np.isfinite(array))})."
+            f"({array[place]} at {place}){where}."
         )
     largest = _LARGEST.get(what, _LARGEST_FORCE_CONSTANT)
     if not (np.abs(array) <= largest).all():

@@ -50,3 +50,16 @@ def test_options_added_to_the_commands_are_documented():
     for action in parser._actions:
         if action.help != argparse.SUPPRESS:
             assert f"`{action.option_strings[0]}" in text
+
+
+def test_calculators_by_name_are_documented_with_package_and_model():
+    from phono3py_mlp_plugin.calculators.ase.libraries import LIBRARIES
+
+    text = (DOCS / "calculators.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    for library in LIBRARIES:
+        (row,) = [line for line in rows if f"`{library.name}`" in line.split("|")[1]][
+            :1
+        ]
+        assert library.package in row
+        assert f"`{library.model}`" in row or not library.model

@@ -33,7 +33,7 @@ def test_ase_calculator_by_name(run, folder):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("epsilon = 1", "calculator = ''; expected module:Class"),
+        ("epsilon = 1", "calculator = ''; expected module:name"),
         ("calculator = ase.calculators.lj:LenardJones", "Did you mean 'LennardJones'?"),
         (LJ + ", sigm = 2", "unknown option 'sigm'. Did you mean 'sigma'?"),
         ("calculator = no.such.module:X", "No module named 'no'"),

@@ -224,9 +224,9 @@ FAULTS = [
     option("--mlp-file", ".", says='"." is not found'),
     option("--force-calculator", "ase", says="give one"),
     Fault(
-        "--force-calculator mace",
-        "No force calculator named 'mace'",
-        ("--force-calculator", "mace"),
+        "--force-calculator maze",
+        "No force calculator named 'maze'. Did you mean 'mace'?",
+        ("--force-calculator", "maze"),
         command=("phono3py-load", PARAMS),
     ),
     option("--force-calculator-options", "cutoff=5", says="mean the same: give one"),

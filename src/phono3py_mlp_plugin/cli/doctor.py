@@ -13,7 +13,7 @@ from typing import Any
 from phono3py_mlp_plugin.errors import IncompatibleHost
 from phono3py_mlp_plugin.host import bindings, is_bound
 from phono3py_mlp_plugin.host.bindings import BINDINGS, SCATTERING_BINDINGS, check
-from phono3py_mlp_plugin.plugins import DISTRIBUTION
+from phono3py_mlp_plugin.plugins import DISTRIBUTION, registry
 
 _PACKAGES = (
     DISTRIBUTION,
@@ -61,7 +61,7 @@ def doctor(warm_up: bool = False) -> int:
         reasons += _print_bindings()
     elif not reasons:
         reasons.append("phono3py did not call the plugin while it was imported.")
-    for line in (*_linear_algebra(), _scattering()):
+    for line in (*_linear_algebra(), _scattering(), _calculators()):
         print(line)
     if warm_up:
         print(f"Kernels: ready in {_compile_kernels():.1f} s")
@@ -69,6 +69,18 @@ def doctor(warm_up: bool = False) -> int:
     for reason in reasons:
         print(f"  {reason}")
     return 1 if reasons else 0
+
+
+def _calculators() -> str:
+    """Return the force calculators that can be used."""
+    found = registry().calculators
+    usable = [
+        name for name in sorted(found) if not found[name].record.unavailable_reason()
+    ]
+    return (
+        f"Force calculators: {', '.join(usable)} "
+        "('phono3py-mlp plugins' tells what others need)"
+    )
 
 
 def _scattering() -> str:

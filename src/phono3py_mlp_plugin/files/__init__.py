@@ -26,6 +26,7 @@ from phono3py_mlp_plugin.files.members import (
     count_finished_members,
     forget_finished_members,
 )
+from phono3py_mlp_plugin.files.options_file import read_options, text_of_options
 from phono3py_mlp_plugin.files.partial import (
     PartialEvaluations,
     evaluation_key,
@@ -96,12 +97,14 @@ __all__ = [
     "read_force_constants",
     "read_json",
     "read_kappa",
+    "read_options",
     "read_provenance",
     "read_stamp",
     "read_uncertainty",
     "remove_dead_lock",
     "remove_unfinished",
     "replacing",
+    "text_of_options",
     "unfinished_folder",
     "versions_of",
     "write_json",

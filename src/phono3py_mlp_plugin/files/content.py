@@ -25,8 +25,8 @@ _WORDS = re.compile(r"[\s,;|='\"]+")
 
 _NUMBER = re.compile(r"[-+.\deE]+")
 
-# ``module:Class``, the notation for calculators of ASE.
-_CODE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
+# ``module:name``, the notation for calculators of ASE.
+_CODE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_][\w.]*)")
 
 
 def content_of(value: Any) -> Any:

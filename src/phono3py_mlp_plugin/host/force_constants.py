@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from phono3py_mlp_plugin.errors import ParameterError, one_line
 from phono3py_mlp_plugin.files import fingerprint, read_stamp
 from phono3py_mlp_plugin.host.mlp import PluginMLP
-from phono3py_mlp_plugin.host.output import progress, show
+from phono3py_mlp_plugin.host.output import noise_lines, progress, show
 from phono3py_mlp_plugin.host.settings import (
     RunRequest,
     check_finite_differences,
@@ -119,6 +119,35 @@ def plan_force_constants(
         force_constants_request(settings),
         keep_fc2,
     )
+
+
+def with_amplitude(
+    ph3: Phono3py, settings: Any, plan: ForceConstantsPlan, log_level: int
+) -> ForceConstantsPlan:
+    """Return the plan with an amplitude above the noise of the potential.
+
+    The amplitude of the user is kept, and what noise means for it is printed.
+    """
+    health = getattr(ph3.mlp, "health", None)
+    if health is None or plan.request.takes_potential:
+        return plan
+    displacements = plan.displacements
+    systematic = displacements.number is None
+    amplitude = displacements.amplitude
+    if settings.displacement_distance is None:
+        best = health.best_amplitude(amplitude, systematic=systematic)
+        if best != amplitude:
+            reason = "not smooth" if health.is_rough else "noisy"
+            show(
+                [
+                    f"Displacements are {best:g} angstrom instead of {amplitude:g}, "
+                    f"because forces are {reason} (--amplitude sets another length)."
+                ],
+                log_level,
+            )
+            displacements = replace(displacements, amplitude=best)
+    show(noise_lines(health, displacements.amplitude, systematic=systematic), log_level)
+    return replace(plan, displacements=displacements)
 
 
 def force_constants_fingerprint(ph3: Phono3py, plan: ForceConstantsPlan) -> str:

@@ -21,6 +21,7 @@ from phono3py_mlp_plugin.files import (
 )
 from phono3py_mlp_plugin.host.bindings import original
 from phono3py_mlp_plugin.host.output import (
+    health_lines,
     plan_lines,
     potential_lines,
     progress,
@@ -30,10 +31,12 @@ from phono3py_mlp_plugin.host.solvers import set_host_only
 from phono3py_mlp_plugin.workflow import (
     CalculatorSpec,
     ObtainedPotential,
+    PotentialHealth,
     check_born_charges,
     check_dataset,
     check_split,
     evaluate,
+    examine_once,
     forecast,
     obtain_potential,
     plan_potential,
@@ -68,6 +71,8 @@ class PluginMLP(PhonopyMLP):
         Folder in which finished parts of long evaluations are stored.
     supercell : PhonopyAtoms or None
         Supercell without displacements, which defines the species.
+    health : PotentialHealth or None
+        Examination of a potential that comes without an error estimate.
     """
 
     def __init__(self, mlp: Any = None, log_level: int = 0) -> None:
@@ -78,6 +83,7 @@ class PluginMLP(PhonopyMLP):
         self.origin: str | None = None
         self.folder: Path | None = None
         self.supercell: PhonopyAtoms | None = None
+        self.health: PotentialHealth | None = None
 
     @property
     def mlp(self) -> Any:
@@ -266,6 +272,18 @@ def attach_potential(
     mlp = PluginMLP(log_level=log_level).set_potential(calculator.name, obtained)
     mlp.supercell = ph3.supercell
     ph3.mlp = mlp
+    if obtained.provenance is None and not calculator.derivatives:
+        mlp.health, known = examine_once(
+            calculator.name,
+            obtained.potential,
+            ph3.supercell,
+            obtained.origin,
+            Path(),
+            progress(log_level),
+        )
+        show(health_lines(mlp.health, known), log_level)
+        if not allow_poor_fit:
+            mlp.health.check(calculator.name)
     show([f" {calculator.name} end ".center(76, "-")], log_level)
 
 

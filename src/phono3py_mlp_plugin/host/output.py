@@ -12,8 +12,10 @@ from pathlib import Path
 from phono3py_mlp_plugin.contracts import Dataset, Progress, no_progress
 from phono3py_mlp_plugin.files import Provenance, other_parts, potential_files
 from phono3py_mlp_plugin.workflow import (
+    HEALTH_FILE,
     CalculatorSpec,
     ObtainedPotential,
+    PotentialHealth,
     PotentialPlan,
     Split,
     engine_of,
@@ -160,6 +162,34 @@ def potential_lines(
     if plan.trains:
         lines.append(f'The potential was written into "{plan.path}".')
     return lines
+
+
+def health_lines(health: PotentialHealth, known: bool) -> list[str]:
+    """Return the lines about the examination of a potential.
+
+    Parameters
+    ----------
+    health : PotentialHealth
+    known : bool
+        Whether it was read from a file.
+    """
+    source = (
+        f"as examined before, {HEALTH_FILE}"
+        if known
+        else f"examined in {health.seconds:.1f} s"
+    )
+    return [
+        f"Potential ({source}):",
+        *(f"  {check}" for check in health.checks()),
+    ]
+
+
+def noise_lines(
+    health: PotentialHealth, amplitude: float, *, systematic: bool
+) -> list[str]:
+    """Return the lines about noise at the displacements of a run (angstrom)."""
+    checks = health.amplitude_checks(amplitude, systematic=systematic)
+    return [f"  {check}" for check in checks]
 
 
 def _split_line(dataset: Dataset, split: Split) -> str:

@@ -39,6 +39,7 @@ from phono3py_mlp_plugin.host.force_constants import (
     force_constants_fingerprint,
     host_may_read,
     plan_force_constants,
+    with_amplitude,
 )
 from phono3py_mlp_plugin.host.mlp import PluginMLP, attach_potential
 from phono3py_mlp_plugin.host.output import show
@@ -61,6 +62,7 @@ from phono3py_mlp_plugin.host.settings import (
     check_mesh,
     choose_derivatives,
     force_constants_request,
+    read_option_files,
     refuse_without_calculator,
     run_request,
     set_random_seed,
@@ -158,6 +160,7 @@ class Run:
                 f"{option_quoted_in(args, error)}{one_line(error)}. Check the option."
             ) from error
         settings, confs, _cell_filename = result
+        read_option_files(settings)
         force_constants_request(settings)
         without_calculator = not (
             settings.use_pypolymlp or self._options.force_calculator
@@ -305,7 +308,7 @@ class Run:
             self._script._finalize_phono3py(
                 ph3py, confs_dict, log_level=log_level, filename=output_yaml_filename
             )
-        plan = state.plan
+        state.plan = plan = with_amplitude(ph3py, settings, state.plan, log_level)
         state.wanted = force_constants_fingerprint(ph3py, plan)
         read = bool(settings.read_fc2 and settings.read_fc3)
         if can_reuse(state.wanted, read=read, log_level=log_level):

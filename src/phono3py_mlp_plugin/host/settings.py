@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from phono3py_mlp_plugin.errors import ParameterError, PluginNotFound, PotentialError
-from phono3py_mlp_plugin.files import potential_files
+from phono3py_mlp_plugin.files import potential_files, text_of_options
 from phono3py_mlp_plugin.host.arguments import CommandOptions
 from phono3py_mlp_plugin.host.mlp import DEFAULT_CALCULATOR
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
@@ -213,6 +213,13 @@ def _number(word: str | float) -> float:
         return float(word)
     except ValueError:
         return math.nan
+
+
+def read_option_files(settings: Any) -> None:
+    """Replace ``@FILE`` in options of solvers, which phono3py reads itself."""
+    settings.fc_calculator_options = text_of_options(
+        settings.fc_calculator_options, "--fc-calculator-options"
+    )
 
 
 def force_constants_request(settings: Any) -> ForceConstantsRequest:

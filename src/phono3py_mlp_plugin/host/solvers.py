@@ -20,6 +20,7 @@ from phono3py_mlp_plugin.contracts import (
     ForceConstantsProblem,
 )
 from phono3py_mlp_plugin.errors import PluginNotFound, SolverError
+from phono3py_mlp_plugin.files import text_of_options
 from phono3py_mlp_plugin.host.bindings import original
 from phono3py_mlp_plugin.solvers.pivots import record_pivots
 from phono3py_mlp_plugin.solvers.symfc import check_number_of_equations, check_pivots
@@ -62,6 +63,7 @@ def set_host_only(host_only: bool) -> None:
 
 def set_fc_solver(self: FCSolver, fc_calculator_name: str) -> Any:
     """Replace ``FCSolver._set_fc_solver``, and check results against the forces."""
+    self._options = text_of_options(self._options, "fc_calculator_options")
     check_solver_cutoffs(self._supercell, cutoffs_in_options(self._options))
     if fc_calculator_name in fc_calculator_names:
         return _checked_host_solver(self, fc_calculator_name)

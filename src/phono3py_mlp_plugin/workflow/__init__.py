@@ -48,6 +48,12 @@ from phono3py_mlp_plugin.workflow.force_constants import (
     force_constants_problem,
     solve_force_constants,
 )
+from phono3py_mlp_plugin.workflow.health import (
+    HEALTH_FILE,
+    PotentialHealth,
+    examine_once,
+    examine_potential,
+)
 from phono3py_mlp_plugin.workflow.join import dataset_of_frames, join_datasets
 from phono3py_mlp_plugin.workflow.obtain import (
     ObtainedPotential,
@@ -111,6 +117,7 @@ __all__ = [
     "CONTINUE_REMEDY",
     "EQUATIONS",
     "FINITE_DIFFERENCES",
+    "HEALTH_FILE",
     "IMAGINARY_REMEDY",
     "LEAST_PAIRS",
     "CalculatorSpec",
@@ -129,6 +136,7 @@ __all__ = [
     "OtherModels",
     "PathSegment",
     "PhononsAt",
+    "PotentialHealth",
     "PotentialPlan",
     "SolverSpec",
     "Split",
@@ -161,6 +169,8 @@ __all__ = [
     "engine_of",
     "error_budget",
     "evaluate",
+    "examine_once",
+    "examine_potential",
     "fc2_dataset",
     "force_constant_errors_text",
     "force_constants_problem",

@@ -79,7 +79,7 @@ def evaluate(
     energies, forces = np.zeros(n), np.zeros((n, n_atoms, 3))
     stresses: np.ndarray | None = np.zeros((n, 3, 3))
     with progress(task, len(cells)) as advance:
-        for start, result in _parts(name, potential, cells, keep):
+        for start, result in _parts(name, potential, cells, present, keep):
             rows = present[start : start + len(result.energies)]
             energies[rows] = result.energies
             forces[rows] = result.forces
@@ -95,6 +95,7 @@ def _parts(
     name: str,
     potential: Potential,
     cells: Sequence[PhonopyAtoms],
+    present: Sequence[int],
     keep: PartialEvaluations | None,
 ) -> Iterator[tuple[int, Evaluation]]:
     """Yield evaluations and the index of their first supercell.
@@ -110,7 +111,9 @@ def _parts(
             part = saved_parts[start]
             unsaved.clear()
         else:
-            part = plugins.evaluate(name, potential, cells[start : start + _BATCH])
+            rows = slice(start, start + _BATCH)
+            numbers = [index + 1 for index in present[rows]]
+            part = plugins.evaluate(name, potential, cells[rows], numbers)
             unsaved.append(part)
         yield start, part
         start += len(part.energies)

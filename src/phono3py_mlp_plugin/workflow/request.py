@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from phono3py_mlp_plugin.contracts import ForceCalculator, ForceConstantsSolver
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.files import check_named, content_of
-from phono3py_mlp_plugin.options import parse_options, split_items
+from phono3py_mlp_plugin.files import check_named, content_of, read_options
+from phono3py_mlp_plugin.option_text import split_outside
+from phono3py_mlp_plugin.options import KEYWORDS, parse_options
 from phono3py_mlp_plugin.plugins import registry
 from phono3py_mlp_plugin.workflow.dataset import Split, split_dataset
 
@@ -134,7 +135,7 @@ def request_calculator(
         If an option is unknown or out of range.
     """
     calculator = registry().force_calculator(name)
-    values = _by_name(options, where)
+    values = _by_name(options, where, calculator.options)
     names = [item.name for item in fields(SplitOptions)]
     given = {name: values.pop(name) for name in names if name in values}
     if given and calculator.train is None:
@@ -188,7 +189,7 @@ def request_solver(
         See `request_calculator`.
     """
     solver = registry().force_constants_solver(name.lower())
-    values = _by_name(options, where)
+    values = _by_name(options, where, solver.options)
     cutoff = _cutoff(values.pop("cutoff", None), solver.name, order, where)
     record: Any = parse_options(values, solver.options, where, ("cutoff",))
     check_named(record)
@@ -199,7 +200,11 @@ def _cutoff(text: Any, solver: str, order: int, where: str) -> dict[int, float]:
     """Return cutoffs by order; ALM accepts one for each order, where -1 means none."""
     if text is None:
         return {}
-    words = str(text).split()
+    words = (
+        [str(item) for item in text]
+        if isinstance(text, list | tuple)
+        else str(text).strip("[]").replace(",", " ").split()
+    )
     orders = (2, 3) if solver == "alm" and len(words) == 2 else (order,)
     try:
         lengths = dict(zip(orders, map(float, words), strict=True))
@@ -254,15 +259,21 @@ def _part_of_order(text: str | None, order: int) -> str | None:
     """Return the part of a string "fc2|fc3" for an order, or None if it is empty."""
     if text is None:
         return None
-    parts = text.split("|")
+    parts = split_outside(text, "|", "options of solvers")
     if len(parts) > 2:
         raise ParameterError(f'"{text}": expected "fc2|fc3" with at most one "|".')
     return parts[order - 2 if len(parts) > 1 else 0].strip() or None
 
 
-def _by_name(options: str | Mapping[str, Any] | None, where: str) -> dict[str, Any]:
+def _by_name(
+    options: str | Mapping[str, Any] | None, where: str, record: type
+) -> dict[str, Any]:
+    """Return options by name; None stands for the default of a field."""
     if options is None:
         return {}
     if isinstance(options, str):
-        return dict(split_items(options, where))
+        return read_options(options, where)
+    items = fields(record)
+    if any(KEYWORDS in item.metadata for item in items):
+        return dict(options)
     return {key: value for key, value in options.items() if value is not None}

@@ -131,7 +131,10 @@ def origin_of(spec: CalculatorSpec, path: Path | None, engine: str = "") -> str:
         "engine": engine,
         "versions": _calculator_versions(spec.calculator.name),
     }
-    if path is not None:
+    if path is not None and spec.calculator.train is None:
+        # Models of other libraries are binary files.
+        content["file"] = content_of([str(part) for part in potential_files(path)])
+    elif path is not None:
         texts = []
         for part in potential_files(path):
             with open_text(part) as file:
