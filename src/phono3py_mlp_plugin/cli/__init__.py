@@ -11,6 +11,8 @@ from typing import NoReturn
 from phono3py_mlp_plugin.cli.converge import add_converge, run_converge
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
 from phono3py_mlp_plugin.cli.doctor import add_doctor
+from phono3py_mlp_plugin.cli.kappa import add_kappa, run_kappa
+from phono3py_mlp_plugin.cli.label import add_label
 from phono3py_mlp_plugin.cli.listing import add_plugins
 from phono3py_mlp_plugin.cli.report import add_report
 from phono3py_mlp_plugin.files import check_inputs
@@ -18,7 +20,7 @@ from phono3py_mlp_plugin.host.boundary import run_to_end
 from phono3py_mlp_plugin.supervision import supervise
 
 # Commands that start the supervised process themselves, with a lock of the folder.
-_SUPERVISED = ("report",)
+_SUPERVISED = ("label", "report")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -38,8 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for add in (
+        add_kappa,
         add_converge,
         add_report,
+        add_label,
         add_import,
         add_extend,
         add_plugins,
@@ -52,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given[:1] == ["converge"]:
             # Its options are those of phono3py-load, parsed by another parser.
             return run_converge(given[1:], watched=arguments is None)
+        if given[:1] == ["kappa"]:
+            return run_kappa(given[1:])
         args = parser.parse_args(given)
         check_inputs(Path(), vars(args).values())
         args.watched = arguments is None

@@ -21,6 +21,7 @@ from phono3py_mlp_plugin.workflow.budget import (
     large_contributions,
     room_temperature,
 )
+from phono3py_mlp_plugin.workflow.cell_relaxation import RelaxedCell, relax_cell
 from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
 from phono3py_mlp_plugin.workflow.crystal import (
     Cell,
@@ -55,6 +56,7 @@ from phono3py_mlp_plugin.workflow.health import (
     examine_potential,
 )
 from phono3py_mlp_plugin.workflow.join import dataset_of_frames, join_datasets
+from phono3py_mlp_plugin.workflow.label import label_supercells, labels_fingerprint
 from phono3py_mlp_plugin.workflow.obtain import (
     ObtainedPotential,
     PotentialPlan,
@@ -138,6 +140,7 @@ __all__ = [
     "PhononsAt",
     "PotentialHealth",
     "PotentialPlan",
+    "RelaxedCell",
     "SolverSpec",
     "Split",
     "Training",
@@ -180,6 +183,8 @@ __all__ = [
     "high_symmetry_points",
     "is_imaginary",
     "join_datasets",
+    "label_supercells",
+    "labels_fingerprint",
     "large_contributions",
     "missing_stamps",
     "most_uncertain_frequency",
@@ -189,6 +194,7 @@ __all__ = [
     "plan_potential",
     "read_dataset",
     "read_potential",
+    "relax_cell",
     "relax_positions",
     "request_calculator",
     "request_force_constants",

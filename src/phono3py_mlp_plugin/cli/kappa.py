@@ -1,0 +1,243 @@
+"""``phono3py-mlp kappa``: from a unit cell to kappa by the documented commands."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phono3py_mlp_plugin.cli.label import add_calculator_options
+from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.files import replacing
+from phono3py_mlp_plugin.ranges import POSITIVE, check_range
+from phono3py_mlp_plugin.workflow import (
+    plan_potential,
+    read_potential,
+    relax_cell,
+    request_calculator,
+)
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+_RELAXED = Path("POSCAR-relaxed")
+_DISPLACEMENTS = "phono3py_disp.yaml"
+_PARAMS = "phono3py_params.yaml"
+
+# Fewest supercells from which a potential can be trained and tested.
+_FEWEST = 4
+
+# Amplitude in angstrom of random displacements for training.
+_AMPLITUDE = 0.03
+
+_MEMBERS = "16"
+
+_DESCRIPTION = (
+    "Compute kappa of a crystal from its unit cell and a force calculator. The steps "
+    "are those of the documentation. The commands are printed, and their files are "
+    "left in the folder, so that each step can be repeated by hand. All options of "
+    "phono3py-load can be used in addition; --br is implied unless another method is "
+    "given."
+)
+
+
+def add_kappa(commands: Any) -> None:
+    """Add ``kappa``, which also has the options of phono3py-load."""
+    commands.add_parser(
+        "kappa",
+        help="from a unit cell and a force calculator to kappa",
+        add_help=False,
+        prefix_chars=" ",
+    ).add_argument("arguments", nargs="*")
+
+
+def run_kappa(arguments: Sequence[str]) -> int:
+    """Run ``phono3py-mlp kappa`` and return its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Command-line arguments after ``kappa``.
+    """
+    args, rest = _parser().parse_known_args(list(arguments))
+    options = _checked(rest)
+    _check(args)
+    if not (options.is_bterta or options.is_lbte):
+        rest = [*rest, "--br"]
+    if args.teach is not None and options.uncertainty is None:
+        rest = [*rest, "--uncertainty", _MEMBERS]
+    args.random_seed = options.random_seed or 0
+    crystal = _crystal(args)
+    with replacing(Path(_DISPLACEMENTS)) as temporary:
+        crystal.save(temporary)
+    for step in _steps(args, rest):
+        print(f"$ {shlex.join(step)}", flush=True)
+        if subprocess.run([*_program(step[0]), *step[1:]]).returncode != 0:
+            return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="phono3py-mlp kappa", description=_DESCRIPTION, allow_abbrev=False
+    )
+    parser.add_argument(
+        "-c", "--cell", required=True, metavar="POSCAR", type=Path, help="unit cell"
+    )
+    parser.add_argument(
+        "--dim",
+        required=True,
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="supercell matrix: three numbers, or nine",
+    )
+    parser.add_argument(
+        "--pa",
+        default="auto",
+        metavar="AXES",
+        help="primitive axes: P, F, I, A, C, R or auto (default)",
+    )
+    add_calculator_options(parser)
+    parser.add_argument(
+        "--relax",
+        action="store_true",
+        help="relax lattice and positions first, with the symmetry kept",
+    )
+    parser.add_argument(
+        "--teach",
+        type=int,
+        metavar="N",
+        help="train a polynomial potential on N supercells of the force calculator, "
+        "and compute kappa with it, with its error budget",
+    )
+    parser.add_argument(
+        "--amplitude",
+        type=float,
+        metavar="LENGTH",
+        help="amplitude of displacements in angstrom (with --teach 0.03, otherwise "
+        "that of phono3py-load)",
+    )
+    return parser
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.teach is not None and args.teach < _FEWEST:
+        raise ParameterError(f"--teach = {args.teach}; expected {_FEWEST} or more.")
+    if args.amplitude is not None:
+        check_range("--amplitude", args.amplitude, POSITIVE)
+
+
+def _checked(rest: Sequence[str]) -> argparse.Namespace:
+    """Parse the options of phono3py-load before any work.
+
+    Raises
+    ------
+    ParameterError
+        If one of them belongs to another step, or the mesh is missing.
+    """
+    from phono3py_mlp_plugin.host.command import study_parser
+
+    options = study_parser("phono3py-mlp kappa", _DESCRIPTION).parse_args(list(rest))
+    if options.filename:
+        raise ParameterError(
+            f"{options.filename[0]}: expected no file; the unit cell is that of -c."
+        )
+    operation = getattr(options, "setup_operation", None)
+    if operation is not None:
+        raise ParameterError(
+            f"'{operation}' is a setup operation of phono3py-init. Leave it out."
+        )
+    if not options.mesh_numbers:
+        raise ParameterError("--mesh is missing. Give --mesh N N N.")
+    return options
+
+
+def _crystal(args: argparse.Namespace) -> Phono3py:
+    """Return the crystal with its displacements, relaxed if requested."""
+    from phono3py_mlp_plugin.host.reading import read_unitcell
+
+    crystal = read_unitcell(args.cell, args.dim, args.pa)
+    if args.relax:
+        _relax(args, crystal)
+        crystal = read_unitcell(_RELAXED, args.dim, args.pa)
+    if args.teach is not None:
+        crystal.generate_displacements(
+            distance=args.amplitude or _AMPLITUDE,
+            number_of_snapshots=args.teach,
+            random_seed=args.random_seed,
+        )
+    return crystal
+
+
+def _relax(args: argparse.Namespace, crystal: Phono3py) -> None:
+    """Relax the unit cell and write it."""
+    from phonopy.interface.calculator import write_crystal_structure
+
+    from phono3py_mlp_plugin.host.output import progress
+
+    spec = request_calculator(
+        args.force_calculator,
+        args.force_calculator_options,
+        "--force-calculator-options",
+    )
+    plan = plan_potential(spec, None, args.mlp_file, Path())
+    obtained = read_potential(spec, plan.path)
+    before = crystal.unitcell
+    relaxed = relax_cell(
+        spec.calculator.name,
+        obtained.potential,
+        before,
+        crystal.symmetry.tolerance,
+        progress(1),
+    )
+    with replacing(_RELAXED) as temporary:
+        write_crystal_structure(temporary, relaxed.cell)
+    change = (relaxed.cell.volume / before.volume) ** (1 / 3) - 1
+    lattice = (
+        f"lattice changed by {100 * change:+.2f} % on average"
+        if relaxed.is_lattice_relaxed
+        else "lattice unchanged, because the force calculator gives no stress"
+    )
+    print(
+        f'The relaxed unit cell is in "{_RELAXED}": {lattice}, largest force '
+        f"{relaxed.largest_force:.0e} eV/angstrom."
+    )
+    if not relaxed.is_converged:
+        print(
+            "Note: forces do not become smaller, because of the noise of the force "
+            "calculator."
+        )
+
+
+def _steps(args: argparse.Namespace, rest: Sequence[str]) -> list[list[str]]:
+    """Return the commands that follow, those of the documentation."""
+    calculator = ["--force-calculator", args.force_calculator]
+    if args.force_calculator_options is not None:
+        calculator += ["--force-calculator-options", args.force_calculator_options]
+    if args.mlp_file is not None:
+        calculator += ["--mlp-file", str(args.mlp_file)]
+    if args.teach is None:
+        load = ["phono3py-load", _DISPLACEMENTS, *calculator, *rest]
+        if args.amplitude is not None:
+            load += ["--amplitude", str(args.amplitude)]
+        return [load, ["phono3py-mlp", "report", *calculator[:4]]]
+    return [
+        ["phono3py-mlp", "label", _DISPLACEMENTS, *calculator],
+        ["phono3py-load", _PARAMS, "--pypolymlp", *rest],
+        ["phono3py-mlp", "report"],
+    ]
+
+
+def _program(name: str) -> list[str]:
+    """Return how a command is started by this Python."""
+    module, function = {
+        "phono3py-load": ("phono3py.scripts.phono3py_load", "run"),
+        "phono3py-mlp": ("phono3py_mlp_plugin.cli", "main"),
+    }[name]
+    code = f"import sys; from {module} import {function}; sys.exit({function}())"
+    return [sys.executable, "-c", code]

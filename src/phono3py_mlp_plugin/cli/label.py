@@ -1,0 +1,151 @@
+"""``phono3py-mlp label``: forces and energies by any force calculator."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phono3py_mlp_plugin.errors import DatasetError, ParameterError
+from phono3py_mlp_plugin.files import (
+    back_up,
+    forget_partial_evaluations,
+    read_json,
+    replacing,
+    write_json,
+)
+from phono3py_mlp_plugin.workflow import (
+    examine_once,
+    label_supercells,
+    labels_fingerprint,
+    plan_potential,
+    read_dataset,
+    read_potential,
+    request_calculator,
+)
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+_DISPLACEMENTS = "phono3py_disp.yaml"
+_PARAMS = "phono3py_params.yaml"
+_RECORD = "phono3py_mlp_labels.json"
+
+
+def add_label(commands: Any) -> None:
+    """Add ``label`` to the commands."""
+    parser = commands.add_parser(
+        "label",
+        help="forces and energies of displaced supercells by any force calculator",
+        description="Evaluate forces and energies of the supercells of a "
+        "phono3py_disp.yaml by a force calculator, and write them with the "
+        "displacements as training data. If the command is stopped, the same command "
+        "continues where it was.",
+    )
+    parser.add_argument(
+        "filename",
+        metavar="phono3py_disp.yaml",
+        type=Path,
+        nargs="?",
+        default=Path(_DISPLACEMENTS),
+        help="crystal and displacements (default: %(default)s)",
+    )
+    add_calculator_options(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        default=Path(_PARAMS),
+        help="default: %(default)s",
+    )
+    parser.set_defaults(run=_label)
+
+
+def add_calculator_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a force calculator."""
+    parser.add_argument(
+        "--force-calculator",
+        required=True,
+        metavar="NAME",
+        help="name of the force calculator; phono3py-mlp plugins lists them",
+    )
+    parser.add_argument(
+        "--force-calculator-options",
+        metavar='"key = value, ..."',
+        help="its options, or @FILE.yaml",
+    )
+    parser.add_argument(
+        "--mlp-file", metavar="FILE", type=Path, help="its file, if it has one"
+    )
+
+
+def _label(args: argparse.Namespace) -> int:
+    from phono3py_mlp_plugin.host.command import work_in_folder
+    from phono3py_mlp_plugin.host.output import health_lines, progress
+    from phono3py_mlp_plugin.host.reading import read_crystal
+
+    folder = Path()
+    work_in_folder(folder, watched=args.watched)
+    spec = request_calculator(
+        args.force_calculator,
+        args.force_calculator_options,
+        "--force-calculator-options",
+    )
+    crystal = read_crystal(args.filename)
+    if read_dataset(crystal.dataset, crystal.supercell) is not None:
+        raise DatasetError(
+            f"{args.filename}: the supercells have forces already. Give the file with "
+            "displacements alone."
+        )
+    if args.output.resolve() == args.filename.resolve():
+        raise ParameterError(f"-o {args.output}: is the input file. Give another name.")
+    plan = plan_potential(spec, None, args.mlp_file, folder)
+    obtained = read_potential(spec, plan.path)
+    key = labels_fingerprint(crystal, obtained)
+    if _is_finished(key, args.output):
+        print(f'"{args.output}" has these forces and energies already.')
+        return 0
+    name = spec.calculator.name
+    if spec.calculator.train is None:
+        health, known = examine_once(
+            name,
+            obtained.potential,
+            crystal.supercell,
+            obtained.origin,
+            folder,
+            progress(1),
+        )
+        for line in health_lines(health, known):
+            print(line)
+    number = label_supercells(crystal, name, obtained, folder, progress(1))
+    _write(crystal, args.output, key)
+    forget_partial_evaluations(folder)
+    print(f'Forces and energies of {number} supercells are in "{args.output}".')
+    return 0
+
+
+def _write(crystal: Phono3py, path: Path, key: str) -> None:
+    """Write training data, and a record by which they are recognised."""
+    with replacing(path) as temporary:
+        crystal.save(temporary, settings={"force_sets": True, "displacements": True})
+        if path.is_file():
+            print(f'The old "{path}" is kept as "{back_up(path)}".')
+    record = {"fingerprint": key, "sha256": _hash(path)}
+    write_json(path.parent / _RECORD, record)
+
+
+def _is_finished(key: str, path: Path) -> bool:
+    """Return whether a file contains the labels with this fingerprint."""
+    record = read_json(path.parent / _RECORD)
+    return (
+        record is not None
+        and record.get("fingerprint") == key
+        and path.is_file()
+        and record.get("sha256") == _hash(path)
+    )
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,136 @@
+"""From a unit cell to kappa in one command, and its steps by hand."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import yaml
+
+pytest.importorskip("ase")
+
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.filters import FrechetCellFilter
+from ase.io import read, write
+from ase.optimize import BFGS
+
+KAPPA = ["phono3py-mlp", "kappa", "-c", "POSCAR", "--dim", "2", "2", "2"]
+KAPPA += ["--force-calculator", "emt"]
+MESH = ["--mesh", "3", "3", "3", "--ts", "300"]
+MODEL = "cutoff = 5.0, gtinv_maxl = 2 2, gaussian_params2 = 0 4 4"
+LABEL = ["phono3py-mlp", "label", "--force-calculator", "emt"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Aluminium with a lattice that is too large."""
+    write(tmp_path / "POSCAR", bulk("Al", cubic=True, a=4.1))
+    return tmp_path
+
+
+def kappa_printed(text):
+    return float(re.search(r"^ *300\.0 +([0-9.]+)", text, re.M).group(1))
+
+
+@pytest.mark.slow
+def test_one_command_gives_kappa_of_its_steps_by_hand(folder, run, tmp_path_factory):
+    done = run([*KAPPA, "--relax", *MESH], folder)
+    assert done.returncode == 0, done.stderr
+    relaxed = read(folder / "POSCAR-relaxed")
+    atoms = bulk("Al", cubic=True, a=4.1)
+    atoms.calc = EMT()
+    BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=1e-5)
+    np.testing.assert_allclose(relaxed.cell, atoms.cell, atol=1e-5)
+    assert (folder / "phono3py_mlp_report.html").is_file()
+    other = tmp_path_factory.mktemp("by_hand")
+    (other / "POSCAR").write_bytes((folder / "POSCAR-relaxed").read_bytes())
+    init = ["phono3py-init", "-d", "--dim", "2", "2", "2", "-c", "POSCAR"]
+    assert run([*init, "--pa", "auto"], other).returncode == 0
+    load = ["phono3py-load", "phono3py_disp.yaml", "--force-calculator", "emt"]
+    by_hand = run([*load, "--br", *MESH], other)
+    assert by_hand.returncode == 0, by_hand.stderr
+    # The digits that are printed.
+    assert kappa_printed(done.stdout) == kappa_printed(by_hand.stdout)
+
+
+@pytest.mark.slow
+def test_student_of_a_teacher_has_an_error_budget(folder, run):
+    model = ["--teach", "20", "--mlp-params", MODEL, "--uncertainty", "2"]
+    done = run([*KAPPA, *model, *MESH], folder)
+    assert done.returncode == 0, done.stderr
+    steps = [x for x in done.stdout.splitlines() if x.startswith("$ ")]
+    assert [step.split()[1] for step in steps] == [
+        "phono3py-mlp",
+        "phono3py-load",
+        "phono3py-mlp",
+    ]
+    params = yaml.safe_load((folder / "phono3py_params.yaml").read_text())
+    assert len(params["dataset"]["displacements"]) == 20
+    content = json.loads((folder / "phono3py_mlp_uncertainty.json").read_text())
+    assert content["budget"]["contributions"]
+
+
+def displaced(folder, run):
+    init = ["phono3py-init", "--rd", "3", "--dim", "2", "2", "1", "-c", "POSCAR"]
+    done = run([*init, "--pa", "F", "--random-seed", "1"], folder)
+    assert done.returncode == 0, done.stderr
+
+
+def test_labels_are_forces_and_energies_of_the_calculator(folder, run):
+    displaced(folder, run)
+    done = run(LABEL, folder)
+    assert done.returncode == 0, done.stderr
+    params = yaml.safe_load((folder / "phono3py_params.yaml").read_text())
+    dataset = params["dataset"]
+    cell = params["supercell"]
+    sites = [point["coordinates"] for point in cell["points"]]
+    for number, displacements in enumerate(dataset["displacements"]):
+        atoms = bulk("Al", cubic=True, a=4.1).repeat((2, 2, 1))
+        atoms.set_cell(cell["lattice"])
+        atoms.set_scaled_positions(sites)
+        atoms.positions += displacements
+        atoms.calc = EMT()
+        # Digits of the file.
+        np.testing.assert_allclose(
+            dataset["forces"][number], atoms.get_forces(), atol=1e-7
+        )
+        assert dataset["supercell_energies"][number] == pytest.approx(
+            atoms.get_potential_energy(), abs=1e-7
+        )
+    before = (folder / "phono3py_params.yaml").read_bytes()
+    again = run(LABEL, folder)
+    assert "already" in again.stdout
+    assert (folder / "phono3py_params.yaml").read_bytes() == before
+
+
+def refused(done, message):
+    assert done.returncode in (1, 2)
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("ERROR: ")
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ([], "--mesh is missing"),
+        (["--mesh", "3", "3", "3", "--teach", "1"], "--teach = 1; expected 4 or more"),
+        (["--mesh", "3", "3", "3", "--meshh", "4"], "unrecognized arguments: --meshh"),
+        (["--mesh", "3", "3", "3", "--amplitude", "0"], "--amplitude = 0"),
+        (["--mesh", "3", "3", "3", "--cf3", "x"], "setup operation"),
+        (["other.yaml", "--mesh", "3", "3", "3"], "expected no file"),
+    ],
+)
+def test_what_is_wrong_is_told_before_any_work(folder, run, options, message):
+    refused(run([*KAPPA, *options], folder), message)
+    assert [path.name for path in folder.iterdir()] == ["POSCAR"]
+
+
+def test_labels_that_cannot_be(folder, run):
+    refused(run(LABEL, folder), '"phono3py_disp.yaml" is not found')
+    displaced(folder, run)
+    assert run(LABEL, folder).returncode == 0
+    refused(run([*LABEL, "phono3py_params.yaml"], folder), "have forces already")
+    same = ["-o", "phono3py_disp.yaml"]
+    refused(run([*LABEL, *same], folder), "is the input file")
