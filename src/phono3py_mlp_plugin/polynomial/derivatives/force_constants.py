@@ -10,17 +10,23 @@ import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray, ForceConstants, IntArray
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial.derivatives.centre import Centre, CentreEnergy
+from phono3py_mlp_plugin.polynomial.derivatives.centre import Centre
+from phono3py_mlp_plugin.polynomial.derivatives.energy import CentreEnergy
 from phono3py_mlp_plugin.polynomial.derivatives.expansion import Basis
 from phono3py_mlp_plugin.polynomial.derivatives.patterns import PatternDerivatives
 from phono3py_mlp_plugin.polynomial.derivatives.symmetry import (
     Operations,
-    PairOrbit,
     SiteSymmetry,
 )
+from phono3py_mlp_plugin.polynomial.derivatives.triples import (
+    Triples,
+    places,
+    representative_triples,
+)
 from phono3py_mlp_plugin.polynomial.kernels.tensors import (
-    add_moved_pairs,
     add_rotated_pairs,
+    add_weighted,
+    sum_permutations,
 )
 from phono3py_mlp_plugin.polynomial.model.feature_list import FeatureList
 from phono3py_mlp_plugin.polynomial.model.tables import centre_tables
@@ -41,10 +47,14 @@ _AT_CUTOFF = 1e-5
 
 @dataclass(eq=False)
 class _Sums:
-    """Sums of derivatives over centres, by sublattice of the first atom."""
+    """Sums of derivatives over centres, with a row for each sublattice.
 
-    fc2: dict[int, FloatArray]
-    fc3: dict[int, FloatArray]
+    fc3 is that of representative triples: the sum over all permutations of its indices
+    is still to be made.
+    """
+
+    fc2: FloatArray
+    fc3: FloatArray | None
 
 
 class ForceConstantsOfModel:
@@ -81,6 +91,7 @@ class ForceConstantsOfModel:
         parameters = feature_list.parameters
         self._structure = structure
         self._symmetry = SiteSymmetry(operations)
+        self._sublattices = np.unique(self._symmetry.sublattices)
         self._rows = list(rows)
         self._averaging = {
             atom: self._symmetry.averaging(atom)
@@ -114,8 +125,9 @@ class ForceConstantsOfModel:
         coefficients : ndarray
             Shape ``(n_potentials, n_features)``.
         """
-        n, n_sums = len(self._structure), len(np.unique(self._symmetry.sublattices))
-        size = 8 * n_sums * (3 * n) ** 2 * (3 if self._order == 3 else 1)
+        size = 8 * len(self._sublattices) * (3 * len(self._structure)) ** 2
+        if self._order == 3:
+            size *= 3
         step = max(1, int(_SUMS / size))
         for first in range(0, len(coefficients), step):
             sums = self._sums(coefficients[first : first + step])
@@ -123,64 +135,73 @@ class ForceConstantsOfModel:
                 yield self._unfolded(sums.pop(0))
 
     def _sums(self, coefficients: FloatArray) -> list[_Sums]:
-        """Return the sums over inequivalent pairs of centres and atoms."""
-        n = len(self._structure)
-        sublattices = np.unique(self._symmetry.sublattices).tolist()
-        sums = []
-        for _ in coefficients:
-            fc2 = {s: np.zeros((n, 3, 3)) for s in sublattices}
-            if self._order == 2:
-                sums.append(_Sums(fc2, {}))
-                continue
-            fc3 = {s: np.zeros((n, n, 3, 3, 3)) for s in sublattices}
-            sums.append(_Sums(fc2, fc3))
+        """Return the sums over inequivalent centres."""
+        n, rows = len(self._structure), len(self._sublattices)
+        sums = [
+            _Sums(
+                np.zeros((rows, n, 3, 3)),
+                np.zeros((rows, n, n, 3, 3, 3)) if self._order == 3 else None,
+            )
+            for _ in coefficients
+        ]
         with threads(self._n_threads) as executor:
             for atom in self._symmetry.inequivalent.tolist():
-                self._add_centre(self._centre(atom), coefficients, sums, executor)
+                self._add_centre(atom, coefficients, sums, executor)
         return sums
 
     def _add_centre(
         self,
-        centre: Centre,
+        atom: int,
         coefficients: FloatArray,
         sums: Sequence[_Sums],
         executor: Executor,
     ) -> None:
-        """Add the derivatives of all pairs with an inequivalent centre."""
-        atom = centre.expansion.centre
+        """Add the derivatives of the energy of an inequivalent centre."""
+        centre = self._centre(atom)
         atoms = np.append(centre.expansion.neighbours, atom)
-        place = {a: k for k, a in enumerate(atoms.tolist())}
-        # Pairs farther apart than the cutoff do not interact.
-        orbits = [o for o in self._symmetry.pair_orbits(atom) if o.atom in place]
+        triples = representative_triples(self._symmetry, atom, atoms[:-1])
+        firsts = [t.first for t in triples] if self._order == 3 else []
         energies = list(
-            executor.map(
-                lambda row: CentreEnergy(centre, row, self._order), coefficients
-            )
+            executor.map(lambda row: CentreEnergy(centre, row, firsts), coefficients)
         )
+        labels = self._symmetry.orbit_labels(atom)
+        cells = self._symmetry.per_primitive_cell(atom)
         for energy, target in zip(energies, sums, strict=True):
             second = energy.second()
-            for orbit in orbits:
-                moved = self._symmetry.to_sublattice(orbit.atom)
-                part = second[:, :, place[orbit.atom]].transpose(0, 2, 1)
-                fc2 = target.fc2[int(moved[orbit.atom])]
-                fc2[moved[atoms]] += orbit.weight * part
+            for place in [*(t.first for t in triples), len(atoms) - 1]:
+                row, moved = self._to_row(int(atoms[place]))
+                weight = cells * (labels == labels[atoms[place]]).sum()
+                part = second[:, :, place].transpose(0, 2, 1)
+                target.fc2[row, moved[atoms]] += weight * part
         if self._order == 2:
             return
-        chunks = _chunks(orbits, centre, place)
         tasks = [
             (energy, target, chunk)
             for energy, target in zip(energies, sums, strict=True)
-            for chunk in chunks
+            for chunk in _chunks(triples, centre)
         ]
         # Added in one order, so that results do not depend on the number of threads.
-        thirds = executor.map(
-            lambda task: task[0].third([place[orbit.atom] for orbit in task[2]]), tasks
-        )
+        thirds = executor.map(lambda task: task[0].third(task[2]), tasks)
         for (_, target, chunk), third in zip(tasks, thirds, strict=True):
-            for orbit, part in zip(chunk, third, strict=True):
-                moved = self._symmetry.to_sublattice(orbit.atom)
-                fc3 = target.fc3[int(moved[orbit.atom])]
-                add_moved_pairs(part, moved[atoms], orbit.weight, fc3)
+            assert target.fc3 is not None
+            for item, part in zip(chunk, third, strict=True):
+                self._add_third(item, part, atoms, target.fc3)
+
+    def _add_third(
+        self, triples: Triples, part: FloatArray, atoms: IntArray, fc3: FloatArray
+    ) -> None:
+        """Add third derivatives by neighbours, and by the centre, the last atom."""
+        used = np.concatenate((atoms[triples.second], atoms[triples.first :]))
+        row, moved = self._to_row(int(atoms[triples.first]))
+        own_row, own = self._to_row(int(atoms[-1]))
+        add_weighted(
+            part, triples.weights, moved[used], own[used], fc3[row], fc3[own_row]
+        )
+
+    def _to_row(self, atom: int) -> tuple[int, IntArray]:
+        """Return the row of an atom's sublattice, and the translation to it."""
+        row = int(np.searchsorted(self._sublattices, self._symmetry.sublattices[atom]))
+        return row, self._symmetry.to_sublattice(atom)
 
     def _centre(self, atom: int) -> Centre:
         structure, neighbours = self._structure, self._neighbours
@@ -191,6 +212,7 @@ class ForceConstantsOfModel:
             partners,
             structure.types[partners],
             neighbours.vectors[here],
+            places(self._symmetry, atom),
             self._n_types,
             self._order,
         )
@@ -203,27 +225,35 @@ class ForceConstantsOfModel:
 
     def _unfolded(self, sums: _Sums) -> ForceConstants:
         """Return the force constants of all rows from the sums."""
-        fc2: dict[int, FloatArray] = {}
-        fc3: dict[int, FloatArray] = {}
-        for atom in self._symmetry.inequivalent.tolist():
-            fc2[atom] = self._averaged(sums.fc2, atom)
-            if self._order == 3:
-                fc3[atom] = self._averaged(sums.fc3, atom)
-        sums.fc2.clear()
-        sums.fc3.clear()
-        result = {2: self._all_rows(fc2)}
-        if self._order == 3:
-            result[3] = self._all_rows(fc3)
-        return result
+        symmetry = self._symmetry
+        by_order = {2: sums.fc2}
+        if sums.fc3 is not None:
+            row_of = np.searchsorted(self._sublattices, symmetry.sublattices)
+            by_order[3] = sum_permutations(
+                sums.fc3,
+                np.concatenate((row_of, self._sublattices)),
+                np.array([symmetry.to_sublattice(a) for a in range(len(row_of))]),
+            )
+            sums.fc3 = None
+        return {
+            order: self._all_rows(
+                {
+                    atom: self._averaged(found, atom)
+                    for atom in symmetry.inequivalent.tolist()
+                }
+            )
+            for order, found in by_order.items()
+        }
 
-    def _averaged(self, sums: dict[int, FloatArray], atom: int) -> FloatArray:
+    def _averaged(self, sums: FloatArray, atom: int) -> FloatArray:
         """Return force constants of an inequivalent atom: the mean over its site's."""
         symmetry = self._symmetry
-        total = np.zeros_like(sums[atom])
-        for sublattice, part in sums.items():
-            if symmetry.atoms[sublattice] == atom:
-                rotation, moved = symmetry.between(sublattice, atom)
-                _add_rotated(part, moved, rotation, total)
+        total = np.zeros_like(sums[0])
+        equivalent = np.flatnonzero(symmetry.atoms[self._sublattices] == atom)
+        for row in equivalent.tolist():
+            rotation, moved = symmetry.between(int(self._sublattices[row]), atom)
+            _add_rotated(sums[row], moved, rotation, total)
+        total /= len(equivalent)
         for step in self._averaging[atom]:
             mean = total.copy()
             for rotation, moved in step:
@@ -253,17 +283,13 @@ def _add_rotated(
         add_rotated_pairs(source, moved, rotation, target)
 
 
-def _chunks(
-    orbits: Sequence[PairOrbit], centre: Centre, place: dict[int, int]
-) -> list[list[PairOrbit]]:
-    """Divide atoms into groups of one type, the centre alone."""
+def _chunks(triples: Sequence[Triples], centre: Centre) -> list[list[Triples]]:
+    """Divide triples into groups whose first atoms are of one type."""
     ends = [part.stop // 3 for part in centre.slices]
-    groups: dict[int, list[PairOrbit]] = {}
-    for orbit in orbits:
-        at = place[orbit.atom]
-        groups.setdefault(int(np.searchsorted(ends, at, side="right")), []).append(
-            orbit
-        )
+    groups: dict[int, list[Triples]] = {}
+    for item in triples:
+        t = int(np.searchsorted(ends, item.first, side="right"))
+        groups.setdefault(t, []).append(item)
     return [
         group[first : first + _ATOMS]
         for group in groups.values()
