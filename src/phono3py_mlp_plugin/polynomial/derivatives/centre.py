@@ -32,6 +32,8 @@ class Centre:
     columns : tuple of ndarray
         Derivatives of the coefficients of each type by the coordinates of its atoms,
         shape ``(n_radial, n_lm, 3 M_t)``.
+    contracted : tuple of ndarray
+        The first of the ``n_lm`` alone, as many as third derivatives depend on.
     slices : list of slice
         Place of the coordinates of each type among all, of which there are 3 M.
     first, second, third : list of sparse matrix
@@ -79,6 +81,11 @@ class Centre:
             self.gradients[places, :-3] = self.times_columns(gradient, n)
         add_centre(self.gradients)
         self.hessians = [self._hessians(n) for n in range(len(a))]
+        has_hessians = any(hessians is not None for hessians in self.hessians)
+        n_third = self.n_lm if has_hessians else patterns.n_third
+        self.contracted = tuple(
+            np.ascontiguousarray(b[:, :n_third]) for b in self.columns
+        )
 
     @property
     def n_atoms(self) -> int:
@@ -107,6 +114,19 @@ class Centre:
             chosen[:, :, here] = b[:, :, wanted[here]]
             columns.append(chosen)
         return columns
+
+    def third_of(self, weights: FloatArray) -> FloatArray:
+        """Return third derivatives of weighted patterns, ``(n_radial, n_triples)``.
+
+        Parameters
+        ----------
+        weights : ndarray
+            Of the patterns, shape ``(n_radial, n_patterns)``.
+        """
+        if self.patterns.is_cubic:
+            # The same matrix for all radial functions is read once.
+            return np.ascontiguousarray((self.third[0] @ weights.T).T)
+        return np.array([d @ w for d, w in zip(self.third, weights, strict=True)])
 
     def times_vectors(
         self, hessians: Any, columns: Sequence[FloatArray | None], n: int
@@ -138,7 +158,8 @@ class Centre:
     def of_type(self, places: Sequence[int], t: int) -> IntArray:
         """Return those places that are of a type, counted from its first atom."""
         local = np.array(places, dtype=np.int64) - self.slices[t].start // 3
-        return local[(local >= 0) & (local < self.columns[t].shape[2] // 3)]
+        here = (local >= 0) & (local < self.columns[t].shape[2] // 3)
+        return np.asarray(local[here])
 
     def _hessians(self, n: int) -> Any:
         """Return second derivatives of multiplied features, ``(K_n n_v, n_v)``.

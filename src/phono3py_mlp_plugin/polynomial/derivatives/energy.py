@@ -53,6 +53,9 @@ class CentreEnergy:
         weights = np.append(coefficients, 0.0)[tables.features]
         by_feature, self._twice, self._thrice = product_weights(centre, coefficients)
         weights[tuple(tables.multiplied.T)] += by_feature
+        self._has_products = bool(len(self._thrice[-1])) or any(
+            hessians is not None for hessians in centre.hessians
+        )
         self._q = self._twice @ centre.gradients
         self._weights = weights
         self._d1 = np.array([g @ w for g, w in zip(centre.first, weights, strict=True)])
@@ -127,10 +130,7 @@ class CentreEnergy:
         self._same_atom = np.concatenate(same)
         self._own = np.concatenate(own)
         self._thrice_own = np.concatenate(thrice)
-        self._third = [
-            third @ weights
-            for third, weights in zip(centre.third, self._weights, strict=True)
-        ]
+        self._third = centre.third_of(self._weights)
 
     def third(self, chunk: Sequence[Triples]) -> list[FloatArray]:
         """Return third derivatives by the atoms of triples.
@@ -143,34 +143,35 @@ class CentreEnergy:
         Returns
         -------
         list of ndarray
-            For each first atom: by its directions, second atom and direction, third
-            atom and direction, shape ``(3, B, 3, C, 3)``. Elements of weight zero may
-            be missing.
+            For each first atom: by second atom and direction, its own directions, third
+            atom and direction, shape ``(B, 3, 3, C, 3)``. Elements of weight zero have
+            no meaning.
         """
         n = 3 * self._centre.n_atoms
-        parts = [np.zeros((3, 3 * len(t.second), n - 3 * t.first)) for t in chunk]
+        make = np.zeros if self._has_products else np.empty
+        parts = [make((3 * len(t.second), 3, n - 3 * t.first)) for t in chunk]
         columns = self._centre.of([triples.first for triples in chunk])
         self._contract(chunk, columns, parts)
-        self._add_products(chunk, columns, parts)
+        if self._has_products:
+            self._add_products(chunk, columns, parts)
         return [
             self._with_same_atoms(triples, part)
             for triples, part in zip(chunk, parts, strict=True)
         ]
 
     def _with_same_atoms(self, triples: Triples, part: FloatArray) -> FloatArray:
-        """Return ``(3, B, 3, C, 3)`` with the terms of several indices of one atom."""
+        """Return ``(B, 3, 3, C, 3)`` with the terms of several indices of one atom."""
         first, second = triples.first, triples.second
-        result = part.reshape(3, len(second), 3, -1, 3)
+        result = part.reshape(len(second), 3, 3, -1, 3)
         number = self._number[first]
         # The same atom for both others: b_uv with b_w.
-        every = np.arange(len(second))
         same = self._same_atom[second, :, :, number]
-        result[:, every, :, second - first] += same.transpose(0, 3, 1, 2)
+        result[np.arange(len(second)), :, :, second - first] += same.swapaxes(2, 3)
         # The first atom is the first of the second ones, too.
         own = self._own[number, :, :, first:]
-        result[:, 0] += own
-        result[:, 0, :, 0] += own[:, :, 0].transpose(0, 2, 1)
-        result[:, 0, :, 0] += self._thrice_own[number]
+        result[0] += own
+        result[0, :, :, 0] += own[:, :, 0].transpose(2, 0, 1)
+        result[0, :, :, 0] += self._thrice_own[number]
         return result
 
     def _contract(
@@ -179,32 +180,38 @@ class CentreEnergy:
         columns: Sequence[FloatArray | None],
         parts: Sequence[FloatArray],
     ) -> None:
-        """Write ``D3[b_u, b_v, b_w]`` of patterns, shape ``(3, 3 B, 3 C)``."""
+        """Write ``D3[b_u, b_v, b_w]`` of patterns, shape ``(3 B, 3, 3 C)``."""
         centre = self._centre
-        n_lm, n_types, n_radial = centre.n_lm, len(centre.columns), len(self._d1)
+        n_types, (n_radial, n_lm) = len(centre.columns), centre.contracted[0].shape[:2]
         lowest = next(t for t, b in enumerate(columns) if b is not None)
         groups = list(_second_by_type(centre, chunk))
-        chosen = [centre.columns[g.type][:, :, coordinates(g.atoms)] for g in groups]
+        chosen = [
+            centre.contracted[g.type][:, :, coordinates(g.atoms)].transpose(0, 2, 1)
+            for g in groups
+        ]
         halves = [
             [
-                np.empty((3, n_radial, n_lm, 3 * len(g.atoms)))
+                np.empty((3 * len(g.atoms), 3, n_radial, n_lm))
                 for _ in range(g.type, n_types)
             ]
             for g in groups
         ]
         matrices = np.empty((len(chunk), n_types**2, 3, n_lm, n_lm))
+        later = range(lowest, n_types)
+        used = [i * n_types + j for i in later for j in later if i <= j]
         for n in range(n_radial):
-            matrices[:] = 0.0
+            for block in used:
+                matrices[:, block] = 0.0
             self._add_patterns(n, columns, lowest, matrices)
             self._add_pattern_products(n, chunk, matrices)
             for group, b, of_group in zip(groups, chosen, halves, strict=True):
                 for j, half in enumerate(of_group, start=group.type):
                     matrix = matrices[group.number, group.type * n_types + j]
-                    np.matmul(matrix, b[n], out=half[:, n])
+                    np.matmul(b[n], matrix, out=half[:, :, n].swapaxes(0, 1))
         for group, of_group in zip(groups, halves, strict=True):
             for j, half in enumerate(of_group, start=group.type):
                 self._write_products(
-                    half.reshape(3, n_radial * n_lm, half.shape[3]),
+                    half.reshape(-1, n_radial * n_lm),
                     group,
                     j,
                     chunk[group.number].first,
@@ -216,16 +223,17 @@ class CentreEnergy:
     ) -> None:
         """Write the products of second atoms of one type and third ones of type j."""
         centre = self._centre
-        b = centre.columns[j].reshape(half.shape[1], centre.columns[j].shape[2])
+        b = centre.contracted[j]
+        b = b.reshape(half.shape[1], b.shape[2])
         start = centre.slices[j].start - 3 * first
-        for at in range(0, len(group.atoms), _SECOND):
+        target = part.reshape(-1, part.shape[2])[9 * group.begin :]
+        step = _SECOND if group.type == j else len(group.atoms)
+        for at in range(0, len(group.atoms), step):
             # Those before are third atoms of earlier second ones.
             begin = 3 * int(group.atoms[at]) if group.type == j else 0
-            some = slice(3 * at, 3 * min(at + _SECOND, len(group.atoms)))
-            products = half[:, :, some].transpose(0, 2, 1) @ b[:, begin:]
-            rows = slice(3 * group.begin + some.start, 3 * group.begin + some.stop)
+            rows = slice(9 * at, 9 * min(at + step, len(group.atoms)))
             columns = slice(start + begin, start + b.shape[1])
-            part[:, rows, columns] = products
+            np.matmul(half[rows], b[:, begin:], out=target[rows, columns])
 
     def _add_patterns(
         self,
@@ -255,11 +263,11 @@ class CentreEnergy:
         added = centre.second[n][:, chosen] @ self._q[np.ix_(places, wanted)]
         added = added.reshape(len(added), len(chunk), 3)
         n_types = len(centre.columns)
-        matrices[:, pairs.block, :, pairs.x, pairs.v] += added
+        matrices[:, pairs.block, :, pairs.v, pairs.x] += added
         mirrored = (pairs.v != pairs.x) & (pairs.block % (n_types + 1) == 0)
-        matrices[
-            :, pairs.block[mirrored], :, pairs.v[mirrored], pairs.x[mirrored]
-        ] += added[mirrored]
+        matrices[:, pairs.block[mirrored], :, pairs.x[mirrored], pairs.v[mirrored]] += (
+            added[mirrored]
+        )
 
     def _add_products(
         self,
@@ -267,7 +275,7 @@ class CentreEnergy:
         columns: Sequence[FloatArray | None],
         parts: Sequence[FloatArray],
     ) -> None:
-        """Add the other terms of polynomials of features, shape ``(3, 3 B, 3 C)``."""
+        """Add the other terms of polynomials of features, shape ``(3 B, 3, 3 C)``."""
         centre = self._centre
         for n, hessians in enumerate(centre.hessians):
             if hessians is None:
@@ -275,12 +283,15 @@ class CentreEnergy:
             q = self._q[centre.multiplied[n][0], :-3]
             along = centre.times_vectors(hessians, columns, n)
             for place, (triples, part) in enumerate(zip(chunk, parts, strict=True)):
-                rows, others = coordinates(triples.second), slice(3 * triples.first, None)
+                rows, others = (
+                    coordinates(triples.second),
+                    slice(3 * triples.first, None),
+                )
                 for direction in range(3):
                     # f_k,uw q_k,v and the same with u and v exchanged.
                     mixed = centre.times_columns(along[3 * place + direction], n)
-                    part[direction] += mixed[:, rows].T @ q[:, others]
-                    part[direction] += q[:, rows].T @ mixed[:, others]
+                    part[:, direction] += mixed[:, rows].T @ q[:, others]
+                    part[:, direction] += q[:, rows].T @ mixed[:, others]
         k, l, m, c = self._thrice
         if not len(c):
             return
@@ -291,7 +302,7 @@ class CentreEnergy:
             for direction in range(3):
                 along = gradients[m, 3 * triples.first + direction]
                 weight = sparse.coo_array((c * along, (k, l)), shape=shape).tocsr()
-                part[direction] += gradients[:, rows].T @ (
+                part[:, direction] += gradients[:, rows].T @ (
                     weight @ gradients[:, others]
                 )
 

@@ -111,12 +111,12 @@ class Basis:
             # Images of the centre move with it.
             moved = partners[here] != centre
             moving = partners[here][moved]
-            members, first, place = np.unique(
+            _, at, place = np.unique(
                 places[moving], return_index=True, return_inverse=True
             )
-            atoms.append(moving[first])
+            atoms.append(moving[at])
             derivatives.append(
-                tuple(_by_atom(d[..., moved], place, len(members)) for d in of_type[1:])
+                tuple(_by_atom(d[..., moved], place, len(at)) for d in of_type[1:])
             )
         first, second, *third = zip(*derivatives, strict=True)
         return Expansion(

@@ -91,7 +91,14 @@ class ForceConstantsOfModel:
         parameters = feature_list.parameters
         self._structure = structure
         self._symmetry = SiteSymmetry(operations)
-        self._sublattices = np.unique(self._symmetry.sublattices)
+        symmetry = self._symmetry
+        self._sublattices = np.unique(symmetry.sublattices)
+        row_of = np.searchsorted(self._sublattices, symmetry.sublattices)
+        # Those of the sublattices' own atoms after those of all atoms.
+        self._row_of = np.concatenate((row_of, self._sublattices))
+        self._translations = np.array(
+            [symmetry.to_sublattice(atom) for atom in range(len(row_of))]
+        )
         self._rows = list(rows)
         self._averaging = {
             atom: self._symmetry.averaging(atom)
@@ -130,12 +137,15 @@ class ForceConstantsOfModel:
             size *= 3
         step = max(1, int(_SUMS / size))
         for first in range(0, len(coefficients), step):
-            sums = self._sums(coefficients[first : first + step])
-            while sums:
-                yield self._unfolded(sums.pop(0))
+            found = self._of_inequivalent(coefficients[first : first + step])
+            while found:
+                of_atoms = found.pop(0)
+                yield {o: self._all_rows(of_atom) for o, of_atom in of_atoms.items()}
 
-    def _sums(self, coefficients: FloatArray) -> list[_Sums]:
-        """Return the sums over inequivalent centres."""
+    def _of_inequivalent(
+        self, coefficients: FloatArray
+    ) -> list[dict[int, dict[int, FloatArray]]]:
+        """Return force constants of each potential by order and inequivalent atom."""
         n, rows = len(self._structure), len(self._sublattices)
         sums = [
             _Sums(
@@ -147,7 +157,7 @@ class ForceConstantsOfModel:
         with threads(self._n_threads) as executor:
             for atom in self._symmetry.inequivalent.tolist():
                 self._add_centre(atom, coefficients, sums, executor)
-        return sums
+            return list(executor.map(self._unfolded, sums))
 
     def _add_centre(
         self,
@@ -175,33 +185,40 @@ class ForceConstantsOfModel:
                 target.fc2[row, moved[atoms]] += weight * part
         if self._order == 2:
             return
-        tasks = [
-            (energy, target, chunk)
-            for energy, target in zip(energies, sums, strict=True)
-            for chunk in _chunks(triples, centre)
-        ]
+        chunks = _chunks(triples, centre)
+
+        def add(energy: CentreEnergy, target: _Sums) -> None:
+            for chunk in chunks:
+                self._add_third(chunk, energy.third(chunk), atoms, target.fc3)
+
+        if len(energies) > 1:
+            list(executor.map(add, energies, sums))
+            return
         # Added in one order, so that results do not depend on the number of threads.
-        thirds = executor.map(lambda task: task[0].third(task[2]), tasks)
-        for (_, target, chunk), third in zip(tasks, thirds, strict=True):
-            assert target.fc3 is not None
-            for item, part in zip(chunk, third, strict=True):
-                self._add_third(item, part, atoms, target.fc3)
+        thirds = executor.map(energies[0].third, chunks)
+        for chunk, parts in zip(chunks, thirds, strict=True):
+            self._add_third(chunk, parts, atoms, sums[0].fc3)
 
     def _add_third(
-        self, triples: Triples, part: FloatArray, atoms: IntArray, fc3: FloatArray
+        self,
+        chunk: Sequence[Triples],
+        parts: Sequence[FloatArray],
+        atoms: IntArray,
+        fc3: FloatArray | None,
     ) -> None:
         """Add third derivatives by neighbours, and by the centre, the last atom."""
-        used = np.concatenate((atoms[triples.second], atoms[triples.first :]))
-        row, moved = self._to_row(int(atoms[triples.first]))
+        assert fc3 is not None
         own_row, own = self._to_row(int(atoms[-1]))
-        add_weighted(
-            part, triples.weights, moved[used], own[used], fc3[row], fc3[own_row]
-        )
+        for item, part in zip(chunk, parts, strict=True):
+            used = np.concatenate((atoms[item.second], atoms[item.first :]))
+            row, moved = self._to_row(int(atoms[item.first]))
+            add_weighted(
+                part, item.weights, moved[used], own[used], fc3[row], fc3[own_row]
+            )
 
     def _to_row(self, atom: int) -> tuple[int, IntArray]:
         """Return the row of an atom's sublattice, and the translation to it."""
-        row = int(np.searchsorted(self._sublattices, self._symmetry.sublattices[atom]))
-        return row, self._symmetry.to_sublattice(atom)
+        return int(self._row_of[atom]), self._translations[atom]
 
     def _centre(self, atom: int) -> Centre:
         structure, neighbours = self._structure, self._neighbours
@@ -223,32 +240,25 @@ class ForceConstantsOfModel:
             )
         return Centre(self._tables[t], self._patterns[t], expansion, self._order)
 
-    def _unfolded(self, sums: _Sums) -> ForceConstants:
-        """Return the force constants of all rows from the sums."""
+    def _unfolded(self, sums: _Sums) -> dict[int, dict[int, FloatArray]]:
+        """Return the force constants of inequivalent atoms from the sums."""
         symmetry = self._symmetry
         by_order = {2: sums.fc2}
         if sums.fc3 is not None:
-            row_of = np.searchsorted(self._sublattices, symmetry.sublattices)
-            by_order[3] = sum_permutations(
-                sums.fc3,
-                np.concatenate((row_of, self._sublattices)),
-                np.array([symmetry.to_sublattice(a) for a in range(len(row_of))]),
-            )
+            by_order[3] = sum_permutations(sums.fc3, self._row_of, self._translations)
             sums.fc3 = None
         return {
-            order: self._all_rows(
-                {
-                    atom: self._averaged(found, atom)
-                    for atom in symmetry.inequivalent.tolist()
-                }
-            )
+            order: {
+                atom: self._averaged(found, atom)
+                for atom in symmetry.inequivalent.tolist()
+            }
             for order, found in by_order.items()
         }
 
     def _averaged(self, sums: FloatArray, atom: int) -> FloatArray:
         """Return force constants of an inequivalent atom: the mean over its site's."""
         symmetry = self._symmetry
-        total = np.zeros_like(sums[0])
+        total: FloatArray = np.zeros_like(sums[0])
         equivalent = np.flatnonzero(symmetry.atoms[self._sublattices] == atom)
         for row in equivalent.tolist():
             rotation, moved = symmetry.between(int(self._sublattices[row]), atom)
@@ -258,7 +268,8 @@ class ForceConstantsOfModel:
             mean = total.copy()
             for rotation, moved in step:
                 _add_rotated(total, moved, rotation, mean)
-            total = mean / (len(step) + 1)
+            mean /= len(step) + 1
+            total = mean
         return total
 
     def _all_rows(self, of_atom: dict[int, FloatArray]) -> FloatArray:
@@ -277,8 +288,6 @@ def _add_rotated(
     """Add the force constants of an atom as an operation moves and rotates them."""
     if source.ndim == 3:
         target[moved] += rotation @ source @ rotation.T
-    elif np.array_equal(rotation, np.eye(3)):
-        target[np.ix_(moved, moved)] += source
     else:
         add_rotated_pairs(source, moved, rotation, target)
 

@@ -106,7 +106,7 @@ class SiteSymmetry:
         return np.asarray(permutations[stay].min(axis=0))
 
     def per_primitive_cell(self, atom: int) -> int:
-        """Return the number of atoms equivalent to one, by translations counted once."""
+        """Return the number of sublattices with atoms equivalent to one."""
         return len(np.unique(self.sublattices[self.atoms == self.atoms[atom]]))
 
     def to_sublattice(self, atom: int) -> IntArray:

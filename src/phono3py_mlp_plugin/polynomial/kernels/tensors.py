@@ -59,32 +59,44 @@ def contract_triples(
     first_type : int
         Blocks of earlier types are left out.
     matrices : ndarray
-        Added to: ``(A, n_types^2, 3, n_lm, n_lm)`` by atom and direction of w, block, x
-        and v. Of two different types only one order is written.
+        Added to: ``(A, n_types^2, 3, n_lm, n_lm)`` by atom and direction of w, block, v
+        and x. Of two different types only one order is written.
     """
     n_types = round(np.sqrt(matrices.shape[1]))
     n_w, n_lm, width = 3 * matrices.shape[0], matrices.shape[3], columns.shape[1]
     n_atom, n_direction = matrices[0].size, n_lm * n_lm
     flat = matrices.reshape(matrices.size)
-    work = np.empty(LANES)
+    work = np.empty(2 * LANES)
+    # Of each atom and direction.
+    offsets = np.empty(n_w, dtype=np.int64)
+    for w in range(n_w):
+        offsets[w] = (w // 3) * n_atom + (w % 3) * n_direction
     for pair in range(table.block.shape[0]):
         block, v, x = table.block[pair], table.v[pair], table.x[pair]
         if block < first_type * n_types:
             continue
         mirrored = v != x and block % (n_types + 1) == 0
-        for first in range(0, width, LANES):
-            s = splat(0.0)
-            for k in range(table.start[pair], table.start[pair + 1]):
-                s = s + splat(item(values, k)) * load(
-                    columns, item(table.y, k) * width + first
-                )
+        one = 3 * block * n_direction + v * n_lm + x
+        other = 3 * block * n_direction + x * n_lm + v
+        # Two vectors at a time, so that values are loaded half as often.
+        for first in range(0, width, 2 * LANES):
+            s, t = splat(0.0), splat(0.0)
+            if first + LANES < width:
+                for k in range(table.start[pair], table.start[pair + 1]):
+                    value, row = splat(item(values, k)), item(table.y, k) * width
+                    s = s + value * load(columns, row + first)
+                    t = t + value * load(columns, row + first + LANES)
+            else:
+                for k in range(table.start[pair], table.start[pair + 1]):
+                    value, row = splat(item(values, k)), item(table.y, k) * width
+                    s = s + value * load(columns, row + first)
             store(work, 0, s)
-            for lane in range(min(LANES, n_w - first)):
-                atom, direction = divmod(first + lane, 3)
-                at = atom * n_atom + (3 * block + direction) * n_direction
-                flat[at + x * n_lm + v] += work[lane]
+            store(work, LANES, t)
+            for lane in range(min(2 * LANES, n_w - first)):
+                at = offsets[first + lane]
+                flat[at + one] += work[lane]
                 if mirrored:
-                    flat[at + v * n_lm + x] += work[lane]
+                    flat[at + other] += work[lane]
 
 
 @kernel
@@ -104,8 +116,8 @@ def add_weighted(
     Parameters
     ----------
     part : ndarray
-        By the first atom's directions, second atom and direction, third atom and
-        direction, shape ``(3, B, 3, C, 3)``.
+        By second atom and direction, the first atom's directions, third atom and
+        direction, shape ``(B, 3, 3, C, 3)``.
     weights : ndarray
         Shape ``(B, C)``.
     moved : ndarray
@@ -130,7 +142,7 @@ def add_weighted(
             for i in range(3):
                 for j in range(3):
                     for k in range(3):
-                        value = weight * part[i, b, j, c, k]
+                        value = weight * part[b, j, i, c, k]
                         t[i, j, k] += value
                         s[i, j, k] -= value
                         by_second[i, j, k] += value
@@ -203,12 +215,19 @@ def add_rotated_pairs(
         Cartesian, shape ``(3, 3)``.
     """
     n = source.shape[0]
+    is_translation = (rotation == np.eye(3)).all()
     once = np.empty((3, 3, 3))
     twice = np.empty((3, 3, 3))
     for j in range(n):
         for k in range(n):
             s = source[j, k]
             t = target[moved[j], moved[k]]
+            if is_translation:
+                for a in range(3):
+                    for b in range(3):
+                        for i in range(3):
+                            t[a, b, i] += s[a, b, i]
+                continue
             for a in range(3):
                 for b in range(3):
                     for i in range(3):
