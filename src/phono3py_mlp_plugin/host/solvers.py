@@ -21,6 +21,7 @@ from phono3py_mlp_plugin.contracts import (
 )
 from phono3py_mlp_plugin.errors import PluginNotFound, SolverError
 from phono3py_mlp_plugin.host.bindings import original
+from phono3py_mlp_plugin.host.output import progress
 from phono3py_mlp_plugin.solvers.pivots import record_pivots
 from phono3py_mlp_plugin.solvers.symfc import check_number_of_equations, check_pivots
 from phono3py_mlp_plugin.taylor import Lattice, check_force_constants
@@ -159,6 +160,7 @@ def _problem(
         is_compact_fc=self._is_compact_fc,
         forces=data.forces,
         log_level=self._log_level,
+        progress=progress(self._log_level),
     )
 
 

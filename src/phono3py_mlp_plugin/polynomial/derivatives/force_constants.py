@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 
-from phono3py_mlp_plugin.contracts import FloatArray, ForceConstants, IntArray
+from phono3py_mlp_plugin.contracts import (
+    FloatArray,
+    ForceConstants,
+    IntArray,
+    Progress,
+    no_progress,
+)
 from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.polynomial.derivatives.centre import Centre
 from phono3py_mlp_plugin.polynomial.derivatives.energy import CentreEnergy
@@ -124,26 +130,29 @@ class ForceConstantsOfModel:
                 "displacements (-d)."
             )
 
-    def compute(self, coefficients: FloatArray) -> Iterator[ForceConstants]:
+    def compute(
+        self, coefficients: FloatArray, progress: Progress = no_progress
+    ) -> Iterator[ForceConstants]:
         """Yield fc2 and fc3 for each row of coefficients.
 
         Parameters
         ----------
         coefficients : ndarray
             Shape ``(n_potentials, n_features)``.
+        progress : Progress
         """
         size = 8 * len(self._sublattices) * (3 * len(self._structure)) ** 2
         if self._order == 3:
             size *= 3
         step = max(1, int(_SUMS / size))
         for first in range(0, len(coefficients), step):
-            found = self._of_inequivalent(coefficients[first : first + step])
+            found = self._of_inequivalent(coefficients[first : first + step], progress)
             while found:
                 of_atoms = found.pop(0)
                 yield {o: self._all_rows(of_atom) for o, of_atom in of_atoms.items()}
 
     def _of_inequivalent(
-        self, coefficients: FloatArray
+        self, coefficients: FloatArray, progress: Progress
     ) -> list[dict[int, dict[int, FloatArray]]]:
         """Return force constants of each potential by order and inequivalent atom."""
         n, rows = len(self._structure), len(self._sublattices)
@@ -154,9 +163,12 @@ class ForceConstantsOfModel:
             )
             for _ in coefficients
         ]
-        with threads(self._n_threads) as executor:
-            for atom in self._symmetry.inequivalent.tolist():
-                self._add_centre(atom, coefficients, sums, executor)
+        atoms = self._symmetry.inequivalent.tolist()
+        total = len(sums) * sum(self._number_of_orbits(atom) for atom in atoms)
+        task = f"Derivatives of {len(sums)} potential{'s' if len(sums) > 1 else ''}"
+        with threads(self._n_threads) as executor, progress(task, total) as advance:
+            for atom in atoms:
+                self._add_centre(atom, coefficients, sums, executor, advance)
             return list(executor.map(self._unfolded, sums))
 
     def _add_centre(
@@ -165,6 +177,7 @@ class ForceConstantsOfModel:
         coefficients: FloatArray,
         sums: Sequence[_Sums],
         executor: Executor,
+        advance: Callable[[int], None],
     ) -> None:
         """Add the derivatives of the energy of an inequivalent centre."""
         centre = self._centre(atom)
@@ -184,6 +197,7 @@ class ForceConstantsOfModel:
                 part = second[:, :, place].transpose(0, 2, 1)
                 target.fc2[row, moved[atoms]] += weight * part
         if self._order == 2:
+            advance(len(triples) * len(sums))
             return
         chunks = _chunks(triples, centre)
 
@@ -192,12 +206,14 @@ class ForceConstantsOfModel:
                 self._add_third(chunk, energy.third(chunk), atoms, target.fc3)
 
         if len(energies) > 1:
-            list(executor.map(add, energies, sums))
+            for _ in executor.map(add, energies, sums):
+                advance(len(triples))
             return
         # Added in one order, so that results do not depend on the number of threads.
         thirds = executor.map(energies[0].third, chunks)
         for chunk, parts in zip(chunks, thirds, strict=True):
             self._add_third(chunk, parts, atoms, sums[0].fc3)
+            advance(len(chunk))
 
     def _add_third(
         self,
@@ -219,6 +235,14 @@ class ForceConstantsOfModel:
     def _to_row(self, atom: int) -> tuple[int, IntArray]:
         """Return the row of an atom's sublattice, and the translation to it."""
         return int(self._row_of[atom]), self._translations[atom]
+
+    def _number_of_orbits(self, atom: int) -> int:
+        """Return the number of inequivalent neighbours of a centre."""
+        start = self._neighbours.start
+        partners = self._neighbours.partners[start[atom] : start[atom + 1]]
+        return len(
+            np.unique(self._symmetry.orbit_labels(atom)[partners[partners != atom]])
+        )
 
     def _centre(self, atom: int) -> Centre:
         structure, neighbours = self._structure, self._neighbours
