@@ -1,7 +1,8 @@
 """Force-constants calculators of phono3py, extended by registered solvers.
 
 The three solvers of phono3py run with its original code, so that results stay
-bit-identical; every other name belongs to a plugin.
+bit-identical; every other name belongs to a plugin. The exception is symfc where its
+equations do not fit into the memory, in runs with a potential of this package.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from phono3py_mlp_plugin.errors import PluginNotFound, SolverError
 from phono3py_mlp_plugin.host.bindings import original
 from phono3py_mlp_plugin.host.output import progress
 from phono3py_mlp_plugin.solvers.pivots import record_pivots
-from phono3py_mlp_plugin.solvers.symfc import check_number_of_equations, check_pivots
+from phono3py_mlp_plugin.solvers.symfc import (
+    check_number_of_equations,
+    check_pivots,
+    is_iterative,
+)
 from phono3py_mlp_plugin.taylor import Lattice, check_force_constants
 from phono3py_mlp_plugin.workflow import (
     CrystalSupercell,
@@ -64,13 +69,29 @@ def set_host_only(host_only: bool) -> None:
 def set_fc_solver(self: FCSolver, fc_calculator_name: str) -> Any:
     """Replace ``FCSolver._set_fc_solver``, and check results against the forces."""
     check_solver_cutoffs(self._supercell, cutoffs_in_options(self._options))
-    if fc_calculator_name in fc_calculator_names:
-        return _checked_host_solver(self, fc_calculator_name)
     orders = tuple(self._orders or (2,))
+    if fc_calculator_name in fc_calculator_names and not (
+        fc_calculator_name == "symfc" and _needs_iteration(self, orders)
+    ):
+        return _checked_host_solver(self, fc_calculator_name)
     request = request_solver(fc_calculator_name, self._options, max(orders))
     return PluginFCSolver(
         plugins.solve(request.solver, _problem(self, request, orders))
     )
+
+
+def _needs_iteration(self: FCSolver, orders: tuple[int, ...]) -> bool:
+    """Return whether symfc's own equations are replaced by an iterative solution.
+
+    Only in runs with a potential of this package, whose supercells have forces.
+    """
+    known = self._orders and self._dataset and self._primitive and self._symmetry
+    if _without_potential.get() or not known:
+        return False
+    if self._get_displacements_and_forces()[1] is None:
+        return False
+    request = request_solver("symfc", self._options, max(orders))
+    return is_iterative(_problem(self, request, orders))
 
 
 def _checked_host_solver(self: FCSolver, name: str) -> Any:

@@ -237,7 +237,8 @@ class Iterative:
         if not (found.residual <= tolerance or (singular and tolerance == _PROBED)):
             raise SolverError(
                 f"symfc: residual after {_LIMIT} iterations = {found.residual:.1e}; "
-                f"expected {tolerance:.0e}. Give --fc-calculator-options 'method = "
-                "direct', or a cutoff, or more supercells."
+                f"expected {tolerance:.0e}. Give --fc-calculator symfc with "
+                "--fc-calculator-options 'method = direct', or a cutoff, or more "
+                "supercells."
             )
         return found

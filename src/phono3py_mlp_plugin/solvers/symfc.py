@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import factorial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -111,6 +112,22 @@ def prepare(problem: ForceConstantsProblem) -> SolveMany:
     basis = {order: symfc.basis_set[order] for order in problem.orders}
     check_number_of_equations(basis, problem.displacements, problem.orders)
     return _solver_of_many(problem, symfc, _method(problem, basis))
+
+
+def is_iterative(problem: ForceConstantsProblem) -> bool:
+    """Return whether a problem will be solved by iteration, before the basis is known.
+
+    Permutations and operations turn elements of force constants into each other. A
+    cutoff leaves fewer of them: then only a request counts.
+    """
+    requested = problem.options.method
+    if requested is not None or problem.cutoff or problem.options.memsize is not None:
+        return bool(requested == "iterative")
+    n = len(problem.supercell)
+    n_operations = len(problem.symmetry.symmetry_operations["rotations"])
+    elements = sum((3 * n) ** o / factorial(o) for o in problem.orders)
+    unknowns = round(elements / n_operations)
+    return choose_method(None, unknowns, problem.displacements).name == "iterative"
 
 
 def _method(problem: ForceConstantsProblem, basis: Mapping[int, Any]) -> Method:
