@@ -49,7 +49,7 @@ def test_amplitude(run, nacl_trained):
 def test_symfc_can_be_asked_to_iterate(run, nacl_trained):
     """Host's symfc would not read it; the result is compared with the forces."""
     options = ["--fc-calculator", "symfc"]
-    options += ["--fc-calculator-options", "method = iterative"]
+    options += ["--fc-calculator-options", "method = iterative, cutoff = 5"]
     done = run([*SEEDED, "--rd", "10", *options], nacl_trained)
     assert done.returncode == 0, done.stderr
     assert "Force constants by iteration" in done.stdout

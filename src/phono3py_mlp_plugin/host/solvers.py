@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from phonopy.interface.fc_calculator import FCSolver, fc_calculator_names
+from phonopy.interface.symfc import parse_symfc_options
 
 from phono3py_mlp_plugin import plugins
 from phono3py_mlp_plugin.contracts import (
@@ -49,6 +50,39 @@ class PluginFCSolver:
         self.force_constants = force_constants
 
 
+class _InsteadOfSymfc(PluginFCSolver):
+    """An iterative solution, with what phono3py asks its own solver symfc for."""
+
+    def __init__(self, force_constants: ForceConstants, solver: FCSolver) -> None:
+        super().__init__(force_constants)
+        self._supercell = solver._supercell
+        self.options = parse_symfc_options(solver._options, 3)
+
+    def get_nonzero_atomic_indices_fc3(self) -> Any:
+        """Return which triples of atoms are within the cutoff of fc3, if there is one.
+
+        Returns
+        -------
+        ndarray or None
+            Shape ``(N, N, N)``.
+        """
+        from symfc.utils.cutoff_tools import FCCutoff
+        from symfc.utils.utils import SymfcAtoms
+
+        cutoff = self.options.get("cutoff", {}).get(3)
+        if cutoff is None:
+            return None
+        cell = self._supercell
+        atoms = SymfcAtoms(
+            cell=cell.cell,
+            scaled_positions=cell.scaled_positions,
+            # Labels only, as distances decide.
+            numbers=cell.species_ids if cell.has_mixtures else cell.numbers,
+        )
+        within = FCCutoff(atoms, cutoff=cutoff).nonzero_atomic_indices_fc3()
+        return within.reshape((len(cell),) * 3)
+
+
 # Whether the run uses no potential: failed checks are then warnings, not errors.
 _without_potential: ContextVar[bool] = ContextVar("host_alone", default=True)
 
@@ -70,14 +104,12 @@ def set_fc_solver(self: FCSolver, fc_calculator_name: str) -> Any:
     """Replace ``FCSolver._set_fc_solver``, and check results against the forces."""
     check_solver_cutoffs(self._supercell, cutoffs_in_options(self._options))
     orders = tuple(self._orders or (2,))
-    if fc_calculator_name in fc_calculator_names and not (
-        fc_calculator_name == "symfc" and _needs_iteration(self, orders)
-    ):
+    iterates = fc_calculator_name == "symfc" and _needs_iteration(self, orders)
+    if fc_calculator_name in fc_calculator_names and not iterates:
         return _checked_host_solver(self, fc_calculator_name)
     request = request_solver(fc_calculator_name, self._options, max(orders))
-    return PluginFCSolver(
-        plugins.solve(request.solver, _problem(self, request, orders))
-    )
+    found = plugins.solve(request.solver, _problem(self, request, orders))
+    return _InsteadOfSymfc(found, self) if iterates else PluginFCSolver(found)
 
 
 def _needs_iteration(self: FCSolver, orders: tuple[int, ...]) -> bool:
