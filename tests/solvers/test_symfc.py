@@ -179,7 +179,7 @@ def test_matrix_that_does_not_fit_is_not_made(host_source, monkeypatch):
     sets = problem.forces[None]
     (found,) = prepare(problem)(sets)
     forecast, probe, iteration = shown
-    assert "unknowns, iterative solution, about 1.0 GB and" in forecast
+    assert "unknowns, iterative solution, about 1.0 GB beside" in forecast
     assert "determine" in probe and "iteration" in iteration
     monkeypatch.undo()
     (expected,) = prepare(problem)(sets)
