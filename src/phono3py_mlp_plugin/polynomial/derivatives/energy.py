@@ -81,12 +81,6 @@ class CentreEnergy:
         add_centre(tangents)
         return tangents
 
-    def _of_type(self, array: FloatArray, t: int) -> FloatArray:
-        """Return rows of the coefficients of a type, ``(n_radial n_lm, ...)``."""
-        n_lm = self._centre.n_lm
-        part = array[:, t * n_lm : (t + 1) * n_lm]
-        return part.reshape(-1, *part.shape[2:])
-
     def second(self) -> FloatArray:
         """Return second derivatives, the centre last, ``(M + 1, 3, M + 1, 3)``."""
         centre = self._centre
@@ -95,9 +89,9 @@ class CentreEnergy:
         for t, (b, h) in enumerate(
             zip(centre.columns, centre.expansion.second, strict=True)
         ):
-            tangents = self._of_type(self._tangents, t)
+            tangents = _of_type(self._tangents, t, centre.n_lm)
             parts.append(b.reshape(len(tangents), b.shape[2]).T @ tangents)
-            d1 = self._of_type(self._d1, t)
+            d1 = _of_type(self._d1, t, centre.n_lm)
             own.append((d1 @ h.reshape(len(d1), h[0, 0].size)).reshape(-1, 3, 3))
         result = np.zeros((n + 1, 3, n + 1, 3))
         result[:n] = np.concatenate(parts).reshape(n, 3, n + 1, 3)
@@ -116,14 +110,14 @@ class CentreEnergy:
         for t, (h, g) in enumerate(
             zip(centre.expansion.second, centre.expansion.third, strict=True)
         ):
-            tangents = self._of_type(self._tangents, t)
+            tangents = _of_type(self._tangents, t, centre.n_lm)
             product = h.reshape(len(tangents), h[0, 0].size).T @ tangents[:, wanted]
             same.append(product.reshape(h.shape[2], 3, 3, len(firsts), 3))
             here = centre.of_type(firsts, t)
             chosen = h[:, :, here].reshape(len(tangents), 9 * len(here))
             product = chosen.T @ tangents[:, :-3]
             own.append(product.reshape(len(here), 3, 3, n, 3))
-            d1 = self._of_type(self._d1, t)
+            d1 = _of_type(self._d1, t, centre.n_lm)
             chosen = g[:, :, here].reshape(len(d1), 27 * len(here))
             thrice.append((d1 @ chosen).reshape(-1, 3, 3, 3))
         self._number = {first: number for number, first in enumerate(firsts)}
@@ -210,30 +204,14 @@ class CentreEnergy:
                     np.matmul(b[n], matrix, out=half[:, :, n].swapaxes(0, 1))
         for group, of_group in zip(groups, halves, strict=True):
             for j, half in enumerate(of_group, start=group.type):
-                self._write_products(
+                _write_products(
+                    centre,
                     half.reshape(-1, n_radial * n_lm),
                     group,
                     j,
                     chunk[group.number].first,
                     parts[group.number],
                 )
-
-    def _write_products(
-        self, half: FloatArray, group: _Second, j: int, first: int, part: FloatArray
-    ) -> None:
-        """Write the products of second atoms of one type and third ones of type j."""
-        centre = self._centre
-        b = centre.contracted[j]
-        b = b.reshape(half.shape[1], b.shape[2])
-        start = centre.slices[j].start - 3 * first
-        target = part.reshape(-1, part.shape[2])[9 * group.begin :]
-        step = _SECOND if group.type == j else len(group.atoms)
-        for at in range(0, len(group.atoms), step):
-            # Those before are third atoms of earlier second ones.
-            begin = 3 * int(group.atoms[at]) if group.type == j else 0
-            rows = slice(9 * at, 9 * min(at + step, len(group.atoms)))
-            columns = slice(start + begin, start + b.shape[1])
-            np.matmul(half[rows], b[:, begin:], out=target[rows, columns])
 
     def _add_patterns(
         self,
@@ -335,3 +313,31 @@ def _second_by_type(centre: Centre, chunk: Sequence[Triples]) -> Iterator[_Secon
             here = np.flatnonzero((local >= 0) & (3 * local < part.stop - part.start))
             if len(here):
                 yield _Second(number, t, local[here], int(here[0]))
+
+
+def _write_products(
+    centre: Centre,
+    half: FloatArray,
+    group: _Second,
+    j: int,
+    first: int,
+    part: FloatArray,
+) -> None:
+    """Write the products of second atoms of one type and third ones of type j."""
+    b = centre.contracted[j]
+    b = b.reshape(half.shape[1], b.shape[2])
+    start = centre.slices[j].start - 3 * first
+    target = part.reshape(-1, part.shape[2])[9 * group.begin :]
+    step = _SECOND if group.type == j else len(group.atoms)
+    for at in range(0, len(group.atoms), step):
+        # Those before are third atoms of earlier second ones.
+        begin = 3 * int(group.atoms[at]) if group.type == j else 0
+        rows = slice(9 * at, 9 * min(at + step, len(group.atoms)))
+        columns = slice(start + begin, start + b.shape[1])
+        np.matmul(half[rows], b[:, begin:], out=target[rows, columns])
+
+
+def _of_type(array: FloatArray, t: int, n_lm: int) -> FloatArray:
+    """Return rows of the coefficients of a type, ``(n_radial n_lm, ...)``."""
+    part = array[:, t * n_lm : (t + 1) * n_lm]
+    return part.reshape(-1, *part.shape[2:])
