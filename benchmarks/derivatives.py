@@ -66,7 +66,7 @@ def measure(folder: Path, what: str, members: int) -> None:
     potential = mlp.load_potential(folder / "polymlp.yaml")
     assert isinstance(potential, PolynomialPotential)
     ph3 = phono3py.load(folder / "phono3py.yaml", produce_fc=False, log_level=0)
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     if what == "exact":
         request = workflow.request_force_constants("exact")
         potentials = [
@@ -84,10 +84,12 @@ def measure(folder: Path, what: str, members: int) -> None:
         ph3.symmetrize_fc3()
         found = ph3.fc3
     seconds = time.perf_counter() - start
+    cpu = time.process_time() - start_cpu
     np.save(folder / f"fc3-{what}.npy", found)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     n = 0 if ph3.dataset is None else len(ph3.supercells_with_displacements)
-    print(json.dumps({"seconds": seconds, "memory": memory, "supercells": n}))
+    found_all = {"seconds": seconds, "cpu": cpu, "memory": memory, "supercells": n}
+    print(json.dumps(found_all))
 
 
 def child(folder: Path, what: str, members: int = 1) -> dict[str, float]:
@@ -115,7 +117,8 @@ def compare(name: str, folder: Path, members: int) -> None:
     print(f"  exact             {one['seconds']:8.2f} s {one['memory']:6.2f} GB")
     print(
         f"  exact, {members} at once {many['seconds']:7.2f} s {many['memory']:6.2f} GB"
-        f"  ({many['seconds'] / one['seconds']:.1f} times one)"
+        f"  ({many['seconds'] / one['seconds']:.1f} times one, "
+        f"{many['cpu'] / one['cpu']:.1f} in CPU time)"
     )
     print(
         f"  -d, {finite['supercells']:5} cells   {finite['seconds']:8.2f} s "

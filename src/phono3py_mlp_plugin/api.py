@@ -230,6 +230,7 @@ def solve_force_constants(
     options: Options = None,
     is_compact_fc: bool = True,
     potential: Potential | None = None,
+    progress: Progress = no_progress,
 ) -> ForceConstants:
     """Solve for fc2 and fc3 by a force-constants solver, and set them in ``ph3``.
 
@@ -245,6 +246,8 @@ def solve_force_constants(
         If True, the first atom runs over the primitive cell only.
     potential : Potential, optional
         For the solver ``exact``, which needs no displacements.
+    progress : Progress, optional
+        Reports the progress.
 
     Returns
     -------
@@ -287,6 +290,6 @@ def solve_force_constants(
             f"options: {solver} has options in commands only, which limit the "
             "displacements and symmetrise the result. Leave them out."
         )
-    result = workflow.solve_force_constants(ph3, request, potential)
+    result = workflow.solve_force_constants(ph3, request, potential, progress)
     ph3.fc2, ph3.fc3 = result[2], result[3]
     return result

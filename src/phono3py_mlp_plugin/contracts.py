@@ -359,6 +359,8 @@ class ForceConstantsProblem:
         Options record of the solver.
     log_level : int
         0 is silent.
+    progress : Progress
+        For steps of more than a few seconds.
     """
 
     supercell: PhonopyAtoms
@@ -372,6 +374,7 @@ class ForceConstantsProblem:
     dataset: Mapping[str, Any] = field(default_factory=dict)
     options: Any = field(default_factory=NoOptions)
     log_level: int = 0
+    progress: Progress = no_progress
 
     def shape(self, order: int) -> tuple[int, ...]:
         """Return the required shape of force constants of this order."""

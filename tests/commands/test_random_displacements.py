@@ -46,6 +46,15 @@ def test_amplitude(run, nacl_trained):
     assert abs(lengths - 0.005).max() < 1e-12
 
 
+def test_symfc_can_be_asked_to_iterate(run, nacl_trained):
+    """Host's symfc would not read it; the result is compared with the forces."""
+    options = ["--fc-calculator", "symfc"]
+    options += ["--fc-calculator-options", "method = iterative, cutoff = 5"]
+    done = run([*SEEDED, "--rd", "10", *options], nacl_trained)
+    assert done.returncode == 0, done.stderr
+    assert "Force constants by iteration" in done.stdout
+
+
 def test_too_few_supercells_for_the_force_constants_are_refused(run, nacl_trained):
     done = run([*SEEDED, "--rd", "1"], nacl_trained)
     assert done.returncode == 1

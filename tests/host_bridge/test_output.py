@@ -56,6 +56,17 @@ def test_quiet_run_shows_nothing(capsys, log_level):
     assert capsys.readouterr().out == ("a line\n" if log_level else "")
 
 
-def test_terminal_gets_a_bar(monkeypatch):
+def test_terminal_gets_a_bar_and_steps_within_steps_get_their_own(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    assert output.progress(1) is output._bar
+    progress = output.progress(1)
+    with progress("Kappa", 2) as advance:
+        for _ in range(2):
+            with progress("Derivatives", 3) as advance_inner:
+                advance_inner(3)
+            advance(1)
+    shown = capsys.readouterr().out
+    assert "Kappa" in shown and "Derivatives" in shown
+    # A second display, after the first one has ended.
+    with progress("Kappa again", 1):
+        pass
+    assert "Kappa again" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -18,7 +19,12 @@ from phono3py_mlp_plugin.polynomial.derivatives.force_constants import (
 )
 from phono3py_mlp_plugin.polynomial.derivatives.symmetry import (
     Operations,
+    SiteSymmetry,
     operations_of,
+)
+from phono3py_mlp_plugin.polynomial.derivatives.triples import (
+    places,
+    representative_triples,
 )
 from phono3py_mlp_plugin.polynomial.evaluator import Evaluator
 from phono3py_mlp_plugin.polynomial.model.feature_list import list_features
@@ -231,6 +237,47 @@ def test_many_potentials_at_once_are_each_of_them(monkeypatch):
     for found, alone in zip(together, model.compute(many), strict=True):
         for order in (2, 3):
             np.testing.assert_array_equal(found[order], alone[order])
+
+
+@pytest.mark.parametrize("kind", ["rock salt", "wurtzite", "triclinic"])
+def test_representative_triples_count_all_triples(kind):
+    lattice, points, types = _crystal(kind)
+    cell = PhonopyAtoms(
+        symbols=[("Na", "Cl")[t] for t in types], cell=lattice, scaled_positions=points
+    )
+    operations = operations_of(Symmetry(cell), lattice, np.arange(len(cell)))
+    symmetry = SiteSymmetry(operations)
+    for centre in symmetry.inequivalent.tolist():
+        place = places(symmetry, centre)
+        neighbours = np.delete(np.argsort(place), place[centre])
+        found = representative_triples(symmetry, centre, neighbours)
+        # Six permutations of each; all numbers are sums of small fractions.
+        counted = 6 * sum(triples.weights.sum() for triples in found)
+        n_all = len(neighbours) ** 3 * symmetry.per_primitive_cell(centre)
+        assert counted == pytest.approx(n_all, rel=1e-13)
+        computed = sum((triples.weights > 0).sum() for triples in found)
+        assert computed < len(neighbours) ** 3 or kind == "triclinic"
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_progress_ends_at_its_total(number):
+    case = CASES[5]
+    feature_list, coefficients = model_of(case)
+    structure = case.structures()[0]
+    n = len(structure)
+    model = ForceConstantsOfModel(
+        feature_list, structure, no_symmetry(n), range(n), (2, 3)
+    )
+    totals, done = [], []
+
+    @contextmanager
+    def progress(task, total):
+        assert task == f"Derivatives of {number} potential{'s' * (number > 1)}"
+        totals.append(total)
+        yield done.append
+
+    list(model.compute(np.tile(coefficients, (number, 1)), progress))
+    assert totals == [sum(done)] and totals[0] > 0
 
 
 def test_threads_do_not_change_a_bit():

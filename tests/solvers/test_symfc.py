@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from phono3py_mlp_plugin.errors import SolverError
 from phono3py_mlp_plugin.reference import nacl_dataset
+from phono3py_mlp_plugin.solvers import least_squares
 from phono3py_mlp_plugin.solvers.symfc import SymfcOptions, prepare, solve
 from problems import force_constants_problem, load
 
@@ -15,13 +17,20 @@ NACL = "phono3py_params_NaCl222.yaml.xz"
 
 
 def of_symfc(host, **changes):
-    return force_constants_problem(host, options=SymfcOptions(), **changes)
+    return force_constants_problem(host, **({"options": SymfcOptions()} | changes))
 
 
 # Within it the supercells of NaCl determine fc3. Those of eight atoms of silicon do
 # not, for some atoms move together in all of them; whether LAPACK notices is a matter
 # of rounding, which differs by processor.
 CUTOFF = {3: 4.5}
+
+
+def of_few(host, **changes):
+    """Return a problem of eight supercells with random displacements and forces."""
+    problem = of_symfc(host, cutoff=CUTOFF, **changes)
+    displacements, forces = np.random.default_rng(0).normal(size=(2, 8, 64, 3))
+    return replace(problem, displacements=0.01 * displacements, forces=forces)
 
 
 @pytest.mark.parametrize("is_compact_fc", [True, False])
@@ -132,8 +141,55 @@ def test_many_sets_of_forces_are_solved_as_one_by_one(
             assert found[order].shape == problem.shape(order)
 
 
-def test_singular_normal_equations_are_refused(host_source):
+@pytest.mark.parametrize("method", ["direct", "iterative"])
+def test_singular_normal_equations_are_refused(host_source, method):
     """Of these eight atoms of silicon, some move together in every supercell."""
-    problem = of_symfc(load(host_source, SI_RANDOM))
+    problem = of_symfc(
+        load(host_source, SI_RANDOM), options=SymfcOptions(method=method)
+    )
     with pytest.raises(SolverError, match="do not determine the force constants fc3"):
+        prepare(problem)
+
+
+@pytest.mark.parametrize("orders", [(2, 3), (2,)])
+def test_iteration_gives_the_result_of_the_factorisation(host_source, orders):
+    """Residuals of 1e-11 leave errors that are larger by the ratio of eigenvalues."""
+    host = load(host_source, NACL)
+    direct, iterative = (
+        solve(of_few(host, orders=orders, options=SymfcOptions(method=method)))
+        for method in ("direct", "iterative")
+    )
+    for order in orders:
+        scale = np.abs(direct[order]).max()
+        assert np.abs(iterative[order] - direct[order]).max() < 1e-9 * scale
+
+
+def test_matrix_that_does_not_fit_is_not_made(host_source, monkeypatch):
+    shown = []
+
+    @contextmanager
+    def progress(task, _total):
+        shown.append(task)
+        yield lambda _done: None
+
+    monkeypatch.setattr(least_squares, "available_memory", lambda: 1e9)
+    # Whatever takes long on any machine is said before.
+    monkeypatch.setattr(least_squares, "_SHOWN", 0.0)
+    problem = of_few(load(host_source, NACL), progress=progress)
+    sets = problem.forces[None]
+    (found,) = prepare(problem)(sets)
+    forecast, probe, iteration = shown
+    assert "unknowns, iterative solution, about 1.0 GB beside" in forecast
+    assert "determine" in probe and "iteration" in iteration
+    monkeypatch.undo()
+    (expected,) = prepare(problem)(sets)
+    assert shown[3:] == ["Normal equations"]  # In a moment: no forecast.
+    assert np.abs(found[3] - expected[3]).max() < 1e-9 * np.abs(expected[3]).max()
+
+
+def test_iteration_that_does_not_converge_is_an_error(host_source, monkeypatch):
+    monkeypatch.setattr(least_squares, "_LIMIT", 3)
+    options = SymfcOptions(method="iterative")
+    problem = of_few(load(host_source, NACL), options=options)
+    with pytest.raises(SolverError, match=r"residual after 3 iterations = .* direct"):
         prepare(problem)

@@ -326,6 +326,7 @@ class _Run:
                     variant.force_constants,
                     variant.request.calculator.name,
                     keep_fc2=keep_fc2,
+                    progress=self.progress,
                 )
         return self.solvers[key]
 

@@ -142,6 +142,7 @@ class ErrorBars:
                 plan.request,
                 self._request.calculator.calculator.name,
                 keep_fc2=plan.keep_fc2,
+                progress=report,
             )
         mesh = self._request.uncertainty_mesh
         (result,) = run_ensemble(

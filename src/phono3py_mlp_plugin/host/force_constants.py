@@ -346,6 +346,7 @@ def differentiate_potential(
             part.orders,
             mlp.potential,
             is_compact_fc=plan.request.is_compact_fc,
+            progress=progress(log_level),
         )
         if 3 in found:
             ph3.fc3 = found[3]

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from phono3py_mlp_plugin.contracts import Dataset, Progress, no_progress
 from phono3py_mlp_plugin.files import Provenance, other_parts, potential_files
@@ -30,11 +31,35 @@ def progress(log_level: int) -> Progress:
     """Return a progress bar for a terminal, progress lines otherwise."""
     if not log_level:
         return no_progress
-    return _bar if sys.stdout.isatty() else _lines
+    return _Bars() if sys.stdout.isatty() else _lines
 
 
-@contextlib.contextmanager
-def _bar(task: str, total: int | None) -> Iterator[Callable[[int], None]]:
+class _Bars:
+    """Progress bars; one of a step within another is a line of the same display."""
+
+    def __init__(self) -> None:
+        self._display: Any = None
+
+    @contextlib.contextmanager
+    def __call__(self, task: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        if self._display is None:
+            sys.stdout.flush()
+            with _display() as self._display:
+                try:
+                    with self(task, total) as advance:
+                        yield advance
+                finally:
+                    self._display = None
+            return
+        display = self._display
+        identifier = display.add_task(task, total=total)
+        try:
+            yield lambda done: display.advance(identifier, done)
+        finally:
+            display.remove_task(identifier)
+
+
+def _display() -> Any:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -49,10 +74,7 @@ def _bar(task: str, total: int | None) -> Iterator[Callable[[int], None]]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    sys.stdout.flush()
-    with Progress(*columns, transient=True) as bar:
-        identifier = bar.add_task(task, total=total)
-        yield lambda done: bar.advance(identifier, done)
+    return Progress(*columns, transient=True)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """Force-constants calculators of phono3py, extended by registered solvers.
 
 The three solvers of phono3py run with its original code, so that results stay
-bit-identical; every other name belongs to a plugin.
+bit-identical; every other name belongs to a plugin. The exception is symfc where its
+equations do not fit into the memory, in runs with a potential of this package.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from phonopy.interface.fc_calculator import FCSolver, fc_calculator_names
+from phonopy.interface.symfc import parse_symfc_options
 
 from phono3py_mlp_plugin import plugins
 from phono3py_mlp_plugin.contracts import (
@@ -22,8 +24,13 @@ from phono3py_mlp_plugin.contracts import (
 from phono3py_mlp_plugin.errors import PluginNotFound, SolverError
 from phono3py_mlp_plugin.files import text_of_options
 from phono3py_mlp_plugin.host.bindings import original
+from phono3py_mlp_plugin.host.output import progress
 from phono3py_mlp_plugin.solvers.pivots import record_pivots
-from phono3py_mlp_plugin.solvers.symfc import check_number_of_equations, check_pivots
+from phono3py_mlp_plugin.solvers.symfc import (
+    check_number_of_equations,
+    check_pivots,
+    is_iterative,
+)
 from phono3py_mlp_plugin.taylor import Lattice, check_force_constants
 from phono3py_mlp_plugin.workflow import (
     CrystalSupercell,
@@ -42,6 +49,39 @@ class PluginFCSolver:
 
     def __init__(self, force_constants: ForceConstants) -> None:
         self.force_constants = force_constants
+
+
+class _InsteadOfSymfc(PluginFCSolver):
+    """An iterative solution, with what phono3py asks its own solver symfc for."""
+
+    def __init__(self, force_constants: ForceConstants, solver: FCSolver) -> None:
+        super().__init__(force_constants)
+        self._supercell = solver._supercell
+        self.options = parse_symfc_options(solver._options, 3)
+
+    def get_nonzero_atomic_indices_fc3(self) -> Any:
+        """Return which triples of atoms are within the cutoff of fc3, if there is one.
+
+        Returns
+        -------
+        ndarray or None
+            Shape ``(N, N, N)``.
+        """
+        from symfc.utils.cutoff_tools import FCCutoff
+        from symfc.utils.utils import SymfcAtoms
+
+        cutoff = self.options.get("cutoff", {}).get(3)
+        if cutoff is None:
+            return None
+        cell = self._supercell
+        atoms = SymfcAtoms(
+            cell=cell.cell,
+            scaled_positions=cell.scaled_positions,
+            # Labels only, as distances decide.
+            numbers=cell.species_ids if cell.has_mixtures else cell.numbers,
+        )
+        within = FCCutoff(atoms, cutoff=cutoff).nonzero_atomic_indices_fc3()
+        return within.reshape((len(cell),) * 3)
 
 
 # Whether the run uses no potential: failed checks are then warnings, not errors.
@@ -65,13 +105,27 @@ def set_fc_solver(self: FCSolver, fc_calculator_name: str) -> Any:
     """Replace ``FCSolver._set_fc_solver``, and check results against the forces."""
     self._options = text_of_options(self._options, "fc_calculator_options")
     check_solver_cutoffs(self._supercell, cutoffs_in_options(self._options))
-    if fc_calculator_name in fc_calculator_names:
-        return _checked_host_solver(self, fc_calculator_name)
     orders = tuple(self._orders or (2,))
+    iterates = fc_calculator_name == "symfc" and _needs_iteration(self, orders)
+    if fc_calculator_name in fc_calculator_names and not iterates:
+        return _checked_host_solver(self, fc_calculator_name)
     request = request_solver(fc_calculator_name, self._options, max(orders))
-    return PluginFCSolver(
-        plugins.solve(request.solver, _problem(self, request, orders))
-    )
+    found = plugins.solve(request.solver, _problem(self, request, orders))
+    return _InsteadOfSymfc(found, self) if iterates else PluginFCSolver(found)
+
+
+def _needs_iteration(self: FCSolver, orders: tuple[int, ...]) -> bool:
+    """Return whether symfc's own equations are replaced by an iterative solution.
+
+    Only in runs with a potential of this package, whose supercells have forces.
+    """
+    known = self._orders and self._dataset and self._primitive and self._symmetry
+    if _without_potential.get() or not known:
+        return False
+    if self._get_displacements_and_forces()[1] is None:
+        return False
+    request = request_solver("symfc", self._options, max(orders))
+    return is_iterative(_problem(self, request, orders))
 
 
 def _checked_host_solver(self: FCSolver, name: str) -> Any:
@@ -161,6 +215,7 @@ def _problem(
         is_compact_fc=self._is_compact_fc,
         forces=data.forces,
         log_level=self._log_level,
+        progress=progress(self._log_level),
     )
 
 

@@ -11,7 +11,8 @@ training. `fit` trains on a dataset by ridge regression with `RidgeOptions`, and
 each fit. The potentials are of type `PolynomialPotential`: ``evaluate`` returns
 energies, forces and stresses, ``force_constants`` second and third derivatives, and
 ``save`` writes a file that `load` reads.
-`check_cutoff`, `check_beyond_nearest` and `nearest_distances` compare lengths with the
+`available_memory` is that of the machine or job. `check_cutoff`,
+`check_beyond_nearest` and `nearest_distances` compare lengths with the
 distances of a crystal.
 
 Names are imported at their first use, because listing plugins does not require the
@@ -24,6 +25,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from phono3py_mlp_plugin.polynomial.memory import available_memory
     from phono3py_mlp_plugin.polynomial.model.invariants import Invariants, invariants
     from phono3py_mlp_plugin.polynomial.model.parameters import (
         ModelParameters,
@@ -47,6 +49,7 @@ __all__ = [
     "PolynomialPotential",
     "RidgeOptions",
     "active_pair_params",
+    "available_memory",
     "check_beyond_nearest",
     "check_cutoff",
     "fit",
@@ -59,6 +62,7 @@ __all__ = [
 ]
 
 _NAMES = {
+    "memory": ("available_memory",),
     "model.invariants": ("Invariants", "invariants"),
     "model.parameters": (
         "ModelParameters",

@@ -166,7 +166,8 @@ class PolynomialPotential:
                 np.searchsorted(atoms, np.array(rows)[here]).tolist(),
                 problem.orders,
             )
-            for found in model.compute(np.array([p.coefficients for p in chunk])):
+            coefficients = np.array([p.coefficients for p in chunk])
+            for found in model.compute(coefficients, problem.progress):
                 yield _spread(found, problem, np.array(here, dtype=np.int64), atoms)
 
     def save(self, path: Path) -> None:

@@ -7,17 +7,20 @@ does not depend on forces.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import linalg, sparse
 
 from phono3py_mlp_plugin.contracts import FloatArray
 
 # Largest block of products of displacements, and of rows of X (bytes).
 _BLOCK = 200e6
+
+# Rows that `product` computes at a time: a block of them stays in the cache.
+_ROWS = 1024
 
 # Factors of the Taylor expansion of forces.
 _FACTOR = {2: -1.0, 3: -0.5}
@@ -51,11 +54,32 @@ class NormalEquations:
         self._operators = {
             order: _operators(part, order) for order, part in basis.items()
         }
+        widest = max(
+            part.compact_compression_matrix.shape[1] for part in basis.values()
+        )
+        width = max((3 * n_atoms) ** (max(basis) - 1), widest)
+        self._step = max(1, int(_BLOCK / (8 * width)))
 
-    def matrix(self) -> FloatArray:
-        """Return ``X^T X``, shape ``(p, p)``."""
-        size = sum(part.blocked_basis_set.shape[1] for part in self._basis.values())
-        matrix = np.zeros((size, size))
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Orders and their numbers of coefficients, in the order of the columns."""
+        return [(o, part.blocked_basis_set.shape[1]) for o, part in self._basis.items()]
+
+    @property
+    def n_steps(self) -> int:
+        """How often `matrix` calls ``advance``."""
+        return -(-len(self._moved) // self._step) * 3 * len(self._p2s_map)
+
+    def matrix(self, advance: Callable[[int], None]) -> FloatArray:
+        """Return the upper triangle of ``X^T X``, shape ``(p, p)``.
+
+        Parameters
+        ----------
+        advance : callable
+            Called after each step.
+        """
+        size = sum(size for _, size in self.sizes)
+        matrix = np.zeros((size, size), order="F")
         for _, products in self._batches():
             for row in range(3 * len(self._p2s_map)):
                 columns = [
@@ -65,8 +89,51 @@ class NormalEquations:
                     for order, part in self._basis.items()
                 ]
                 x = np.concatenate(columns)
-                matrix += x @ x.T
-        return matrix
+                # In its place: a product of its own would need as much memory again.
+                matrix = linalg.blas.dsyrk(
+                    1.0, x.T, beta=1.0, c=matrix, trans=1, overwrite_c=True
+                )
+                advance(1)
+        return np.asarray(matrix)
+
+    def product(self, coefficients: FloatArray) -> FloatArray:
+        """Return ``X^T X c``, shape ``(p,)``, without X.
+
+        The forces of all supercells on one atom are products with one matrix for each
+        order, and so are their derivatives.
+        """
+        n = self._moved.shape[1]
+        ends = np.cumsum([size for _, size in self.sizes])[:-1]
+        parts = zip(self._basis.values(), np.split(coefficients, ends), strict=True)
+        compressed = [part.blocked_basis_set @ c for part, c in parts]
+        sums = [np.zeros(len(c)) for c in compressed]
+        for row in range(3 * len(self._p2s_map)):
+            operators = [self._operators[order][row] for order in self._basis]
+            fc = {
+                order: _FACTOR[order] * (operator.T @ c)
+                for order, operator, c in zip(
+                    self._basis, operators, compressed, strict=True
+                )
+            }
+            back = {order: np.zeros_like(values) for order, values in fc.items()}
+            for begin in range(0, len(self._moved), _ROWS):
+                u = self._moved[begin : begin + _ROWS]
+                forces = u @ fc[2] if 2 in fc else np.zeros(len(u))
+                if 3 in fc:
+                    forces += ((u @ fc[3].reshape(n, n)) * u).sum(axis=1)
+                    back[3] += ((u * forces[:, None]).T @ u).ravel()
+                if 2 in fc:
+                    back[2] += u.T @ forces
+            for order, operator, total in zip(
+                self._basis, operators, sums, strict=True
+            ):
+                total += operator @ (_FACTOR[order] * back[order])
+        return np.concatenate(
+            [
+                part.blocked_basis_set.T @ total
+                for part, total in zip(self._basis.values(), sums, strict=True)
+            ]
+        )
 
     def right(self, force_sets: FloatArray) -> FloatArray:
         """Return ``X^T F``, shape ``(p, k)``, of forces, shape ``(k, n, N, 3)``."""
@@ -88,13 +155,8 @@ class NormalEquations:
 
     def _batches(self) -> Iterator[tuple[slice, dict[int, FloatArray]]]:
         """Yield blocks of rows, and their products of displacements by order."""
-        widest = max(
-            part.compact_compression_matrix.shape[1] for part in self._basis.values()
-        )
-        width = max(self._moved.shape[1] ** (max(self._basis) - 1), widest)
-        step = max(1, int(_BLOCK / (8 * width)))
-        for begin in range(0, len(self._moved), step):
-            batch = slice(begin, min(begin + step, len(self._moved)))
+        for begin in range(0, len(self._moved), self._step):
+            batch = slice(begin, min(begin + self._step, len(self._moved)))
             yield (
                 batch,
                 {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from math import factorial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy import linalg
 
 from phono3py_mlp_plugin.contracts import (
     ForceConstants,
@@ -18,10 +18,15 @@ from phono3py_mlp_plugin.contracts import (
 from phono3py_mlp_plugin.errors import SolverError
 from phono3py_mlp_plugin.hookspecs import hookimpl
 from phono3py_mlp_plugin.ranges import Gigabytes, check_ranges
+from phono3py_mlp_plugin.solvers.least_squares import (
+    Direct,
+    Iterative,
+    Method,
+    choose_method,
+)
 from phono3py_mlp_plugin.solvers.normal_equations import NormalEquations
 from phono3py_mlp_plugin.solvers.pivots import (
     record_pivots,
-    relative_pivots,
     undetermined_orders,
 )
 from phono3py_mlp_plugin.taylor import more_supercells, opposites
@@ -42,6 +47,15 @@ class SymfcOptions:
         metadata={"help": "memory (GB) that sets the cutoff of fc3, if none is given"},
     )
 
+    method: Literal["direct", "iterative"] | None = field(
+        default=None,
+        metadata={
+            "help": "direct: factorise the normal equations; iterative: conjugate "
+            "gradients without their matrix; by default iterative where the matrix "
+            "does not fit into the free memory, or takes much longer"
+        },
+    )
+
     def __post_init__(self) -> None:
         check_ranges(self)
 
@@ -57,13 +71,18 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
     symfc = _symfc(problem)
     orders = list(problem.orders)
     _compute_basis(symfc, problem)
-    check_number_of_equations(symfc.basis_set, problem.displacements, orders)
+    basis = {order: symfc.basis_set[order] for order in orders}
+    check_number_of_equations(basis, problem.displacements, orders)
+    method = _method(problem, basis)
+    if method.name == "iterative":
+        (result,) = _solver_of_many(problem, symfc, method)(problem.forces[None])
+        return result
     # Compact arrays of symfc refer to its own primitive cell. The primitive cell of the
     # crystal may be larger; the full array is needed then.
     is_compact = problem.is_compact_fc and np.array_equal(
         symfc.p2s_map, problem.primitive.p2s_map
     )
-    with record_pivots() as pivots_of_systems:
+    with record_pivots() as pivots_of_systems, method.announced(problem.progress):
         symfc.solve(orders=orders, is_compact_fc=is_compact)
     check_pivots(pivots_of_systems, symfc.basis_set, problem.displacements, orders)
     fcs = {order: symfc.force_constants[order] for order in orders}
@@ -92,22 +111,50 @@ def prepare(problem: ForceConstantsProblem) -> SolveMany:
     _compute_basis(symfc, problem)
     basis = {order: symfc.basis_set[order] for order in problem.orders}
     check_number_of_equations(basis, problem.displacements, problem.orders)
+    return _solver_of_many(problem, symfc, _method(problem, basis))
+
+
+def is_iterative(problem: ForceConstantsProblem) -> bool:
+    """Return whether a problem will be solved by iteration, before the basis is known.
+
+    Permutations and operations turn elements of force constants into each other. A
+    cutoff leaves fewer of them: then only a request counts.
+    """
+    requested = problem.options.method
+    if requested is not None or problem.cutoff or problem.options.memsize is not None:
+        return bool(requested == "iterative")
+    n = len(problem.supercell)
+    n_operations = len(problem.symmetry.symmetry_operations["rotations"])
+    elements = sum((3 * n) ** o / factorial(o) for o in problem.orders)
+    unknowns = round(elements / n_operations)
+    return choose_method(None, unknowns, problem.displacements).name == "iterative"
+
+
+def _method(problem: ForceConstantsProblem, basis: Mapping[int, Any]) -> Method:
+    unknowns = sum(part.blocked_basis_set.shape[1] for part in basis.values())
+    return choose_method(problem.options.method, unknowns, problem.displacements)
+
+
+def _solver_of_many(
+    problem: ForceConstantsProblem, symfc: Any, method: Method
+) -> SolveMany:
+    """Return a function that solves for many sets of forces by a method."""
+    basis = {order: symfc.basis_set[order] for order in problem.orders}
     equations = NormalEquations(basis, symfc.p2s_map, problem.displacements)
-    matrix = equations.matrix()
-    # Columns of fc3 are proportional to squares of small displacements. Without
-    # scaling, they are smaller than those of fc2 by a factor of thousands.
-    diagonal = np.diag(matrix).copy()
-    scales = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    matrix *= scales[:, None] * scales
-    factor, info = linalg.lapack.dpotrf(matrix, overwrite_a=True)
-    pivots = relative_pivots(factor, np.ones(len(diagonal)), info)
-    check_pivots([pivots], basis, problem.displacements, problem.orders)
     is_compact = np.array_equal(symfc.p2s_map, problem.primitive.p2s_map)
+    solver: Direct | Iterative
+    with method.announced(problem.progress):
+        if method.name == "direct":
+            solver = Direct(equations, problem.progress)
+            pivots = solver.pivots
+            check_pivots([pivots], basis, problem.displacements, problem.orders)
+        else:
+            solver = Iterative(equations, problem.progress)
+            for order in solver.undetermined:
+                raise _undetermined(order, basis, problem.displacements, problem.orders)
 
     def solve_many(force_sets: FloatArray) -> Iterator[ForceConstants]:
-        right = scales[:, None] * equations.right(force_sets)
-        coefficients = scales[:, None] * linalg.cho_solve((factor, False), right)
-        for column in coefficients.T:
+        for column in solver.solve(equations.right(force_sets).T):
             yield _expanded(column, basis, problem, is_compact)
 
     return solve_many
@@ -264,17 +311,27 @@ def check_pivots(
     SolverError
     """
     sizes = [(o, basis_set[o].blocked_basis_set.shape[1]) for o in orders]
-    n = len(displacements)
-    equations = (n - len(opposites(displacements))) * (displacements[0].size - 3)
-    # If there are many more equations, more of them do not help.
-    few = equations < 2 * max(size for _, size in sizes)
-    needed = 2 * (n - len(opposites(displacements))) if few else None
     for pivots in pivots_of_systems:
         if len(pivots) != sum(size for _, size in sizes):
             continue
         for order in undetermined_orders(pivots, sizes):
-            raise SolverError(
-                f"symfc: the {n} supercells do not determine the "
-                f"force constants fc{order}: their displacements depend on each other. "
-                f"{more_supercells(displacements, needed)}"
-            )
+            raise _undetermined(order, basis_set, displacements, orders)
+
+
+def _undetermined(
+    order: int,
+    basis_set: Mapping[int, Any],
+    displacements: FloatArray,
+    orders: Sequence[int],
+) -> SolverError:
+    """Return the error that supercells do not determine force constants."""
+    n, n_pairs = len(displacements), len(opposites(displacements))
+    equations = (n - n_pairs) * (displacements[0].size - 3)
+    # If there are many more equations, more of them do not help.
+    largest = max(basis_set[o].blocked_basis_set.shape[1] for o in orders)
+    needed = 2 * (n - n_pairs) if equations < 2 * largest else None
+    return SolverError(
+        f"symfc: the {n} supercells do not determine the "
+        f"force constants fc{order}: their displacements depend on each other. "
+        f"{more_supercells(displacements, needed)}"
+    )

@@ -41,6 +41,7 @@ def force_constants_problem(
     is_compact_fc: bool = True,
     forces: FloatArray | None = None,
     log_level: int = 0,
+    progress: Progress = no_progress,
 ) -> ForceConstantsProblem:
     """Return the input of a force-constants solver.
 
@@ -55,6 +56,7 @@ def force_constants_problem(
         Forces of `CrystalSupercell.read_dataset` in eV/angstrom, shape ``(n, N, 3)``.
         Zero by default, to be set later.
     log_level : int
+    progress : Progress
 
     Raises
     ------
@@ -82,6 +84,7 @@ def force_constants_problem(
         dataset=dataset,
         options=request.options,
         log_level=log_level,
+        progress=progress,
     )
     return problem if forces is None else problem.with_forces(forces)
 
@@ -90,6 +93,7 @@ def solve_force_constants(
     crystal: Phono3py,
     request: ForceConstantsRequest,
     potential: Potential | None = None,
+    progress: Progress = no_progress,
 ) -> ForceConstants:
     """Return fc2 and fc3 from the displacements and forces of a crystal.
 
@@ -100,6 +104,7 @@ def solve_force_constants(
     request : ForceConstantsRequest
     potential : Potential, optional
         For solvers that take a potential instead of forces.
+    progress : Progress
 
     Raises
     ------
@@ -112,7 +117,12 @@ def solve_force_constants(
     for part, solver, orders in _fits(crystal, request):
         if solver.solver.differentiate is not None and potential is not None:
             force_constants |= differentiate(
-                part, solver, orders, potential, is_compact_fc=request.is_compact_fc
+                part,
+                solver,
+                orders,
+                potential,
+                is_compact_fc=request.is_compact_fc,
+                progress=progress,
             )
             continue
         data = part.read_dataset()
@@ -124,6 +134,7 @@ def solve_force_constants(
             orders,
             is_compact_fc=request.is_compact_fc,
             forces=None if data is None else data.forces,
+            progress=progress,
         )
         force_constants |= plugins.solve(solver.solver, problem)
     return _symmetrised(crystal, request, force_constants)
@@ -136,6 +147,7 @@ def differentiate(
     potential: Potential,
     *,
     is_compact_fc: bool = True,
+    progress: Progress = no_progress,
 ) -> ForceConstants:
     """Return force constants by a solver that takes a potential instead of forces.
 
@@ -146,6 +158,7 @@ def differentiate(
     orders : tuple of int
     potential : Potential
     is_compact_fc : bool
+    progress : Progress
 
     Raises
     ------
@@ -153,7 +166,7 @@ def differentiate(
         See `plugins.differentiate`.
     """
     problem = force_constants_problem(
-        part, request, orders, is_compact_fc=is_compact_fc
+        part, request, orders, is_compact_fc=is_compact_fc, progress=progress
     )
     name = type(potential).__name__
     (result,) = plugins.differentiate(request.solver, name, [potential], problem)
@@ -172,6 +185,8 @@ class ForceConstantsOf:
         Name of the force calculator, used in messages.
     keep_fc2 : bool
         Whether fc2 is computed from the first-principles forces of the dim-fc2 dataset.
+    progress : Progress
+        For the solvers.
 
     Raises
     ------
@@ -188,6 +203,7 @@ class ForceConstantsOf:
         calculator: str,
         *,
         keep_fc2: bool = False,
+        progress: Progress = no_progress,
     ) -> None:
         self._crystal = crystal
         self._request = request
@@ -199,7 +215,11 @@ class ForceConstantsOf:
         self._fixed: ForceConstants = {}
         for part, solver, orders in _fits(crystal, request):
             problem = force_constants_problem(
-                part, solver, orders, is_compact_fc=request.is_compact_fc
+                part,
+                solver,
+                orders,
+                is_compact_fc=request.is_compact_fc,
+                progress=progress,
             )
             if part.name == "dim-fc2" and keep_fc2:
                 data = part.read_dataset()

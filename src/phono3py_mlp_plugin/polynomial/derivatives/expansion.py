@@ -83,6 +83,7 @@ class Basis:
         partners: IntArray,
         types: IntArray,
         vectors: FloatArray,
+        places: IntArray,
         n_types: int,
         order: int,
     ) -> Expansion:
@@ -95,6 +96,8 @@ class Basis:
             Atom and type of each neighbour, shape ``(n,)``.
         vectors : ndarray
             From the centre to each neighbour in angstrom, shape ``(n, 3)``.
+        places : ndarray
+            Atoms of a type are ordered by their places here, shape ``(N,)``.
         n_types : int
         order : int
             2 or 3: the third derivatives are left out with 2.
@@ -107,10 +110,13 @@ class Basis:
             values.append(of_type[0].sum(axis=-1))
             # Images of the centre move with it.
             moved = partners[here] != centre
-            members, place = np.unique(partners[here][moved], return_inverse=True)
-            atoms.append(members)
+            moving = partners[here][moved]
+            _, at, place = np.unique(
+                places[moving], return_index=True, return_inverse=True
+            )
+            atoms.append(moving[at])
             derivatives.append(
-                tuple(_by_atom(d[..., moved], place, len(members)) for d in of_type[1:])
+                tuple(_by_atom(d[..., moved], place, len(at)) for d in of_type[1:])
             )
         first, second, *third = zip(*derivatives, strict=True)
         return Expansion(

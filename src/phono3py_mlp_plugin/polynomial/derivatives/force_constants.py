@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 
-from phono3py_mlp_plugin.contracts import FloatArray, ForceConstants, IntArray
+from phono3py_mlp_plugin.contracts import (
+    FloatArray,
+    ForceConstants,
+    IntArray,
+    Progress,
+    no_progress,
+)
 from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.polynomial.derivatives.centre import Centre, CentreEnergy
+from phono3py_mlp_plugin.polynomial.derivatives.centre import Centre
+from phono3py_mlp_plugin.polynomial.derivatives.energy import CentreEnergy
 from phono3py_mlp_plugin.polynomial.derivatives.expansion import Basis
 from phono3py_mlp_plugin.polynomial.derivatives.patterns import PatternDerivatives
 from phono3py_mlp_plugin.polynomial.derivatives.symmetry import (
     Operations,
-    PairOrbit,
     SiteSymmetry,
 )
+from phono3py_mlp_plugin.polynomial.derivatives.triples import (
+    Triples,
+    places,
+    representative_triples,
+)
 from phono3py_mlp_plugin.polynomial.kernels.tensors import (
-    add_moved_pairs,
     add_rotated_pairs,
+    add_weighted,
+    sum_permutations,
 )
 from phono3py_mlp_plugin.polynomial.model.feature_list import FeatureList
 from phono3py_mlp_plugin.polynomial.model.tables import centre_tables
@@ -41,10 +53,14 @@ _AT_CUTOFF = 1e-5
 
 @dataclass(eq=False)
 class _Sums:
-    """Sums of derivatives over centres, by sublattice of the first atom."""
+    """Sums of derivatives over centres, with a row for each sublattice.
 
-    fc2: dict[int, FloatArray]
-    fc3: dict[int, FloatArray]
+    fc3 is that of representative triples: the sum over all permutations of its indices
+    is still to be made.
+    """
+
+    fc2: FloatArray
+    fc3: FloatArray | None
 
 
 class ForceConstantsOfModel:
@@ -81,6 +97,14 @@ class ForceConstantsOfModel:
         parameters = feature_list.parameters
         self._structure = structure
         self._symmetry = SiteSymmetry(operations)
+        symmetry = self._symmetry
+        self._sublattices = np.unique(symmetry.sublattices)
+        row_of = np.searchsorted(self._sublattices, symmetry.sublattices)
+        # Those of the sublattices' own atoms after those of all atoms.
+        self._row_of = np.concatenate((row_of, self._sublattices))
+        self._translations = np.array(
+            [symmetry.to_sublattice(atom) for atom in range(len(row_of))]
+        )
         self._rows = list(rows)
         self._averaging = {
             atom: self._symmetry.averaging(atom)
@@ -106,81 +130,119 @@ class ForceConstantsOfModel:
                 "displacements (-d)."
             )
 
-    def compute(self, coefficients: FloatArray) -> Iterator[ForceConstants]:
+    def compute(
+        self, coefficients: FloatArray, progress: Progress = no_progress
+    ) -> Iterator[ForceConstants]:
         """Yield fc2 and fc3 for each row of coefficients.
 
         Parameters
         ----------
         coefficients : ndarray
             Shape ``(n_potentials, n_features)``.
+        progress : Progress
         """
-        n, n_sums = len(self._structure), len(np.unique(self._symmetry.sublattices))
-        size = 8 * n_sums * (3 * n) ** 2 * (3 if self._order == 3 else 1)
+        size = 8 * len(self._sublattices) * (3 * len(self._structure)) ** 2
+        if self._order == 3:
+            size *= 3
         step = max(1, int(_SUMS / size))
         for first in range(0, len(coefficients), step):
-            sums = self._sums(coefficients[first : first + step])
-            while sums:
-                yield self._unfolded(sums.pop(0))
+            found = self._of_inequivalent(coefficients[first : first + step], progress)
+            while found:
+                of_atoms = found.pop(0)
+                yield {o: self._all_rows(of_atom) for o, of_atom in of_atoms.items()}
 
-    def _sums(self, coefficients: FloatArray) -> list[_Sums]:
-        """Return the sums over inequivalent pairs of centres and atoms."""
-        n = len(self._structure)
-        sublattices = np.unique(self._symmetry.sublattices).tolist()
-        sums = []
-        for _ in coefficients:
-            fc2 = {s: np.zeros((n, 3, 3)) for s in sublattices}
-            if self._order == 2:
-                sums.append(_Sums(fc2, {}))
-                continue
-            fc3 = {s: np.zeros((n, n, 3, 3, 3)) for s in sublattices}
-            sums.append(_Sums(fc2, fc3))
-        with threads(self._n_threads) as executor:
-            for atom in self._symmetry.inequivalent.tolist():
-                self._add_centre(self._centre(atom), coefficients, sums, executor)
-        return sums
+    def _of_inequivalent(
+        self, coefficients: FloatArray, progress: Progress
+    ) -> list[dict[int, dict[int, FloatArray]]]:
+        """Return force constants of each potential by order and inequivalent atom."""
+        n, rows = len(self._structure), len(self._sublattices)
+        sums = [
+            _Sums(
+                np.zeros((rows, n, 3, 3)),
+                np.zeros((rows, n, n, 3, 3, 3)) if self._order == 3 else None,
+            )
+            for _ in coefficients
+        ]
+        atoms = self._symmetry.inequivalent.tolist()
+        total = len(sums) * sum(self._number_of_orbits(atom) for atom in atoms)
+        task = f"Derivatives of {len(sums)} potential{'s' if len(sums) > 1 else ''}"
+        with threads(self._n_threads) as executor, progress(task, total) as advance:
+            for atom in atoms:
+                self._add_centre(atom, coefficients, sums, executor, advance)
+            return list(executor.map(self._unfolded, sums))
 
     def _add_centre(
         self,
-        centre: Centre,
+        atom: int,
         coefficients: FloatArray,
         sums: Sequence[_Sums],
         executor: Executor,
+        advance: Callable[[int], None],
     ) -> None:
-        """Add the derivatives of all pairs with an inequivalent centre."""
-        atom = centre.expansion.centre
+        """Add the derivatives of the energy of an inequivalent centre."""
+        centre = self._centre(atom)
         atoms = np.append(centre.expansion.neighbours, atom)
-        place = {a: k for k, a in enumerate(atoms.tolist())}
-        # Pairs farther apart than the cutoff do not interact.
-        orbits = [o for o in self._symmetry.pair_orbits(atom) if o.atom in place]
+        triples = representative_triples(self._symmetry, atom, atoms[:-1])
+        firsts = [t.first for t in triples] if self._order == 3 else []
         energies = list(
-            executor.map(
-                lambda row: CentreEnergy(centre, row, self._order), coefficients
-            )
+            executor.map(lambda row: CentreEnergy(centre, row, firsts), coefficients)
         )
+        labels = self._symmetry.orbit_labels(atom)
+        cells = self._symmetry.per_primitive_cell(atom)
         for energy, target in zip(energies, sums, strict=True):
             second = energy.second()
-            for orbit in orbits:
-                moved = self._symmetry.to_sublattice(orbit.atom)
-                part = second[:, :, place[orbit.atom]].transpose(0, 2, 1)
-                fc2 = target.fc2[int(moved[orbit.atom])]
-                fc2[moved[atoms]] += orbit.weight * part
+            for place in [*(t.first for t in triples), len(atoms) - 1]:
+                row, moved = self._to_row(int(atoms[place]))
+                weight = cells * (labels == labels[atoms[place]]).sum()
+                part = second[:, :, place].transpose(0, 2, 1)
+                target.fc2[row, moved[atoms]] += weight * part
         if self._order == 2:
+            advance(len(triples) * len(sums))
             return
-        chunks = _chunks(orbits, centre, place)
-        tasks = [
-            (energy, target, chunk)
-            for energy, target in zip(energies, sums, strict=True)
-            for chunk in chunks
-        ]
+        chunks = _chunks(triples, centre)
+
+        def add(energy: CentreEnergy, target: _Sums) -> None:
+            for chunk in chunks:
+                self._add_third(chunk, energy.third(chunk), atoms, target.fc3)
+
+        if len(energies) > 1:
+            for _ in executor.map(add, energies, sums):
+                advance(len(triples))
+            return
         # Added in one order, so that results do not depend on the number of threads.
-        thirds = executor.map(
-            lambda task: task[0].third([place[orbit.atom] for orbit in task[2]]), tasks
+        thirds = executor.map(energies[0].third, chunks)
+        for chunk, parts in zip(chunks, thirds, strict=True):
+            self._add_third(chunk, parts, atoms, sums[0].fc3)
+            advance(len(chunk))
+
+    def _add_third(
+        self,
+        chunk: Sequence[Triples],
+        parts: Sequence[FloatArray],
+        atoms: IntArray,
+        fc3: FloatArray | None,
+    ) -> None:
+        """Add third derivatives by neighbours, and by the centre, the last atom."""
+        assert fc3 is not None
+        own_row, own = self._to_row(int(atoms[-1]))
+        for item, part in zip(chunk, parts, strict=True):
+            used = np.concatenate((atoms[item.second], atoms[item.first :]))
+            row, moved = self._to_row(int(atoms[item.first]))
+            add_weighted(
+                part, item.weights, moved[used], own[used], fc3[row], fc3[own_row]
+            )
+
+    def _to_row(self, atom: int) -> tuple[int, IntArray]:
+        """Return the row of an atom's sublattice, and the translation to it."""
+        return int(self._row_of[atom]), self._translations[atom]
+
+    def _number_of_orbits(self, atom: int) -> int:
+        """Return the number of inequivalent neighbours of a centre."""
+        start = self._neighbours.start
+        partners = self._neighbours.partners[start[atom] : start[atom + 1]]
+        return len(
+            np.unique(self._symmetry.orbit_labels(atom)[partners[partners != atom]])
         )
-        for (_, target, chunk), third in zip(tasks, thirds, strict=True):
-            for orbit, part in zip(chunk, third, strict=True):
-                moved = self._symmetry.to_sublattice(orbit.atom)
-                fc3 = target.fc3[int(moved[orbit.atom])]
-                add_moved_pairs(part, moved[atoms], orbit.weight, fc3)
 
     def _centre(self, atom: int) -> Centre:
         structure, neighbours = self._structure, self._neighbours
@@ -191,6 +253,7 @@ class ForceConstantsOfModel:
             partners,
             structure.types[partners],
             neighbours.vectors[here],
+            places(self._symmetry, atom),
             self._n_types,
             self._order,
         )
@@ -201,34 +264,36 @@ class ForceConstantsOfModel:
             )
         return Centre(self._tables[t], self._patterns[t], expansion, self._order)
 
-    def _unfolded(self, sums: _Sums) -> ForceConstants:
-        """Return the force constants of all rows from the sums."""
-        fc2: dict[int, FloatArray] = {}
-        fc3: dict[int, FloatArray] = {}
-        for atom in self._symmetry.inequivalent.tolist():
-            fc2[atom] = self._averaged(sums.fc2, atom)
-            if self._order == 3:
-                fc3[atom] = self._averaged(sums.fc3, atom)
-        sums.fc2.clear()
-        sums.fc3.clear()
-        result = {2: self._all_rows(fc2)}
-        if self._order == 3:
-            result[3] = self._all_rows(fc3)
-        return result
+    def _unfolded(self, sums: _Sums) -> dict[int, dict[int, FloatArray]]:
+        """Return the force constants of inequivalent atoms from the sums."""
+        symmetry = self._symmetry
+        by_order = {2: sums.fc2}
+        if sums.fc3 is not None:
+            by_order[3] = sum_permutations(sums.fc3, self._row_of, self._translations)
+            sums.fc3 = None
+        return {
+            order: {
+                atom: self._averaged(found, atom)
+                for atom in symmetry.inequivalent.tolist()
+            }
+            for order, found in by_order.items()
+        }
 
-    def _averaged(self, sums: dict[int, FloatArray], atom: int) -> FloatArray:
+    def _averaged(self, sums: FloatArray, atom: int) -> FloatArray:
         """Return force constants of an inequivalent atom: the mean over its site's."""
         symmetry = self._symmetry
-        total = np.zeros_like(sums[atom])
-        for sublattice, part in sums.items():
-            if symmetry.atoms[sublattice] == atom:
-                rotation, moved = symmetry.between(sublattice, atom)
-                _add_rotated(part, moved, rotation, total)
+        total: FloatArray = np.zeros_like(sums[0])
+        equivalent = np.flatnonzero(symmetry.atoms[self._sublattices] == atom)
+        for row in equivalent.tolist():
+            rotation, moved = symmetry.between(int(self._sublattices[row]), atom)
+            _add_rotated(sums[row], moved, rotation, total)
+        total /= len(equivalent)
         for step in self._averaging[atom]:
             mean = total.copy()
             for rotation, moved in step:
                 _add_rotated(total, moved, rotation, mean)
-            total = mean / (len(step) + 1)
+            mean /= len(step) + 1
+            total = mean
         return total
 
     def _all_rows(self, of_atom: dict[int, FloatArray]) -> FloatArray:
@@ -247,23 +312,17 @@ def _add_rotated(
     """Add the force constants of an atom as an operation moves and rotates them."""
     if source.ndim == 3:
         target[moved] += rotation @ source @ rotation.T
-    elif np.array_equal(rotation, np.eye(3)):
-        target[np.ix_(moved, moved)] += source
     else:
         add_rotated_pairs(source, moved, rotation, target)
 
 
-def _chunks(
-    orbits: Sequence[PairOrbit], centre: Centre, place: dict[int, int]
-) -> list[list[PairOrbit]]:
-    """Divide atoms into groups of one type, the centre alone."""
+def _chunks(triples: Sequence[Triples], centre: Centre) -> list[list[Triples]]:
+    """Divide triples into groups whose first atoms are of one type."""
     ends = [part.stop // 3 for part in centre.slices]
-    groups: dict[int, list[PairOrbit]] = {}
-    for orbit in orbits:
-        at = place[orbit.atom]
-        groups.setdefault(int(np.searchsorted(ends, at, side="right")), []).append(
-            orbit
-        )
+    groups: dict[int, list[Triples]] = {}
+    for item in triples:
+        t = int(np.searchsorted(ends, item.first, side="right"))
+        groups.setdefault(t, []).append(item)
     return [
         group[first : first + _ATOMS]
         for group in groups.values()

@@ -137,6 +137,19 @@ class PatternDerivatives:
         if self._third.is_constant:
             self._constant_third = self._third.at(np.ones(one + 1))
 
+    @property
+    def n_third(self) -> int:
+        """How many of the ``n_lm`` coefficients of a type third derivatives are by."""
+        return max(
+            (int(max(t.v.max(), t.x.max())) + 1 for t in self.triples if len(t.v)),
+            default=1,
+        )
+
+    @property
+    def is_cubic(self) -> bool:
+        """Whether third derivatives do not depend on the coefficients."""
+        return self._constant_third is not None
+
     def first(self, a: FloatArray) -> Any:
         """Return ``dP/da_v``, shape ``(n_v, n_patterns)``."""
         return self._first.at(np.append(a, 1.0))

@@ -57,22 +57,6 @@ def operations_of(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class PairOrbit:
-    """Equivalent pairs of a centre and an atom.
-
-    Attributes
-    ----------
-    atom : int
-        Atom of the representative pair; its centre is given.
-    weight : float
-        Number of equivalent pairs of which this atom's representative is the atom.
-    """
-
-    atom: int
-    weight: float
-
-
 class SiteSymmetry:
     """Which atoms and pairs are equivalent, and how tensors follow from each other.
 
@@ -104,16 +88,26 @@ class SiteSymmetry:
         """The inequivalent atoms."""
         return np.unique(self.atoms)
 
-    def pair_orbits(self, centre: int) -> list[PairOrbit]:
-        """Return the inequivalent pairs of an inequivalent centre with an atom."""
+    def orbit_labels(self, *fixed: int) -> IntArray:
+        """Return the orbit of every atom under operations that leave some in place.
+
+        Parameters
+        ----------
+        *fixed : int
+            The atoms that stay where they are.
+
+        Returns
+        -------
+        ndarray
+            The smallest number of an atom in the orbit, shape ``(N,)``.
+        """
         permutations = self._operations.permutations
-        site = permutations[permutations[:, centre] == centre]
-        atoms, sizes = np.unique(site.min(axis=0), return_counts=True)
-        number = np.bincount(self.atoms, minlength=len(self.atoms))
-        return [
-            PairOrbit(int(a), float(size * number[centre] / number[self.atoms[a]]))
-            for a, size in zip(atoms, sizes, strict=True)
-        ]
+        stay = (permutations[:, fixed] == fixed).all(axis=1)
+        return np.asarray(permutations[stay].min(axis=0))
+
+    def per_primitive_cell(self, atom: int) -> int:
+        """Return the number of sublattices with atoms equivalent to one."""
+        return len(np.unique(self.sublattices[self.atoms == self.atoms[atom]]))
 
     def to_sublattice(self, atom: int) -> IntArray:
         """Return the translation that moves an atom to that of its sublattice."""
