@@ -305,6 +305,15 @@ def test_the_content_of_a_binary_model_is_part_of_the_origin(tmp_path):
     assert len(origins) == 2
 
 
+def test_a_model_that_is_a_folder_is_given_by_its_path(monkeypatch, tmp_path):
+    calls = {}
+    install_fakes(monkeypatch, calls, {"deepmd.calculator": ["DP"]})
+    folder = tmp_path / "saved_model"
+    folder.mkdir()
+    loaded("deepmd", f"model = {folder}")
+    assert calls["DP"] == {"model": str(folder)}
+
+
 # --- Libraries that are installed on some machines only ---
 
 

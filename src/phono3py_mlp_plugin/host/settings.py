@@ -116,7 +116,11 @@ def run_request(
     calculator = _calculator(settings, options)
     mlp_file = None if options.mlp_file is None else Path(options.mlp_file)
     if mlp_file is not None and not potential_files(mlp_file):
-        raise PotentialError(f'--mlp-file: "{mlp_file}" is not found.')
+        folder = mlp_file.is_dir() and hasattr(calculator.options, "model")
+        remedy = (
+            f" as a file; give the folder by 'model = {mlp_file}'" if folder else ""
+        )
+        raise PotentialError(f'--mlp-file: "{mlp_file}" is not found{remedy}.')
     _check_displacements(settings, options)
     if options.uncertainty_mesh is not None and options.uncertainty is None:
         raise ParameterError("--uncertainty-mesh: is for --uncertainty N.")
