@@ -325,3 +325,22 @@ def test_force_constants_that_change_are_seen():
         before = strengths(ph3, 1)
         ph3.phph_interaction.fc3[:] *= 2
         np.testing.assert_allclose(strengths(ph3, 1), 4 * before, rtol=1e-14)
+
+
+def test_hosts_without_averages_over_degenerate_bands(monkeypatch):
+    """Before phono3py 4.10, its function has no such argument."""
+    from phono3py_mlp_plugin.host import collisions as host
+
+    ph3 = crystal("diamond")
+    expected = collisions(ph3, 1, [None])
+    arguments = host._arguments
+
+    def without(*given):
+        args = arguments(*given)
+        del args.degenerate_ids
+        return args
+
+    monkeypatch.setattr(host, "_arguments", without)
+    with enable_fast_scattering(pytest.fail):
+        found = collisions(ph3, 1, [None])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=ROUNDING * expected.max())

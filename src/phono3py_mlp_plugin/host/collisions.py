@@ -124,6 +124,8 @@ class Calculation:
         ]
         temperatures = np.array(args.temperatures_thz, dtype=np.float64)
         tetrahedra = _tetrahedra(args)
+        # Since phono3py 4.10.
+        degenerate_ids = getattr(args, "degenerate_ids", None)
 
         def one_point(grid_point: int, filled: Any, executor: Executor) -> None:
             triplets = _triplets(args, grid_point)
@@ -134,7 +136,7 @@ class Calculation:
                 temperatures,
                 tetrahedra,
                 executor,
-                args.degenerate_ids,
+                degenerate_ids,
             )
             if args.is_N_U:
                 addresses = args.bz_grid_addresses[triplets.points].sum(axis=1)
