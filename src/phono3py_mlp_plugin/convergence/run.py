@@ -37,6 +37,7 @@ from phono3py_mlp_plugin.workflow import (
     evaluate,
     fc2_dataset,
     force_constants_versions,
+    response_of,
     root_mean_square_errors,
     run_ensemble,
 )
@@ -117,6 +118,9 @@ class _Run:
         # First-principles forces of dim-fc2, before displacements replace them.
         self.data_fc2 = fc2_dataset(self.crystal)
         self.solvers: dict[str, ForceConstantsOf] = {}
+        response = response_of(self.dataset)
+        self.anharmonicity = None if response is None else response.anharmonicity()
+        self.rms_force = float(np.sqrt(np.mean(self.dataset.forces**2)))
 
     def order(
         self, variants: Sequence[Variant], order: int, rows: NDArray[np.intp]
@@ -139,6 +143,9 @@ class _Run:
                 if known is not None:
                     self._check_fit(size, known.rmse_test)
                 point = new[variant.label] if known is None else known
+                point = replace(
+                    point, rms_force=self.rms_force, anharmonicity=self.anharmonicity
+                )
                 point = self._with_exponent(point, done[variant.label])
                 if point != known:
                     self.keep(point)

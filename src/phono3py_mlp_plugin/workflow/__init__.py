@@ -38,6 +38,7 @@ from phono3py_mlp_plugin.workflow.force_constants import (
     solve_force_constants,
 )
 from phono3py_mlp_plugin.workflow.join import dataset_of_frames, join_datasets
+from phono3py_mlp_plugin.workflow.misfit import Misfit
 from phono3py_mlp_plugin.workflow.obtain import (
     ObtainedPotential,
     PotentialPlan,
@@ -66,6 +67,7 @@ from phono3py_mlp_plugin.workflow.request import (
     request_solver,
     with_memory,
 )
+from phono3py_mlp_plugin.workflow.response import response_of
 from phono3py_mlp_plugin.workflow.reuse import (
     Decision,
     check_found_force_constants,
@@ -112,6 +114,7 @@ __all__ = [
     "ForceConstantsOf",
     "ForceConstantsRequest",
     "Kappa",
+    "Misfit",
     "ObtainedPotential",
     "PathSegment",
     "PhononsAt",
@@ -164,6 +167,7 @@ __all__ = [
     "request_calculator",
     "request_force_constants",
     "request_solver",
+    "response_of",
     "root_mean_square_errors",
     "run_ensemble",
     "shares_sites",
