@@ -34,6 +34,7 @@ from phono3py_mlp_plugin.workflow import (
     ForceConstantsOf,
     displace,
     force_constant_errors_text,
+    misfit_of,
     most_uncertain_frequency,
     run_ensemble,
 )
@@ -62,6 +63,7 @@ class ErrorBars:
         self._log_level = log_level
         self._fits: Iterator[NestedFit] = iter(())
         self._fit: NestedFit | None = None
+        self._dataset: Dataset | None = None
         self._transport: RunTransport | None = None
 
     def set_dataset(self, dataset: Dataset | None) -> None:
@@ -77,6 +79,7 @@ class ErrorBars:
                 "--uncertainty: there is no dataset with forces to train on. Give "
                 "phono3py_params.yaml."
             )
+        self._dataset = dataset
         request = self._request.calculator
         split = request.divide(len(dataset))
         learning_curve = request.calculator.learning_curve
@@ -159,6 +162,10 @@ class ErrorBars:
             result.phonons,
         )
         show(_lines(result, kappa, temperatures, bars), self._log_level)
+        assert self._dataset is not None
+        misfit = misfit_of(fit, self._dataset)
+        if misfit is not None:
+            show([f"  look  {misfit}"], self._log_level)
 
 
 def _lines(

@@ -38,7 +38,7 @@ from phono3py_mlp_plugin.workflow.force_constants import (
     solve_force_constants,
 )
 from phono3py_mlp_plugin.workflow.join import dataset_of_frames, join_datasets
-from phono3py_mlp_plugin.workflow.misfit import Misfit
+from phono3py_mlp_plugin.workflow.misfit import Misfit, misfit_of
 from phono3py_mlp_plugin.workflow.obtain import (
     ObtainedPotential,
     PotentialPlan,
@@ -155,6 +155,7 @@ __all__ = [
     "high_symmetry_points",
     "is_imaginary",
     "join_datasets",
+    "misfit_of",
     "missing_stamps",
     "most_uncertain_frequency",
     "obtain_potential",

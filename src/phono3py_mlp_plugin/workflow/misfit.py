@@ -1,19 +1,34 @@
 """What a trained potential leaves unexplained of the forces.
 
 The error bar of kappa is that of the choice of supercells. It does not include terms
-that the model does not have, which show in the forces of supercells that were left out.
+that the model does not have, which show in the forces of supercells that were left out,
+as noise does.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Anharmonic part of the forces from which displacements are called too large. At most
-# 0.034 in the host's datasets.
-_TOO_ANHARMONIC = 0.1
+import numpy as np
 
-# Error of ln kappa over the unexplained part of the forces, a rule of thumb.
+from phono3py_mlp_plugin.contracts import Dataset, NestedFit
+from phono3py_mlp_plugin.workflow.response import response_of
+
+# Anharmonic part of the forces from which displacements are called too large. At most
+# 0.034 in the host's datasets; in model crystals 0.002 to 0.01 at 0.03 angstrom, and
+# 0.06 to 0.2 at 0.2.
+_TOO_ANHARMONIC = 0.05
+
+# Error of ln kappa over the unexplained part of the forces, a rule of thumb. For noise
+# in silicon: 9 for 0.5 % of the forces, 13 for 2.7 %.
 _KAPPA_PER_FORCE = 10.0
+
+# Error on training supercells over that on others above which more supercells hardly
+# help. It is small as long as there are too few equations for the coefficients.
+_FITTED = 0.7
+
+# Smallest error of kappa that is mentioned for a single fit.
+_NOTABLE = 0.02
 
 
 @dataclass(frozen=True)
@@ -58,3 +73,30 @@ class Misfit:
             "cutoff=A,B): if it leaves as much, the forces are noisy; otherwise use "
             "the better one."
         )
+
+
+def misfit_of(fit: NestedFit, dataset: Dataset) -> Misfit | None:
+    """Return what a fit leaves unexplained, if neither more data nor its bar cover it.
+
+    None if the error is due to the number of supercells, or too small to be mentioned.
+
+    Parameters
+    ----------
+    fit : NestedFit
+    dataset : Dataset
+        The supercells of training and test.
+    """
+    chosen = [p for p in fit.trained.penalties if p.alpha == fit.trained.alpha]
+    if not chosen or not chosen[0].rmse_test or chosen[0].rmse_training is None:
+        return None
+    if not chosen[0].rmse_training > _FITTED * chosen[0].rmse_test:
+        return None
+    rms_force = float(np.sqrt(np.mean(dataset.forces**2)))
+    if not rms_force > 0:
+        return None
+    response = response_of(dataset)
+    misfit = Misfit(
+        fit.left_out / rms_force,
+        None if response is None else response.anharmonicity(),
+    )
+    return misfit if misfit.error > _NOTABLE else None

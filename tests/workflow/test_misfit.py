@@ -1,0 +1,67 @@
+"""What a fit leaves unexplained of the forces, and when it is told."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from phonopy.structure.atoms import PhonopyAtoms
+
+from phono3py_mlp_plugin.contracts import (
+    Dataset,
+    NestedFit,
+    RidgePenalty,
+    TrainedPotential,
+)
+from phono3py_mlp_plugin.workflow import misfit_of
+
+CELL = PhonopyAtoms(
+    symbols=["Ar"] * 2, cell=5 * np.eye(3), scaled_positions=[[0.0] * 3, [0.5] * 3]
+)
+
+
+def dataset(anharmonic=0.0):
+    """Springs to the sites, and a cubic force that breaks reciprocity."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 2, 3))
+    x -= x.mean(axis=1, keepdims=True)
+    forces = -x - anharmonic * x**3
+    return Dataset(CELL, 0.03 * x, forces / np.sqrt(np.mean(forces**2)))
+
+
+def fit(left_out, training, test, alpha=0.1):
+    path = (RidgePenalty(0.1, training, test), RidgePenalty(1.0, None, None))
+    trained = TrainedPotential(None, 100, alpha, path)
+    return NestedFit(20, trained, [], [], left_out)
+
+
+def test_errors_as_large_on_training_supercells_are_told():
+    misfit = misfit_of(fit(0.01, 0.9, 1.0), dataset())
+    assert misfit.unexplained == pytest.approx(0.01)
+    assert not misfit.is_too_anharmonic
+    assert "1 % of the forces of other supercells" in str(misfit)
+
+
+def test_large_displacements_are_told():
+    assert misfit_of(fit(0.01, 0.9, 1.0), dataset(1.0)).is_too_anharmonic
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        # Too few supercells, which the error bar covers.
+        fit(0.01, 0.1, 1.0),
+        # As on first-principles data.
+        fit(0.0005, 0.9, 1.0),
+        # Nothing is known about this penalty.
+        fit(0.01, 0.9, 1.0, alpha=1.0),
+        fit(0.01, 0.9, 1.0, alpha=None),
+    ],
+)
+def test_nothing_is_told_of_other_fits(good):
+    assert misfit_of(good, dataset()) is None
+
+
+def test_forces_that_vanish_are_no_misfit():
+    still = dataset()
+    still = replace(still, forces=np.zeros_like(still.forces))
+    assert misfit_of(fit(0.01, 0.9, 1.0), still) is None
