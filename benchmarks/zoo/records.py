@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,17 @@ def record_of(point: Point) -> dict[str, Any]:
     }
 
 
-def point_of(record: dict[str, Any]) -> Point:
-    """Return the point of a record."""
+def point_of(
+    record: Mapping[str, Any], entry: Mapping[str, Any] | None = None
+) -> Point:
+    """Return the point of a record.
+
+    Parameters
+    ----------
+    record : mapping
+    entry : mapping, optional
+        Results of the crystal, with the rms force and the anharmonicity of its data.
+    """
     kappa = {}
     for name in _KAPPA:
         values = np.array(record[name], dtype="double").reshape(
@@ -51,6 +61,8 @@ def point_of(record: dict[str, Any]) -> Point:
         phonons=[PhononsAt("lowest", [0.0] * 3, [record["lowest"]], [0.0])],
         **{name: record[name] for name in (*_KEPT, "fc2_error", "fc3_error")},
         n_imaginary=record["n_imaginary"],
+        rms_force=None if entry is None else entry["reference"]["rms_force"],
+        anharmonicity=None if entry is None else entry.get("anharmonicity"),
         **kappa,
     )
 

@@ -144,6 +144,9 @@ def verdict_table(results: Mapping[str, Any]) -> str:
         "right, exact",
         "more needed",
         "right within a factor of 2",
+        "misfit",
+        "right",
+        "missed",
     ]
     rows = []
     for tolerance in TOLERANCES:
@@ -154,6 +157,7 @@ def verdict_table(results: Mapping[str, Any]) -> str:
         ]
         converged = [s for s in stops if s.converged]
         known = [s for s in converged if np.isfinite(s.from_exact)]
+        noted = [s for s in stops if s.has_misfit and np.isfinite(s.from_exact)]
         asked = [s for s in stops if s.needed is not None and s.sufficient is not None]
         rows.append(
             [
@@ -164,6 +168,9 @@ def verdict_table(results: Mapping[str, Any]) -> str:
                 _share([s.from_exact < tolerance for s in known]),
                 str(len(asked)),
                 _share([_is_near(s) for s in asked]),
+                str(len(noted)),
+                _share([s.from_exact > tolerance for s in noted]),
+                str(sum(s.from_exact > tolerance for s in known if not s.has_misfit)),
             ]
         )
     return _markdown(head, rows)

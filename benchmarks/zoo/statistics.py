@@ -223,6 +223,8 @@ class Stop:
         Number of supercells stated by the verdict of the first size.
     sufficient : int or None
         Smallest size with an error bar within the tolerance.
+    has_misfit : bool
+        Whether the last verdict says that the model leaves forces unexplained.
     """
 
     crystal: str
@@ -233,6 +235,7 @@ class Stop:
     from_exact: float
     needed: int | None
     sufficient: int | None
+    has_misfit: bool
 
 
 def stops_of(name: str, entry: Mapping[str, Any], tolerance: float) -> list[Stop]:
@@ -241,7 +244,7 @@ def stops_of(name: str, entry: Mapping[str, Any], tolerance: float) -> list[Stop
     exact = np.array(entry.get("exact") or [np.nan] * 3)
     orders: dict[int, list[Point]] = {}
     for record in entry["points"]:
-        orders.setdefault(record["order"], []).append(point_of(record))
+        orders.setdefault(record["order"], []).append(point_of(record, entry))
     stops = []
     for order, points in orders.items():
         verdicts = [judge(points[: k + 1], tolerance, 2) for k in range(len(points))]
@@ -260,6 +263,7 @@ def stops_of(name: str, entry: Mapping[str, Any], tolerance: float) -> list[Stop
                 float(np.abs(kappa / exact - 1).max()),
                 verdicts[1].needed,
                 min(within, default=None),
+                verdicts[ended].misfit is not None,
             )
         )
     return stops
