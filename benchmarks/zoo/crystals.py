@@ -365,8 +365,23 @@ def _cdte() -> Potential:
 def _layers() -> Potential:
     """Buckled layers with bonds, and a Lennard-Jones potential between them."""
     bonds = Bonds(2.0, 2.0, strength=30.0, cosine=-0.12, a=1.5)
+    between = LennardJones(0.03, 3.6, begin=3.2, full=3.55, cutoff=8.0)
+    return AnalyticPotential((bonds, between))
+
+
+def _rough_layers() -> Potential:
+    """The same with neighbours at the distance where the potential is switched on.
+
+    The range of distances over which it changes is small for the model.
+    """
+    bonds = Bonds(2.0, 2.0, strength=30.0, cosine=-0.12, a=1.5)
     between = LennardJones(0.03, 3.5, begin=3.4, full=4.0, cutoff=8.0)
     return AnalyticPotential((bonds, between))
+
+
+def _layered_cell() -> PhonopyAtoms:
+    sites = [[1 / 3, 2 / 3, -0.12], [2 / 3, 1 / 3, 0.12]]
+    return _cell(_hexagonal(3.07, 4.32), As=sites)
 
 
 def _wurtzite(a: float, c: float, u: float, **_: Any) -> PhonopyAtoms:
@@ -515,10 +530,7 @@ CRYSTALS: tuple[Analytic | Published, ...] = (
         structure="A7-like",
         mesh=(5, 5, 5),
         potential=_layers,
-        cell=lambda: _cell(
-            _hexagonal(3.0921, 4.3628),
-            As=[[1 / 3, 2 / 3, -0.1158], [2 / 3, 1 / 3, 0.1158]],
-        ),
+        cell=_layered_cell,
         supercell=((4, 0, 0), (0, 4, 0), (0, 0, 2)),
     ),
     Analytic(
@@ -569,6 +581,14 @@ CRYSTALS: tuple[Analytic | Published, ...] = (
 
 STRONG: tuple[Analytic, ...] = (
     Analytic(
+        name="layers rough",
+        structure="A7-like",
+        mesh=(5, 5, 5),
+        potential=_rough_layers,
+        cell=_layered_cell,
+        supercell=((4, 0, 0), (0, 4, 0), (0, 0, 2)),
+    ),
+    Analytic(
         name="Ar 0.2 A",
         structure="fcc",
         mesh=(7, 7, 7),
@@ -587,7 +607,7 @@ STRONG: tuple[Analytic, ...] = (
         amplitude=0.2,
     ),
 )
-"""Displacements that are too large for force constants of second and third order."""
+"""Crystals that are too much for the model, or displacements too large for it."""
 
 
 def named(name: str) -> Analytic | Published:

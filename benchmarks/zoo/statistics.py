@@ -127,21 +127,24 @@ class Row:
     inside : tuple of float
         Fraction of intervals that contain the reference, for each of `LEVELS`.
     rms_z : float
-    crps, best_crps : float
-        Mean continuous ranked probability score, and that of normal distributions whose
-        standard deviation is the rms error of each crystal and size.
-    error, bar, bias : float
-        Root mean square error and bar, and mean error.
+    crps : float
+        Mean continuous ranked probability score.
+    mean_z : float
+    ratio : float
+        Score over that of normal distributions whose standard deviation is the rms
+        error of each crystal and size; geometric mean over these.
+    error, bar : float
+        Root mean square error and bar.
     """
 
     n: int
     inside: tuple[float, float]
     rms_z: float
     crps: float
-    best_crps: float
+    mean_z: float
+    ratio: float
     error: float
     bar: float
-    bias: float
 
 
 def row_of(cases: Sequence[Case], *, exact: bool = False) -> Row:
@@ -154,23 +157,28 @@ def row_of(cases: Sequence[Case], *, exact: bool = False) -> Row:
         float(np.mean(np.abs(z) < stdtrit(degrees, (1 + level) / 2)))
         for level in LEVELS
     )
-    best = np.zeros(len(cases))
+    scores = crps(error, scale, degrees)
     groups: dict[tuple[str, int, int], list[int]] = {}
     for k, case in enumerate(cases):
         groups.setdefault((case.crystal, case.size, case.component), []).append(k)
-    for members in groups.values():
-        spread = np.sqrt(np.mean(error[members] ** 2))
-        best[members] = crps(error[members], spread, np.full(len(members), np.inf))
+    ratios = [
+        np.mean(scores[rows]) / np.mean(crps(error[rows], _rms(error[rows]), np.inf))
+        for rows in groups.values()
+    ]
     return Row(
         len(cases),
         (inside[0], inside[1]),
-        float(np.sqrt(np.mean(z**2))),
-        float(np.mean(crps(error, scale, degrees))),
-        float(best.mean()),
-        float(np.sqrt(np.mean(error**2))),
-        float(np.sqrt(np.mean(scale**2))),
-        float(error.mean()),
+        _rms(z),
+        float(np.mean(scores)),
+        float(z.mean()),
+        float(np.exp(np.mean(np.log(ratios)))),
+        _rms(error),
+        _rms(scale),
     )
+
+
+def _rms(values: FloatArray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
 
 
 def crps(error: Any, scale: Any, degrees: Any) -> FloatArray:
