@@ -163,8 +163,9 @@ def test_of_large_displacements_smaller_ones_are_asked_for():
     [
         # Still falling: more supercells help.
         fits([5e-3, 3e-3, 2e-3]),
-        # First-principles data and a good model: 0.05 % of the forces.
-        fits([6e-5, 5e-5, 5e-5]),
+        # Kappa depends little on single supercells, as for first-principles data of
+        # NaCl and MgO.
+        fits([6e-5, 5e-5, 5e-5], scatter=2e-3),
         # One size, which says nothing about others.
         fits([2e-3]),
         # Points of earlier versions.

@@ -88,10 +88,12 @@ def judge(points: Sequence[Point], tolerance: float, agree: int) -> Verdict:
 def _misfit(points: Sequence[Point], tolerance: float) -> Misfit | None:
     """Return what more supercells do not explain, if it affects kappa."""
     last = points[-1]
-    if last.unexplained is None:
+    if not last.unexplained:
         return None
-    misfit = Misfit(last.unexplained, last.anharmonicity)
-    if not misfit.error > tolerance:
+    bars = [last.error_bar(t, c) for t in range(len(last.kappa)) for c in range(3)]
+    misfit = Misfit.of(last.unexplained, bars, last.anharmonicity)
+    # Infinite if kappa of a member of the ensemble failed.
+    if not tolerance < misfit.error < np.inf:
         return None
     smaller = [point for point in points if point.size <= last.size / 2]
     if not smaller:

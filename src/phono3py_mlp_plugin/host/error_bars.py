@@ -163,7 +163,8 @@ class ErrorBars:
         )
         show(_lines(result, kappa, temperatures, bars), self._log_level)
         assert self._dataset is not None
-        misfit = misfit_of(fit, self._dataset)
+        room = int(np.abs(temperatures - _ROOM_TEMPERATURE).argmin())
+        misfit = misfit_of(fit, self._dataset, bars[room])
         if misfit is not None:
             show([f"  look  {misfit}"], self._log_level)
 
