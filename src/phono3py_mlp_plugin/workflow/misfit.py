@@ -23,8 +23,8 @@ _TOO_ANHARMONIC = 0.05
 
 # Error of ln kappa due to the model, relative to what single supercells change it by,
 # which is the error bar of n of them times the square root of n. In the crystals of
-# benchmarks/zoo, the error is 0.03 to 1 times it in all but one (4: a triclinic crystal
-# of which 4 % of the forces are unexplained).
+# benchmarks/zoo with 40 supercells, 0.05 to 0.9 in all but one (2.2: a triclinic
+# crystal of which 4 % of the forces are unexplained).
 _SHARE = 0.5
 
 # Error on training supercells over that on others above which more supercells hardly
