@@ -120,8 +120,7 @@ def test_the_tables_depend_on_the_records_only(results, tmp_path):
     report.write(results, tmp_path)
     text = (tmp_path / "calibration.md").read_text()
     assert text.count("| tiny |") == 2
-    report.write(json.loads(json.dumps(results)), tmp_path)
-    assert (tmp_path / "calibration.md").read_text() == text
+    assert report.tables(json.loads(json.dumps(results))) + "\n" == text
     assert (tmp_path / "calibration.png").stat().st_size > 10_000
 
 
