@@ -46,6 +46,8 @@ def test_errors_as_large_on_training_supercells_are_told():
     assert misfit.error == pytest.approx(0.5 * 0.02 * 5)
     assert not misfit.is_too_anharmonic
     assert "1 % of the forces of other supercells" in str(misfit)
+    assert "about 5 %" in str(misfit)
+    assert "about 20 %" in str(replace(misfit, error=0.18))
 
 
 def test_large_displacements_are_told():

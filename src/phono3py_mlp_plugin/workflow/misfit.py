@@ -75,7 +75,8 @@ class Misfit:
         text = (
             f"the potential leaves {100 * self.unexplained:.2g} % of the forces of "
             "other supercells unexplained. If this is not noise, kappa may be wrong by "
-            f"about {100 * self.error:.1g} %, which the error bar does not include. "
+            f"about {float(f'{100 * self.error:.1g}'):g} %, which the error bar does "
+            "not include. "
         )
         if self.is_too_anharmonic:
             assert self.anharmonicity is not None
