@@ -2,6 +2,7 @@
 # make test      install the requirements of the tests, then run all checks but the slow tests
 # make test-all  the same with the slow tests
 # make coverage  run the tests and show which lines of the package they do not reach
+# make calibration  measure the error bars of kappa on many crystals (hours; resumable)
 # make bench     compare with pypolymlp, compiled for this machine, and with phono3py
 # GNU make and Python are required. Tests and benchmarks also require a C++ compiler, because
 # they compare with pypolymlp. Nothing outside .venv is changed.
@@ -19,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all check ruff mypy imports docs coverage bench host-tests clean
+.PHONY: help demo test test-all check ruff mypy imports docs coverage bench calibration host-tests clean
 
 help:
 	@echo "make demo        install into $(VENV), then compute the thermal conductivity of NaCl"
@@ -27,6 +28,7 @@ help:
 	@echo "make test-all    the same with the slow tests"
 	@echo "make coverage    run the tests and show which lines they do not reach"
 	@echo "make bench       compare with pypolymlp, compiled for this machine, and with phono3py"
+	@echo "make calibration  measure the error bars of kappa on many crystals (hours; resumable)"
 	@echo "make host-tests  run the tests of phono3py without and with this package"
 	@echo "make clean       remove $(VENV) and all generated files"
 
@@ -64,6 +66,10 @@ bench: $(VENV)/.native
 	@$(BIN)/python benchmarks/engine.py
 	@$(BIN)/python benchmarks/scattering.py
 	@$(BIN)/python benchmarks/derivatives.py
+
+# Finished crystals are kept in benchmarks/results and not computed again.
+calibration: $(VENV)/.test
+	@nice -n 15 $(BIN)/python benchmarks/calibration.py $(CALIBRATION)
 
 host-tests: $(VENV)/.test
 	@$(BIN)/python tests/host/compare.py

@@ -1,249 +1,149 @@
-"""Measure the coverage of the error bars of kappa for subsets of supercells.
+"""Measure how often error bars of kappa contain the right value, on many crystals.
 
-    python benchmarks/calibration.py [--orders N] [--members N] [--ensemble NAME]
+    python benchmarks/calibration.py [--crystals NAME,..] [--orders N] [--quick]
 
-The crystals are NaCl and MgO. Every order of the 100 first-principles supercells gives
-nested training sets of 5 to 80 supercells and a test set of 20. Each interval is
-compared with kappa of all data from the same model and displacements. Gaussian smearing
-is used, because kappa of the tetrahedron method changes by 0.1 % when force constants
-change by 1e-12. Finished cases are stored in benchmarks/results.
+For each crystal and order of its supercells, a study of 5, 10, 20 and 40 supercells is
+run with the functions of `phono3py-mlp converge`. The intervals are compared with kappa
+of the same model trained on many supercells and, for analytic potentials, with kappa of
+the potential itself. Finished orders are stored in ``benchmarks/results`` and not
+computed again. The tables and the figure of ``docs/uncertainty.md`` are written from
+them.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-import lzma
-import sys
-import tempfile
+import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from phono3py import Phono3py
+from zoo import report
+from zoo.crystals import CRYSTALS, ROOT, STRONG, Analytic, Published, named, setting_of
+from zoo.run import MODEL, SIZES, Calculations
 
-from phono3py_mlp_plugin.contracts import Ensemble, no_progress
-from phono3py_mlp_plugin.host.reading import read_crystal
-from phono3py_mlp_plugin.uncertainty import (
-    DRAWS,
-    ErrorBar,
-    relative_scatter,
-    scatter_exponent,
-    scatter_within,
-)
-from phono3py_mlp_plugin.workflow import (
-    DisplacementOptions,
-    ForceConstantsOf,
-    displace,
-    read_dataset,
-    request_calculator,
-    request_force_constants,
-)
+from phono3py_mlp_plugin.host.scattering import enable_fast_scattering
+from phono3py_mlp_plugin.uncertainty import DRAWS
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = {
-    "jackknife": ROOT / "benchmarks" / "results" / "calibration.json",
-    "posterior": ROOT / "benchmarks" / "results" / "calibration_posterior.json",
-}
-FILES = {
-    "NaCl": ("example/NaCl-rd/phono3py_params_NaCl.yaml.xz", 0.1),
-    "MgO": ("test/phono3py_params_MgO-222rd-444rd.yaml.xz", 0.2),
-}
-MODEL = "preset = compact"
-SIZES = (5, 10, 20, 40, 80)
-TEST = 20
-ALL = 98
-LEVELS = (0.68, 0.95)
+RESULTS = ROOT / "benchmarks" / "results" / "calibration.json"
+
+DOCS = ROOT / "docs" / "figures"
+
+QUICK = ("C", "Si thermal")
+"""Crystals of 8 atoms, which take seconds."""
 
 
-def crystal_of(source: Path, file: str) -> tuple[Phono3py, Any]:
-    """Return the crystal with only the supercell of fc3, and its dataset."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "params.yaml"
-        path.write_bytes(lzma.decompress((source / file).read_bytes()))
-        published = read_crystal(path)
-    crystal = Phono3py(
-        published.unitcell,
-        supercell_matrix=published.supercell_matrix,
-        primitive_matrix=published.primitive_matrix,
-        cutoff_frequency=0.01,
-    )
-    crystal.nac_params = published.nac_params
-    dataset = read_dataset(published.dataset, published.supercell)
-    assert dataset is not None
-    return crystal, dataset
+def calibrate(
+    crystals: Sequence[Analytic | Published],
+    orders: int,
+    members: int,
+    path: Path,
+) -> None:
+    """Compute the missing orders and references, and store each one."""
+    calculations = {c.name: Calculations(c, members) for c in crystals}
+    # Fair to all crystals if it is stopped.
+    for order in range(-1, orders):
+        for crystal in crystals:
+            entry = entry_of(read(path), crystal, members)
+            run = calculations[crystal.name]
+            begin = time.perf_counter()
+            if order < 0:
+                new = _references(crystal, run, entry)
+            elif any(point["order"] == order for point in entry["points"]):
+                continue
+            else:
+                new = {"points": run.order(order)}
+            if new:
+                store(path, crystal, members, new)
+                seconds = time.perf_counter() - begin
+                print(f"{crystal.name}, order {order}: {seconds:.0f} s", flush=True)
 
 
-class Case:
-    """Calculations of kappa_xx at 300 K from potentials of one crystal."""
+def _references(
+    crystal: Analytic | Published, run: Calculations, entry: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the reference values that are missing."""
+    new: dict[str, Any] = {}
+    if "reference" not in entry:
+        new["reference"] = run.reference()
+    if crystal.is_analytic and "exact" not in entry:
+        new["exact"] = run.exact()
+    if "anharmonicity" not in entry:
+        new["anharmonicity"] = run.anharmonicity()
+    return new
 
-    def __init__(self, source: Path, name: str, ensemble: Ensemble) -> None:
-        file, sigma = FILES[name]
-        self.crystal, self.dataset = crystal_of(source, file)
-        self.request = request_calculator("pypolymlp", MODEL)
-        self.ensemble = ensemble
-        self.crystal.mesh_numbers = [9, 9, 9]
-        self.crystal.sigmas = [sigma]
-        displace(self.crystal, DisplacementOptions())
-        self.force_constants = ForceConstantsOf(
-            self.crystal, request_force_constants("symfc"), "pypolymlp"
-        )
 
-    def kappa(self, potentials: list[Any]) -> np.ndarray:
-        """Return kappa_xx of each potential at 300 K."""
-        values = []
-        for fcs in self.force_constants.solve(potentials):
-            self.crystal.fc2, self.crystal.fc3 = fcs[2], fcs[3]
-            self.crystal.init_phph_interaction()
-            self.crystal.run_thermal_conductivity(temperatures=[300])
-            values.append(self.crystal.thermal_conductivity.kappa.ravel()[0])
-        return np.array(values)
+def entry_of(
+    results: dict[str, Any], crystal: Analytic | Published, members: int
+) -> dict[str, Any]:
+    """Return the stored results of a crystal; none if its setting has changed."""
+    setting = {
+        **setting_of(crystal),
+        "model": MODEL,
+        "members": members,
+        "sizes": list(SIZES),
+        "draws": DRAWS,
+    }
+    entry = results.get(crystal.name)
+    if entry is None or entry["setting"] != setting:
+        entry = {"setting": setting, "points": []}
+    entry["n_reference"] = crystal.n_reference
+    return entry
 
-    def fits(self, training: Any, test: Any, sizes: tuple[int, ...]) -> Any:
-        """Yield the fits of nested training sets."""
-        train = self.request.calculator.learning_curve
-        assert train is not None
-        return train(
-            self.dataset.select(training),
-            self.dataset.select(test),
-            sizes,
-            self.request.options,
-            self.ensemble,
-            no_progress,
-        )
 
-    def reference(self) -> float:
-        """Return kappa of all supercells except the two used to choose the penalty."""
-        rows = np.arange(len(self.dataset))
-        (fit,) = self.fits(rows[:ALL], rows[ALL:], (ALL,))
-        return float(self.kappa([fit.trained.potential])[0])
+def read(path: Path) -> dict[str, Any]:
+    """Return the stored results by the name of the crystal."""
+    return json.loads(path.read_text()) if path.exists() else {}
 
-    def order(self, seed: int) -> list[dict[str, float]]:
-        """Return kappa and its scatter for nested training sets of a random order."""
-        rows = np.random.default_rng(1000 + seed).permutation(len(self.dataset))
-        cases = []
-        for fit in self.fits(rows[: max(SIZES)], rows[-TEST:], SIZES):
-            potentials = [fit.trained.potential, *fit.members, *fit.alternatives]
-            kappa = self.kappa(potentials)
-            own, drawn = kappa[0], kappa[1:]
-            n_members = len(fit.members)
-            cases.append(
-                {
-                    "order": seed,
-                    "size": fit.size,
-                    "kappa": float(own),
-                    "sampling": relative_scatter(drawn[:n_members], own),
-                    "penalty": scatter_within(drawn[n_members:], own),
-                    "left_out": fit.left_out,
-                    "alpha": float(fit.trained.alpha or 0.0),
-                }
+
+def store(
+    path: Path, crystal: Analytic | Published, members: int, new: dict[str, Any]
+) -> None:
+    """Add results of a crystal to the file, which others may have changed."""
+    results = read(path)
+    entry = entry_of(results, crystal, members)
+    entry["points"] += new.pop("points", [])
+    results[crystal.name] = {**entry, **new}
+    lines = [
+        f'"{name}": {{\n'
+        + ",\n".join(
+            f' "{key}": '
+            + (
+                "[\n  " + ",\n  ".join(json.dumps(v) for v in value) + "\n ]"
+                if key == "points"
+                else json.dumps(value)
             )
-        return cases
-
-
-def with_falls(cases: list[dict[str, float]], method: str) -> list[dict[str, float]]:
-    """Return cases with the exponent of the decrease of scatter up to their size."""
-    completed = []
-    for case in cases:
-        smaller = sorted(
-            (c["size"], c["sampling"])
-            for c in cases
-            if c["order"] == case["order"] and c["size"] <= case["size"]
+            for key, value in entry.items()
         )
-        fall = 0.5
-        if method == "jackknife":
-            fall = scatter_exponent(*zip(*smaller, strict=True))
-        completed.append({**case, "fall": fall})
-    return completed
-
-
-def coverage(cases: list[dict[str, float]], reference: float) -> dict[str, Any]:
-    """Return the fraction of intervals that contain the reference, and rms z.
-
-    The training sets are subsets of that of the reference. If kappa of n supercells
-    scatters as n^-a around the true value, it scatters around kappa of all N supercells
-    by sqrt(1 - (n / N)^2a) times as much. Intervals are compared both as they are and
-    narrowed by this factor. The exponent a of the scatter of the jackknife is
-    determined from the sizes up to n, as in a study.
-    """
-    results: dict[str, Any] = {}
-    for name, with_penalty, with_fall in (
-        ("supercells, fall not corrected", 0.0, False),
-        ("supercells", 0.0, True),
-        ("supercells and penalty", 1.0, True),
-    ):
-        for narrowed in (False, True):
-            z, inside = [], dict.fromkeys(LEVELS, 0)
-            for case in cases:
-                n = int(case["size"])
-                fall = case["fall"] if with_fall else 0.5
-                factor = np.sqrt(1 - (n / ALL) ** (2 * fall)) if narrowed else 1.0
-                bar = ErrorBar(
-                    factor * case["sampling"],
-                    factor * with_penalty * case["penalty"],
-                    n,
-                    fall,
-                )
-                z.append(np.log(case["kappa"] / reference) / bar.total)
-                for level in LEVELS:
-                    low, high = bar.interval(case["kappa"], level)
-                    inside[level] += low < reference < high
-            row = {f"{level:.0%}": inside[level] / len(cases) for level in LEVELS}
-            row["rms z"] = float(np.sqrt(np.mean(np.square(z))))
-            results[name + (", narrowed" if narrowed else "")] = row
-    return results
+        + "\n}"
+        for name, entry in results.items()
+    ]
+    temporary = path.with_suffix(f".{os.getpid()}")
+    temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    temporary.replace(path)
 
 
 def main() -> None:
-    """Run the missing cases, then write and print the coverage."""
+    """Run what is missing, then write tables and figure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--orders", type=int, default=6)
+    parser.add_argument("--crystals", metavar="NAME,..")
+    parser.add_argument("--orders", type=int, default=8)
     parser.add_argument("--members", type=int, default=16)
-    parser.add_argument("--ensemble", choices=RESULTS, default="jackknife")
+    parser.add_argument("--quick", action="store_true", help="two crystals, two orders")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
-    path = RESULTS[args.ensemble]
-    ensemble = Ensemble(args.members, args.ensemble)
-    sys.path.insert(0, str(ROOT / "example" / "NaCl-pypolymlp"))
-    from fetch_data import host_source
-
-    results = json.loads(path.read_text()) if path.exists() else {}
-    setting = {
-        "model": MODEL,
-        "members": args.members,
-        "mesh": 9,
-        "draws": DRAWS,
-        **dataclasses.asdict(DisplacementOptions()),
-    }
-    if results.get("setting") != setting:
-        results = {"setting": setting, "crystals": {}}
-    cases = {}
-    for seed in range(args.orders):
-        for name in FILES:
-            entry = results["crystals"].setdefault(name, {"cases": []})
-            if seed in {case["order"] for case in entry["cases"]}:
-                continue
-            if name not in cases:
-                cases[name] = Case(host_source(), name, ensemble)
-            if "reference" not in entry:
-                entry["reference"] = cases[name].reference()
-            begin = time.perf_counter()
-            entry["cases"] += cases[name].order(seed)
-            path.write_text(json.dumps(results, indent=1) + "\n")
-            print(name, seed, f"{time.perf_counter() - begin:.0f} s", flush=True)
-    for entry in results["crystals"].values():
-        entry["cases"] = with_falls(entry["cases"], args.ensemble)
-        entry["coverage"] = coverage(entry["cases"], entry["reference"])
-    # In units of the reference of each crystal, so that both can be combined.
-    relative = [
-        {**case, "kappa": case["kappa"] / entry["reference"]}
-        for entry in results["crystals"].values()
-        for case in entry["cases"]
-    ]
-    results["coverage"] = coverage(relative, 1.0)
-    path.write_text(json.dumps(results, indent=1) + "\n")
-    print(json.dumps(results["coverage"], indent=1))
+    names = args.crystals.split(",") if args.crystals else None
+    if args.quick:
+        names, args.orders = names or QUICK, min(args.orders, 2)
+    crystals = [named(n) for n in names] if names else [*CRYSTALS, *STRONG]
+    enable_fast_scattering()
+    calibrate(crystals, args.orders, args.members, args.results)
+    results = read(args.results)
+    if args.results == RESULTS and not args.quick:
+        report.write(results, DOCS)
+    print(report.tables(report.finished(results)))
 
 
 if __name__ == "__main__":

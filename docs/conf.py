@@ -5,7 +5,8 @@ author = "the authors of phono3py-mlp-plugin"
 version = release = installed_version(project)
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+# Tables that are included in a page.
+exclude_patterns = ["_build", "figures/*.md"]
 
 myst_heading_anchors = 3
 

@@ -1,9 +1,11 @@
 """Verdicts on points, and models that differ."""
 
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
 
+from phono3py_mlp_plugin.cli.converge import _print_verdict
 from phono3py_mlp_plugin.convergence import (
     Point,
     compare_models,
@@ -126,3 +128,67 @@ def test_modes_that_are_no_numbers_count_as_imaginary(frequency):
 def test_rounding_is_no_imaginary_mode():
     at_gamma = [PhononsAt("GAMMA", [0, 0, 0], [-0.02, 5.0], [0.1, 0.1])]
     assert replace(point(20, 8.0), phonons=at_gamma).imaginary_mode() is None
+
+
+def fits(left_out, *, anharmonicity=0.01, rms_force=0.1, kappa=8.0, scatter=0.01):
+    """Points of 10, 20, 40, ... supercells with these errors on those left out."""
+    return [
+        replace(
+            point(10 * 2**k, kappa, scatter),
+            left_out=error,
+            rms_force=rms_force,
+            anharmonicity=anharmonicity,
+        )
+        for k, error in enumerate(left_out)
+    ]
+
+
+def test_forces_that_more_supercells_do_not_explain_are_the_model_s():
+    verdict = judge(fits([5e-3, 2e-3, 1.9e-3]), 0.02, 2)
+    # The bar is that of the supercells: it is within the tolerance all the same.
+    assert verdict.converged
+    assert verdict.misfit.unexplained == pytest.approx(0.019)
+    assert not verdict.misfit.is_too_anharmonic
+    assert "Compare with another model" in str(verdict.misfit)
+
+
+def test_of_large_displacements_smaller_ones_are_asked_for():
+    verdict = judge(fits([5e-3, 2e-3, 1.9e-3], anharmonicity=0.2), 0.02, 2)
+    assert "20 % of the response is anharmonic" in str(verdict.misfit)
+    assert "Use smaller ones" in str(verdict.misfit)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        # Still falling: more supercells help.
+        fits([5e-3, 3e-3, 2e-3]),
+        # Kappa depends little on single supercells, as for first-principles data of
+        # NaCl and MgO.
+        fits([6e-5, 5e-5, 5e-5], scatter=2e-3),
+        # One size, which says nothing about others.
+        fits([2e-3]),
+        # Points of earlier versions.
+        fits([5e-3, 2e-3, 1.9e-3], rms_force=None),
+        # A perfect fit.
+        fits([0.0, 0.0]),
+    ],
+)
+def test_no_other_model_is_asked_for_without_reason(points):
+    assert judge(points, 0.02, 2).misfit is None
+
+
+def test_what_no_supercells_explain_is_told_before_kappa_is_converged_too():
+    verdict = judge(fits([5e-3, 2e-3, 1.9e-3], scatter=0.1), 0.02, 2)
+    assert not verdict.converged
+    assert verdict.misfit is not None
+
+
+def test_the_command_prints_why_more_supercells_do_not_help(capsys):
+    points = fits([5e-3, 2e-3, 1.9e-3])
+    study = SimpleNamespace(agree=2, tolerance=0.02)
+    for tolerance in (0.02, 1e-3):
+        _print_verdict("", judge(points, tolerance, 2), study)
+        line = capsys.readouterr().out.splitlines()[1]
+        assert line.startswith("Note: the potential leaves 1.9 % of the forces of")
+        assert "More supercells do not help" in line

@@ -370,6 +370,7 @@ def _print_verdict(group: str, verdict: Verdict, study: Study) -> None:
         print(
             f"{head}converged with {verdict.size} supercells: {change}{error}; {limit}."
         )
+        _print_misfit(head, verdict)
         return
     if verdict.imaginary is not None:
         limit += f"; imaginary modes: {verdict.imaginary}"
@@ -382,6 +383,13 @@ def _print_verdict(group: str, verdict: Verdict, study: Study) -> None:
         f"{head}not converged with {verdict.size} supercells: {change}{error}; "
         f"{limit}.{needed}"
     )
+    _print_misfit(head, verdict)
+
+
+def _print_misfit(head: str, verdict: Verdict) -> None:
+    """Print why more supercells are not sufficient, if they are not."""
+    if verdict.misfit is not None:
+        print(f"Note: {head}{verdict.misfit} More supercells do not help.")
 
 
 class _Table:

@@ -58,6 +58,11 @@ class Point:
         Number of potentials of the ensemble with imaginary modes at these points.
     budget : ErrorBudget or None
         All contributions to the error of kappa, for the last size of a study.
+    rms_force : float or None
+        Root mean square of the forces of the dataset in eV/angstrom; None in points of
+        earlier versions.
+    anharmonicity : float or None
+        Anharmonic part of the forces of the dataset; see `Response.anharmonicity`.
     """
 
     key: str
@@ -79,6 +84,8 @@ class Point:
     fall: float = 0.5
     n_imaginary: int = 0
     budget: ErrorBudget | None = None
+    rms_force: float | None = None
+    anharmonicity: float | None = None
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Point | None:
@@ -103,6 +110,7 @@ class Point:
         """Return whether shapes are consistent and numbers finite."""
         numbers = [self.order, self.size, self.rmse_test, self.left_out, self.fall]
         numbers += [self.fc2_error, self.fc3_error, self.alpha or 0.0, self.n_features]
+        numbers += [self.rms_force or 1.0, self.anharmonicity or 0.0]
         for phonon in self.phonons:
             numbers += [*phonon.frequencies, *phonon.errors]
         shape = np.array(self.kappa, dtype="double").shape
@@ -146,6 +154,11 @@ class Point:
         if not is_imaginary(lowest[index]):
             return None
         return f"{lowest[index]:.3f} THz at {self.phonons[index].label}"
+
+    @property
+    def unexplained(self) -> float | None:
+        """Error of forces of left-out supercells relative to the rms force."""
+        return self.left_out / self.rms_force if self.rms_force else None
 
     def largest_error(self) -> float:
         """Return the largest relative error (68 %) over directions and temperatures."""

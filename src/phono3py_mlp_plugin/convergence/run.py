@@ -31,6 +31,7 @@ from phono3py_mlp_plugin.workflow import (
     ForceConstantsOf,
     KappaOfFit,
     OtherModels,
+    Split,
     Transport,
     check_fit,
     deciding_options,
@@ -40,6 +41,7 @@ from phono3py_mlp_plugin.workflow import (
     evaluate,
     fc2_dataset,
     force_constants_versions,
+    response_of,
     root_mean_square_errors,
     run_ensemble,
 )
@@ -120,6 +122,9 @@ class _Run:
         # First-principles forces of dim-fc2, before displacements replace them.
         self.data_fc2 = fc2_dataset(self.crystal)
         self.solvers: dict[str, ForceConstantsOf] = {}
+        response = response_of(self.dataset)
+        self.anharmonicity = None if response is None else response.anharmonicity()
+        self.rms_force = float(np.sqrt(np.mean(self.dataset.forces**2)))
 
     def order(
         self, variants: Sequence[Variant], order: int, rows: NDArray[np.intp]
@@ -143,6 +148,9 @@ class _Run:
                 if known is not None:
                     self._check_fit(size, known.rmse_test)
                 point = new[variant.label] if known is None else known
+                point = replace(
+                    point, rms_force=self.rms_force, anharmonicity=self.anharmonicity
+                )
                 done[variant.label].append(
                     self._with_exponent(point, done[variant.label])
                 )
@@ -176,8 +184,8 @@ class _Run:
     ) -> None:
         """Add the error budget to the last point of each variant."""
         request = variants[0].request
-        training, test = self.dataset.select(rows), self.dataset.select(self.test)
-        models = OtherModels(request, training, test, self.progress)
+        split = Split(rows, self.test)
+        models = OtherModels(request, self.dataset, split, self.progress)
         for variant in variants:
             point = done[variant.label][-1]
             solver = self._force_constants(variant)

@@ -11,9 +11,15 @@ from phono3py_mlp_plugin.convergence.point import Point
 from phono3py_mlp_plugin.uncertainty import (
     LearningCurve,
 )
+from phono3py_mlp_plugin.workflow import Misfit
 
 # Largest extrapolation of the number of supercells, relative to the current number.
 _FAR = 50
+
+# Decrease of the error of left-out supercells, as a power of their number, below which
+# it is said to have stopped. Where the number of coefficients limits it, it decreases
+# with the power 1/2 or faster.
+_STOPPED = 0.2
 
 # Largest difference between two models in standard deviations.
 _DIFFERENT = 2.0
@@ -37,6 +43,9 @@ class Verdict:
         converged, or no estimate is possible.
     imaginary : str or None
         The lowest mode of the largest size if it is imaginary.
+    misfit : Misfit or None
+        What the model leaves unexplained of the forces, if more supercells do not
+        reduce it and kappa may be wrong by more than the tolerance.
     """
 
     converged: bool
@@ -45,6 +54,7 @@ class Verdict:
     error: float
     needed: int | None = None
     imaginary: str | None = None
+    misfit: Misfit | None = None
 
 
 def judge(points: Sequence[Point], tolerance: float, agree: int) -> Verdict:
@@ -57,6 +67,7 @@ def judge(points: Sequence[Point], tolerance: float, agree: int) -> Verdict:
     last = points[-1]
     error = last.largest_error()
     imaginary = last.imaginary_mode()
+    misfit = _misfit(points, tolerance)
     change = None
     if len(points) >= agree > 1:
         kappa = np.array([np.array(p.kappa)[:, :3] for p in points[-agree:]])
@@ -64,14 +75,32 @@ def judge(points: Sequence[Point], tolerance: float, agree: int) -> Verdict:
     if imaginary is not None:
         return Verdict(False, last.size, change, error, imaginary=imaginary)
     if change is not None and change < tolerance and error < tolerance:
-        return Verdict(True, last.size, change, error)
+        return Verdict(True, last.size, change, error, misfit=misfit)
     curve = LearningCurve.fit(
         [p.size for p in points], [p.largest_error() for p in points]
     )
     needed = None
     if curve is not None and curve.needed(tolerance) <= _FAR * last.size:
         needed = max(curve.needed(tolerance), last.size + 1)
-    return Verdict(False, last.size, change, error, needed)
+    return Verdict(False, last.size, change, error, needed, misfit=misfit)
+
+
+def _misfit(points: Sequence[Point], tolerance: float) -> Misfit | None:
+    """Return what more supercells do not explain, if it affects kappa."""
+    last = points[-1]
+    if not last.unexplained:
+        return None
+    bars = [last.error_bar(t, c) for t in range(len(last.kappa)) for c in range(3)]
+    misfit = Misfit.of(last.unexplained, bars, last.anharmonicity)
+    # Infinite if kappa of a member of the ensemble failed.
+    if not tolerance < misfit.error < np.inf:
+        return None
+    smaller = [point for point in points if point.size <= last.size / 2]
+    if not smaller:
+        return None
+    power = np.log(smaller[-1].left_out / last.left_out)
+    power /= np.log(last.size / smaller[-1].size)
+    return misfit if power < _STOPPED else None
 
 
 def compare_models(points: Sequence[Point]) -> list[str]:

@@ -34,10 +34,12 @@ from phono3py_mlp_plugin.workflow import (
     ForceConstantsRequest,
     KappaOfFit,
     OtherModels,
+    Split,
     budget_lines,
     displace,
     error_budget,
     force_constant_errors_text,
+    misfit_of,
     most_uncertain_frequency,
     room_temperature,
     run_ensemble,
@@ -69,7 +71,8 @@ class ErrorBars:
         self._log_level = log_level
         self._fits: Iterator[NestedFit] = iter(())
         self._fit: NestedFit | None = None
-        self._data: tuple[Dataset, Dataset] | None = None
+        self._dataset: Dataset | None = None
+        self._split: Split | None = None
         self._transport: RunTransport | None = None
 
     def set_dataset(self, dataset: Dataset | None) -> None:
@@ -85,13 +88,15 @@ class ErrorBars:
                 "--uncertainty: there is no dataset with forces to train on. Give "
                 "phono3py_params.yaml."
             )
+        self._dataset = dataset
         request = self._request.calculator
         split = request.divide(len(dataset))
-        self._data = dataset.select(split.training), dataset.select(split.test)
+        self._split = split
         learning_curve = request.calculator.learning_curve
         assert learning_curve is not None and self._request.uncertainty is not None
         self._fits = learning_curve(
-            *self._data,
+            dataset.select(split.training),
+            dataset.select(split.test),
             [len(split.training)],
             request.options,
             Ensemble(self._request.uncertainty),
@@ -174,6 +179,10 @@ class ErrorBars:
             budget,
         )
         show(_lines(result, kappa, temperatures, bars), self._log_level)
+        assert self._dataset is not None
+        misfit = misfit_of(fit, self._dataset, bars[room_temperature(temperatures)])
+        if misfit is not None:
+            show([f"  look  {misfit}"], self._log_level)
         if budget is not None:
             show(_budget_lines(budget, kappa), self._log_level)
         show(
@@ -189,7 +198,8 @@ class ErrorBars:
         request: ForceConstantsRequest,
     ) -> ErrorBudget:
         """Return the error budget of kappa of the run."""
-        assert self._transport is not None and self._data is not None
+        assert self._transport is not None
+        assert self._dataset is not None and self._split is not None
         report = progress(self._log_level)
         spec = self._request.calculator
         return error_budget(
@@ -197,7 +207,7 @@ class ErrorBars:
             of_fit,
             request,
             force_constants.solve,
-            OtherModels(spec, *self._data, report),
+            OtherModels(spec, self._dataset, self._split, report),
             self._transport,
             _TOLERANCE,
             report,

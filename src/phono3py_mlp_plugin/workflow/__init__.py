@@ -57,6 +57,7 @@ from phono3py_mlp_plugin.workflow.health import (
 )
 from phono3py_mlp_plugin.workflow.join import dataset_of_frames, join_datasets
 from phono3py_mlp_plugin.workflow.label import label_supercells, labels_fingerprint
+from phono3py_mlp_plugin.workflow.misfit import Misfit, misfit_of
 from phono3py_mlp_plugin.workflow.obtain import (
     ObtainedPotential,
     PotentialPlan,
@@ -85,6 +86,7 @@ from phono3py_mlp_plugin.workflow.request import (
     request_solver,
     with_memory,
 )
+from phono3py_mlp_plugin.workflow.response import response_of
 from phono3py_mlp_plugin.workflow.reuse import (
     Decision,
     check_found_force_constants,
@@ -134,6 +136,7 @@ __all__ = [
     "Kappa",
     "KappaOfFit",
     "Mesh",
+    "Misfit",
     "ObtainedPotential",
     "OtherModels",
     "PathSegment",
@@ -186,6 +189,7 @@ __all__ = [
     "label_supercells",
     "labels_fingerprint",
     "large_contributions",
+    "misfit_of",
     "missing_stamps",
     "most_uncertain_frequency",
     "obtain_potential",
@@ -199,6 +203,7 @@ __all__ = [
     "request_calculator",
     "request_force_constants",
     "request_solver",
+    "response_of",
     "room_temperature",
     "root_mean_square_errors",
     "run_ensemble",

@@ -28,6 +28,7 @@ from phono3py_mlp_plugin.uncertainty import (
     half_width_of_interval,
     relative_change,
 )
+from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.ensemble import Mesh, Transport
 from phono3py_mlp_plugin.workflow.force_constants import solve_force_constants
 from phono3py_mlp_plugin.workflow.request import (
@@ -70,19 +71,20 @@ class OtherModels:
     Parameters
     ----------
     spec : CalculatorSpec
-    training, test : Dataset
+    dataset : Dataset
+    split : Split
     progress : Progress
     """
 
     def __init__(
         self,
         spec: CalculatorSpec,
-        training: Dataset,
-        test: Dataset,
+        dataset: Dataset,
+        split: Split,
         progress: Progress = no_progress,
     ) -> None:
         self._spec = spec
-        self._data = training, test
+        self._data = dataset.select(split.training), dataset.select(split.test)
         self._progress = progress
 
     @cached_property
