@@ -19,6 +19,7 @@ from phono3py_mlp_plugin.contracts import (
 from phono3py_mlp_plugin.convergence import Study, Variant, converge
 from phono3py_mlp_plugin.workflow import (
     DisplacementOptions,
+    Mesh,
     request_calculator,
     request_force_constants,
     response_of,
@@ -42,6 +43,7 @@ class MeshTransport:
         crystal.mesh_numbers = mesh
         _keep_geometry()
         self.temperatures: FloatArray = np.array([TEMPERATURE])
+        self.mesh = tuple(map(float, mesh))
         self.settings: Mapping[str, Any] = {"mesh": list(mesh)}
 
     def kappa(
@@ -56,6 +58,10 @@ class MeshTransport:
         )
         crystal.run_thermal_conductivity(temperatures=self.temperatures)
         return np.array(crystal.thermal_conductivity.kappa).reshape(1, 6)
+
+    def mesh_density(self, mesh: Mesh) -> float:
+        """Return the number of points along an axis, the mean of all axes."""
+        return float(np.prod(mesh) ** (1 / 3))
 
 
 def _keep_geometry() -> None:
@@ -152,6 +158,7 @@ class Calculations:
             tolerance=_NEVER,
             allow_poor_fit=True,
             allow_imaginary=True,
+            with_budget=False,
         )
         points = converge(
             crystal,

@@ -291,10 +291,6 @@ class ForceCalculator:
     derivatives : bool
         Whether all potentials of its learning curves are `SupportsForceConstants`.
         ``converge`` and ``--uncertainty`` then use the solver ``exact`` by default.
-    simpler : callable or None
-        ``simpler(options)`` returns the options of a simpler model and a description
-        of it, or None. The difference between both models is taken for the error of
-        the model in error budgets.
     train_nested, obstacle : callable or None
         Deprecated names of `learning_curve` and `unavailable_reason`.
     forecast : callable or None
@@ -325,7 +321,6 @@ class ForceCalculator:
     unavailable_reason: Callable[[], str | None] = always_usable
     citation: str = ""
     derivatives: bool = False
-    simpler: Callable[[Any], tuple[Any, str] | None] | None = None
     train_nested: LearningCurve | None = None
     obstacle: Callable[[], str | None] | None = None
 

@@ -30,8 +30,6 @@ from phono3py_mlp_plugin.workflow import (
     CalculatorSpec,
     ForceConstantsOf,
     KappaOfFit,
-    OtherModels,
-    Split,
     Transport,
     check_fit,
     deciding_options,
@@ -158,11 +156,12 @@ class _Run:
                 judge(points, study.tolerance, study.agree).converged
                 for points in done.values()
             )
-            if order == 0 and (converged or size == max(study.sizes)):
+            is_last = converged or size == max(study.sizes)
+            if study.with_budget and order == 0 and is_last:
                 without = [v for v in variants if _needs_budget(done[v.label][-1])]
                 if without:
                     fit = fit or next(fit for fit in fits if fit.size == size)
-                    self._add_budgets(without, fit, rows[:size], done)
+                    self._add_budgets(without, fit, done)
             for variant in variants:
                 point = done[variant.label][-1]
                 if point != self.known.get(point.key):
@@ -179,19 +178,15 @@ class _Run:
         self,
         variants: Sequence[Variant],
         fit: NestedFit,
-        rows: NDArray[np.intp],
         done: dict[str, list[Point]],
     ) -> None:
         """Add the error budget to the last point of each variant."""
-        request = variants[0].request
-        split = Split(rows, self.test)
-        models = OtherModels(request, self.dataset, split, self.progress)
         for variant in variants:
             point = done[variant.label][-1]
-            solver = self._force_constants(variant)
-            (fcs,) = solver.solve([fit.trained.potential])
+            potential = fit.trained.potential
+            (fcs,) = self._force_constants(variant).solve([potential])
             of_fit = KappaOfFit(
-                fit.trained.potential,
+                potential,
                 fcs,
                 np.array(point.kappa),
                 variant.mesh,
@@ -204,8 +199,6 @@ class _Run:
                 self.crystal,
                 of_fit,
                 variant.force_constants,
-                solver.solve,
-                models,
                 self.transport,
                 self.study.tolerance,
                 self.progress,

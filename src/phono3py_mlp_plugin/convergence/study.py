@@ -66,6 +66,8 @@ class Study:
         forces.
     allow_imaginary : bool
         Whether to continue if the largest size has imaginary modes.
+    with_budget : bool
+        Whether the last size gets an error budget.
     """
 
     variants: tuple[Variant, ...]
@@ -78,6 +80,7 @@ class Study:
     ensemble_mesh: tuple[float, ...] | None = None
     allow_poor_fit: bool = False
     allow_imaginary: bool = False
+    with_budget: bool = True
 
     def __post_init__(self) -> None:
         if list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] < 2:

@@ -33,8 +33,6 @@ from phono3py_mlp_plugin.workflow import (
     ForceConstantsOf,
     ForceConstantsRequest,
     KappaOfFit,
-    OtherModels,
-    Split,
     budget_lines,
     displace,
     error_budget,
@@ -72,7 +70,6 @@ class ErrorBars:
         self._fits: Iterator[NestedFit] = iter(())
         self._fit: NestedFit | None = None
         self._dataset: Dataset | None = None
-        self._split: Split | None = None
         self._transport: RunTransport | None = None
 
     def set_dataset(self, dataset: Dataset | None) -> None:
@@ -91,7 +88,6 @@ class ErrorBars:
         self._dataset = dataset
         request = self._request.calculator
         split = request.divide(len(dataset))
-        self._split = split
         learning_curve = request.calculator.learning_curve
         assert learning_curve is not None and self._request.uncertainty is not None
         self._fits = learning_curve(
@@ -167,7 +163,7 @@ class ErrorBars:
         if any(bars) and not result.n_imaginary:
             fcs = {2: ph3.fc2, 3: ph3.fc3}
             of_fit = KappaOfFit(fit.trained.potential, fcs, kappa, None, bars)
-            budget = self._budget(crystal, force_constants, of_fit, plan.request)
+            budget = self._budget(crystal, of_fit, plan.request)
         write_uncertainty(
             Path(UNCERTAINTY_FILE),
             kappa,
@@ -193,21 +189,16 @@ class ErrorBars:
     def _budget(
         self,
         crystal: Phono3py,
-        force_constants: ForceConstantsOf,
         of_fit: KappaOfFit,
         request: ForceConstantsRequest,
     ) -> ErrorBudget:
         """Return the error budget of kappa of the run."""
         assert self._transport is not None
-        assert self._dataset is not None and self._split is not None
         report = progress(self._log_level)
-        spec = self._request.calculator
         return error_budget(
             crystal,
             of_fit,
             request,
-            force_constants.solve,
-            OtherModels(spec, self._dataset, self._split, report),
             self._transport,
             _TOLERANCE,
             report,

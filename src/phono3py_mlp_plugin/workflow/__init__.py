@@ -13,7 +13,6 @@ from phono3py_mlp_plugin.workflow.bands import (
 from phono3py_mlp_plugin.workflow.born import check_born_charges
 from phono3py_mlp_plugin.workflow.budget import (
     KappaOfFit,
-    OtherModels,
     budget_lines,
     budget_notes,
     budget_table,
@@ -138,7 +137,6 @@ __all__ = [
     "Mesh",
     "Misfit",
     "ObtainedPotential",
-    "OtherModels",
     "PathSegment",
     "PhononsAt",
     "PotentialHealth",

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import (
-    Dataset,
     FloatArray,
     ForceConstants,
     Potential,
@@ -19,7 +17,6 @@ from phono3py_mlp_plugin.contracts import (
     no_progress,
 )
 from phono3py_mlp_plugin.errors import MLPError, one_line
-from phono3py_mlp_plugin.plugins import plugin_errors
 from phono3py_mlp_plugin.uncertainty import (
     Contribution,
     ErrorBar,
@@ -28,14 +25,10 @@ from phono3py_mlp_plugin.uncertainty import (
     half_width_of_interval,
     relative_change,
 )
-from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.ensemble import Mesh, Transport
 from phono3py_mlp_plugin.workflow.force_constants import solve_force_constants
-from phono3py_mlp_plugin.workflow.request import (
-    CalculatorSpec,
-    ForceConstantsRequest,
-    request_solver,
-)
+from phono3py_mlp_plugin.workflow.misfit import model_error
+from phono3py_mlp_plugin.workflow.request import ForceConstantsRequest, request_solver
 from phono3py_mlp_plugin.workflow.supercells import fc2_dataset
 
 if TYPE_CHECKING:
@@ -60,54 +53,6 @@ _FEWEST = 5
 
 # Largest mesh that is recommended, relative to that of the run.
 _FAR = 5
-
-Solve: TypeAlias = Callable[[Sequence[Potential]], Iterator[ForceConstants]]
-"""Returns force constants of potentials, computed as in the run."""
-
-
-class OtherModels:
-    """Potentials of other models, trained on the same supercells when needed.
-
-    Parameters
-    ----------
-    spec : CalculatorSpec
-    dataset : Dataset
-    split : Split
-    progress : Progress
-    """
-
-    def __init__(
-        self,
-        spec: CalculatorSpec,
-        dataset: Dataset,
-        split: Split,
-        progress: Progress = no_progress,
-    ) -> None:
-        self._spec = spec
-        self._data = dataset.select(split.training), dataset.select(split.test)
-        self._progress = progress
-
-    @cached_property
-    def simpler(self) -> tuple[Potential, str] | None:
-        """Potential of a simpler model and a description; None if there is none.
-
-        Raises
-        ------
-        PluginFailed
-        """
-        calculator = self._spec.calculator
-        if calculator.simpler is None:
-            return None
-        return self._trained(calculator.simpler(self._spec.options))
-
-    def _trained(self, model: tuple[Any, str] | None) -> tuple[Potential, str] | None:
-        calculator = self._spec.calculator
-        if model is None or calculator.train is None:
-            return None
-        options, description = model
-        with plugin_errors(f"force calculator {calculator.name!r} failed in training"):
-            trained = calculator.train(*self._data, options, self._progress)
-        return trained.potential, description
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +82,6 @@ def error_budget(
     crystal: Phono3py,
     fit: KappaOfFit,
     request: ForceConstantsRequest,
-    solve: Solve,
-    models: OtherModels,
     transport: Transport,
     tolerance: float,
     progress: Progress = no_progress,
@@ -152,18 +95,12 @@ def error_budget(
     fit : KappaOfFit
     request : ForceConstantsRequest
         How its force constants were computed.
-    solve : callable
-        Computes force constants of another potential in the same way.
-    models : OtherModels
-        Trained on the same supercells.
     transport : Transport
     tolerance : float
         Relative error of kappa for which a mesh is recommended.
     progress : Progress
     """
-    estimates = _Estimates(
-        crystal, fit, request, solve, models, transport, tolerance, progress
-    )
+    estimates = _Estimates(crystal, fit, request, transport, tolerance, progress)
     return estimates.budget()
 
 
@@ -174,8 +111,6 @@ class _Estimates:
     crystal: Phono3py
     fit: KappaOfFit
     request: ForceConstantsRequest
-    solve: Solve
-    models: OtherModels
     transport: Transport
     tolerance: float
     progress: Progress
@@ -191,7 +126,6 @@ class _Estimates:
         contributions = self._statistics()
         missing = []
         estimates: dict[str, Callable[[], Contribution | str]] = {
-            MODEL: self._model,
             MESH: self._mesh,
             SOLVER: self._solver,
             RANGE: self._range,
@@ -213,7 +147,7 @@ class _Estimates:
         return ErrorBudget(temperatures, tuple(contributions), tuple(missing))
 
     def _statistics(self) -> list[Contribution]:
-        """Return the contributions of supercells and penalty, known from the run."""
+        """Return the contributions that are known from the ensemble."""
 
         def rows(part: Callable[[ErrorBar], float]) -> tuple[tuple[float, ...], ...]:
             return tuple(
@@ -233,6 +167,11 @@ class _Estimates:
                 PENALTY,
                 rows(lambda bar: bar.penalty),
                 "a tenth of the ridge penalty, and ten times it",
+            ),
+            Contribution(
+                MODEL,
+                rows(model_error),
+                "half of what single supercells change kappa by",
             ),
         ]
 
@@ -291,15 +230,6 @@ class _Estimates:
         return self._within(
             self._change(RANGE, fcs, f"without fc3 beyond {radius:.2f} angstrom")
         )
-
-    def _model(self) -> Contribution | str:
-        """Return the change with a simpler model of the same data."""
-        simpler = self.models.simpler
-        if simpler is None:
-            return "the force calculator has no simpler model"
-        potential, description = simpler
-        (fcs,) = self.solve([potential])
-        return self._within(self._change(MODEL, fcs, f"with {description}"))
 
     def _kappa(self, mesh: Mesh | None) -> FloatArray:
         """Return kappa of the fit on another mesh."""

@@ -59,12 +59,10 @@ class Misfit:
     ) -> Misfit:
         """Return the misfit of a fit whose kappa has these error bars.
 
-        Fits to single supercells would differ because each has other terms of what the
-        model does not describe. The error bar is smaller by the square root of their
-        number, the error of the model is not.
+        See `model_error`.
         """
-        error = max((_SHARE * bar.total * np.sqrt(bar.n) for bar in bars), default=0.0)
-        return cls(unexplained, float(error), anharmonicity)
+        error = max(map(model_error, bars), default=0.0)
+        return cls(unexplained, error, anharmonicity)
 
     @property
     def is_too_anharmonic(self) -> bool:
@@ -88,6 +86,21 @@ class Misfit:
             "Compare with another model (--over preset=default,compact or --over "
             "cutoff=A,B), and use the one that leaves less."
         )
+
+
+def model_error(bar: ErrorBar) -> float:
+    """Return the order of magnitude of the relative error of kappa due to the model.
+
+    Fits to single supercells would differ because each has other terms of what the
+    model does not describe. The error bar is smaller by the square root of their
+    number, the error of the model is not.
+
+    Examples
+    --------
+    >>> round(model_error(ErrorBar(0.003, 0.004, 16)), 3)
+    0.01
+    """
+    return float(_SHARE * bar.total * np.sqrt(bar.n))
 
 
 def misfit_of(

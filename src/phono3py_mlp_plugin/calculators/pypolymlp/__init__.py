@@ -152,5 +152,4 @@ def phono3py_mlp_force_calculators() -> Iterable[ForceCalculator]:
         file_names=("polymlp.yaml", "phonopy.pmlp", "phono3py.pmlp"),
         citation="A. Seko, J. Appl. Phys. 133, 011101 (2023)",
         derivatives=True,
-        simpler=PypolymlpOptions.simpler,
     )

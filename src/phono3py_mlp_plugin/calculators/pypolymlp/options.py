@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from phono3py_mlp_plugin.errors import ParameterError
@@ -13,9 +13,6 @@ from phono3py_mlp_plugin.ranges import Gigabytes, Length, Positive, check_ranges
 
 # Largest number of penalties, or of radial functions along one axis of their grid.
 _MOST_VALUES = 100
-
-# Cutoff of a simpler model, relative to that of the model.
-_SHORTER = 0.8
 
 _GTINV_MAXL = {"default": (8, 8), "compact": (4, 4)}
 
@@ -159,19 +156,6 @@ class PypolymlpOptions:
                     f"{name} = {getattr(self, name)}: pypolymlp has no such parameter. "
                     "Use engine = native."
                 )
-
-    def simpler(self) -> tuple[PypolymlpOptions, str] | None:
-        """Return a simpler model and its description.
-
-        Angular dependence is described with half of the degrees, and that of pairs, if
-        there is no other, within a shorter cutoff.
-        """
-        if self.feature_type == "gtinv" and max(self.maxl, default=0) > 1:
-            maxl = tuple(max(1, degree // 2) for degree in self.maxl)
-            model = replace(self, preset="default", gtinv_maxl=maxl)
-            return model, f"gtinv_maxl = {' '.join(map(str, maxl))}"
-        cutoff = round(_SHORTER * self.cutoff, 2)
-        return replace(self, cutoff=cutoff), f"cutoff = {cutoff:g}"
 
     def _default_maxl(self) -> tuple[int, ...]:
         return _GTINV_MAXL[self.preset]
