@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray, ForceConstants
+from phono3py_mlp_plugin.errors import ParameterError, one_line
 from phono3py_mlp_plugin.workflow import Mesh
 
 if TYPE_CHECKING:
@@ -95,7 +96,13 @@ class RunTransport:
             yield
             return
         ph3 = self._ph3
-        ph3.mesh_numbers = mesh[0] if len(mesh) == 1 else [int(n) for n in mesh]
+        try:
+            ph3.mesh_numbers = mesh[0] if len(mesh) == 1 else [int(n) for n in mesh]
+        except RuntimeError as error:
+            # A grid that does not have the symmetry of the crystal.
+            ph3.mesh_numbers = self._settings.mesh_numbers
+            numbers = " ".join(f"{n:g}" for n in mesh)
+            raise ParameterError(f"mesh = {numbers}: {one_line(error)}") from error
         try:
             yield
         finally:

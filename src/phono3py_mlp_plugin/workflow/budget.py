@@ -1,4 +1,4 @@
-"""Error budget of kappa, from kappa of other meshes, force constants and models."""
+"""Error budget of kappa, from kappa of other meshes and force constants."""
 
 from __future__ import annotations
 
