@@ -48,7 +48,12 @@ from phono3py_mlp_plugin.workflow.force_constants import (
     force_constants_problem,
     solve_force_constants,
 )
-from phono3py_mlp_plugin.workflow.join import dataset_of_frames, join_datasets
+from phono3py_mlp_plugin.workflow.join import (
+    dataset_of_frames,
+    join_datasets,
+    with_planned_displacements,
+    without_net_force,
+)
 from phono3py_mlp_plugin.workflow.obtain import (
     ObtainedPotential,
     PotentialPlan,
@@ -195,4 +200,6 @@ __all__ = [
     "training_parameters",
     "unused_parameters",
     "with_memory",
+    "with_planned_displacements",
+    "without_net_force",
 ]

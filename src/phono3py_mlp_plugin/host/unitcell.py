@@ -1,0 +1,141 @@
+"""Reading of a unit cell from a file of any program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+from phono3py import Phono3py
+from phono3py.interface.phono3py_yaml import Phono3pyYaml
+from phonopy.interface.calculator import (
+    PhonopyYamlStructureInfo,
+    read_crystal_structure,
+)
+from phonopy.physical_units import get_calculator_physical_units
+from phonopy.structure.atoms import PhonopyAtoms
+
+from phono3py_mlp_plugin.errors import (
+    DatasetError,
+    MLPError,
+    ParameterError,
+    one_line,
+)
+from phono3py_mlp_plugin.files import check_input, read_snapshots
+from phono3py_mlp_plugin.host.reading import without_primitive_axes_warning
+from phono3py_mlp_plugin.workflow import Cell, check_crystal, shares_sites
+
+# Files that phono3py reads by the name of its calculator, and ASE not, not by this
+# name, or without the numbers of species.
+_INTERFACES = (
+    ("*POSCAR*", "vasp"),
+    ("*CONTCAR*", "vasp"),
+    ("*.vasp", "vasp"),
+    ("*.yaml", "phonopy_yaml"),
+    ("*.yaml.*", "phonopy_yaml"),
+    ("*.yml", "phonopy_yaml"),
+    ("*.inp", "cp2k"),
+    ("*.fdf", "siesta"),
+    ("*.cell", "castep"),
+    ("geometry.in*", "aims"),
+    ("elk*.in", "elk"),
+    ("*.struct", "wien2k"),
+    ("*.gen", "dftbp"),
+    ("*STRU*", "abacus"),
+    ("control", "turbomole"),
+    ("*.config", "pwmat"),
+    ("lammps*", "lammps"),
+)
+
+
+def read_unitcell(path: Path, dim: Sequence[int], primitive: str) -> Phono3py:
+    """Read a unit cell and return the crystal with its supercell.
+
+    Parameters
+    ----------
+    path : Path
+        A file that phono3py or ASE reads.
+    dim : sequence of int
+        Supercell matrix: three diagonal elements, or all nine.
+    primitive : str
+        Primitive axes, as in ``--pa`` of phono3py.
+
+    Raises
+    ------
+    DatasetError, ParameterError, ResourceError, PluginNotFound
+        If the file holds no crystal, or the supercell matrix is invalid.
+    """
+    if not path.is_file():
+        raise DatasetError(f'"{path}" is not found.')
+    check_input(path)
+    unitcell = _unitcell(path)
+    matrix = np.array(dim)
+    if len(dim) not in (3, 9) or (len(dim) == 3 and min(dim) < 1):
+        raise ParameterError(
+            f"--dim {' '.join(map(str, dim))}; expected three positive numbers or nine."
+        )
+    check_crystal(
+        Cell(
+            unitcell.cell,
+            unitcell.scaled_positions,
+            unitcell.masses,
+            may_overlap=shares_sites(unitcell),
+        ),
+        {"supercell_matrix": matrix if len(dim) == 3 else matrix.reshape(3, 3)},
+        str(path),
+    )
+    try:
+        with without_primitive_axes_warning():
+            return Phono3py(
+                unitcell,
+                supercell_matrix=matrix if len(dim) == 3 else matrix.reshape(3, 3),
+                primitive_matrix=primitive,
+            )
+    except (RuntimeError, ValueError) as error:
+        raise ParameterError(f"--dim, --pa: {one_line(error)}") from error
+
+
+def _unitcell(path: Path) -> PhonopyAtoms:
+    """Return the unit cell in angstrom."""
+    interface = next((i for mark, i in _INTERFACES if fnmatch(path.name, mark)), None)
+    if interface is not None:
+        return _of_interface(path, interface)
+    try:
+        snapshots = read_snapshots(path)
+    except MLPError as error:
+        # A POSCAR can have any name.
+        try:
+            return _of_interface(path, "vasp")
+        except DatasetError:
+            raise error from None
+    if len(snapshots) != 1 or not snapshots[0].periodic:
+        raise DatasetError(
+            f"{path}: {len(snapshots)} crystals; expected one periodic crystal."
+        )
+    crystal = snapshots[0]
+    return PhonopyAtoms(
+        cell=crystal.lattice, symbols=crystal.symbols, positions=crystal.positions
+    )
+
+
+def _of_interface(path: Path, interface: str) -> PhonopyAtoms:
+    """Return the unit cell in angstrom, read by phono3py."""
+    try:
+        with np.errstate(all="ignore"):
+            unitcell, info = read_crystal_structure(
+                path, interface_mode=interface, phonopy_yaml_cls=Phono3pyYaml
+            )
+    except Exception as error:
+        raise DatasetError(
+            f"{path}: not a crystal of {interface} ({one_line(error)}). Is it complete?"
+        ) from error
+    if unitcell is None:
+        raise DatasetError(f"{path}: there is no crystal of {interface} in it.")
+    calculator: str | None = interface
+    if isinstance(info, PhonopyYamlStructureInfo):
+        calculator = None if info.phonopy_yaml is None else info.phonopy_yaml.calculator
+    unitcell = unitcell.copy()
+    scale = get_calculator_physical_units(calculator).distance_to_A
+    unitcell.cell = unitcell.cell * scale
+    return unitcell
