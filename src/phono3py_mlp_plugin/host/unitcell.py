@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -18,8 +19,8 @@ from phonopy.structure.atoms import PhonopyAtoms
 
 from phono3py_mlp_plugin.errors import (
     DatasetError,
-    MLPError,
     ParameterError,
+    PluginNotFound,
     one_line,
 )
 from phono3py_mlp_plugin.files import check_input, read_snapshots
@@ -47,6 +48,13 @@ _INTERFACES = (
     ("*.config", "pwmat"),
     ("lammps*", "lammps"),
 )
+
+
+# Input files of any name. What phono3py does not read of them, ASE may.
+_CONTENTS = ((b"znucl", "abinit"), (b"atomic_species", "qe"))
+_ALSO_ASE = ("abinit", "qe", "wien2k", "aims", "castep", "dftbp", "vasp")
+
+_PEEK = 20_000
 
 
 def read_unitcell(path: Path, dim: Sequence[int], primitive: str) -> Phono3py:
@@ -98,25 +106,42 @@ def read_unitcell(path: Path, dim: Sequence[int], primitive: str) -> Phono3py:
 
 def _unitcell(path: Path) -> PhonopyAtoms:
     """Return the unit cell in angstrom."""
-    interface = next((i for mark, i in _INTERFACES if fnmatch(path.name, mark)), None)
-    if interface is not None:
+    interface = _interface(path)
+    if interface is not None and interface not in _ALSO_ASE:
         return _of_interface(path, interface)
+    if interface is not None:
+        with contextlib.suppress(DatasetError):
+            return _of_interface(path, interface)
     try:
         snapshots = read_snapshots(path)
-    except MLPError as error:
+    except DatasetError as error:
         # A POSCAR can have any name.
-        try:
+        with contextlib.suppress(DatasetError):
             return _of_interface(path, "vasp")
-        except DatasetError:
-            raise error from None
-    if len(snapshots) != 1 or not snapshots[0].periodic:
         raise DatasetError(
-            f"{path}: {len(snapshots)} crystals; expected one periodic crystal."
+            f"{path}: not a crystal in a format that phono3py or ASE knows from name "
+            "and content. Give it the usual name of its program, such as POSCAR, "
+            "geometry.in, unitcell.cell or unitcell.inp."
+        ) from error
+    if not snapshots or not snapshots[-1].periodic:
+        raise DatasetError(
+            f"{path}: there is no periodic crystal in it. Give a file with lattice "
+            "vectors, such as POSCAR or CIF."
         )
-    crystal = snapshots[0]
+    crystal = snapshots[-1]
     return PhonopyAtoms(
         cell=crystal.lattice, symbols=crystal.symbols, positions=crystal.positions
     )
+
+
+def _interface(path: Path) -> str | None:
+    """Return the calculator of a file by its name, otherwise by its content."""
+    for pattern, interface in _INTERFACES:
+        if fnmatch(path.name, pattern):
+            return interface
+    with path.open("rb") as file:
+        content = file.read(_PEEK).lower()
+    return next((name for mark, name in _CONTENTS if mark in content), None)
 
 
 def _of_interface(path: Path, interface: str) -> PhonopyAtoms:
@@ -126,7 +151,12 @@ def _of_interface(path: Path, interface: str) -> PhonopyAtoms:
             unitcell, info = read_crystal_structure(
                 path, interface_mode=interface, phonopy_yaml_cls=Phono3pyYaml
             )
-    except Exception as error:
+    except ModuleNotFoundError as error:
+        raise PluginNotFound(
+            f"{path}: phono3py needs {error.name} to read it. "
+            f"Install it by 'pip install {str(error.name).replace('_', '-')}'."
+        ) from error
+    except (Exception, SystemExit) as error:
         raise DatasetError(
             f"{path}: not a crystal of {interface} ({one_line(error)}). Is it complete?"
         ) from error
