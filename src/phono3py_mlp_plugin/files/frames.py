@@ -171,17 +171,17 @@ def _choose(
 def _unused(
     snapshot: Snapshot, energy_name: str | None, forces_name: str
 ) -> tuple[str, ...]:
-    """Return names of what is found beside what is used."""
-    same = [] if energy_name is None else [snapshot.energies[energy_name]]
+    """Return names with other values than those used, standard names left out."""
+    energy = None if energy_name is None else snapshot.energies[energy_name]
     energies = [
         name
         for name, value in snapshot.energies.items()
-        if name != energy_name and value not in same and energy_name is not None
+        if name not in _ENERGIES and energy is not None and value != energy
     ]
     forces = [
         name
         for name, value in snapshot.forces.items()
-        if name != forces_name
+        if name not in _FORCES
         and not np.array_equal(value, snapshot.forces[forces_name])
     ]
     return (*energies, *forces)

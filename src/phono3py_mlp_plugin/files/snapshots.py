@@ -41,6 +41,8 @@ _MARKS = {
 # Formats of ASE that need no file, or several.
 _NOT_FILES = ("mysql", "postgresql", "bundletrajectory")
 
+_DATABASES = ("db", "json")
+
 
 def read_snapshots(path: Path, file_format: str | None = None) -> list[Snapshot]:
     """Read all configurations in a file.
@@ -158,9 +160,21 @@ def _ase_images(plain: Path, path: Path, file_format: str | None) -> Iterator[An
     # Readers warn about what is not used here, such as occupations and symmetry.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield from iread(
-            str(plain), index=":", format=name, do_not_split_by_at_sign=True
-        )
+        if name in _DATABASES:
+            yield from _rows_of_database(plain, name)
+        else:
+            yield from iread(
+                str(plain), index=":", format=name, do_not_split_by_at_sign=True
+            )
+
+
+def _rows_of_database(path: Path, file_format: str) -> Iterator[Any]:
+    """Yield Atoms objects with the user's values, which iread leaves out."""
+    from ase.db import connect
+
+    with connect(str(path), type=file_format, serial=True) as database:
+        for row in database.select():
+            yield row.toatoms(add_additional_information=True)
 
 
 def _snapshot(atoms: Any) -> Snapshot:
