@@ -132,7 +132,8 @@ def _import(args: argparse.Namespace) -> int:
             f"Note: not used: {', '.join(unused)}. --energy-key and --forces-key "
             "choose others."
         )
-    _write(ph3, dataset, args.output or Path(_PARAMS))
+    _check(dataset)
+    _write(ph3, without_net_force(dataset), args.output or Path(_PARAMS))
     return 0
 
 
@@ -162,7 +163,9 @@ def _extend(args: argparse.Namespace) -> int:
     old, first = _with_forces(args.old)
     parts = [(str(args.old), first)]
     parts += [(str(path), _with_forces(path)[1]) for path in args.new]
-    _write(old, join_datasets(parts), args.output or args.old)
+    dataset = join_datasets(parts)
+    _check(dataset)
+    _write(old, dataset, args.output or args.old)
     return 0
 
 
@@ -198,11 +201,14 @@ def _with_forces(path: Path) -> tuple[Phono3py, Dataset]:
     return ph3, dataset
 
 
-def _write(ph3: Phono3py, dataset: Dataset, path: Path) -> None:
-    """Write the dataset with the crystal, and print notes about the data."""
+def _check(dataset: Dataset) -> None:
+    """Print notes about the data."""
     for note in check_dataset(dataset):
         print(f"Note: {note}")
-    dataset = without_net_force(dataset)
+
+
+def _write(ph3: Phono3py, dataset: Dataset, path: Path) -> None:
+    """Write the dataset with the crystal."""
     arrays = {"displacements": dataset.displacements, "forces": dataset.forces}
     if dataset.energies is None:
         print("Note: there are no energies: potentials are trained on forces alone.")
