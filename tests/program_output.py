@@ -96,3 +96,15 @@ def siesta(frame: Frame, coordinates: str = "Ang") -> str:
     lines += [f"siesta:         FreeEng = {frame.energy:16.6f}"]
     lines += ["siesta: Atomic forces (eV/Ang):", *[f"siesta: {f}" for f in forces]]
     return "\n".join([*lines, "siesta: " + "-" * 40, ""])
+
+
+def lammps(frame: Frame) -> str:
+    """A dump of LAMMPS in units metal, of an orthogonal box."""
+    lines = ["ITEM: TIMESTEP", "0", "ITEM: NUMBER OF ATOMS", str(len(frame.symbols))]
+    lines += ["ITEM: BOX BOUNDS pp pp pp"]
+    lines += [f"0.0 {length:.16e}" for length in np.diag(frame.lattice)]
+    lines += ["ITEM: ATOMS id element x y z fx fy fz"]
+    for i, symbol in enumerate(frame.symbols):
+        numbers = (*frame.positions[i], *frame.forces[i])
+        lines.append(" ".join([f"{i + 1} {symbol}", *(f"{x:.12f}" for x in numbers)]))
+    return "\n".join([*lines, ""])

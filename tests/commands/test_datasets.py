@@ -143,13 +143,13 @@ def text(change):
         (["a.extxyz", *CELL[:2], "--dim", "0", "2", "2"], None, "expected three pos"),
         (["a.extxyz", *CELL[:2], "--dim", "1", "1", "1"], None, "the supercell is Na1"),
         (["a.extxyz", *CELL, "--pa", "Q"], None, "--dim, --pa: "),
-        (["a.extxyz", "-c", "word", *CELL[2:]], word, "word: not a crystal in a for"),
+        (["a.extxyz", "-c", "word", *CELL[2:]], word, "word: no crystal is read"),
         (["a.extxyz", *CELL], text(lambda t: ""), "a.extxyz: empty"),
         (["*.xml", *CELL], None, "*.xml: no file matches"),
         (["a.yaml", "b.yaml", "a.extxyz"], None, "a.yaml and b.yaml: give one file"),
         (["a.yaml"], None, "a.yaml: there is no output file"),
         (["a.extxyz", *CELL, "--format", "qe"], None, "--format qe; expected a format"),
-        (["a.extxyz", *CELL], text(lambda t: t[:9000]), "Is it complete?"),
+        (["a.extxyz", *CELL], text(lambda t: t[:9000]), "Is it complete"),
         (
             ["a.extxyz", *CELL],
             text(lambda t: "\0\xff" * 99),
@@ -158,8 +158,8 @@ def text(change):
         (
             ["a.extxyz", *CELL],
             text(lambda t: t.replace(":forces:", ":REF_forces:")),
-            "frame 1: there is no 'forces'; found: 'REF_forces'. Name what to use, such "
-            "as '--forces-key REF_forces'",
+            "frame 1: there is no 'forces'; found: 'REF_forces'. Name what to use, "
+            "such as '--forces-key REF_forces'",
         ),
         (
             ["a.extxyz", *CELL],

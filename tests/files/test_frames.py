@@ -69,6 +69,16 @@ def test_programs_without_a_reader_in_ase(tmp_path, write, length, force, energy
     assert read_energy(path) == found.energy
 
 
+def test_dump_of_lammps_has_forces_and_no_energy(tmp_path):
+    path = tmp_path / "force.0"
+    path.write_text(program_output.lammps(FRAMES[0]))
+    (found,) = read_frames(path)
+    assert found.energy is None
+    np.testing.assert_allclose(found.forces, FRAMES[0].forces, atol=1e-11)
+    np.testing.assert_allclose(found.positions, FRAMES[0].positions, atol=1e-11)
+    assert read_energy(path) is None
+
+
 def test_second_step_without_positions_is_refused(tmp_path):
     text = program_output.cp2k(FRAMES[0])
     path = tmp_path / "md.out"

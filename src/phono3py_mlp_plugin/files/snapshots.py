@@ -43,6 +43,9 @@ _NOT_FILES = ("mysql", "postgresql", "bundletrajectory")
 
 _DATABASES = ("db", "json")
 
+# ASE gives zero for the energies that are not in these files.
+_NO_ENERGIES = ("lammps-dump-text", "lammps-dump-binary")
+
 
 def read_snapshots(path: Path, file_format: str | None = None) -> list[Snapshot]:
     """Read all configurations in a file.
@@ -77,8 +80,8 @@ def read_snapshots(path: Path, file_format: str | None = None) -> list[Snapshot]
                 lines = plain.read_text(encoding="utf-8", errors="replace")
                 snapshots += PROGRAMS[known].read(lines.splitlines())
             else:
-                for atoms in _ase_images(plain, path, known):
-                    snapshots.append(_snapshot(atoms))
+                for atoms, name in _ase_images(plain, path, known):
+                    snapshots.append(_snapshot(atoms, name not in _NO_ENERGIES))
         except MLPError as error:
             where = "" if str(error).startswith(str(path)) else f"{path}: "
             raise type(error)(f"{where}{error}") from error
@@ -135,8 +138,10 @@ def _ase_format(path: Path) -> str:
         return "?"
 
 
-def _ase_images(plain: Path, path: Path, file_format: str | None) -> Iterator[Any]:
-    """Yield the Atoms objects of a file."""
+def _ase_images(
+    plain: Path, path: Path, file_format: str | None
+) -> Iterator[tuple[Any, str]]:
+    """Yield the Atoms objects of a file, with the name of its format."""
     try:
         from ase.io import iread
         from ase.io.formats import ioformats
@@ -160,12 +165,13 @@ def _ase_images(plain: Path, path: Path, file_format: str | None) -> Iterator[An
     # Readers warn about what is not used here, such as occupations and symmetry.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if name in _DATABASES:
-            yield from _rows_of_database(plain, name)
-        else:
-            yield from iread(
-                str(plain), index=":", format=name, do_not_split_by_at_sign=True
-            )
+        images = (
+            _rows_of_database(plain, name)
+            if name in _DATABASES
+            else iread(str(plain), index=":", format=name, do_not_split_by_at_sign=True)
+        )
+        for atoms in images:
+            yield atoms, name
 
 
 def _rows_of_database(path: Path, file_format: str) -> Iterator[Any]:
@@ -177,7 +183,7 @@ def _rows_of_database(path: Path, file_format: str) -> Iterator[Any]:
             yield row.toatoms(add_additional_information=True)
 
 
-def _snapshot(atoms: Any) -> Snapshot:
+def _snapshot(atoms: Any, with_energies: bool) -> Snapshot:
     """Return what is in an Atoms object, under all names."""
     # get_forces() would return zeros for atoms that are fixed in the file.
     results = {} if atoms.calc is None else atoms.calc.results
@@ -198,7 +204,7 @@ def _snapshot(atoms: Any) -> Snapshot:
         energies={
             name: float(value)
             for name, value in {**atoms.info, **in_database, **results}.items()
-            if "energ" in name.lower() and _is_number(value)
+            if with_energies and "energ" in name.lower() and _is_number(value)
         },
     )
 

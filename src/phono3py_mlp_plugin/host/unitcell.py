@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -27,8 +28,8 @@ from phono3py_mlp_plugin.files import check_input, read_snapshots
 from phono3py_mlp_plugin.host.reading import without_primitive_axes_warning
 from phono3py_mlp_plugin.workflow import Cell, check_crystal, shares_sites
 
-# Files that phono3py reads by the name of its calculator, and ASE not, not by this
-# name, or without the numbers of species.
+# Files that phono3py reads if it is given the name of the calculator. ASE does not read
+# them, or does not know them by this name.
 _INTERFACES = (
     ("*POSCAR*", "vasp"),
     ("*CONTCAR*", "vasp"),
@@ -118,10 +119,11 @@ def _unitcell(path: Path) -> PhonopyAtoms:
         # A POSCAR can have any name.
         with contextlib.suppress(DatasetError):
             return _of_interface(path, "vasp")
+        reason = one_line(error.__cause__ or error)
         raise DatasetError(
-            f"{path}: not a crystal in a format that phono3py or ASE knows from name "
-            "and content. Give it the usual name of its program, such as POSCAR, "
-            "geometry.in, unitcell.cell or unitcell.inp."
+            f"{path}: no crystal is read from it by phono3py or ASE ({reason}). Give "
+            "lattice vectors in full, and the file the usual name of its program, such "
+            "as POSCAR, geometry.in, unitcell.cell or unitcell.inp."
         ) from error
     if not snapshots or not snapshots[-1].periodic:
         raise DatasetError(
@@ -147,7 +149,9 @@ def _interface(path: Path) -> str | None:
 def _of_interface(path: Path, interface: str) -> PhonopyAtoms:
     """Return the unit cell in angstrom, read by phono3py."""
     try:
-        with np.errstate(all="ignore"):
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            # Some readers of phono3py leave the file open.
+            warnings.simplefilter("ignore", ResourceWarning)
             unitcell, info = read_crystal_structure(
                 path, interface_mode=interface, phonopy_yaml_cls=Phono3pyYaml
             )
