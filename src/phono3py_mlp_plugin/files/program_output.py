@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from phonopy.physical_units import get_physical_units
-from phonopy.structure.atomic_data import get_atomic_data
 
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import DatasetError
@@ -60,6 +58,13 @@ class Program(NamedTuple):
     read: Callable[[Sequence[str]], Iterator[Snapshot]]
 
 
+def _units() -> Any:
+    """Return physical constants. phonopy is imported only where a file is read."""
+    from phonopy.physical_units import get_physical_units
+
+    return get_physical_units()
+
+
 def _numbers(lines: Sequence[str], columns: slice) -> FloatArray:
     return np.array([line.split()[columns] for line in lines], dtype="double")
 
@@ -77,11 +82,11 @@ def _rows(lines: Sequence[str], start: int, n_columns: int) -> list[list[str]]:
 
 def _length_unit(line: str) -> float:
     """Return angstrom per unit for a heading that names bohr or angstrom."""
-    return get_physical_units().Bohr if "bohr" in line.lower() else 1.0
+    return float(_units().Bohr) if "bohr" in line.lower() else 1.0
 
 
 def _force_unit(line: str) -> float:
-    units = get_physical_units()
+    units = _units()
     name = line[line.index("[") + 1 : line.index("]")].lower()
     known = {
         "a.u.": units.Hartree / units.Bohr,
@@ -90,7 +95,7 @@ def _force_unit(line: str) -> float:
     }
     if name not in known:
         raise DatasetError(f"the unit of forces is [{name}]; expected {list(known)}.")
-    return known[name]
+    return float(known[name])
 
 
 def _read_cp2k(lines: Sequence[str]) -> Iterator[Snapshot]:
@@ -112,13 +117,15 @@ def _read_cp2k(lines: Sequence[str]) -> Iterator[Snapshot]:
             unit = _length_unit(line.upper().split("COORDINATES IN")[1])
             symbols = [words[2] for words in atoms]
         elif line.startswith(" ENERGY| Total FORCE_EVAL"):
-            energies["energy"] = float(words[-1]) * get_physical_units().Hartree
+            energies["energy"] = float(words[-1]) * _units().Hartree
         elif "ATOMIC FORCES in [" in line or "FORCES| Atomic forces [" in line:
             if atoms is None:
                 raise DatasetError(
                     "forces of a second step without its positions, or without any. "
                     "Use RUN_TYPE ENERGY_FORCE, and PRINT_LEVEL MEDIUM."
                 )
+            if len(vectors) < 3:
+                raise DatasetError("there is no cell ('CELL| Vector a').")
             forces = _cp2k_forces(lines, number, len(atoms)) * _force_unit(line)
             yield Snapshot(
                 np.array([vectors[axis] for axis in "abc"], dtype="double") * scale,
@@ -148,7 +155,7 @@ def _read_abinit(lines: Sequence[str]) -> Iterator[Snapshot]:
     energies: dict[str, float] = {}
     symbols = _abinit_symbols(lines)
     n_atoms = len(symbols)
-    units = get_physical_units()
+    units = _units()
     for number, line in enumerate(lines):
         table = lines[number + 1 : number + 1 + n_atoms]
         if line.startswith((" R(1)=", " R(2)=", " R(3)=")):
@@ -171,6 +178,8 @@ def _abinit_symbols(lines: Sequence[str]) -> list[str]:
     n_atoms = int(_abinit_variable(lines, "natom")[0])
     if len(types) == 1:
         types = types * n_atoms
+    from phonopy.structure.atomic_data import get_atomic_data
+
     names = get_atomic_data().atom_data
     return [str(names[int(charges[int(t) - 1])][1]) for t in types]
 
@@ -242,6 +251,6 @@ def _siesta_snapshot(
 PROGRAMS = {
     "cp2k-out": Program((b"CP2K|",), _read_cp2k),
     "abinit-out": Program((b"Version", b"of ABINIT"), _read_abinit),
-    "siesta-out": Program((b"iesta", b"ersion", b"rchitecture"), _read_siesta),
+    "siesta-out": Program((b"siesta: ", b"outcoor: "), _read_siesta),
 }
 """Own formats by name. Of ASE's formats with the same name, these take precedence."""

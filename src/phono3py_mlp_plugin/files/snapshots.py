@@ -33,8 +33,7 @@ _PEEK = 100_000
 # How files are known whose names can be any; ASE knows them by name alone.
 _MARKS = {
     "vasp-xml": (b"<modeling>",),
-    "vasp-out": (b" vasp.",),
-    "castep-castep": (b"CASTEP",),
+    "castep-castep": (b"CASTEP version",),
     "aims-output": (b"Invoking FHI-aims",),
 }
 
@@ -107,7 +106,11 @@ def _uncompressed(path: Path) -> Iterator[Path]:
         try:
             with open_bytes(path) as source, plain.open("wb") as target:
                 shutil.copyfileobj(source, target)
+        except MLPError:
+            raise
         except UNREADABLE as error:
+            if getattr(error, "errno", None):  # Such as no space on the disk.
+                raise
             raise DatasetError(
                 f"{path}: cannot be uncompressed ({one_line(error)}). Is it complete?"
             ) from error
@@ -120,9 +123,9 @@ def _format_by_content(path: Path) -> str | None:
     for name, program in PROGRAMS.items():
         if all(mark in content for mark in program.marks):
             return name
-    if b"Welcome to SIESTA" in content:
-        return "siesta-out"
     head = content[:2000]
+    if head.startswith(b" vasp."):
+        return "vasp-out"
     for name, marks in _MARKS.items():
         if all(mark in head for mark in marks):
             return name
