@@ -231,3 +231,13 @@ def test_wrong_units_and_order_are_refused_whatever_the_file(
     assert done.returncode == 1, done.stdout
     assert message in done.stderr
     assert not (results / "phono3py_params.yaml").exists()
+
+
+def test_file_of_a_snapshot_that_is_refused_is_named(run, results):
+    frames = ase_io.read(results / "b.extxyz", ":")
+    frames[2].calc.results["forces"] *= 0
+    ase_io.write(results / "b.extxyz", frames)
+    done = run(["phono3py-mlp", "import", "a.extxyz", "b.extxyz", *CELL], results)
+    assert done.returncode == 1
+    assert "snapshot 9: all forces are zero" in done.stderr
+    assert done.stderr.endswith("Snapshot 9 is b.extxyz, frame 3.\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,7 +133,7 @@ def _import(args: argparse.Namespace) -> int:
             f"Note: not used: {', '.join(unused)}. --energy-key and --forces-key "
             "choose others."
         )
-    _check(dataset)
+    _check(dataset, [frame.where for frame in frames])
     _write(ph3, without_net_force(dataset), args.output or Path(_PARAMS))
     return 0
 
@@ -201,10 +202,20 @@ def _with_forces(path: Path) -> tuple[Phono3py, Dataset]:
     return ph3, dataset
 
 
-def _check(dataset: Dataset) -> None:
-    """Print notes about the data."""
-    for note in check_dataset(dataset):
-        print(f"Note: {note}")
+def _check(dataset: Dataset, sources: Sequence[str] = ()) -> None:
+    """Print notes about the data, with the files of the snapshots that they name."""
+    try:
+        for note in check_dataset(dataset):
+            print(f"Note: {note}{_sources(note, sources)}")
+    except DatasetError as error:
+        raise DatasetError(f"{error}{_sources(str(error), sources)}") from error
+
+
+def _sources(message: str, sources: Sequence[str]) -> str:
+    """Return the sources of the snapshots that a message names."""
+    numbers = [int(n) for n in re.findall(r"snapshot (\d+)", message)]
+    named = dict.fromkeys(n for n in numbers if 0 < n <= len(sources))
+    return "".join(f" Snapshot {n} is {sources[n - 1]}." for n in named)
 
 
 def _write(ph3: Phono3py, dataset: Dataset, path: Path) -> None:
