@@ -93,7 +93,10 @@ def siesta(frame: Frame, coordinates: str = "Ang") -> str:
     ]
     lines += ["siesta: Atomic forces (eV/Ang):", *forces, "-" * 40]
     lines += ["", "siesta: Program's energy decomposition (eV):"]
-    lines += [f"siesta:         FreeEng = {frame.energy:16.6f}"]
+    lines += [f"siesta:         FreeEng = {frame.energy:16.6f}", ""]
+    # Printed once more at the end; they are no second frame.
+    lines += ["outcoor: Relaxed atomic coordinates (fractional):"]
+    lines += ["    0.00000000    0.00000000    0.00000000   1       1  Na", ""]
     lines += ["siesta: Atomic forces (eV/Ang):", *[f"siesta: {f}" for f in forces]]
     return "\n".join([*lines, "siesta: " + "-" * 40, ""])
 

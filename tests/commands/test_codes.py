@@ -6,6 +6,8 @@ Output files are those in the source package of phonopy, or have the format of
 
 import lzma
 import shutil
+import tarfile
+from pathlib import Path
 
 import numpy as np
 import phono3py
@@ -16,6 +18,7 @@ from phonopy.physical_units import get_calculator_physical_units
 
 import program_output
 from phono3py_mlp_plugin.files import read_frames
+from phono3py_mlp_plugin.workflow import read_dataset
 from phono3py_mlp_plugin.workflow.join import frames_of_dataset
 from units import RIGHT, write_in_units
 
@@ -125,8 +128,6 @@ def test_import_and_cf3_give_qe_users_the_same_dataset(run, qe_folder):
 def test_cp2k_users_get_forces_and_energies_both_ways(
     run, analytic_params, tmp_path, write
 ):
-    from phono3py_mlp_plugin.workflow import read_dataset
-
     ph3 = load(analytic_params)
     whole = read_dataset(ph3.dataset, ph3.supercell)
     names = []
@@ -185,8 +186,6 @@ def test_compressed_vasprun_of_any_name(run, phonopy_source, tmp_path):
 
 def test_real_castep_output_is_read():
     ase_test = pytest.importorskip("ase.test")
-    from pathlib import Path
-
     path = Path(ase_test.__file__).parent / "testdata" / "castep" / "md.castep"
     if not path.is_file():
         pytest.skip("this ASE is installed without its test data")
@@ -194,3 +193,26 @@ def test_real_castep_output_is_read():
     assert len(frames) == 3
     assert frames[0].energy == pytest.approx(-1351.3, abs=0.1)
     assert np.abs(frames[0].forces).max() < 50
+
+
+@pytest.mark.slow
+def test_published_finite_displacements_of_qe(run, host_source, tmp_path):
+    """111 outputs of pw.x in phono3py's example Si-QE."""
+    example = host_source / "example" / "Si-QE"
+    with tarfile.open(example / "supercell_out.tar.lzma") as packed:
+        packed.extractall(tmp_path, filter="data")
+    shutil.copy(example / "phono3py_disp.yaml", tmp_path)
+    pattern = "supercell_out/disp-*/Si.out"
+    done = run(["phono3py-mlp", "import", "phono3py_disp.yaml", pattern], tmp_path)
+    assert done.returncode == 0, done.stderr
+    imported = load(tmp_path / "phono3py_params.yaml")
+    files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.glob(pattern))
+    done = run(["phono3py", "--sp", "--cf3", *files], tmp_path)
+    assert done.returncode == 0, done.stderr
+    collected = load(tmp_path / "phono3py_params.yaml")
+    ours = read_dataset(imported.dataset, imported.supercell)
+    theirs = read_dataset(collected.dataset, collected.supercell)
+    assert len(ours) == 111
+    np.testing.assert_allclose(ours.displacements, theirs.displacements, atol=1e-12)
+    np.testing.assert_allclose(ours.forces * factor("qe"), theirs.forces, atol=1e-8)
+    np.testing.assert_allclose(ours.energies, theirs.energies, atol=1e-6)

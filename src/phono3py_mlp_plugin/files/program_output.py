@@ -140,12 +140,11 @@ def _read_cp2k(lines: Sequence[str]) -> Iterator[Snapshot]:
 
 def _cp2k_forces(lines: Sequence[str], heading: int, n_atoms: int) -> FloatArray:
     """Return a table of forces, of CP2K before or since 2025."""
-    if "FORCES|" in lines[heading]:
-        return _numbers(lines[heading + 2 : heading + 2 + n_atoms], slice(2, 5))
+    columns = slice(2, 5) if "FORCES|" in lines[heading] else slice(3, 6)
     start = heading + 1
-    while not lines[start].lstrip().startswith("# Atom"):
+    while not lines[start].replace("FORCES|", "").strip()[:1].isdigit():
         start += 1
-    return _numbers(lines[start + 1 : start + 1 + n_atoms], slice(3, 6))
+    return _numbers(lines[start : start + n_atoms], columns)
 
 
 def _read_abinit(lines: Sequence[str]) -> Iterator[Snapshot]:
@@ -205,11 +204,11 @@ def _read_siesta(lines: Sequence[str]) -> Iterator[Snapshot]:
         if line.startswith("outcell: Unit cell vectors"):
             rows = lines[number + 1 : number + 4]
             lattice = _numbers(rows, slice(0, 3)) * _length_unit(line)
-        elif line.startswith("outcoor:"):
+        elif line.startswith("outcoor: Atomic coordinates"):
             heading, fresh = number, True
         elif line.startswith("siesta: E_KS(eV) ="):
             energies["energy"] = float(line.split()[-1])
-        elif line.startswith("siesta:         FreeEng =") and last is not None:
+        elif line.split()[:2] == ["siesta:", "FreeEng"] and last is not None:
             # Printed once, after the last step.
             last = _with_energy(last, "free_energy", float(line.split()[-1]))
         elif line.startswith("siesta: Atomic forces (eV/Ang)") and fresh:
