@@ -69,6 +69,16 @@ def test_programs_without_a_reader_in_ase(tmp_path, write, length, force, energy
     assert read_energy(path) == found.energy
 
 
+def test_steps_of_siesta_have_energies_of_one_name(tmp_path):
+    path = tmp_path / "md.out"
+    path.write_text("".join(program_output.siesta(frame) for frame in FRAMES))
+    found = read_frames(path)
+    assert [frame.energy_name for frame in found] == ["energy", "energy"]
+    for one, expected in zip(found, FRAMES, strict=True):
+        np.testing.assert_allclose(one.forces, expected.forces, atol=6e-7)
+        assert one.energy == pytest.approx(expected.energy + 0.001, abs=6e-5)
+
+
 def test_dump_of_lammps_has_forces_and_no_energy(tmp_path):
     path = tmp_path / "force.0"
     path.write_text(program_output.lammps(FRAMES[0]))

@@ -7,7 +7,7 @@ output for angstrom.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -197,35 +197,32 @@ def _abinit_variable(lines: Sequence[str], name: str) -> list[float]:
 def _read_siesta(lines: Sequence[str]) -> Iterator[Snapshot]:
     """Read the standard output of SIESTA."""
     lattice: FloatArray | None = None
-    fresh = False
+    heading: int | None = None
     energies: dict[str, float] = {}
-    last: Snapshot | None = None
+    free_energy: float | None = None
+    snapshots: list[Snapshot] = []
     for number, line in enumerate(lines):
         if line.startswith("outcell: Unit cell vectors"):
             rows = lines[number + 1 : number + 4]
             lattice = _numbers(rows, slice(0, 3)) * _length_unit(line)
         elif line.startswith("outcoor: Atomic coordinates"):
-            heading, fresh = number, True
+            heading = number
         elif line.startswith("siesta: E_KS(eV) ="):
             energies["energy"] = float(line.split()[-1])
-        elif line.split()[:2] == ["siesta:", "FreeEng"] and last is not None:
-            # Printed once, after the last step.
-            last = _with_energy(last, "free_energy", float(line.split()[-1]))
-        elif line.startswith("siesta: Atomic forces (eV/Ang)") and fresh:
-            if last is not None:
-                yield last
-            rows_of_forces = _rows(lines, number + 1, 4)
-            last = _siesta_snapshot(
-                lattice, lines[heading:], rows_of_forces, dict(energies)
+        elif line.split()[:2] == ["siesta:", "FreeEng"]:
+            free_energy = float(line.split()[-1])
+        elif line.startswith("siesta: Atomic forces (eV/Ang)") and heading is not None:
+            forces = _rows(lines, number + 1, 4)
+            snapshots.append(
+                _siesta_snapshot(lattice, lines[heading:], forces, dict(energies))
             )
-            fresh = False
-    if last is not None:
-        yield last
-
-
-def _with_energy(snapshot: Snapshot, name: str, energy: float) -> Snapshot:
-    energies = {**snapshot.energies, name: energy}
-    return Snapshot(**{**vars(snapshot), "energies": energies})
+            # The same forces are printed once more at the end.
+            heading = None
+    if len(snapshots) == 1 and free_energy is not None:
+        # Printed after the last step alone.
+        energies["free_energy"] = free_energy
+        snapshots = [replace(snapshots[0], energies=energies)]
+    yield from snapshots
 
 
 def _siesta_snapshot(
