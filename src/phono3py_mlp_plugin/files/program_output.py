@@ -217,7 +217,7 @@ def _read_siesta(lines: Sequence[str]) -> Iterator[Snapshot]:
                 _siesta_snapshot(lattice, lines[heading:], forces, dict(energies))
             )
             # The same forces are printed once more at the end.
-            heading = None
+            heading = free_energy = None
     if len(snapshots) == 1 and free_energy is not None:
         # Printed after the last step alone.
         energies["free_energy"] = free_energy
