@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar
 
 import pytest
@@ -157,14 +158,29 @@ def run_plain(fork_server: Callable[[bool], ForkServer | None]) -> Run:
     return run_script
 
 
-@pytest.fixture(scope="session")
-def host_source() -> Path:
-    """Folder of phono3py's source package, which holds the first-principles data."""
+def _fetch_data() -> ModuleType:
     spec = importlib.util.spec_from_file_location("fetch_data", FETCH_DATA)
     assert spec is not None and spec.loader is not None
     fetch_data = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(fetch_data)
-    folder: Path = fetch_data.host_source()
+    return fetch_data
+
+
+@pytest.fixture(scope="session")
+def host_source() -> Path:
+    """Folder of phono3py's source package, which holds the first-principles data."""
+    folder: Path = _fetch_data().host_source()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phonopy_source() -> Path:
+    """Folder of phonopy's source package, with output files of many programs."""
+    fetch_data = _fetch_data()
+    try:
+        folder: Path = fetch_data.host_source(fetch_data.PHONOPY)
+    except fetch_data.FetchError as error:
+        pytest.skip(str(error))
     return folder
 
 

@@ -16,11 +16,38 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
-PACKAGE = "phono3py"
-VERSION = "4.10.0"
-SHA256 = "80bbec50d2d11c11e2629e4b52626a08f6d7d527fea0b015346b4bd56670beeb"
-ARCHIVE = f"{PACKAGE}-{VERSION}.tar.gz"
+
+class Source(NamedTuple):
+    """A source package: its name and version, and the SHA-256 of the archive."""
+
+    package: str
+    version: str
+    sha256: str
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder in the archive."""
+        return f"{self.package}-{self.version}"
+
+    @property
+    def archive(self) -> str:
+        """Name of the archive."""
+        return f"{self.folder}.tar.gz"
+
+
+PHONO3PY = Source(
+    "phono3py",
+    "4.10.0",
+    "80bbec50d2d11c11e2629e4b52626a08f6d7d527fea0b015346b4bd56670beeb",
+)
+# Output files of many programs, for the tests.
+PHONOPY = Source(
+    "phonopy",
+    "4.10.0",
+    "c5ac78aeeb482cdb4d8482dffc3db9cb645f76f6c9d06a996012bebae37dbf7a",
+)
 
 
 class FetchError(Exception):
@@ -35,8 +62,8 @@ def cache_folder() -> Path:
     return base / "phono3py-mlp-plugin"
 
 
-def host_source() -> Path:
-    """Return the folder of phono3py's unpacked source, and fetch it if it is missing.
+def host_source(source: Source = PHONO3PY) -> Path:
+    """Return the folder of an unpacked source package, and fetch it if it is missing.
 
     Raises
     ------
@@ -44,44 +71,45 @@ def host_source() -> Path:
         If pip cannot download it, or if it is not the expected file.
     """
     cache = cache_folder()
-    tree = cache / f"{PACKAGE}-{VERSION}"
+    tree = cache / source.folder
     if tree.is_dir():
         return tree
     try:
         cache.mkdir(parents=True, exist_ok=True)
         # In the cache folder, because a rename is atomic only within one file system.
         with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as scratch:
-            archive = cache / ARCHIVE
+            archive = cache / source.archive
             if not archive.exists():
-                verify(download(Path(scratch))).replace(archive)
-            verify(archive)
+                verify(download(source, Path(scratch)), source).replace(archive)
+            verify(archive, source)
             unpack(archive, Path(scratch), tree)
     except (OSError, tarfile.TarError) as error:
         raise FetchError(f"{cache}: {error}") from error
     return tree
 
 
-def download(folder: Path) -> Path:
+def download(source: Source, folder: Path) -> Path:
     """Download the source package into the folder with pip; return its path."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    source = ["--no-binary", PACKAGE, f"{PACKAGE}=={VERSION}", "-d", str(folder)]
-    print(f"Downloading {ARCHIVE} with pip (once)", file=sys.stderr)
-    finished = subprocess.run(pip + source, capture_output=True, text=True, check=False)
+    wanted = f"{source.package}=={source.version}"
+    pip += ["--no-binary", source.package, wanted, "-d", str(folder)]
+    print(f"Downloading {source.archive} with pip (once)", file=sys.stderr)
+    finished = subprocess.run(pip, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
         reason = (finished.stderr.strip().splitlines() or ["no message"])[-1]
         reason = reason.removeprefix("ERROR: ")
-        raise FetchError(f"{ARCHIVE}: pip could not download it ({reason}).")
-    return folder / ARCHIVE
+        raise FetchError(f"{source.archive}: pip could not download it ({reason}).")
+    return folder / source.archive
 
 
-def verify(archive: Path) -> Path:
+def verify(archive: Path, source: Source) -> Path:
     """Return the path of the archive if its SHA-256 is correct; else remove it."""
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    if digest != SHA256:
+    if digest != source.sha256:
         archive.unlink()
         raise FetchError(
-            f"{archive}: SHA-256 = {digest}; expected {SHA256}. The file was removed: "
-            "try again."
+            f"{archive}: SHA-256 = {digest}; expected {source.sha256}. The file was "
+            "removed: try again."
         )
     return archive
 

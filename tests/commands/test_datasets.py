@@ -19,8 +19,10 @@ def read(path):
 
 @pytest.fixture(scope="session")
 def snapshots(analytic_params):
-    """Twelve NaCl supercells, as written by the host."""
-    return read(analytic_params)
+    """Twelve NaCl supercells, as written by the host: it leaves no net force."""
+    ph3, dataset = read(analytic_params)
+    forces = dataset["forces"] - dataset["forces"].mean(axis=1, keepdims=True)
+    return ph3, {**dataset, "forces": forces}
 
 
 def write_extxyz(path, ph3, dataset, numbers, rng, energies=True):
@@ -119,6 +121,10 @@ def test_extend_adds_in_order_and_keeps_the_old(run, results, snapshots):
     assert "ERROR: b.yaml, snapshot 1 is the same as a.yaml, snapshot 7" in again.stderr
 
 
+def word(folder):
+    (folder / "word").write_text("Na Cl\n")
+
+
 def text(change):
     def spoil(folder):
         path = folder / "a.extxyz"
@@ -137,14 +143,23 @@ def text(change):
         (["a.extxyz", *CELL[:2], "--dim", "0", "2", "2"], None, "expected three pos"),
         (["a.extxyz", *CELL[:2], "--dim", "1", "1", "1"], None, "the supercell is Na1"),
         (["a.extxyz", *CELL, "--pa", "Q"], None, "--dim, --pa: "),
-        (["a.extxyz", "-c", "a.extxyz", *CELL[2:]], None, "not a POSCAR"),
-        (["a.extxyz", *CELL], text(lambda t: ""), "there is no frame in it"),
-        (["a.extxyz", *CELL], text(lambda t: t[:9000]), "Is it complete?"),
-        (["a.extxyz", *CELL], text(lambda t: "\0\xff" * 99), "not an extended XYZ"),
+        (["a.extxyz", "-c", "word", *CELL[2:]], word, "word: no crystal is read"),
+        (["a.extxyz", *CELL], text(lambda t: ""), "a.extxyz: empty"),
+        (["*.xml", *CELL], None, "*.xml: no file matches"),
+        (["a.yaml", "b.yaml", "a.extxyz"], None, "a.yaml and b.yaml: give one file"),
+        (["a.yaml"], None, "a.yaml: there is no output file"),
+        (["a.extxyz", *CELL, "--format", "qe"], None, "--format qe; expected a format"),
+        (["a.extxyz", *CELL], text(lambda t: t[:9000]), "Is it complete"),
+        (
+            ["a.extxyz", *CELL],
+            text(lambda t: "\0\xff" * 99),
+            "cannot be read as 'extxyz' after frame 0",
+        ),
         (
             ["a.extxyz", *CELL],
             text(lambda t: t.replace(":forces:", ":REF_forces:")),
-            "frame 1: there are no forces. Rename the column 'REF_forces' to 'forces'",
+            "frame 1: there is no 'forces'; found: 'REF_forces'. Name what to use, "
+            "such as '--forces-key REF_forces'",
         ),
         (
             ["a.extxyz", *CELL],
@@ -188,3 +203,41 @@ def test_crystals_of_other_units_are_taken_and_no_forces_refused(
     # The same snapshots in Ry and bohr: known as such, and joined by number.
     done = run(["phono3py-mlp", "extend", "a.yaml", "qe.yaml"], results)
     assert "qe.yaml, snapshot 1 is the same as a.yaml, snapshot 1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda a: a.calc.results.update(forces=a.calc.results["forces"] / 25.7), "Ry"),
+        (lambda a: a.calc.results.update(forces=-a.calc.results["forces"]), "sign"),
+        (
+            lambda a: a.calc.results.update(
+                forces=np.roll(a.calc.results["forces"], 3, axis=0)
+            ),
+            "atoms",
+        ),
+        (lambda a: a.calc.results.update(energy=a.calc.results["energy"] / 27.2), ""),
+    ],
+    ids=["unit of forces", "sign", "order of atoms", "unit of energies"],
+)
+def test_wrong_units_and_order_are_refused_whatever_the_file(
+    run, results, spoil, message
+):
+    frames = ase_io.read(results / "a.extxyz", ":")
+    for atoms in frames:
+        spoil(atoms)
+    ase_io.write(results / "results.traj", frames)
+    done = run(["phono3py-mlp", "import", "results.traj", *CELL], results)
+    assert done.returncode == 1, done.stdout
+    assert message in done.stderr
+    assert not (results / "phono3py_params.yaml").exists()
+
+
+def test_file_of_a_snapshot_that_is_refused_is_named(run, results):
+    frames = ase_io.read(results / "b.extxyz", ":")
+    frames[2].calc.results["forces"] *= 0
+    ase_io.write(results / "b.extxyz", frames)
+    done = run(["phono3py-mlp", "import", "a.extxyz", "b.extxyz", *CELL], results)
+    assert done.returncode == 1
+    assert "snapshot 9: all forces are zero" in done.stderr
+    assert done.stderr.endswith("Snapshot 9 is b.extxyz, frame 3.\n")

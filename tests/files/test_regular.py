@@ -20,9 +20,9 @@ from phono3py_mlp_plugin.files import (
     check_inputs,
     find_kappa,
     open_text,
-    read_extxyz,
     read_kappa,
     read_provenance,
+    read_snapshots,
     read_uncertainty,
     regular,
 )
@@ -32,7 +32,7 @@ READERS = [
     open_text,
     check_input,
     read_convergence,
-    read_extxyz,
+    read_snapshots,
     read_kappa,
     read_provenance,
     read_uncertainty,
@@ -69,7 +69,7 @@ def stay(monkeypatch, tmp_path):
     ],
 )
 def test_what_is_no_file_is_refused_by_every_reader(odd, read, name, kind):
-    if read is read_extxyz:
+    if read is read_snapshots:
         pytest.importorskip("ase")
     with pytest.raises(UnusableFile) as caught:
         read(odd / name)

@@ -1,5 +1,7 @@
 """The file of --config, and results that are fewer than displacements."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -33,11 +35,13 @@ def test_value_may_hold_equals_signs(text, expected, tmp_path):
 
 @pytest.mark.parametrize(("n_files", "told"), [(3, True), (5, False)])
 def test_fewer_files_than_displacements_are_told(n_files, told, monkeypatch, capsys):
-    def host(settings, dataset):
+    def host(settings, dataset, *args):
         return {"forces": np.zeros((n_files, 2, 3))}
 
     monkeypatch.setattr(force_files, "original", lambda name: host)
-    force_files.get_force_sets(None, {"displacements": np.zeros((5, 2, 3))})
+    dataset = {"displacements": np.zeros((5, 2, 3))}
+    settings = SimpleNamespace(save_params=False)
+    force_files.get_force_sets(settings, dataset, None, "phono3py_disp.yaml", None)
     assert (
         "forces of 3 supercells for 5 displacements" in capsys.readouterr().err
     ) is told

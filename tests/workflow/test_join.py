@@ -16,6 +16,8 @@ from phono3py_mlp_plugin.workflow.join import (
     dataset_of_frames,
     frames_of_dataset,
     join_datasets,
+    with_planned_displacements,
+    without_net_force,
 )
 
 _, NACL = nacl_dataset(3, repeats=1)
@@ -117,3 +119,35 @@ def test_frames_know_where_they_come_from():
     frame = frames_of_dataset(NACL, "params.yaml")[2]
     assert isinstance(frame, Frame)
     assert frame.where == "params.yaml, snapshot 3"
+
+
+def test_planned_displacements_replace_those_that_were_rounded():
+    rng = np.random.default_rng(5)
+    rounded = replace(NACL, displacements=NACL.displacements.round(6))
+    planned = np.concatenate([NACL.displacements[::-1], NACL.displacements + 0.2])
+    found = with_planned_displacements(rounded, planned)
+    assert np.array_equal(found.displacements, NACL.displacements)
+    # What was not planned stays.
+    other = rng.normal(scale=0.1, size=planned.shape)
+    found = with_planned_displacements(rounded, other)
+    assert np.array_equal(found.displacements, rounded.displacements)
+    none = with_planned_displacements(rounded, planned[:0])
+    assert np.array_equal(none.displacements, rounded.displacements)
+
+
+def test_net_force_is_taken_off():
+    shifted = replace(NACL, forces=NACL.forces + np.array([0.1, 0.2, -0.3]))
+    found = without_net_force(shifted)
+    assert np.abs(found.forces.sum(axis=1)).max() < 1e-12
+    np.testing.assert_allclose(
+        found.forces, NACL.forces - NACL.forces.mean(axis=1, keepdims=True), atol=1e-12
+    )
+
+
+def test_energies_of_different_names_are_not_mixed():
+    with pytest.raises(
+        DatasetError, match=r"snapshot 2: its energy is 'energy', that of .* 1 is 'free"
+    ):
+        frames = spoiled()
+        frames[0] = replace(frames[0], energy_name="free_energy")
+        dataset_of_frames(frames, NACL.supercell)

@@ -159,7 +159,7 @@ def _checked(rest: Sequence[str]) -> argparse.Namespace:
 
 def _crystal(args: argparse.Namespace) -> Phono3py:
     """Return the crystal with its displacements, relaxed if requested."""
-    from phono3py_mlp_plugin.host.reading import read_unitcell
+    from phono3py_mlp_plugin.host.unitcell import read_unitcell
 
     crystal = read_unitcell(args.cell, args.dim, args.pa)
     if args.relax:

@@ -8,7 +8,6 @@ from phono3py_mlp_plugin.files.atomic import (
     unfinished_folder,
 )
 from phono3py_mlp_plugin.files.content import check_named, content_of, versions_of
-from phono3py_mlp_plugin.files.extxyz import Frame, read_extxyz
 from phono3py_mlp_plugin.files.fingerprint import fingerprint
 from phono3py_mlp_plugin.files.force_constants import (
     CHANGED,
@@ -19,6 +18,7 @@ from phono3py_mlp_plugin.files.force_constants import (
     read_force_constants,
     read_stamp,
 )
+from phono3py_mlp_plugin.files.frames import NO_ENERGY, Frame, read_energy, read_frames
 from phono3py_mlp_plugin.files.kappa import KappaFile, find_kappa, read_kappa
 from phono3py_mlp_plugin.files.lock import FolderLock, remove_dead_lock
 from phono3py_mlp_plugin.files.members import (
@@ -43,6 +43,7 @@ from phono3py_mlp_plugin.files.provenance import (
     write_potential,
 )
 from phono3py_mlp_plugin.files.regular import (
+    COMPRESSED,
     UNREADABLE,
     check_input,
     check_inputs,
@@ -50,6 +51,7 @@ from phono3py_mlp_plugin.files.regular import (
     open_regular,
     open_text,
 )
+from phono3py_mlp_plugin.files.snapshots import read_snapshots
 from phono3py_mlp_plugin.files.uncertainty import (
     UNCERTAINTY_FILE,
     read_budget,
@@ -59,7 +61,9 @@ from phono3py_mlp_plugin.files.uncertainty import (
 
 __all__ = [
     "CHANGED",
+    "COMPRESSED",
     "INVALID_CONTENT",
+    "NO_ENERGY",
     "NUMBERS",
     "STAMP",
     "UNCERTAINTY_FILE",
@@ -93,12 +97,14 @@ __all__ = [
     "potential_files",
     "put_in_place",
     "read_budget",
-    "read_extxyz",
+    "read_energy",
     "read_force_constants",
+    "read_frames",
     "read_json",
     "read_kappa",
     "read_options",
     "read_provenance",
+    "read_snapshots",
     "read_stamp",
     "read_uncertainty",
     "remove_dead_lock",

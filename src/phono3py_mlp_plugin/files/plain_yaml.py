@@ -30,8 +30,11 @@ def each_file_once() -> Iterator[None]:
     """Cache the content of files, because phono3py reads a file repeatedly.
 
     phono3py first parses a file to determine its type. This takes minutes for forces of
-    a thousand supercells.
+    a thousand supercells. Within another such context, that one is used.
     """
+    if _read.get() is not None:
+        yield
+        return
     token = _read.set({})
     try:
         yield

@@ -30,6 +30,9 @@ _OPENERS: dict[str, Any] = {
     ".bz2": bz2.BZ2File,
 }
 
+COMPRESSED = tuple(_OPENERS)
+"""Suffixes of compressed files that can be read."""
+
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -141,10 +144,13 @@ def open_text(path: Path, largest: int | None = None) -> IO[str]:
     UnusableFile
         If the path is not a regular file or, during reading, if the text is larger.
     """
+    return io.TextIOWrapper(open_bytes(path, largest), encoding="utf-8")
+
+
+def open_bytes(path: Path, largest: int | None = None) -> IO[bytes]:
+    """Open a file that may be compressed for reading bytes; see `open_text`."""
     limit = largest_text() if largest is None else largest
-    return io.TextIOWrapper(
-        io.BufferedReader(_Bounded(path, limit), _BLOCK), encoding="utf-8"
-    )
+    return io.BufferedReader(_Bounded(path, limit), _BLOCK)
 
 
 class _Bounded(io.RawIOBase):

@@ -13,15 +13,18 @@ import numpy as np
 import yaml
 from phono3py import Phono3py
 from phono3py.cui.settings import Phono3pySettings
-from phono3py.phonon3.dataset import forces_in_dataset
+from phono3py.interface.phono3py_yaml import Phono3pyYaml
+from phono3py.phonon3.dataset import (
+    forces_in_dataset,
+    get_displacements_and_forces_fc3,
+)
 from phonopy.cui.phonopy_script import store_nac_params
-from phonopy.interface.calculator import read_crystal_structure
 from phonopy.physical_units import get_calculator_physical_units, get_physical_units
 
+from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import (
     DatasetError,
     MLPError,
-    ParameterError,
     ResourceError,
     one_line,
 )
@@ -166,7 +169,7 @@ def _is_number(value: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _without_primitive_axes_warning() -> Iterator[None]:
+def without_primitive_axes_warning() -> Iterator[None]:
     """Suppress the warning about the default of primitive_matrix, also if given."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="primitive_matrix defaulted")
@@ -209,7 +212,7 @@ def read_crystal(
 
     if settings is None:
         settings = Phono3pySettings(load_phono3py_yaml=True)
-    with _without_primitive_axes_warning():
+    with without_primitive_axes_warning():
         info = read_cell_info(get_cell_info, settings, str(filename), log_level)
         ph3 = _crystal_from(info, settings, filename, log_level)
     yaml_of_host = info.phono3py_yaml
@@ -378,46 +381,23 @@ def read_run_options(path: Path) -> dict[str, str]:
         raise unreadable_input(path, error) from error
 
 
-def read_unitcell(path: Path, dim: Sequence[int], primitive: str) -> Phono3py:
-    """Read a POSCAR and return the crystal with its supercell.
+def read_planned_displacements(path: Path) -> FloatArray | None:
+    """Return the displacements in a phono3py.yaml-like file, None if there are none.
 
     Parameters
     ----------
     path : Path
-    dim : sequence of int
-        Supercell matrix: three diagonal elements, or all nine.
-    primitive : str
-        Primitive axes, as in ``--pa`` of phono3py.
+        A file that `read_crystal` has read.
 
-    Raises
-    ------
-    DatasetError, ParameterError, ResourceError
-        If the file is not a POSCAR, or the supercell matrix is invalid.
+    Returns
+    -------
+    ndarray or None
+        In angstrom, shape ``(n, N, 3)``.
     """
-    if not path.is_file():
-        raise DatasetError(f'"{path}" is not found.')
-    try:
-        unitcell, _ = read_crystal_structure(path)
-    except Exception as error:
-        raise DatasetError(f"{path}: not a POSCAR ({one_line(error)}).") from error
-    if unitcell is None:
-        raise DatasetError(f"{path}: not a POSCAR.")
-    matrix = np.array(dim)
-    if len(dim) not in (3, 9) or (len(dim) == 3 and min(dim) < 1):
-        raise ParameterError(
-            f"--dim {' '.join(map(str, dim))}; expected three positive numbers or nine."
-        )
-    check_crystal(
-        Cell(unitcell.cell, unitcell.scaled_positions, unitcell.masses),
-        {"supercell_matrix": matrix if len(dim) == 3 else matrix.reshape(3, 3)},
-        str(path),
-    )
-    try:
-        with _without_primitive_axes_warning():
-            return Phono3py(
-                unitcell,
-                supercell_matrix=matrix if len(dim) == 3 else matrix.reshape(3, 3),
-                primitive_matrix=primitive,
-            )
-    except (RuntimeError, ValueError) as error:
-        raise ParameterError(f"--dim, --pa: {one_line(error)}") from error
+    content = Phono3pyYaml()
+    content.read(path)
+    if not content.dataset:
+        return None
+    displacements, _ = get_displacements_and_forces_fc3(content.dataset)
+    units = get_calculator_physical_units(content.calculator)
+    return np.asarray(displacements * units.distance_to_A)

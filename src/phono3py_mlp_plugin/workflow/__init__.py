@@ -54,7 +54,12 @@ from phono3py_mlp_plugin.workflow.health import (
     examine_once,
     examine_potential,
 )
-from phono3py_mlp_plugin.workflow.join import dataset_of_frames, join_datasets
+from phono3py_mlp_plugin.workflow.join import (
+    dataset_of_frames,
+    join_datasets,
+    with_planned_displacements,
+    without_net_force,
+)
 from phono3py_mlp_plugin.workflow.label import label_supercells, labels_fingerprint
 from phono3py_mlp_plugin.workflow.misfit import Misfit, misfit_of
 from phono3py_mlp_plugin.workflow.obtain import (
@@ -214,4 +219,6 @@ __all__ = [
     "training_parameters",
     "unused_parameters",
     "with_memory",
+    "with_planned_displacements",
+    "without_net_force",
 ]

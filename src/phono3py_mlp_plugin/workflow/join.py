@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phono3py_mlp_plugin.contracts import Dataset
+from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 from phono3py_mlp_plugin.errors import DatasetError
 from phono3py_mlp_plugin.files import Frame
 from phono3py_mlp_plugin.workflow.sites import Sites
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 # Displacements that agree within this tolerance (angstrom) are the same.
 _SAME = 1e-5
+
+# Positions in output files have six decimals or more, in units of up to the lattice
+# constant.
+_PRINTED = 1e-4
 
 
 def dataset_of_frames(frames: Sequence[Frame], supercell: PhonopyAtoms) -> Dataset:
@@ -33,7 +38,8 @@ def dataset_of_frames(frames: Sequence[Frame], supercell: PhonopyAtoms) -> Datas
     Raises
     ------
     DatasetError
-        If a frame is of another crystal, or only some frames have energies.
+        If a frame is of another crystal, only some frames have energies, or energies
+        have different names.
     """
     sites = Sites(supercell)
     displacements, forces = [], []
@@ -46,6 +52,7 @@ def dataset_of_frames(frames: Sequence[Frame], supercell: PhonopyAtoms) -> Datas
             raise DatasetError(f"{frame.where}: {error}") from None
         displacements.append(displacement)
         forces.append(frame.forces[order])
+    _check_energy_names(frames)
     energies = [frame.energy for frame in frames]
     if None in energies and any(energy is not None for energy in energies):
         raise DatasetError(
@@ -58,6 +65,43 @@ def dataset_of_frames(frames: Sequence[Frame], supercell: PhonopyAtoms) -> Datas
         np.array(forces),
         None if None in energies else np.array(energies, dtype="double"),
     )
+
+
+def _check_energy_names(frames: Sequence[Frame]) -> None:
+    """Refuse free energies of some snapshots and energies of others."""
+    named = [frame for frame in frames if frame.energy is not None]
+    for frame in named:
+        if frame.energy_name != named[0].energy_name:
+            raise DatasetError(
+                f"{frame.where}: its energy is {frame.energy_name!r}, that of "
+                f"{named[0].where} is {named[0].energy_name!r}. Name one that all have "
+                "by --energy-key."
+            )
+
+
+def with_planned_displacements(dataset: Dataset, planned: FloatArray) -> Dataset:
+    """Return a dataset with displacements of full precision where they are known.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With displacements from positions that another program has rounded.
+    planned : ndarray
+        Displacements of which snapshots were made (angstrom), shape ``(n, N, 3)``. A
+        snapshot that is none of these keeps its displacements.
+    """
+    displacements = dataset.displacements.copy()
+    for displacement in displacements:
+        distances = np.abs(planned - displacement).max(axis=(1, 2))
+        if len(planned) and distances.min() <= _PRINTED:
+            displacement[:] = planned[distances.argmin()]
+    return replace(dataset, displacements=displacements)
+
+
+def without_net_force(dataset: Dataset) -> Dataset:
+    """Return a dataset without the mean force of each snapshot, as phono3py does."""
+    forces = dataset.forces - dataset.forces.mean(axis=1, keepdims=True)
+    return replace(dataset, forces=forces)
 
 
 def frames_of_dataset(dataset: Dataset, name: str) -> list[Frame]:

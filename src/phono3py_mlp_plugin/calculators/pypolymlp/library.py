@@ -230,7 +230,7 @@ def _arrays(dataset: Dataset) -> tuple[Any, Any, Any]:
     if dataset.energies is None:
         raise PotentialError(
             "the dataset has no energies; pypolymlp is trained on energies and forces. "
-            "Collect it by 'phono3py-init --sp --cf3 ...' from VASP results."
+            "Collect it by 'phono3py-init --sp --cf3 ...' from output files."
         )
     return (
         dataset.displacements.transpose(0, 2, 1),

@@ -1,0 +1,175 @@
+"""Reading of a unit cell from a file of any program."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+from phono3py import Phono3py
+from phono3py.interface.phono3py_yaml import Phono3pyYaml
+from phonopy.interface.calculator import (
+    PhonopyYamlStructureInfo,
+    read_crystal_structure,
+)
+from phonopy.physical_units import get_calculator_physical_units
+from phonopy.structure.atoms import PhonopyAtoms
+
+from phono3py_mlp_plugin.errors import (
+    DatasetError,
+    ParameterError,
+    PluginNotFound,
+    one_line,
+)
+from phono3py_mlp_plugin.files import check_input, read_snapshots
+from phono3py_mlp_plugin.host.reading import without_primitive_axes_warning
+from phono3py_mlp_plugin.workflow import Cell, check_crystal, shares_sites
+
+# Files that phono3py reads if it is given the name of the calculator. ASE does not read
+# them, or does not know them by this name.
+_INTERFACES = (
+    ("*POSCAR*", "vasp"),
+    ("*CONTCAR*", "vasp"),
+    ("*.vasp", "vasp"),
+    ("*.yaml", "phonopy_yaml"),
+    ("*.yaml.*", "phonopy_yaml"),
+    ("*.yml", "phonopy_yaml"),
+    ("*.inp", "cp2k"),
+    ("*.fdf", "siesta"),
+    ("*.cell", "castep"),
+    ("geometry.in*", "aims"),
+    ("elk*.in", "elk"),
+    ("*.struct", "wien2k"),
+    ("*.gen", "dftbp"),
+    ("*STRU*", "abacus"),
+    ("control", "turbomole"),
+    ("*.config", "pwmat"),
+    ("lammps*", "lammps"),
+)
+
+
+# Input files of any name. What phono3py does not read of them, ASE may.
+_CONTENTS = ((b"znucl", "abinit"), (b"atomic_species", "qe"))
+_ALSO_ASE = ("abinit", "qe", "wien2k", "aims", "castep", "dftbp", "vasp")
+
+_PEEK = 20_000
+
+
+def read_unitcell(path: Path, dim: Sequence[int], primitive: str) -> Phono3py:
+    """Read a unit cell and return the crystal with its supercell.
+
+    Parameters
+    ----------
+    path : Path
+        A file that phono3py or ASE reads.
+    dim : sequence of int
+        Supercell matrix: three diagonal elements, or all nine.
+    primitive : str
+        Primitive axes, as in ``--pa`` of phono3py.
+
+    Raises
+    ------
+    DatasetError, ParameterError, ResourceError, PluginNotFound
+        If the file holds no crystal, or the supercell matrix is invalid.
+    """
+    if not path.is_file():
+        raise DatasetError(f'"{path}" is not found.')
+    check_input(path)
+    unitcell = _unitcell(path)
+    matrix = np.array(dim)
+    if len(dim) not in (3, 9) or (len(dim) == 3 and min(dim) < 1):
+        raise ParameterError(
+            f"--dim {' '.join(map(str, dim))}; expected three positive numbers or nine."
+        )
+    check_crystal(
+        Cell(
+            unitcell.cell,
+            unitcell.scaled_positions,
+            unitcell.masses,
+            may_overlap=shares_sites(unitcell),
+        ),
+        {"supercell_matrix": matrix if len(dim) == 3 else matrix.reshape(3, 3)},
+        str(path),
+    )
+    try:
+        with without_primitive_axes_warning():
+            return Phono3py(
+                unitcell,
+                supercell_matrix=matrix if len(dim) == 3 else matrix.reshape(3, 3),
+                primitive_matrix=primitive,
+            )
+    except (RuntimeError, ValueError) as error:
+        raise ParameterError(f"--dim, --pa: {one_line(error)}") from error
+
+
+def _unitcell(path: Path) -> PhonopyAtoms:
+    """Return the unit cell in angstrom."""
+    interface = _interface(path)
+    if interface is not None and interface not in _ALSO_ASE:
+        return _of_interface(path, interface)
+    if interface is not None:
+        with contextlib.suppress(DatasetError):
+            return _of_interface(path, interface)
+    try:
+        snapshots = read_snapshots(path)
+    except DatasetError as error:
+        # A POSCAR can have any name.
+        with contextlib.suppress(DatasetError):
+            return _of_interface(path, "vasp")
+        reason = one_line(error.__cause__ or error)
+        raise DatasetError(
+            f"{path}: no crystal is read from it by phono3py or ASE ({reason}). Give "
+            "lattice vectors in full, and the file the usual name of its program, such "
+            "as POSCAR, geometry.in, unitcell.cell or unitcell.inp."
+        ) from error
+    if not snapshots or not snapshots[-1].periodic:
+        raise DatasetError(
+            f"{path}: there is no periodic crystal in it. Give a file with lattice "
+            "vectors, such as POSCAR or CIF."
+        )
+    crystal = snapshots[-1]
+    return PhonopyAtoms(
+        cell=crystal.lattice, symbols=crystal.symbols, positions=crystal.positions
+    )
+
+
+def _interface(path: Path) -> str | None:
+    """Return the calculator of a file by its name, otherwise by its content."""
+    for pattern, interface in _INTERFACES:
+        if fnmatch(path.name, pattern):
+            return interface
+    with path.open("rb") as file:
+        content = file.read(_PEEK).lower()
+    return next((name for mark, name in _CONTENTS if mark in content), None)
+
+
+def _of_interface(path: Path, interface: str) -> PhonopyAtoms:
+    """Return the unit cell in angstrom, read by phono3py."""
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            # Some readers of phono3py leave the file open.
+            warnings.simplefilter("ignore", ResourceWarning)
+            unitcell, info = read_crystal_structure(
+                path, interface_mode=interface, phonopy_yaml_cls=Phono3pyYaml
+            )
+    except ModuleNotFoundError as error:
+        raise PluginNotFound(
+            f"{path}: phono3py needs {error.name} to read it. "
+            f"Install it by 'pip install {str(error.name).replace('_', '-')}'."
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise DatasetError(
+            f"{path}: not a crystal of {interface} ({one_line(error)}). Is it complete?"
+        ) from error
+    if unitcell is None:
+        raise DatasetError(f"{path}: there is no crystal of {interface} in it.")
+    calculator: str | None = interface
+    if isinstance(info, PhonopyYamlStructureInfo):
+        calculator = None if info.phonopy_yaml is None else info.phonopy_yaml.calculator
+    unitcell = unitcell.copy()
+    scale = get_calculator_physical_units(calculator).distance_to_A
+    unitcell.cell = unitcell.cell * scale
+    return unitcell
