@@ -97,6 +97,7 @@ def results():
     return {"tiny": json.loads(json.dumps(entry))}
 
 
+@pytest.mark.slow
 def test_kappa_of_the_model_is_that_of_the_potential_within_the_error_of_the_fit(
     results,
 ):
@@ -107,6 +108,7 @@ def test_kappa_of_the_model_is_that_of_the_potential_within_the_error_of_the_fit
     assert entry["points"][0]["kappa"] != entry["points"][2]["kappa"]
 
 
+@pytest.mark.slow
 def test_a_cubic_crystal_has_one_case_for_each_interval(results):
     cases = statistics.cases_of("tiny", results["tiny"])
     assert len(cases) == 4
@@ -116,6 +118,7 @@ def test_a_cubic_crystal_has_one_case_for_each_interval(results):
     assert all(case.expected > case.bar for case in cases)
 
 
+@pytest.mark.slow
 def test_the_tables_depend_on_the_records_only(results, tmp_path):
     report.write(results, tmp_path)
     text = (tmp_path / "calibration.md").read_text()

@@ -77,6 +77,7 @@ def forces_of(folder):
     return content["displacement_pairs"][0]["forces"]
 
 
+@pytest.mark.slow
 def test_a_calculator_by_name_and_by_its_class_are_one(run, folder):
     done = run(command("emt", "-d"), folder)
     assert done.returncode == 0, done.stderr
@@ -127,6 +128,7 @@ def test_forces_that_are_wrong_are_used_if_the_user_insists(run, folder):
     assert "look  work of forces against the energy: 50 % apart" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_amplitude_is_adapted_to_noise_unless_it_is_given(run, folder):
     text = "calculator = springs:make, digits = 4"
     done = run(command("ase", "-d", *options(text)), folder)
