@@ -13,7 +13,7 @@ from phono3py_mlp_plugin.contracts import (
     TrainedPotential,
 )
 from phono3py_mlp_plugin.uncertainty import ErrorBar
-from phono3py_mlp_plugin.workflow import misfit_of
+from phono3py_mlp_plugin.workflow import misfit_of, penalty_note
 
 CELL = PhonopyAtoms(
     symbols=["Ar"] * 2, cell=5 * np.eye(3), scaled_positions=[[0.0] * 3, [0.5] * 3]
@@ -78,3 +78,21 @@ def test_forces_that_vanish_are_no_misfit():
     still = dataset()
     still = replace(still, forces=np.zeros_like(still.forces))
     assert misfit_of(fit(0.01, 0.9, 1.0), still, BARS) is None
+
+
+@pytest.mark.parametrize(
+    "alpha, smallest, noted",
+    [
+        (1e-3, 1e-3, True),
+        (1e-2, 1e-3, False),
+        (None, None, False),
+        # A single penalty is the wish of the user.
+        (1e-3, None, False),
+    ],
+)
+def test_the_smallest_penalty_of_several_is_noted_if_it_is_the_best(
+    alpha, smallest, noted
+):
+    note = penalty_note(alpha, smallest)
+    assert (note is not None) == noted
+    assert note is None or "reg_alpha_params = -8 1 10" in note

@@ -35,6 +35,7 @@ from phono3py_mlp_plugin.workflow import (
     force_constant_errors_text,
     large_contributions,
     most_uncertain_frequency,
+    penalty_note,
     request_calculator,
     with_memory,
 )
@@ -303,7 +304,8 @@ def _run_task(task: StudyTask, progress: Any) -> None:
     for point in points:
         if point.budget is not None:
             _print_budget(point, point.budget, study.tolerance)
-    for note in compare_models(points):
+    of_penalty = penalty_note(last.alpha, last.smallest_alpha)
+    for note in [*([of_penalty] if of_penalty else []), *compare_models(points)]:
         print(f"Note: {note}")
     write_convergence(
         path,

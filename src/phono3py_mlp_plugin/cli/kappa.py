@@ -36,6 +36,10 @@ _AMPLITUDE = 0.03
 
 _MEMBERS = "16"
 
+# Forces of a potential have less noise than those of first principles, so that smaller
+# penalties than the default are better.
+_PENALTIES = "reg_alpha_params = -8 1 10"
+
 _DESCRIPTION = (
     "Compute kappa of a crystal from its unit cell and a force calculator. The steps "
     "are those of the documentation. The commands are printed, and their files are "
@@ -70,6 +74,8 @@ def run_kappa(arguments: Sequence[str]) -> int:
         rest = [*rest, "--br"]
     if args.teach is not None and options.uncertainty is None:
         rest = [*rest, "--uncertainty", _MEMBERS]
+    if args.teach is not None and options.mlp_params is None:
+        rest = [*rest, "--mlp-params", _PENALTIES]
     args.random_seed = options.random_seed or 0
     crystal = _crystal(args)
     with replacing(Path(_DISPLACEMENTS)) as temporary:

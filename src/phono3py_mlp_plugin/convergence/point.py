@@ -46,6 +46,8 @@ class Point:
     rmse_test, left_out : float
         Errors of forces (eV/angstrom) on the test set and on supercells left out.
     alpha : float or None
+    smallest_alpha : float or None
+        The smallest of the ridge penalties that were tried, if there were several.
     n_features : int
     fc2_error, fc3_error : float
         Scatter of force constants over the ensemble, relative to their norm.
@@ -86,6 +88,7 @@ class Point:
     budget: ErrorBudget | None = None
     rms_force: float | None = None
     anharmonicity: float | None = None
+    smallest_alpha: float | None = None
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Point | None:
@@ -111,6 +114,7 @@ class Point:
         numbers = [self.order, self.size, self.rmse_test, self.left_out, self.fall]
         numbers += [self.fc2_error, self.fc3_error, self.alpha or 0.0, self.n_features]
         numbers += [self.rms_force or 1.0, self.anharmonicity or 0.0]
+        numbers += [self.smallest_alpha or 0.0]
         for phonon in self.phonons:
             numbers += [*phonon.frequencies, *phonon.errors]
         shape = np.array(self.kappa, dtype="double").shape

@@ -42,6 +42,7 @@ from phono3py_mlp_plugin.workflow import (
     response_of,
     root_mean_square_errors,
     run_ensemble,
+    smallest_penalty,
 )
 
 if TYPE_CHECKING:
@@ -275,6 +276,7 @@ class _Run:
                     rmse_test=rmse,
                     left_out=fit.left_out,
                     alpha=fit.trained.alpha,
+                    smallest_alpha=smallest_penalty(fit.trained),
                     n_features=fit.trained.n_features,
                     fc2_error=result.fc2_error,
                     fc3_error=result.fc3_error,

@@ -20,6 +20,7 @@ from phono3py_mlp_plugin.workflow import (
     PotentialPlan,
     Split,
     engine_of,
+    penalty_note,
     unused_parameters,
 )
 
@@ -129,7 +130,10 @@ def ridge_lines(provenance: Provenance) -> list[str]:
             result = f"{penalty['rmse_training']:.6f} {penalty['rmse_test']:.6f}"
         chosen = "  <- chosen" if alpha == provenance.alpha else ""
         lines.append(f"  alpha = {alpha:.3e}: {result}{chosen}")
-    return lines
+    tried = [p["alpha"] or 0.0 for p in provenance.penalties if p["rmse_test"]]
+    smallest = min(tried) if len(tried) > 1 else None
+    note = penalty_note(provenance.alpha, smallest)
+    return lines if note is None else [*lines, f"Note: {note}"]
 
 
 def plan_lines(

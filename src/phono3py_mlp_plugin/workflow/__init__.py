@@ -61,7 +61,12 @@ from phono3py_mlp_plugin.workflow.join import (
     without_net_force,
 )
 from phono3py_mlp_plugin.workflow.label import label_supercells, labels_fingerprint
-from phono3py_mlp_plugin.workflow.misfit import Misfit, misfit_of
+from phono3py_mlp_plugin.workflow.misfit import (
+    Misfit,
+    misfit_of,
+    penalty_note,
+    smallest_penalty,
+)
 from phono3py_mlp_plugin.workflow.obtain import (
     ObtainedPotential,
     PotentialPlan,
@@ -197,6 +202,7 @@ __all__ = [
     "most_uncertain_frequency",
     "obtain_potential",
     "origin_of",
+    "penalty_note",
     "phonon_frequencies",
     "plan_potential",
     "read_dataset",
@@ -211,6 +217,7 @@ __all__ = [
     "root_mean_square_errors",
     "run_ensemble",
     "shares_sites",
+    "smallest_penalty",
     "solve_force_constants",
     "split_dataset",
     "supercells_of",
