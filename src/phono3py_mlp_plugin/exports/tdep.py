@@ -79,7 +79,7 @@ def _vectors(
 
 
 def _write_head(file: TextIO, cell: PhonopyAtoms, vectors: FloatArray) -> None:
-    reach = float(np.linalg.norm(vectors, axis=1).max()) + _MARGIN
+    reach = float(np.linalg.norm(vectors, axis=1).max(initial=0.0)) + _MARGIN
     file.write(f"{len(cell)}   How many atoms per unit cell\n")
     file.write(f"{reach:.15f}   Realspace cutoff (A)\n")
 

@@ -190,5 +190,5 @@ def _merged(parts: list[tuple[IntArray, FloatArray]]) -> tuple[IntArray, FloatAr
         np.add.at(sums, inverse[start : start + len(part)], values)
         start += len(part)
     sizes = np.abs(sums).reshape(len(sums), -1).max(axis=1)
-    kept = sizes > _NEGLIGIBLE * sizes.max()
+    kept = sizes > _NEGLIGIBLE * sizes.max(initial=0.0)
     return keys[kept], sums[kept]

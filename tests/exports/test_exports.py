@@ -1,0 +1,196 @@
+"""Exported force constants give the phonons and the scattering of phono3py.
+
+What is compared lies between the wave vectors of the supercell, where wrong images,
+orders of atoms and shares of triplets show.
+"""
+
+from __future__ import annotations
+
+import math
+
+import h5py
+import numpy as np
+import phonopy
+import pytest
+from phono3py import Phono3py
+from phono3py.file_IO import write_fc2_to_hdf5, write_fc3_to_hdf5
+from phono3py.phonon3.real_to_reciprocal import RealToReciprocal
+from phonopy.harmonic.dynamical_matrix import DynamicalMatrix
+from phonopy.structure.atoms import PhonopyAtoms
+
+from exports.readers import read_kaldo, read_shengbte, read_tdep
+from phono3py_mlp_plugin.cli import main
+from phono3py_mlp_plugin.errors import ParameterError, SolverError
+from phono3py_mlp_plugin.exports import FORMATS, export
+from spring_crystal import CRYSTALS, force_constants, spring_crystal
+
+MESH = 11
+# In units of 1 / MESH: no point is a wave vector of a supercell.
+WAVE_VECTORS = [(1, 3, 2), (4, -2, 5), (0, 1, 0)]
+# Rounding of sums of thousands of terms, and fifteen digits of the files.
+CLOSE = {"rtol": 1e-9, "atol": 1e-9}
+
+
+def cubic(symbols, positions, edge, cutoff, dim=1):
+    """Return a face-centred crystal in its cubic cell, with compact force constants."""
+    ph3 = Phono3py(
+        PhonopyAtoms(symbols=symbols, cell=edge * np.eye(3), scaled_positions=positions),
+        supercell_matrix=[dim] * 3,
+        primitive_matrix="F",
+    )
+    fc2, fc3 = force_constants(ph3.supercell, cutoff)
+    rows = ph3.primitive.p2s_map
+    ph3.fc2, ph3.fc3 = fc2[rows], fc3[rows]
+    return ph3
+
+
+FACES = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+
+
+def make(name):
+    if name == "NaCl":
+        positions = np.vstack([FACES, FACES + 0.5])
+        return cubic(["Na"] * 4 + ["Cl"] * 4, positions, 5.6, 6.0, dim=2)
+    if name == "Si":
+        positions = np.vstack([FACES, FACES + 0.25])
+        return cubic(["Si"] * 8, positions, 5.43, 4.0)
+    if name == "interleaved":
+        data = CRYSTALS["triclinic"]
+        ph3 = Phono3py(
+            PhonopyAtoms(
+                symbols=["O", "Ga", "O"],
+                cell=data["cell"],
+                scaled_positions=np.array(data["positions"]) - [0.5, 0, 0],
+                masses=[16, 69, 18],
+            ),
+            supercell_matrix=[2, 1, 1],
+            phonon_supercell_matrix=[[2, 0, 0], [1, 2, 0], [0, 0, 1]],
+            primitive_matrix=np.eye(3),
+        )
+        ph3.fc2, _ = force_constants(ph3.phonon_supercell, 4.5)
+        _, ph3.fc3 = force_constants(ph3.supercell, 4.5)
+        return ph3
+    return spring_crystal(name)
+
+
+NAMES = ["NaCl", "Si", "triclinic", "one atom", "interleaved"]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def crystal(request):
+    return make(request.param)
+
+
+def boxes(crystal):
+    """Return multiples of primitive vectors that are vectors of the supercells."""
+    found = []
+    for cell in (crystal.phonon_supercell, crystal.supercell):
+        to_supercell = crystal.primitive.cell @ np.linalg.inv(cell.cell)
+        counts = []
+        for row in to_supercell:
+            n = 1
+            while not np.allclose(n * row, np.rint(n * row), atol=1e-8):
+                n += 1
+            counts.append(n)
+        found.append(tuple(counts))
+    return found
+
+
+def places_of(model, crystal):
+    """Return the atom of the primitive cell that is each atom of a file."""
+    np.testing.assert_allclose(model.lattice, crystal.primitive.cell, atol=1e-9)
+    positions = crystal.primitive.scaled_positions
+    offsets = model.positions[:, None] - positions
+    atom, place = np.nonzero(np.abs(offsets).max(axis=2) < 1e-8)
+    assert atom.tolist() == list(range(len(positions)))
+    assert [crystal.primitive.symbols[i] for i in place] == model.symbols
+    return place
+
+
+def check_phonons(model, crystal, q):
+    """Compare the dynamical matrix, and with it all frequencies."""
+    place = places_of(model, crystal)
+    primitive = crystal.phonon_primitive
+    matrix = DynamicalMatrix(crystal.phonon_supercell, primitive, crystal.fc2)
+    matrix.run(q)
+    n = len(primitive)
+    masses = np.sqrt(primitive.masses)
+    phases = np.exp(2j * np.pi * primitive.scaled_positions @ q)
+    ours = matrix.dynamical_matrix.reshape(n, 3, n, 3).transpose(0, 2, 1, 3)
+    ours = ours * (masses[:, None] * masses)[:, :, None, None]
+    # phonopy's phases are those of positions.
+    ours = ours * (phases[:, None] / phases)[:, :, None, None]
+    found = model.second(q)
+    expected = ours[np.ix_(place, place)]
+    np.testing.assert_allclose(found, expected, **CLOSE)
+
+
+def check_scattering(model, crystal, triplet, mesh):
+    place = places_of(model, crystal)
+    none = np.zeros((len(crystal.primitive), *crystal.fc3.shape[1:3]), dtype="byte")
+    host = RealToReciprocal(
+        crystal.fc3,
+        crystal.primitive,
+        np.array(mesh),
+        make_r0_average=True,
+        all_shortest=none,
+    )
+    host.run(np.array(triplet))
+    expected = host.get_fc3_reciprocal()[np.ix_(place, place, place)]
+    found = model.third(*np.array(triplet[1:]) / mesh)
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(found, expected, **CLOSE)
+
+
+def triplet_of(first, second):
+    return [tuple(-np.add(first, second)), first, second]
+
+
+@pytest.mark.parametrize(("name", "read"), [("shengbte", read_shengbte), ("tdep", read_tdep)])
+def test_phonons_and_scattering_are_those_of_phono3py(crystal, tmp_path, name, read):
+    written = export(crystal, name, tmp_path)
+    assert [path.name for path in written] == list(FORMATS[name].files)
+    model = read(tmp_path)
+    for q in WAVE_VECTORS:
+        check_phonons(model, crystal, np.array(q) / MESH)
+    check_scattering(model, crystal, triplet_of(*WAVE_VECTORS[:2]), (MESH,) * 3)
+
+
+def test_kaldo_has_the_phonons_and_the_scattering_of_the_supercell(crystal, tmp_path):
+    export(crystal, "kaldo", tmp_path)
+    second, third = boxes(crystal)
+    model = read_kaldo(tmp_path, second, third)
+    for q in WAVE_VECTORS:
+        check_phonons(model, crystal, np.array(q) / MESH)
+    # In kALDo fc3 belongs to cells of the supercell, not to images: other wave vectors
+    # are interpolated in its own way.
+    first, last = (1, 0, 1), (0, 1, 1)
+    vectors = np.linalg.inv(crystal.supercell.cell @ np.linalg.inv(crystal.primitive.cell))
+    first, last = (vectors @ v for v in (first, last))
+    mesh = np.array([math.prod(third)] * 3)
+    triplet = np.rint(triplet_of(first * mesh, last * mesh)).astype(int)
+    check_scattering(model, crystal, [tuple(v) for v in triplet], mesh)
+
+
+def test_phonopy_reads_force_constants_and_crystal(crystal, tmp_path):
+    export(crystal, "phonopy", tmp_path)
+    found = phonopy.load(
+        tmp_path / "phonopy.yaml",
+        force_constants_filename=tmp_path / "FORCE_CONSTANTS",
+        is_nac=False,
+        symmetrize_fc=False,
+        log_level=0,
+    )
+    matrix = DynamicalMatrix(
+        crystal.phonon_supercell, crystal.phonon_primitive, crystal.fc2
+    )
+    for q in WAVE_VECTORS:
+        matrix.run(np.array(q) / MESH)
+        found.dynamical_matrix.run(np.array(q) / MESH)
+        np.testing.assert_allclose(
+            found.dynamical_matrix.dynamical_matrix,
+            matrix.dynamical_matrix,
+            # Masses have six digits in phonopy.yaml.
+            rtol=1e-7,
+            atol=1e-9,
+        )
