@@ -32,7 +32,7 @@ class Model:
     triplets: tuple[IntArray, IntArray, FloatArray]
 
     def second(self, q: FloatArray) -> FloatArray:
-        """Return fc2 at a wave vector, shape (N, N, 3, 3), phases of lattice vectors."""
+        """Return fc2 at a wave vector, with phases of lattice vectors."""
         n = len(self.positions)
         total = np.zeros((n, n, 3, 3), dtype=complex)
         for i, j, cell, value in self.pairs:
@@ -80,11 +80,15 @@ def read_shengbte(folder: Path) -> Model:
 
     n = int(numbers("natoms")[0])
     # nm
-    lattice = 10 * numbers("lfactor")[0] * np.array(
-        [numbers(f"lattvec(:,{i})") for i in (1, 2, 3)]
+    lattice = (
+        10
+        * numbers("lfactor")[0]
+        * np.array([numbers(f"lattvec(:,{i})") for i in (1, 2, 3)])
     )
     positions = np.array([numbers(f"positions(:,{i})") for i in range(1, n + 1)])
-    elements = re.search("^elements=(.*),$", text, re.MULTILINE)[1].replace('"', "").split()
+    elements = (
+        re.search("^elements=(.*),$", text, re.MULTILINE)[1].replace('"', "").split()
+    )
     symbols = [elements[int(t) - 1] for t in numbers("types")]
     box = numbers("scell(:)").astype(int)
     values = (folder / "FORCE_CONSTANTS_2ND").read_text().split()
@@ -138,7 +142,9 @@ def _read_poscar(path: Path):
     lines = path.read_text().splitlines()
     lattice = float(lines[1]) * np.array([x.split() for x in lines[2:5]], dtype=float)
     counts = [int(x) for x in lines[6].split()]
-    symbols = [s for s, c in zip(lines[5].split(), counts, strict=True) for _ in range(c)]
+    symbols = [
+        s for s, c in zip(lines[5].split(), counts, strict=True) for _ in range(c)
+    ]
     assert lines[7] == "direct coordinates"
     positions = np.array([x.split()[:3] for x in lines[8:]], dtype=float)
     assert len(positions) == len(symbols)

@@ -6,6 +6,7 @@ orders of atoms and shares of triplets show.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import h5py
@@ -13,16 +14,23 @@ import numpy as np
 import phonopy
 import pytest
 from phono3py import Phono3py
-from phono3py.file_IO import write_fc2_to_hdf5, write_fc3_to_hdf5
+from phono3py.file_IO import write_fc2_to_hdf5
+from phono3py.phonon3.fc3 import compact_fc3_to_full_fc3
 from phono3py.phonon3.real_to_reciprocal import RealToReciprocal
 from phonopy.harmonic.dynamical_matrix import DynamicalMatrix
+from phonopy.harmonic.force_constants import compact_fc_to_full_fc
 from phonopy.structure.atoms import PhonopyAtoms
 
 from exports.readers import read_kaldo, read_shengbte, read_tdep
 from phono3py_mlp_plugin.cli import main
 from phono3py_mlp_plugin.errors import ParameterError, SolverError
 from phono3py_mlp_plugin.exports import FORMATS, export
-from spring_crystal import CRYSTALS, force_constants, spring_crystal
+from spring_crystal import (
+    CRYSTALS,
+    force_constants,
+    spring_crystal,
+    write_spring_crystal,
+)
 
 MESH = 11
 # In units of 1 / MESH: no point is a wave vector of a supercell.
@@ -34,7 +42,9 @@ CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 def cubic(symbols, positions, edge, cutoff, dim=1):
     """Return a face-centred crystal in its cubic cell, with compact force constants."""
     ph3 = Phono3py(
-        PhonopyAtoms(symbols=symbols, cell=edge * np.eye(3), scaled_positions=positions),
+        PhonopyAtoms(
+            symbols=symbols, cell=edge * np.eye(3), scaled_positions=positions
+        ),
         supercell_matrix=[dim] * 3,
         primitive_matrix="F",
     )
@@ -42,6 +52,22 @@ def cubic(symbols, positions, edge, cutoff, dim=1):
     rows = ph3.primitive.p2s_map
     ph3.fc2, ph3.fc3 = fc2[rows], fc3[rows]
     return ph3
+
+
+def any_force_constants(primitive, order):
+    """Return random numbers that only have the symmetry that all force constants have.
+
+    The components of springs can be exchanged, those of other forces cannot.
+    """
+    n = len(primitive.s2p_map)
+    shape = (len(primitive), *[n] * (order - 1), *[3] * order)
+    compact = np.random.default_rng(0).normal(size=shape)
+    expand = compact_fc_to_full_fc if order == 2 else compact_fc3_to_full_fc3
+    full = expand(primitive, compact)
+    return sum(
+        full.transpose(*axes, *(order + axis for axis in axes))
+        for axes in itertools.permutations(range(order))
+    )
 
 
 FACES = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
@@ -67,8 +93,8 @@ def make(name):
             phonon_supercell_matrix=[[2, 0, 0], [1, 2, 0], [0, 0, 1]],
             primitive_matrix=np.eye(3),
         )
-        ph3.fc2, _ = force_constants(ph3.phonon_supercell, 4.5)
-        _, ph3.fc3 = force_constants(ph3.supercell, 4.5)
+        ph3.fc2 = any_force_constants(ph3.phonon_primitive, 2)
+        ph3.fc3 = any_force_constants(ph3.primitive, 3)
         return ph3
     return spring_crystal(name)
 
@@ -146,7 +172,9 @@ def triplet_of(first, second):
     return [tuple(-np.add(first, second)), first, second]
 
 
-@pytest.mark.parametrize(("name", "read"), [("shengbte", read_shengbte), ("tdep", read_tdep)])
+@pytest.mark.parametrize(
+    ("name", "read"), [("shengbte", read_shengbte), ("tdep", read_tdep)]
+)
 def test_phonons_and_scattering_are_those_of_phono3py(crystal, tmp_path, name, read):
     written = export(crystal, name, tmp_path)
     assert [path.name for path in written] == list(FORMATS[name].files)
@@ -165,7 +193,9 @@ def test_kaldo_has_the_phonons_and_the_scattering_of_the_supercell(crystal, tmp_
     # In kALDo fc3 belongs to cells of the supercell, not to images: other wave vectors
     # are interpolated in its own way.
     first, last = (1, 0, 1), (0, 1, 1)
-    vectors = np.linalg.inv(crystal.supercell.cell @ np.linalg.inv(crystal.primitive.cell))
+    vectors = np.linalg.inv(
+        crystal.supercell.cell @ np.linalg.inv(crystal.primitive.cell)
+    )
     first, last = (vectors @ v for v in (first, last))
     mesh = np.array([math.prod(third)] * 3)
     triplet = np.rint(triplet_of(first * mesh, last * mesh)).astype(int)
@@ -194,3 +224,120 @@ def test_phonopy_reads_force_constants_and_crystal(crystal, tmp_path):
             rtol=1e-7,
             atol=1e-9,
         )
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return the current folder, with a crystal and its force constants."""
+    write_spring_crystal("triclinic", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_command_writes_all_files_and_keeps_old_ones(folder, capsys, name):
+    assert main(["export", name]) == 0
+    files = FORMATS[name].files
+    printed = capsys.readouterr().out
+    for file in files:
+        assert (folder / name / file).stat().st_size > 0
+        assert file in printed
+    (folder / name / files[0]).write_text("edited")
+    assert main(["export", name, "phono3py.yaml", "-o", name]) == 0
+    assert (folder / name / f"{files[0]}.bak").read_text() == "edited"
+    assert (folder / name / files[0]).read_text() != "edited"
+
+
+def without(name):
+    def spoil(folder):
+        (folder / name).unlink()
+
+    return spoil
+
+
+def changed(name, change):
+    def spoil(folder):
+        with h5py.File(folder / name, "r+") as file:
+            change(file)
+
+    return spoil
+
+
+def not_finite(file):
+    file["fc3"][0, 0, 0, 0, 0, 0] = np.nan
+
+
+def other_unit(file):
+    file["physical_unit"] = np.bytes_(["Ry/au^2"])
+
+
+def other_supercell(folder):
+    write_fc2_to_hdf5(np.ones((8, 8, 3, 3)), filename=str(folder / "fc2.hdf5"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words", "message"),
+    [
+        (without("phono3py.yaml"), [], "none of phono3py.yaml, phono3py_params.yaml"),
+        (without("fc2.hdf5"), [], '"fc2.hdf5": is not found; expected fc2.'),
+        (without("fc3.hdf5"), [], '"fc3.hdf5": is not found; expected fc3.'),
+        (other_supercell, [], "Is it of another supercell?"),
+        (changed("fc3.hdf5", not_finite), [], "fc3 = not finite; expected finite"),
+        (changed("fc2.hdf5", other_unit), [], "physical_unit = Ry/au^2; expected eV/"),
+        (lambda folder: None, ["--fc2", "x.hdf5"], '"x.hdf5": is not found'),
+        (lambda folder: None, ["none.yaml"], '"none.yaml" is not found'),
+    ],
+)
+def test_what_cannot_be_exported_is_an_error_on_one_line(
+    folder, capsys, spoil, words, message
+):
+    spoil(folder)
+    assert main(["export", "shengbte", *words]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("ERROR: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (folder / "shengbte").exists()
+
+
+def test_option_without_effect_is_refused(folder, capsys):
+    assert main(["export", "phonopy", "--fc3", "fc3.hdf5"]) == 1
+    assert "files of phonopy contain fc2 alone" in capsys.readouterr().err
+
+
+def test_failed_export_leaves_no_file(folder, monkeypatch):
+    def fail(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("phono3py_mlp_plugin.exports.shengbte._write_triplets", fail)
+    with pytest.raises(OSError, match="No space"):
+        export(make("triclinic"), "shengbte", folder / "out")
+    assert not list((folder / "out").iterdir())
+
+
+def test_crystals_without_force_constants_are_refused(tmp_path):
+    crystal = make("triclinic")
+    with pytest.raises(ParameterError, match="Did you mean 'shengbte'"):
+        export(crystal, "shengbt", tmp_path)
+    crystal.fc3 = None
+    with pytest.raises(SolverError, match="fc3: is missing"):
+        export(crystal, "tdep", tmp_path)
+
+
+def test_mass_of_an_atom_is_kept_where_the_element_has_several(tmp_path):
+    export(make("interleaved"), "shengbte", tmp_path)
+    text = (tmp_path / "CONTROL").read_text()
+    assert 'elements="O" "Ga" "O",' in text
+    assert "masses=16.00000000000000 69.00000000000000 18.00000000000000," in text
+
+
+def test_born_charges_have_the_order_of_indices_of_the_program(tmp_path):
+    crystal = make("triclinic")
+    born = np.arange(27.0).reshape(3, 3, 3)
+    crystal.nac_params = {"born": born, "dielectric": 2 * np.eye(3), "factor": 14.4}
+    export(crystal, "shengbte", tmp_path)
+    text = (tmp_path / "CONTROL").read_text()
+    # The first index is that of the field, which is multiplied by the wave vector.
+    numbers = " ".join(f"{x:.14f}" for x in (1, 4, 7))
+    assert f"born(:,2,1)={numbers}," in text
+    assert "nonanalytic=.TRUE." in text
