@@ -10,8 +10,10 @@ import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
+from ase.units import Bohr, Rydberg
 from scipy.sparse import load_npz
 
 from phono3py_mlp_plugin.contracts import FloatArray, IntArray
@@ -229,3 +231,87 @@ def read_kaldo(
     triplets = np.stack([i, j % n, k % n], axis=1), cells, values
     pairs = shared(lattice, positions, np.array(second), array)
     return Model(lattice, positions, cell.get_chemical_symbols()[:n], pairs, triplets)
+
+
+def read_alamode(folder: Path, lattice: FloatArray) -> Model:
+    """Read what anphon reads from FC2XML and FCSXML, in bohr and rydberg.
+
+    The primitive lattice (angstrom) is given by the user in the input of anphon.
+    """
+    second, third = (
+        ElementTree.parse(folder / f"alamode_fc{order}.xml").getroot()
+        for order in (2, 3)
+    )
+    shifts = [(0, 0, 0)]
+    shifts += [s for s in itertools.product((-1, 0, 1), repeat=3) if any(s)]
+    crystals = [_Supercell(root) for root in (second, third)]
+    positions, symbols = crystals[0].first_atoms(lattice)
+    again, _ = crystals[1].first_atoms(lattice)
+    np.testing.assert_allclose(again, positions, atol=1e-9)
+    pairs = []
+    for entry in second.iterfind("ForceConstants/HARMONIC/FC2"):
+        i, a = _integers(entry.get("pair1"))
+        atom, b, cell = _integers(entry.get("pair2"))
+        j, vector = crystals[0].lattice_vector(atom, shifts[cell - 1], lattice)
+        value = np.zeros((3, 3))
+        value[a - 1, b - 1] = float(entry.text) * Rydberg / Bohr**2
+        pairs.append((i - 1, j, vector, value))
+    atoms, cells, values = [], [], []
+    for entry in third.iterfind("ForceConstants/ANHARM3/FC3"):
+        i, a = _integers(entry.get("pair1"))
+        ends = [_integers(entry.get(f"pair{n}")) for n in (2, 3)]
+        places = [3 * atom + b for atom, b, _ in ends]
+        assert places[0] <= places[1]
+        # Both orders, where these differ in atom or component.
+        for order in (1, -1) if places[0] < places[1] else (1,):
+            found = [
+                (*crystals[1].lattice_vector(atom, shifts[cell - 1], lattice), b - 1)
+                for atom, b, cell in ends[::order]
+            ]
+            (j, to_j, b), (k, to_k, c) = found
+            atoms.append((i - 1, j, k))
+            cells.append((to_j, to_k))
+            value = np.zeros((3, 3, 3))
+            value[a - 1, b, c] = float(entry.text) * Rydberg / Bohr**3
+            values.append(value)
+    triplets = np.array(atoms), np.array(cells), np.array(values)
+    return Model(lattice, positions, symbols, pairs, triplets)
+
+
+def _integers(text):
+    return [int(word) for word in text.split()]
+
+
+class _Supercell:
+    """The supercell of an XML file, in angstrom."""
+
+    def __init__(self, root: ElementTree.Element) -> None:
+        lattice = root.find("Structure/LatticeVector")
+        edges = [lattice.findtext(f"a{i}").split() for i in (1, 2, 3)]
+        self.edges = np.array(edges, dtype=float) * Bohr
+        atoms = root.findall("Structure/Position/pos")
+        assert [int(p.get("index")) for p in atoms] == list(range(1, len(atoms) + 1))
+        assert root.findtext("Structure/NumberOfAtoms") == str(len(atoms))
+        self.positions = np.array([p.text.split() for p in atoms], dtype=float)
+        self.symbols = [p.get("element") for p in atoms]
+        self.maps = {
+            (int(m.get("tran")), int(m.get("atom"))): int(m.text)
+            for m in root.iterfind("Symmetry/Translations/map")
+        }
+        assert sorted(self.maps.values()) == list(range(1, len(atoms) + 1))
+        self.primitive_atom = {atom: place for (_, place), atom in self.maps.items()}
+
+    def first_atoms(self, lattice):
+        count = max(place for _, place in self.maps)
+        atoms = [self.maps[1, place] - 1 for place in range(1, count + 1)]
+        positions = self.positions[atoms] @ self.edges @ np.linalg.inv(lattice)
+        return positions, [self.symbols[atom] for atom in atoms]
+
+    def lattice_vector(self, atom, shift, lattice):
+        """Return the primitive atom, and the cell relative to its first image."""
+        place = self.primitive_atom[atom]
+        origin = self.positions[self.maps[1, place] - 1]
+        vector = self.positions[atom - 1] + shift - origin
+        cell = np.linalg.solve(lattice.T, vector @ self.edges)
+        assert np.abs(cell - np.rint(cell)).max() < 1e-6
+        return place - 1, np.rint(cell).astype(int)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phono3py_mlp_plugin.errors import ParameterError, SolverError, did_you_mean
+from phono3py_mlp_plugin.exports.alamode import write_alamode
 from phono3py_mlp_plugin.exports.kaldo import write_kaldo
 from phono3py_mlp_plugin.exports.phonopy import write_phonopy
 from phono3py_mlp_plugin.exports.shengbte import write_shengbte
@@ -74,6 +75,12 @@ FORMATS = {
             "third.npz",
         ),
         write_kaldo,
+        has_born=False,
+    ),
+    "alamode": Format(
+        "ALAMODE",
+        ("alamode_fc2.xml", "alamode_fc3.xml"),
+        write_alamode,
         has_born=False,
     ),
 }

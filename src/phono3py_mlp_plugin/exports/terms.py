@@ -66,8 +66,20 @@ class Triplets:
 
 
 @dataclass(frozen=True, eq=False)
-class _Images:
-    """Nearest images of all atoms of the supercell around one of the primitive cell."""
+class Images:
+    """Nearest images of all atoms of the supercell around one of the primitive cell.
+
+    Attributes
+    ----------
+    supercell_atoms : ndarray of int, shape (n,)
+        Atoms of the supercell.
+    atoms : ndarray of int, shape (n,)
+        Atoms of the primitive cell that are equivalent to them.
+    cells : ndarray of int, shape (n, 3)
+        Lattice vectors of the images.
+    weights : ndarray of shape (n,)
+        One divided by the number of images of the atom.
+    """
 
     supercell_atoms: IntArray
     atoms: IntArray
@@ -96,8 +108,8 @@ def pair_terms(
         If atoms are not where the positions are.
     """
     parts = []
-    for i, row in enumerate(_rows(primitive, fc2)):
-        images = _images(primitive, i, positions)
+    for i, row in enumerate(first_indices(primitive, fc2)):
+        images = nearest_images(primitive, i, positions)
         values = fc2[row, images.supercell_atoms] * images.weights[:, None, None]
         keys = np.column_stack([np.full(len(values), i), images.atoms, images.cells])
         parts.append((keys, values))
@@ -121,8 +133,8 @@ def triplet_terms(primitive: Primitive, fc3: FloatArray) -> Triplets:
         If atoms are not on the sites of a lattice.
     """
     parts = []
-    for i, row in enumerate(_rows(primitive, fc3)):
-        images = _images(primitive, i)
+    for i, row in enumerate(first_indices(primitive, fc3)):
+        images = nearest_images(primitive, i)
         a, b = (x.ravel() for x in np.indices((len(images.weights),) * 2))
         weights = images.weights[a] * images.weights[b] / 3
         atoms = images.supercell_atoms
@@ -140,16 +152,31 @@ def triplet_terms(primitive: Primitive, fc3: FloatArray) -> Triplets:
     return Triplets(keys[:, :3], keys[:, 3:].reshape(-1, 2, 3), values)
 
 
-def _rows(primitive: Primitive, force_constants: FloatArray) -> IntArray:
+def first_indices(primitive: Primitive, force_constants: FloatArray) -> IntArray:
     """Return the first index of force constants of each atom of the primitive cell."""
     if force_constants.shape[0] == force_constants.shape[1]:
         return np.asarray(primitive.p2s_map)
     return np.arange(len(primitive))
 
 
-def _images(
+def nearest_images(
     primitive: Primitive, i: int, positions: FloatArray | None = None
-) -> _Images:
+) -> Images:
+    """Return the nearest images around an atom of the primitive cell.
+
+    Parameters
+    ----------
+    primitive : Primitive
+    i : int
+        The atom.
+    positions : ndarray of shape (N_p, 3), optional
+        See `pair_terms`.
+
+    Raises
+    ------
+    SolverError
+        If atoms are not where the positions are.
+    """
     vectors, multiplicity = primitive.get_smallest_vectors()
     counts, starts = multiplicity[:, i, 0], multiplicity[:, i, 1]
     supercell_atoms = np.repeat(np.arange(len(counts)), counts)
@@ -171,7 +198,7 @@ def _images(
             "phono3py.yaml-like file for the crystal and its force constants."
         )
     weights = 1 / counts[supercell_atoms]
-    return _Images(supercell_atoms, atoms, integers, weights)
+    return Images(supercell_atoms, atoms, integers, weights)
 
 
 def _merged(parts: list[tuple[IntArray, FloatArray]]) -> tuple[IntArray, FloatArray]:
