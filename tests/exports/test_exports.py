@@ -355,3 +355,26 @@ def test_born_charges_have_the_order_of_indices_of_the_program(tmp_path):
     numbers = " ".join(f"{x:.14f}" for x in (1, 4, 7))
     assert f"born(:,2,1)={numbers}," in text
     assert "nonanalytic=.TRUE." in text
+
+
+def oblique():
+    """Return a crystal with a supercell of which near images are far in its edges."""
+    ph3 = Phono3py(
+        PhonopyAtoms(symbols=["Cu"], cell=3 * np.eye(3), scaled_positions=[[0, 0, 0]]),
+        supercell_matrix=[[2, 0, 0], [6, 2, 0], [0, 0, 1]],
+        primitive_matrix=np.eye(3),
+    )
+    ph3.fc2 = any_force_constants(ph3.primitive, 2)
+    ph3.fc3 = any_force_constants(ph3.primitive, 3)
+    return ph3
+
+
+def test_oblique_supercell_is_written_or_refused(tmp_path):
+    crystal = oblique()
+    export(crystal, "tdep", tmp_path)
+    model = read_tdep(tmp_path)
+    check_phonons(model, crystal, np.array(WAVE_VECTORS[0]) / MESH)
+    check_scattering(model, crystal, triplet_of(*WAVE_VECTORS[:2]), (MESH,) * 3)
+    with pytest.raises(SolverError, match="more than one supercell away"):
+        export(crystal, "alamode", tmp_path / "alamode")
+    assert not list((tmp_path / "alamode").iterdir())

@@ -58,6 +58,7 @@ def add_export(commands: Any) -> None:
 
 
 def _export(args: argparse.Namespace) -> int:
+    from phono3py_mlp_plugin.host.output import progress
     from phono3py_mlp_plugin.host.reading import read_crystal
 
     chosen = FORMATS[args.format]
@@ -70,7 +71,8 @@ def _export(args: argparse.Namespace) -> int:
     crystal.fc2 = _read(args.fc2 or _FC2, 2, crystal.phonon_primitive)
     if chosen.has_fc3:
         crystal.fc3 = _read(args.fc3 or _FC3, 3, crystal.primitive)
-    paths = export(crystal, args.format, args.output or Path(args.format))
+    with progress(1)(f"Files for {chosen.summary}", None):
+        paths = export(crystal, args.format, args.output or Path(args.format))
     print(f"Force constants for {chosen.summary}:")
     for path in paths:
         print(f'  "{path}"')
