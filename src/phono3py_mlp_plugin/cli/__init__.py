@@ -11,6 +11,7 @@ from typing import NoReturn
 from phono3py_mlp_plugin.cli.converge import add_converge, run_converge
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
 from phono3py_mlp_plugin.cli.doctor import add_doctor
+from phono3py_mlp_plugin.cli.export import add_export
 from phono3py_mlp_plugin.cli.kappa import add_kappa, run_kappa
 from phono3py_mlp_plugin.cli.label import add_label
 from phono3py_mlp_plugin.cli.listing import add_plugins
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_label,
         add_import,
         add_extend,
+        add_export,
         add_plugins,
         add_doctor,
     ):

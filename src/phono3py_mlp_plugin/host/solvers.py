@@ -24,7 +24,7 @@ from phono3py_mlp_plugin.contracts import (
 from phono3py_mlp_plugin.errors import PluginNotFound, SolverError
 from phono3py_mlp_plugin.files import text_of_options
 from phono3py_mlp_plugin.host.bindings import original
-from phono3py_mlp_plugin.host.output import progress
+from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.solvers.pivots import record_pivots
 from phono3py_mlp_plugin.solvers.symfc import (
     check_number_of_equations,
@@ -37,6 +37,7 @@ from phono3py_mlp_plugin.workflow import (
     SolverSpec,
     check_solver_cutoffs,
     cutoffs_in_options,
+    describe_truncation,
     force_constants_problem,
     request_solver,
 )
@@ -111,7 +112,12 @@ def set_fc_solver(self: FCSolver, fc_calculator_name: str) -> Any:
         return _checked_host_solver(self, fc_calculator_name)
     request = request_solver(fc_calculator_name, self._options, max(orders))
     found = plugins.solve(request.solver, _problem(self, request, orders))
-    return _InsteadOfSymfc(found, self) if iterates else PluginFCSolver(found)
+    if iterates:
+        return _InsteadOfSymfc(found, self)
+    if self._primitive is not None:
+        lines = describe_truncation(fc_calculator_name, self._primitive, found)
+        show(lines, self._log_level)
+    return PluginFCSolver(found)
 
 
 def _needs_iteration(self: FCSolver, orders: tuple[int, ...]) -> bool:

@@ -125,6 +125,7 @@ from phono3py_mlp_plugin.workflow.train import (
     training_parameters,
     unused_parameters,
 )
+from phono3py_mlp_plugin.workflow.truncation import describe_truncation
 
 __all__ = [
     "CONTINUE_REMEDY",
@@ -178,6 +179,7 @@ __all__ = [
     "decide_potential",
     "deciding_options",
     "describe_force_constants",
+    "describe_truncation",
     "differentiate",
     "displace",
     "engine_of",
