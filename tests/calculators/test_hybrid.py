@@ -231,6 +231,7 @@ def test_potentials_of_different_crystals_are_not_one_hybrid(path, tmp_path):
         load_potential(copy)
 
 
+@pytest.mark.slow
 def test_files_of_pypolymlp_have_derivatives(path):
     """The amplitude is 1e-3 angstrom: fourth and fifth orders are left, about 1e-5."""
     from phono3py import Phono3py

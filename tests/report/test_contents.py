@@ -73,6 +73,7 @@ def fc2_of(given):
     return plugins.solve(symfc.solver, problem)[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("own_forces", [True, False])
 def test_fc2_of_its_own_supercell_is_compared_with_the_forces_there_are(
     tmp_path, own_forces

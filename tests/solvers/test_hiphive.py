@@ -55,6 +55,7 @@ def test_least_squares_agrees_with_symfc(
         )
 
 
+@pytest.mark.slow
 def test_cutoffs_of_the_problem_come_before_those_of_the_options(host_source):
     host = load(host_source, NACL)
     options = HiphiveOptions(cutoffs=(3.5, 3.0))

@@ -54,6 +54,7 @@ def test_gives_fc2_alone(host_source):
     assert found[2].shape == problem.shape(2)
 
 
+@pytest.mark.slow
 def test_compact_rows_are_those_of_the_chosen_primitive_cell(host_source):
     # symfc finds the primitive cell of two atoms; the tetragonal one has four, and the
     # host then stores full force constants.
@@ -164,6 +165,7 @@ def test_iteration_gives_the_result_of_the_factorisation(host_source, orders):
         assert np.abs(iterative[order] - direct[order]).max() < 1e-9 * scale
 
 
+@pytest.mark.slow
 def test_matrix_that_does_not_fit_is_not_made(host_source, monkeypatch):
     shown = []
 

@@ -14,7 +14,9 @@ ALN = "test/phono3py_params_AlN332.yaml.xz"
 GOOD = [
     ALN,
     "test/phono3py_params_NaCl222.yaml.xz",
-    "test/phono3py_params_MgO-222rd-444rd.yaml.xz",
+    pytest.param(
+        "test/phono3py_params_MgO-222rd-444rd.yaml.xz", marks=pytest.mark.slow
+    ),
     "example/zb-ZnTe-PBEsol/phono3py_params_ZnTe.yaml.xz",
     "test/conductivity/interband/phono3py_params_NaMgF3.yaml.xz",
 ]

@@ -149,7 +149,9 @@ def load(host_source):
     return lambda name: _load(host_source / name)
 
 
-@pytest.mark.parametrize("name", [NACL, MGO, ALN, DIAMOND])
+@pytest.mark.parametrize(
+    "name", [NACL, pytest.param(MGO, marks=pytest.mark.slow), ALN, DIAMOND]
+)
 @pytest.mark.parametrize("cause", UNITS)
 def test_units_that_do_not_belong_together_are_named(load, name, cause):
     good = load(name)
