@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from phono3py_mlp_plugin.report.summary import with_error
 from small_model import MODEL
 
 pytestmark = pytest.mark.slow
@@ -113,6 +114,18 @@ def test_checks_are_printed_and_on_the_page(finished):
     for check in found:
         assert check["text"] in printed
         assert check["text"] in page
+
+
+def test_headline_has_the_error_of_all_contributions(finished):
+    folder, _ = finished
+    budget = numbers(folder)["error_budget"]
+    assert budget["of"] == "the run"
+    t = budget["temperatures_K"].index(300.0)
+    squares = [c["relative"][t][0] ** 2 for c in budget["contributions"]]
+    kappa = numbers(folder)["kappa"]
+    value = kappa["kappa_W_mK"][kappa["temperatures_K"].index(300.0)][0]
+    error = with_error(value, value * sum(squares) ** 0.5)
+    assert f"With the error budget of the run: {error}" in (folder / PAGE).read_text()
 
 
 def test_pictures_and_nothing_unfinished(finished):

@@ -88,6 +88,7 @@ def _headlines(contents: Contents) -> list[str]:
                 text = with_error(value, bar.half_width(value))
             parts.append(f"{text} ({DIRECTIONS[c]})" if several else text)
         lines.append(f"Kappa at {temperature:g} K: {', '.join(parts)} W/m-K.")
+        lines += _total_error(contents)
     failed = sum(not check.passed for check in contents.checks)
     if contents.checks:
         lines.append(
@@ -98,6 +99,22 @@ def _headlines(contents: Contents) -> list[str]:
     if "budget" in contents.missing:
         lines.append(contents.missing["budget"])
     return lines
+
+
+def _total_error(contents: Contents) -> list[str]:
+    """Return kappa with the error of all contributions that are known."""
+    if contents.budget is None or contents.kappa is None:
+        return []
+    budget, of_what = contents.budget
+    t = contents.room_temperature()
+    total = budget.total(budget.room_temperature)
+    several = len(contents.directions()) > 1
+    parts = []
+    for c in contents.directions():
+        value = float(contents.kappa.kappa[t, c])
+        text = with_error(value, float(total[c]) * value)
+        parts.append(f"{text} ({DIRECTIONS[c]})" if several else text)
+    return [f"With the error budget of {of_what}: {', '.join(parts)} W/m-K."]
 
 
 def with_error(value: float, error: float) -> str:
