@@ -15,6 +15,8 @@ from ase.filters import FrechetCellFilter
 from ase.io import read, write
 from ase.optimize import BFGS
 
+from phono3py_mlp_plugin.files import FolderLock
+
 KAPPA = ["phono3py-mlp", "kappa", "-c", "POSCAR", "--dim", "2", "2", "2"]
 KAPPA += ["--force-calculator", "emt"]
 MESH = ["--mesh", "3", "3", "3", "--ts", "300"]
@@ -120,11 +122,42 @@ def refused(done, message):
         (["--mesh", "3", "3", "3", "--amplitude", "0"], "--amplitude = 0"),
         (["--mesh", "3", "3", "3", "--cf3", "x"], "setup operation"),
         (["other.yaml", "--mesh", "3", "3", "3"], "expected no file"),
+        (["--mesh", "0", "3", "3"], "mesh = 0 3 3; expected three positive"),
+        ([*MESH, "--dim", "2", "a", "2"], "invalid int value: 'a'"),
+        ([*MESH, "--force-calculator", "emtt"], "No force calculator named 'emtt'"),
+        ([*MESH, "--mlp-file", "none"], '"none" is not found'),
+        ([*MESH, "--teach", "9", "--mlp-params", "x = 1"], "unknown parameter 'x'"),
     ],
 )
 def test_what_is_wrong_is_told_before_any_work(folder, run, options, message):
     refused(run([*KAPPA, *options], folder), message)
     assert [path.name for path in folder.iterdir()] == ["POSCAR"]
+
+
+def test_file_of_another_crystal_is_kept(folder, run):
+    (folder / "phono3py_disp.yaml").write_text("of another crystal\n")
+    # Silicon is known to the file, not to the calculator.
+    write(folder / "POSCAR", bulk("Si"))
+    done = run([*KAPPA, *MESH], folder)
+    refused(done, "No EMT-potential for Si")
+    assert "phono3py_disp.yaml.bak" in done.stdout
+    kept = folder / "phono3py_disp.yaml.bak"
+    assert kept.read_text() == "of another crystal\n"
+
+
+def test_crystal_is_not_written_while_another_run_is_in_the_folder(folder, run):
+    lock = FolderLock(folder)
+    try:
+        refused(run([*KAPPA, *MESH], folder), "another run works in this folder")
+    finally:
+        lock.release()
+    assert [path.name for path in folder.iterdir()] == ["POSCAR"]
+
+
+@pytest.mark.slow
+def test_supercell_in_which_fc3_vanishes_is_too_small(folder, run):
+    write(folder / "POSCAR", bulk("Al", a=3.994))
+    refused(run([*KAPPA, *MESH], folder), "fc3: largest element = ")
 
 
 def test_labels_that_cannot_be(folder, run):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phono3py_mlp_plugin.cli.label import add_calculator_options
+from phono3py_mlp_plugin.cli.parser import Parser
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.files import replacing
+from phono3py_mlp_plugin.files import FolderLock, back_up, check_inputs, replacing
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
+from phono3py_mlp_plugin.supervision import raise_at_signals, run_step
 from phono3py_mlp_plugin.workflow import (
+    CalculatorSpec,
     plan_potential,
     read_potential,
     relax_cell,
@@ -55,34 +57,68 @@ def add_kappa(commands: Any) -> None:
     ).add_argument("arguments", nargs="*")
 
 
-def run_kappa(arguments: Sequence[str]) -> int:
+def run_kappa(arguments: Sequence[str], *, watched: bool) -> int:
     """Run ``phono3py-mlp kappa`` and return its exit code.
 
     Parameters
     ----------
     arguments : sequence of str
         Command-line arguments after ``kappa``.
+    watched : bool
+        Whether to handle signals; False for calls from Python.
     """
+    if watched:
+        raise_at_signals()
     args, rest = _parser().parse_known_args(list(arguments))
     options = _checked(rest)
     _check(args)
+    check_inputs(Path(), [*vars(args).values(), *vars(options).values()])
     if not (options.is_bterta or options.is_lbte):
         rest = [*rest, "--br"]
     if args.teach is not None and options.uncertainty is None:
         rest = [*rest, "--uncertainty", _MEMBERS]
     args.random_seed = options.random_seed or 0
-    crystal = _crystal(args)
-    with replacing(Path(_DISPLACEMENTS)) as temporary:
-        crystal.save(temporary)
+    spec = request_calculator(
+        args.force_calculator,
+        args.force_calculator_options,
+        "--force-calculator-options",
+    )
+    potential = plan_potential(spec, None, args.mlp_file, Path()).path
+    if args.teach is not None:
+        request_calculator("pypolymlp", options.mlp_params, "--mlp-params")
+    _write_crystal(args, spec, potential)
     for step in _steps(args, rest):
         print(f"$ {shlex.join(step)}", flush=True)
-        if subprocess.run([*_program(step[0]), *step[1:]]).returncode != 0:
-            return 1
+        code, line = run_step([*_program(step[0]), *step[1:]])
+        if line is not None:
+            print(line, file=sys.stderr)
+        if code != 0:
+            return code
     return 0
 
 
+def _write_crystal(
+    args: argparse.Namespace, spec: CalculatorSpec, potential: Path | None
+) -> None:
+    """Write the crystal with its displacements, while no other run is in the folder."""
+    lock = FolderLock(Path())
+    try:
+        crystal = _crystal(args, spec, potential)
+        with replacing(Path(_DISPLACEMENTS)) as temporary:
+            crystal.save(temporary)
+            _keep_old(Path(_DISPLACEMENTS), temporary)
+    finally:
+        lock.release()
+
+
+def _keep_old(path: Path, new: Path) -> None:
+    """Keep a file that is replaced by another content."""
+    if path.is_file() and path.read_bytes() != new.read_bytes():
+        print(f'The old "{path}" is kept as "{back_up(path)}".')
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="phono3py-mlp kappa", description=_DESCRIPTION, allow_abbrev=False
     )
     parser.add_argument(
@@ -141,6 +177,7 @@ def _checked(rest: Sequence[str]) -> argparse.Namespace:
         If one of them belongs to another step, or the mesh is missing.
     """
     from phono3py_mlp_plugin.host.command import study_parser
+    from phono3py_mlp_plugin.host.settings import check_mesh
 
     options = study_parser("phono3py-mlp kappa", _DESCRIPTION).parse_args(list(rest))
     if options.filename:
@@ -154,16 +191,19 @@ def _checked(rest: Sequence[str]) -> argparse.Namespace:
         )
     if not options.mesh_numbers:
         raise ParameterError("--mesh is missing. Give --mesh N N N.")
+    check_mesh(options.mesh_numbers)
     return options
 
 
-def _crystal(args: argparse.Namespace) -> Phono3py:
+def _crystal(
+    args: argparse.Namespace, spec: CalculatorSpec, potential: Path | None
+) -> Phono3py:
     """Return the crystal with its displacements, relaxed if requested."""
     from phono3py_mlp_plugin.host.unitcell import read_unitcell
 
     crystal = read_unitcell(args.cell, args.dim, args.pa)
     if args.relax:
-        _relax(args, crystal)
+        _relax(spec, potential, crystal)
         crystal = read_unitcell(_RELAXED, args.dim, args.pa)
     if args.teach is not None:
         crystal.generate_displacements(
@@ -174,19 +214,13 @@ def _crystal(args: argparse.Namespace) -> Phono3py:
     return crystal
 
 
-def _relax(args: argparse.Namespace, crystal: Phono3py) -> None:
+def _relax(spec: CalculatorSpec, potential: Path | None, crystal: Phono3py) -> None:
     """Relax the unit cell and write it."""
     from phonopy.interface.calculator import write_crystal_structure
 
     from phono3py_mlp_plugin.host.output import progress
 
-    spec = request_calculator(
-        args.force_calculator,
-        args.force_calculator_options,
-        "--force-calculator-options",
-    )
-    plan = plan_potential(spec, None, args.mlp_file, Path())
-    obtained = read_potential(spec, plan.path)
+    obtained = read_potential(spec, potential)
     before = crystal.unitcell
     relaxed = relax_cell(
         spec.calculator.name,
@@ -197,6 +231,7 @@ def _relax(args: argparse.Namespace, crystal: Phono3py) -> None:
     )
     with replacing(_RELAXED) as temporary:
         write_crystal_structure(temporary, relaxed.cell)
+        _keep_old(_RELAXED, temporary)
     change = (relaxed.cell.volume / before.volume) ** (1 / 3) - 1
     lattice = (
         f"lattice changed by {100 * change:+.2f} % on average"

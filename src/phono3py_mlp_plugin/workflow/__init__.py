@@ -72,6 +72,7 @@ from phono3py_mlp_plugin.workflow.obtain import (
 from phono3py_mlp_plugin.workflow.physics import (
     IMAGINARY_REMEDY,
     Check,
+    check_anharmonicity,
     check_drift,
     check_fit,
     check_phonons,
@@ -155,6 +156,7 @@ __all__ = [
     "budget_lines",
     "budget_notes",
     "budget_table",
+    "check_anharmonicity",
     "check_born_charges",
     "check_crystal",
     "check_dataset",
