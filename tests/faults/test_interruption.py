@@ -118,10 +118,9 @@ def test_signal_ends_all_steps_of_kappa(start, folder, number, line):
     from ase.io import write
 
     write(folder / "POSCAR", bulk("Al", cubic=True, a=3.994))
-    command = start(
-        ["phono3py-mlp", "kappa", "-c", "POSCAR", "--dim", "2", "2", "2"]
-        + ["--force-calculator", "emt", "--mesh", "5", "5", "5"]
-    )
+    words = ["phono3py-mlp", "kappa", "-c", "POSCAR", "--dim", "2", "2", "2"]
+    words += ["--force-calculator", "emt", "--mesh", "5", "5", "5"]
+    command = start(words)
     command.wait_for(line)
     (step,) = children(command.process.pid)
     command.process.send_signal(number)
