@@ -14,6 +14,8 @@ from ase.calculators.emt import EMT
 from ase.filters import FrechetCellFilter
 from ase.io import read, write
 from ase.optimize import BFGS
+from phono3py import Phono3py
+from phonopy.structure.atoms import PhonopyAtoms
 
 from phono3py_mlp_plugin.files import FolderLock
 
@@ -59,7 +61,7 @@ def test_one_command_gives_kappa_of_its_steps_by_hand(folder, run, tmp_path_fact
 @pytest.mark.slow
 def test_student_of_a_teacher_has_an_error_budget(folder, run):
     model = ["--teach", "20", "--mlp-params", MODEL, "--uncertainty", "2"]
-    done = run([*KAPPA, *model, *MESH], folder)
+    done = run([*KAPPA, *model, *MESH, "--random-seed", "3"], folder)
     assert done.returncode == 0, done.stderr
     steps = [x for x in done.stdout.splitlines() if x.startswith("$ ")]
     assert [step.split()[1] for step in steps] == [
@@ -71,6 +73,11 @@ def test_student_of_a_teacher_has_an_error_budget(folder, run):
     assert len(params["dataset"]["displacements"]) == 20
     content = json.loads((folder / "phono3py_mlp_uncertainty.json").read_text())
     assert content["budget"]["contributions"]
+    # The seed is that of the training data: derivatives need no displacements.
+    assert not (folder / "phono3py_mlp_eval_dataset.yaml").exists()
+    by_file = [*KAPPA[:-1], "pypolymlp", "--mlp-file", "polymlp.yaml"]
+    done = run([*by_file, *MESH], folder)
+    assert done.returncode == 0, done.stderr
 
 
 def displaced(folder, run):
@@ -152,6 +159,27 @@ def test_crystal_is_not_written_while_another_run_is_in_the_folder(folder, run):
     finally:
         lock.release()
     assert [path.name for path in folder.iterdir()] == ["POSCAR"]
+
+
+def crystal(symbol, edge):
+    cell = bulk(symbol, cubic=True, a=edge)
+    unitcell = PhonopyAtoms(
+        symbols=cell.get_chemical_symbols(),
+        cell=cell.cell[:],
+        scaled_positions=cell.get_scaled_positions(),
+    )
+    return Phono3py(unitcell, supercell_matrix=[1, 1, 1], primitive_matrix="F")
+
+
+def test_report_does_not_mix_crystals(tmp_path, run):
+    crystal("Al", 4.0).save(tmp_path / "phono3py_params.yaml")
+    crystal("Cu", 3.6).save(tmp_path / "phono3py.yaml")
+    report = ["phono3py-mlp", "report"]
+    refused(run(report, tmp_path), "its crystal (Al4) or supercell is not that of")
+    crystal("Al", 4.1).save(tmp_path / "phono3py_mlp_eval_dataset.yaml")
+    done = run([*report, "phono3py_params.yaml"], tmp_path)
+    refused(done, "nothing to report")
+    assert "is of another crystal: it is not used" in done.stdout
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _RELAXED = Path("POSCAR-relaxed")
 _DISPLACEMENTS = "phono3py_disp.yaml"
 _PARAMS = "phono3py_params.yaml"
+_SUMMARY = "phono3py.yaml"
 
 # Fewest supercells from which a potential can be trained and tested.
 _FEWEST = 4
@@ -77,7 +78,7 @@ def run_kappa(arguments: Sequence[str], *, watched: bool) -> int:
         rest = [*rest, "--br"]
     if args.teach is not None and options.uncertainty is None:
         rest = [*rest, "--uncertainty", _MEMBERS]
-    args.random_seed = options.random_seed or 0
+    args.is_random = options.random_displacements is not None
     spec = request_calculator(
         args.force_calculator,
         args.force_calculator_options,
@@ -158,6 +159,12 @@ def _parser() -> argparse.ArgumentParser:
         help="amplitude of displacements in angstrom (with --teach 0.03, otherwise "
         "that of phono3py-load)",
     )
+    parser.add_argument(
+        "--random-seed",
+        type=int,
+        metavar="SEED",
+        help="seed of random displacements (default 0)",
+    )
     return parser
 
 
@@ -209,7 +216,7 @@ def _crystal(
         crystal.generate_displacements(
             distance=args.amplitude or _AMPLITUDE,
             number_of_snapshots=args.teach,
-            random_seed=args.random_seed,
+            random_seed=args.random_seed or 0,
         )
     return crystal
 
@@ -254,17 +261,20 @@ def _steps(args: argparse.Namespace, rest: Sequence[str]) -> list[list[str]]:
     calculator = ["--force-calculator", args.force_calculator]
     if args.force_calculator_options is not None:
         calculator += ["--force-calculator-options", args.force_calculator_options]
-    if args.mlp_file is not None:
-        calculator += ["--mlp-file", str(args.mlp_file)]
+    file = [] if args.mlp_file is None else ["--mlp-file", str(args.mlp_file)]
+    seed = [] if args.random_seed is None else ["--random-seed", str(args.random_seed)]
     if args.teach is None:
-        load = ["phono3py-load", _DISPLACEMENTS, *calculator, *rest]
+        load = ["phono3py-load", _DISPLACEMENTS, *calculator, *file, *rest, *seed]
         if args.amplitude is not None:
             load += ["--amplitude", str(args.amplitude)]
-        return [load, ["phono3py-mlp", "report", *calculator[:4]]]
+        return [load, ["phono3py-mlp", "report", _SUMMARY, *calculator]]
+    if not args.is_random:
+        # It is that of the training data: force constants are derivatives.
+        seed = []
     return [
-        ["phono3py-mlp", "label", _DISPLACEMENTS, *calculator],
-        ["phono3py-load", _PARAMS, "--pypolymlp", *rest],
-        ["phono3py-mlp", "report"],
+        ["phono3py-mlp", "label", _DISPLACEMENTS, *calculator, *file],
+        ["phono3py-load", _PARAMS, "--pypolymlp", *rest, *seed],
+        ["phono3py-mlp", "report", _PARAMS],
     ]
 
 
