@@ -12,6 +12,7 @@ from phono3py_mlp_plugin.workflow.bands import (
 )
 from phono3py_mlp_plugin.workflow.born import check_born_charges
 from phono3py_mlp_plugin.workflow.budget import (
+    CUTOFF_FC3,
     KappaOfFit,
     budget_lines,
     budget_notes,
@@ -124,6 +125,7 @@ from phono3py_mlp_plugin.workflow.train import (
 
 __all__ = [
     "CONTINUE_REMEDY",
+    "CUTOFF_FC3",
     "EQUATIONS",
     "FINITE_DIFFERENCES",
     "HEALTH_FILE",

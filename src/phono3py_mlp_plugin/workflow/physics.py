@@ -172,8 +172,8 @@ def check_anharmonicity(fc2: FloatArray, fc3: FloatArray) -> None:
             f"fc3: largest element = {largest:.1e} eV/angstrom^3; expected more than "
             "rounding: phonons do not scatter, and kappa is infinite. In a supercell "
             "where each atom is its own image under inversion, such as 2x2x2 of one "
-            "atom, fc3 vanishes by symmetry: take a larger supercell. Otherwise, check "
-            "the potential and cutoffs."
+            "atom or the cube of fcc, fc3 vanishes by symmetry: take a larger "
+            "supercell. Otherwise, check the potential and cutoffs."
         )
 
 
