@@ -195,3 +195,5 @@ def test_labels_that_cannot_be(folder, run):
     refused(run([*LABEL, "phono3py_params.yaml"], folder), "have forces already")
     same = ["-o", "phono3py_disp.yaml"]
     refused(run([*LABEL, *same], folder), "is the input file")
+    for name in ("none/params.yaml", "."):
+        refused(run([*LABEL, "-o", name], folder), "expected a file in a folder that")
