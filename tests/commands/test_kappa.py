@@ -76,7 +76,7 @@ def test_student_of_a_teacher_has_an_error_budget(folder, run):
     # The seed is that of the training data: derivatives need no displacements.
     assert not (folder / "phono3py_mlp_eval_dataset.yaml").exists()
     by_file = [*KAPPA[:-1], "pypolymlp", "--mlp-file", "polymlp.yaml"]
-    done = run([*by_file, *MESH], folder)
+    done = run([*by_file, *MESH, "-o", "other.yaml"], folder)
     assert done.returncode == 0, done.stderr
 
 

@@ -78,6 +78,7 @@ def run_kappa(arguments: Sequence[str], *, watched: bool) -> int:
         rest = [*rest, "--br"]
     if args.teach is not None and options.uncertainty is None:
         rest = [*rest, "--uncertainty", _MEMBERS]
+    args.summary = options.output_yaml_filename or _SUMMARY
     args.is_random = options.random_displacements is not None
     spec = request_calculator(
         args.force_calculator,
@@ -267,7 +268,7 @@ def _steps(args: argparse.Namespace, rest: Sequence[str]) -> list[list[str]]:
         load = ["phono3py-load", _DISPLACEMENTS, *calculator, *file, *rest, *seed]
         if args.amplitude is not None:
             load += ["--amplitude", str(args.amplitude)]
-        return [load, ["phono3py-mlp", "report", _SUMMARY, *calculator]]
+        return [load, ["phono3py-mlp", "report", args.summary, *calculator]]
     if not args.is_random:
         # It is that of the training data: force constants are derivatives.
         seed = []

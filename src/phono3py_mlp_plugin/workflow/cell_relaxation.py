@@ -120,8 +120,8 @@ def _check_volume(volume: float, before: float) -> None:
     if not 1 / _VOLUME <= volume / before <= _VOLUME:
         raise PotentialError(
             f"relaxation: volume = {volume:.1f} angstrom^3 after {before:.1f}; "
-            f"expected a change by a factor of less than {_VOLUME:g}. Start closer to the "
-            "minimum, or check that the force calculator binds this crystal."
+            f"expected a change by a factor of less than {_VOLUME:g}. Start closer to "
+            "the minimum, or check that the force calculator binds this crystal."
         )
 
 
