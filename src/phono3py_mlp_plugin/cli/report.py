@@ -69,8 +69,9 @@ def _report(args: argparse.Namespace) -> int:
     path = args.filename or _first_of(folder, _INPUTS)
     crystal = read_crystal(path)
     check_born_charges(crystal)
-    if args.filename is None and (folder / _SETTINGS).is_file():
-        _check_last_run(crystal, path, read_crystal(folder / _SETTINGS))
+    summary = folder / _SETTINGS
+    if args.filename is None and path != summary and summary.is_file():
+        _check_last_run(crystal, path, read_crystal(summary))
     evaluated = None
     if (folder / _EVALUATED).is_file():
         evaluated = read_crystal(folder / _EVALUATED)
