@@ -18,10 +18,11 @@ import errno
 import mmap
 import os
 import signal
+import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import NoReturn
 
@@ -155,6 +156,59 @@ def supervise(
     _exit_code_pipe, _activity = writing, note
     _raise_at(numbers - _FAULTS)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, waited)
+
+
+def raise_at_signals() -> None:
+    """Raise `Stopped` in this process at the first signal that would end it."""
+    _raise_at(_ending_signals() - _FAULTS)
+
+
+def run_step(command: Sequence[str]) -> tuple[int, str | None]:
+    """Run a supervised command as one step of this one.
+
+    A signal that reaches this process is passed to the step, which then ends as it does
+    alone and tells so.
+
+    Parameters
+    ----------
+    command : sequence of str
+        Program and arguments.
+
+    Returns
+    -------
+    int
+        The exit code; 128 plus its number if a signal ended the step.
+    str or None
+        A line to print if the step was ended before it could tell so.
+    """
+    number = None
+    with _blocked_signals():
+        # The step has them blocked from its first moment until it handles them.
+        process = subprocess.Popen(command)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt as stop:
+        number = stop.number if isinstance(stop, Stopped) else int(signal.SIGINT)
+        process.send_signal(number)
+        code = process.wait()
+    if code >= 0:
+        # A step that has just finished is not followed by another one.
+        return (code or 128 + number, None) if number is not None else (code, None)
+    if number is not None:
+        return 128 + number, stop_message(number)
+    return 128 - code, f"ERROR: a step was ended by {signal_name(-code)} from outside."
+
+
+@contextlib.contextmanager
+def _blocked_signals() -> Iterator[None]:
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ending_signals() - _FAULTS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def send_exit_code(code: int) -> bool:

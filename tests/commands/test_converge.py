@@ -228,7 +228,7 @@ def test_study_stops_where_sizes_agree(run, analytic_params, tmp_path):
         (["--over", "mesh=a,b"], "expected a positive number"),
         (["--mlp-params", "ntrain=5"], "ntrain and split are what converge varies"),
         (["--mlp-params", "engine=pypolymlp"], "gives no error bars"),
-        (["--ts", "0"], "temperatures: expected positive ones"),
+        (["--ts", "0"], "--ts = 0; expected positive temperatures"),
         (["--fc-calculator", "foo"], "No force-constants solver named 'foo'"),
     ],
 )

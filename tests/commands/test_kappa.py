@@ -14,6 +14,10 @@ from ase.calculators.emt import EMT
 from ase.filters import FrechetCellFilter
 from ase.io import read, write
 from ase.optimize import BFGS
+from phono3py import Phono3py
+from phonopy.structure.atoms import PhonopyAtoms
+
+from phono3py_mlp_plugin.files import FolderLock
 
 KAPPA = ["phono3py-mlp", "kappa", "-c", "POSCAR", "--dim", "2", "2", "2"]
 KAPPA += ["--force-calculator", "emt"]
@@ -57,7 +61,7 @@ def test_one_command_gives_kappa_of_its_steps_by_hand(folder, run, tmp_path_fact
 @pytest.mark.slow
 def test_student_of_a_teacher_has_an_error_budget(folder, run):
     model = ["--teach", "20", "--mlp-params", MODEL, "--uncertainty", "2"]
-    done = run([*KAPPA, *model, *MESH], folder)
+    done = run([*KAPPA, *model, *MESH, "--random-seed", "3"], folder)
     assert done.returncode == 0, done.stderr
     steps = [x for x in done.stdout.splitlines() if x.startswith("$ ")]
     assert [step.split()[1] for step in steps] == [
@@ -69,6 +73,11 @@ def test_student_of_a_teacher_has_an_error_budget(folder, run):
     assert len(params["dataset"]["displacements"]) == 20
     content = json.loads((folder / "phono3py_mlp_uncertainty.json").read_text())
     assert content["budget"]["contributions"]
+    # The seed is that of the training data: derivatives need no displacements.
+    assert not (folder / "phono3py_mlp_eval_dataset.yaml").exists()
+    by_file = [*KAPPA[:-1], "pypolymlp", "--mlp-file", "polymlp.yaml"]
+    done = run([*by_file, *MESH, "-o", "other.yaml"], folder)
+    assert done.returncode == 0, done.stderr
 
 
 def displaced(folder, run):
@@ -120,11 +129,63 @@ def refused(done, message):
         (["--mesh", "3", "3", "3", "--amplitude", "0"], "--amplitude = 0"),
         (["--mesh", "3", "3", "3", "--cf3", "x"], "setup operation"),
         (["other.yaml", "--mesh", "3", "3", "3"], "expected no file"),
+        (["--mesh", "0", "3", "3"], "mesh = 0 3 3; expected three positive"),
+        ([*MESH, "--dim", "2", "a", "2"], "invalid int value: 'a'"),
+        ([*MESH, "--force-calculator", "emtt"], "No force calculator named 'emtt'"),
+        ([*MESH, "--mlp-file", "none"], '"none" is not found'),
+        ([*MESH, "--teach", "9", "--mlp-params", "x = 1"], "unknown parameter 'x'"),
     ],
 )
 def test_what_is_wrong_is_told_before_any_work(folder, run, options, message):
     refused(run([*KAPPA, *options], folder), message)
     assert [path.name for path in folder.iterdir()] == ["POSCAR"]
+
+
+def test_file_of_another_crystal_is_kept(folder, run):
+    (folder / "phono3py_disp.yaml").write_text("of another crystal\n")
+    # Silicon is known to the file, not to the calculator.
+    write(folder / "POSCAR", bulk("Si"))
+    done = run([*KAPPA, *MESH], folder)
+    refused(done, "No EMT-potential for Si")
+    assert "phono3py_disp.yaml.bak" in done.stdout
+    kept = folder / "phono3py_disp.yaml.bak"
+    assert kept.read_text() == "of another crystal\n"
+
+
+def test_crystal_is_not_written_while_another_run_is_in_the_folder(folder, run):
+    lock = FolderLock(folder)
+    try:
+        refused(run([*KAPPA, *MESH], folder), "another run works in this folder")
+    finally:
+        lock.release()
+    assert [path.name for path in folder.iterdir()] == ["POSCAR"]
+
+
+def crystal(symbol, edge):
+    cell = bulk(symbol, cubic=True, a=edge)
+    unitcell = PhonopyAtoms(
+        symbols=cell.get_chemical_symbols(),
+        cell=cell.cell[:],
+        scaled_positions=cell.get_scaled_positions(),
+    )
+    return Phono3py(unitcell, supercell_matrix=[1, 1, 1], primitive_matrix="F")
+
+
+def test_report_does_not_mix_crystals(tmp_path, run):
+    crystal("Al", 4.0).save(tmp_path / "phono3py_params.yaml")
+    crystal("Cu", 3.6).save(tmp_path / "phono3py.yaml")
+    report = ["phono3py-mlp", "report"]
+    refused(run(report, tmp_path), "its crystal (Al4) or supercell is not that of")
+    crystal("Al", 4.1).save(tmp_path / "phono3py_mlp_eval_dataset.yaml")
+    done = run([*report, "phono3py_params.yaml"], tmp_path)
+    refused(done, "nothing to report")
+    assert "is of another crystal: it is not used" in done.stdout
+
+
+@pytest.mark.slow
+def test_supercell_in_which_fc3_vanishes_is_too_small(folder, run):
+    write(folder / "POSCAR", bulk("Al", a=3.994))
+    refused(run([*KAPPA, *MESH], folder), "fc3: largest element = ")
 
 
 def test_labels_that_cannot_be(folder, run):
@@ -134,3 +195,5 @@ def test_labels_that_cannot_be(folder, run):
     refused(run([*LABEL, "phono3py_params.yaml"], folder), "have forces already")
     same = ["-o", "phono3py_disp.yaml"]
     refused(run([*LABEL, *same], folder), "is the input file")
+    for name in ("none/params.yaml", "."):
+        refused(run([*LABEL, "-o", name], folder), "expected a file in a folder that")

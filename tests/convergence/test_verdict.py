@@ -192,3 +192,11 @@ def test_the_command_prints_why_more_supercells_do_not_help(capsys):
         line = capsys.readouterr().out.splitlines()[1]
         assert line.startswith("Note: the potential leaves 1.9 % of the forces of")
         assert "More supercells do not help" in line
+
+
+def test_kappa_that_is_zero_is_not_converged():
+    points = [replace(point(n, 1.0), kappa=[[0.0] * 6]) for n in (5, 10)]
+    verdict = judge(points, 0.1, 2)
+    assert not verdict.converged
+    assert verdict.change == float("inf")
+    assert compare_models([points[1], replace(points[1], label="b")]) == []

@@ -25,6 +25,7 @@ from small_model import MODEL
 pytestmark = pytest.mark.real_process
 
 PARAMS = "phono3py_params.yaml"
+LOCK = ".phono3py-mlp.lock"
 
 # The default model: its training is long enough to be met in compiled code.
 LONG = ["phono3py-load", PARAMS, "--pypolymlp", "-d"]
@@ -106,6 +107,30 @@ def test_signal_ends_the_run_and_leaves_nothing(start, folder, number, line):
         f"Stopped by {number.name}. What is finished is kept: run the same again."
     )
     assert names(folder) == [PARAMS]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("line", ["$ phono3py-load", "Evaluate forces", "mlp report"])
+def test_signal_ends_all_steps_of_kappa(start, folder, number, line):
+    pytest.importorskip("ase")
+    from ase.build import bulk
+    from ase.io import write
+
+    write(folder / "POSCAR", bulk("Al", cubic=True, a=3.994))
+    words = ["phono3py-mlp", "kappa", "-c", "POSCAR", "--dim", "2", "2", "2"]
+    words += ["--force-calculator", "emt", "--mesh", "5", "5", "5"]
+    command = start(words)
+    command.wait_for(line)
+    (step,) = children(command.process.pid)
+    command.process.send_signal(number)
+    code, error = command.finish()
+    assert code == 128 + number
+    assert error == (
+        f"Stopped by {number.name}. What is finished is kept: run the same again."
+    )
+    assert not is_running(int(step))
+    assert not (folder / LOCK).exists()
 
 
 def test_run_killed_from_outside_is_told(start, folder):

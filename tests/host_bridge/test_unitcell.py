@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from phono3py import Phono3py
 from phonopy.interface.calculator import write_crystal_structure
 from phonopy.structure.atoms import PhonopyAtoms
 
-from phono3py_mlp_plugin.errors import DatasetError, PluginNotFound
+from phono3py_mlp_plugin.errors import DatasetError, ParameterError, PluginNotFound
 from phono3py_mlp_plugin.host.unitcell import read_unitcell
 from units import RIGHT, write_in_units
 
@@ -129,3 +130,16 @@ def test_package_that_phono3py_needs_is_named(tmp_path, monkeypatch):
     path.write_text("&GLOBAL\n&END GLOBAL\n")
     with pytest.raises(PluginNotFound, match="pip install cp2k-input-tools"):
         read_unitcell(path, [1, 1, 1], "P")
+
+
+def test_species_that_auto_does_not_distinguish_are_told_with_the_remedy(tmp_path):
+    cell = PhonopyAtoms(
+        symbols=["Al", "Al", "Al1", "Al1"],
+        cell=4 * np.eye(3),
+        scaled_positions=[[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]],
+    )
+    path = tmp_path / "cell.yaml"
+    Phono3py(cell, supercell_matrix=[1, 1, 1], primitive_matrix="P").save(path)
+    with pytest.raises(ParameterError, match=r"--pa: .*--pa P takes the unit cell"):
+        read_unitcell(path, [2, 2, 2], "auto")
+    assert len(read_unitcell(path, [2, 2, 2], "P").supercell) == 32

@@ -100,6 +100,15 @@ def test_kappa_has_its_error_bars():
     assert np.isnan(errors[[0, 2]]).all()
 
 
+def test_kappa_of_zero_is_drawn_without_its_error():
+    kappa = kappa_file()
+    kappa.kappa[:], kappa.mode_kappa[:], kappa.mean_free_paths[:] = 0, 0, np.nan
+    bar = ErrorBar(np.inf, np.inf, 20)
+    contents = Contents("X", 1, kappa=kappa, bars={300.0: [bar] * 3})
+    assert png(figures.draw_kappa(contents))
+    assert png(figures.draw_cumulative(kappa, 2, [0]))
+
+
 def test_band_path_breaks_are_labelled():
     def segment(start, end):
         return PathSegment((start, np.zeros(3)), (end, np.ones(3)))

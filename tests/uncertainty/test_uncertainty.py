@@ -41,6 +41,11 @@ def test_intervals_cover_as_they_say(n):
     assert 0.90 < covered[0.95] / trials < 0.98
 
 
+def test_interval_of_infinite_width_holds_all_values_also_of_zero():
+    assert interval(0.0, np.inf, 20) == (0.0, np.inf)
+    assert ErrorBar(np.inf, 0.0, 20).half_width(0.0) == np.inf
+
+
 def test_interval_widens_with_few_supercells():
     few, many = (interval(1.0, 0.01, n, 0.95)[1] - 1 for n in (3, 200))
     assert few > 2 * many

@@ -133,6 +133,16 @@ def test_kappa_that_is_not_finite_has_an_infinite_error_and_is_reported():
     assert any("mesh: inf %" in text for text in large_contributions(budget, 0.5))
 
 
+def test_kappa_of_zero_has_an_infinite_error_and_no_value():
+    class Zero(KnownTransport):
+        def kappa(self, force_constants, mesh=None):
+            return 0 * super().kappa(force_constants, mesh)
+
+    budget = budget_of(Zero())
+    assert np.isinf(share(budget, "range of fc3")[1]).all()
+    assert budget.of("range of fc3").origin.endswith(": no kappa")
+
+
 def test_large_contributions_are_those_that_a_study_does_not_vary():
     names = [text.partition(":")[0] for text in large_contributions(budget_of(), 0.001)]
     assert names == ["model", "mesh", "range of fc3"]

@@ -84,3 +84,25 @@ def test_forces_that_do_not_vanish_are_told(monkeypatch):
     monkeypatch.setattr(cell_relaxation, "_STEPS", 3)
     with pytest.raises(PotentialError, match="largest force is"):
         relax_cell("mine", Unbound(), alloy())
+
+
+class Expanding:
+    """The stress of a gas, which no lattice balances."""
+
+    elements = ()
+
+    def evaluate(self, supercells):
+        volumes = np.array([cell.volume for cell in supercells])
+        forces = np.zeros((len(supercells), len(supercells[0]), 3))
+        stresses = np.tile(-np.eye(3), (len(supercells), 1, 1))
+        return Evaluation(-volumes, forces, stresses)
+
+
+def test_crystal_that_is_not_bound_is_told_without_warnings():
+    with pytest.raises(PotentialError, match=r"volume = .*binds this crystal"):
+        relax_cell("gas", Expanding(), alloy())
+
+
+def test_object_that_is_no_potential_is_told():
+    with pytest.raises(PotentialError, match=r"a str is no potential.*load_potential"):
+        relax_cell("emt", "polymlp.yaml", alloy())

@@ -17,6 +17,7 @@ from phono3py_mlp_plugin.workflow import (
 )
 from phono3py_mlp_plugin.workflow.physics import (
     check_amplitude,
+    check_anharmonicity,
     check_drift,
     check_fit,
     check_phonons,
@@ -64,6 +65,15 @@ def test_drift():
     assert check_drift(fc2, fc3).passed
     fc3[0, 1, 3, 0, 0, 0] = -0.9
     assert not check_drift(fc2, fc3).passed
+
+
+def test_phonons_that_do_not_scatter_give_no_kappa():
+    fc2, fc3 = np.eye(3)[None, None], np.zeros((1, 1, 1, 3, 3, 3))
+    fc3[0, 0, 0, 0, 0, 0] = -1e-4
+    check_anharmonicity(fc2, fc3)
+    fc3 *= 1e-7
+    with pytest.raises(PhysicsError, match=r"fc3: .* take a larger supercell"):
+        check_anharmonicity(fc2, fc3)
 
 
 def test_training():

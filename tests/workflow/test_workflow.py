@@ -4,14 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from phono3py import Phono3py
 
 from phono3py_mlp_plugin.contracts import Evaluation
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError, PotentialError
 from phono3py_mlp_plugin.files import Provenance
 from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
 from phono3py_mlp_plugin.workflow import (
+    DisplacementOptions,
     decide_force_constants,
     decide_potential,
+    displace,
     evaluate,
     read_dataset,
     request_calculator,
@@ -199,3 +202,15 @@ def test_cutoff_of_a_solver_is_for_the_order_asked():
     assert dict(request.cutoff) == {3: 4.0}
     with pytest.raises(ParameterError, match="cutoff = x; expected a length"):
         request_solver("symfc", "cutoff = x")
+
+
+def test_displacements_that_phono3py_cannot_find_are_told_with_the_remedy(monkeypatch):
+    # Site symmetry that holds only within the tolerance: phono3py gives no reason.
+    def broken(*args, **options):
+        raise ValueError
+
+    unitcell, _ = nacl_dataset(1, repeats=1)
+    ph3 = Phono3py(unitcell, supercell_matrix=[1, 1, 1], primitive_matrix="F")
+    monkeypatch.setattr(type(ph3), "generate_displacements", broken)
+    with pytest.raises(DatasetError, match=r"symmetry only nearly.*--rd auto"):
+        displace(ph3, DisplacementOptions(number=None))

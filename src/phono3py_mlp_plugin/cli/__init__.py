@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from phono3py_mlp_plugin.cli.converge import add_converge, run_converge
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
@@ -15,6 +13,7 @@ from phono3py_mlp_plugin.cli.export import add_export
 from phono3py_mlp_plugin.cli.kappa import add_kappa, run_kappa
 from phono3py_mlp_plugin.cli.label import add_label
 from phono3py_mlp_plugin.cli.listing import add_plugins
+from phono3py_mlp_plugin.cli.parser import Parser
 from phono3py_mlp_plugin.cli.report import add_report
 from phono3py_mlp_plugin.files import check_inputs
 from phono3py_mlp_plugin.host.boundary import run_to_end
@@ -24,17 +23,9 @@ from phono3py_mlp_plugin.supervision import supervise
 _SUPERVISED = ("label", "report")
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser that reports an error on one line."""
-
-    def error(self, message: str) -> NoReturn:
-        one = " ".join(message.split())
-        self.exit(2, f"ERROR: {one}. '{self.prog} --help' lists the options.\n")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = _Parser(
+    parser = Parser(
         prog="phono3py-mlp",
         description="Machine-learning potentials and force-constants solvers for "
         "phono3py.",
@@ -59,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Its options are those of phono3py-load, parsed by another parser.
             return run_converge(given[1:], watched=arguments is None)
         if given[:1] == ["kappa"]:
-            return run_kappa(given[1:])
+            return run_kappa(given[1:], watched=arguments is None)
         args = parser.parse_args(given)
         check_inputs(Path(), vars(args).values())
         args.watched = arguments is None

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phono3py_mlp_plugin.cli.label import add_calculator_options
+from phono3py_mlp_plugin.cli.parser import Parser
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.files import replacing
+from phono3py_mlp_plugin.files import FolderLock, back_up, check_inputs, replacing
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
+from phono3py_mlp_plugin.supervision import raise_at_signals, run_step
 from phono3py_mlp_plugin.workflow import (
+    CalculatorSpec,
     plan_potential,
     read_potential,
     relax_cell,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 _RELAXED = Path("POSCAR-relaxed")
 _DISPLACEMENTS = "phono3py_disp.yaml"
 _PARAMS = "phono3py_params.yaml"
+_SUMMARY = "phono3py.yaml"
 
 # Fewest supercells from which a potential can be trained and tested.
 _FEWEST = 4
@@ -59,36 +62,71 @@ def add_kappa(commands: Any) -> None:
     ).add_argument("arguments", nargs="*")
 
 
-def run_kappa(arguments: Sequence[str]) -> int:
+def run_kappa(arguments: Sequence[str], *, watched: bool) -> int:
     """Run ``phono3py-mlp kappa`` and return its exit code.
 
     Parameters
     ----------
     arguments : sequence of str
         Command-line arguments after ``kappa``.
+    watched : bool
+        Whether to handle signals; False for calls from Python.
     """
+    if watched:
+        raise_at_signals()
     args, rest = _parser().parse_known_args(list(arguments))
     options = _checked(rest)
     _check(args)
+    check_inputs(Path(), [*vars(args).values(), *vars(options).values()])
     if not (options.is_bterta or options.is_lbte):
         rest = [*rest, "--br"]
     if args.teach is not None and options.uncertainty is None:
         rest = [*rest, "--uncertainty", _MEMBERS]
     if args.teach is not None and options.mlp_params is None:
         rest = [*rest, "--mlp-params", _PENALTIES]
-    args.random_seed = options.random_seed or 0
-    crystal = _crystal(args)
-    with replacing(Path(_DISPLACEMENTS)) as temporary:
-        crystal.save(temporary)
+    args.summary = options.output_yaml_filename or _SUMMARY
+    args.is_random = options.random_displacements is not None
+    spec = request_calculator(
+        args.force_calculator,
+        args.force_calculator_options,
+        "--force-calculator-options",
+    )
+    potential = plan_potential(spec, None, args.mlp_file, Path()).path
+    if args.teach is not None:
+        request_calculator("pypolymlp", options.mlp_params, "--mlp-params")
+    _write_crystal(args, spec, potential)
     for step in _steps(args, rest):
         print(f"$ {shlex.join(step)}", flush=True)
-        if subprocess.run([*_program(step[0]), *step[1:]]).returncode != 0:
-            return 1
+        code, line = run_step([*_program(step[0]), *step[1:]])
+        if line is not None:
+            print(line, file=sys.stderr)
+        if code != 0:
+            return code
     return 0
 
 
+def _write_crystal(
+    args: argparse.Namespace, spec: CalculatorSpec, potential: Path | None
+) -> None:
+    """Write the crystal with its displacements, while no other run is in the folder."""
+    lock = FolderLock(Path())
+    try:
+        crystal = _crystal(args, spec, potential)
+        with replacing(Path(_DISPLACEMENTS)) as temporary:
+            crystal.save(temporary)
+            _keep_old(Path(_DISPLACEMENTS), temporary)
+    finally:
+        lock.release()
+
+
+def _keep_old(path: Path, new: Path) -> None:
+    """Keep a file that is replaced by another content."""
+    if path.is_file() and path.read_bytes() != new.read_bytes():
+        print(f'The old "{path}" is kept as "{back_up(path)}".')
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="phono3py-mlp kappa", description=_DESCRIPTION, allow_abbrev=False
     )
     parser.add_argument(
@@ -128,6 +166,12 @@ def _parser() -> argparse.ArgumentParser:
         help="amplitude of displacements in angstrom (with --teach 0.03, otherwise "
         "that of phono3py-load)",
     )
+    parser.add_argument(
+        "--random-seed",
+        type=int,
+        metavar="SEED",
+        help="seed of random displacements (default 0)",
+    )
     return parser
 
 
@@ -147,6 +191,7 @@ def _checked(rest: Sequence[str]) -> argparse.Namespace:
         If one of them belongs to another step, or the mesh is missing.
     """
     from phono3py_mlp_plugin.host.command import study_parser
+    from phono3py_mlp_plugin.host.settings import check_mesh
 
     options = study_parser("phono3py-mlp kappa", _DESCRIPTION).parse_args(list(rest))
     if options.filename:
@@ -160,39 +205,36 @@ def _checked(rest: Sequence[str]) -> argparse.Namespace:
         )
     if not options.mesh_numbers:
         raise ParameterError("--mesh is missing. Give --mesh N N N.")
+    check_mesh(options.mesh_numbers)
     return options
 
 
-def _crystal(args: argparse.Namespace) -> Phono3py:
+def _crystal(
+    args: argparse.Namespace, spec: CalculatorSpec, potential: Path | None
+) -> Phono3py:
     """Return the crystal with its displacements, relaxed if requested."""
     from phono3py_mlp_plugin.host.unitcell import read_unitcell
 
     crystal = read_unitcell(args.cell, args.dim, args.pa)
     if args.relax:
-        _relax(args, crystal)
+        _relax(spec, potential, crystal)
         crystal = read_unitcell(_RELAXED, args.dim, args.pa)
     if args.teach is not None:
         crystal.generate_displacements(
             distance=args.amplitude or _AMPLITUDE,
             number_of_snapshots=args.teach,
-            random_seed=args.random_seed,
+            random_seed=args.random_seed or 0,
         )
     return crystal
 
 
-def _relax(args: argparse.Namespace, crystal: Phono3py) -> None:
+def _relax(spec: CalculatorSpec, potential: Path | None, crystal: Phono3py) -> None:
     """Relax the unit cell and write it."""
     from phonopy.interface.calculator import write_crystal_structure
 
     from phono3py_mlp_plugin.host.output import progress
 
-    spec = request_calculator(
-        args.force_calculator,
-        args.force_calculator_options,
-        "--force-calculator-options",
-    )
-    plan = plan_potential(spec, None, args.mlp_file, Path())
-    obtained = read_potential(spec, plan.path)
+    obtained = read_potential(spec, potential)
     before = crystal.unitcell
     relaxed = relax_cell(
         spec.calculator.name,
@@ -203,6 +245,7 @@ def _relax(args: argparse.Namespace, crystal: Phono3py) -> None:
     )
     with replacing(_RELAXED) as temporary:
         write_crystal_structure(temporary, relaxed.cell)
+        _keep_old(_RELAXED, temporary)
     change = (relaxed.cell.volume / before.volume) ** (1 / 3) - 1
     lattice = (
         f"lattice changed by {100 * change:+.2f} % on average"
@@ -225,17 +268,20 @@ def _steps(args: argparse.Namespace, rest: Sequence[str]) -> list[list[str]]:
     calculator = ["--force-calculator", args.force_calculator]
     if args.force_calculator_options is not None:
         calculator += ["--force-calculator-options", args.force_calculator_options]
-    if args.mlp_file is not None:
-        calculator += ["--mlp-file", str(args.mlp_file)]
+    file = [] if args.mlp_file is None else ["--mlp-file", str(args.mlp_file)]
+    seed = [] if args.random_seed is None else ["--random-seed", str(args.random_seed)]
     if args.teach is None:
-        load = ["phono3py-load", _DISPLACEMENTS, *calculator, *rest]
+        load = ["phono3py-load", _DISPLACEMENTS, *calculator, *file, *rest, *seed]
         if args.amplitude is not None:
             load += ["--amplitude", str(args.amplitude)]
-        return [load, ["phono3py-mlp", "report", *calculator[:4]]]
+        return [load, ["phono3py-mlp", "report", args.summary, *calculator]]
+    if not args.is_random:
+        # It is that of the training data: force constants are derivatives.
+        seed = []
     return [
-        ["phono3py-mlp", "label", _DISPLACEMENTS, *calculator],
-        ["phono3py-load", _PARAMS, "--pypolymlp", *rest],
-        ["phono3py-mlp", "report"],
+        ["phono3py-mlp", "label", _DISPLACEMENTS, *calculator, *file],
+        ["phono3py-load", _PARAMS, "--pypolymlp", *rest, *seed],
+        ["phono3py-mlp", "report", _PARAMS],
     ]
 
 

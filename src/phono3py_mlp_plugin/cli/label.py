@@ -101,6 +101,11 @@ def _label(args: argparse.Namespace) -> int:
         )
     if args.output.resolve() == args.filename.resolve():
         raise ParameterError(f"-o {args.output}: is the input file. Give another name.")
+    if args.output.is_dir() or not args.output.parent.is_dir():
+        raise ParameterError(
+            f"-o {args.output}: expected a file in a folder that exists. Make the "
+            "folder, or give another name."
+        )
     plan = plan_potential(spec, None, args.mlp_file, folder)
     obtained = read_potential(spec, plan.path)
     key = labels_fingerprint(crystal, obtained)

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from phono3py_mlp_plugin.errors import DatasetError
 from phono3py_mlp_plugin.workflow import check_born_charges, request_calculator
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
 
 # In the order of preference.
 _INPUTS = ("phono3py_params.yaml", "phono3py.yaml")
 _SETTINGS = "phono3py.yaml"
 _EVALUATED = "phono3py_mlp_eval_dataset.yaml"
+
+# Largest difference in angstrom of lattices that are the same.
+_LATTICE = 1e-3
 
 
 def add_report(commands: Any) -> None:
@@ -58,11 +66,19 @@ def _report(args: argparse.Namespace) -> int:
         args.force_calculator_options,
         "--force-calculator-options",
     )
-    crystal = read_crystal(args.filename or _first_of(folder, _INPUTS))
+    path = args.filename or _first_of(folder, _INPUTS)
+    crystal = read_crystal(path)
     check_born_charges(crystal)
+    summary = folder / _SETTINGS
+    if args.filename is None and path != summary and summary.is_file():
+        _check_last_run(crystal, path, read_crystal(summary))
     evaluated = None
     if (folder / _EVALUATED).is_file():
         evaluated = read_crystal(folder / _EVALUATED)
+    if evaluated is not None and not _is_same_crystal(crystal, evaluated):
+        print(f'"{_EVALUATED}" is of another crystal: it is not used.')
+        evaluated = None
+    if evaluated is not None:
         evaluated.nac_params = evaluated.nac_params or crystal.nac_params
     settings = {}
     if (folder / _SETTINGS).is_file():
@@ -74,6 +90,28 @@ def _report(args: argparse.Namespace) -> int:
     print(f'The report is in "{written[0]}", its numbers are in "{written[1]}".')
     print(f"Figures: {', '.join(path.name for path in written[2:])}.")
     return 0
+
+
+def _check_last_run(crystal: Phono3py, path: Path, last: Phono3py) -> None:
+    """Raise if the last run in the folder was of another crystal than a file."""
+    if not _is_same_crystal(crystal, last):
+        formulas = [one.unitcell.formula for one in (crystal, last)]
+        raise DatasetError(
+            f"{path}: its crystal ({formulas[0]}) or supercell is not that of the last "
+            f'run in "{_SETTINGS}" ({formulas[1]}). Give the file with crystal and '
+            f"dataset of the report, such as {_SETTINGS}."
+        )
+
+
+def _is_same_crystal(one: Phono3py, other: Phono3py) -> bool:
+    """Return whether elements and lattice of the supercells are the same.
+
+    Positions may have been relaxed.
+    """
+    a, b = one.supercell, other.supercell
+    return list(a.symbols) == list(b.symbols) and np.allclose(
+        a.cell, b.cell, rtol=0, atol=_LATTICE
+    )
 
 
 def _first_of(folder: Path, names: tuple[str, ...]) -> Path:

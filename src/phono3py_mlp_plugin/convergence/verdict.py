@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from phono3py_mlp_plugin.convergence.point import Point
-from phono3py_mlp_plugin.uncertainty import (
-    LearningCurve,
-)
+from phono3py_mlp_plugin.uncertainty import LearningCurve, relative_change
 from phono3py_mlp_plugin.workflow import Misfit
 
 # Largest extrapolation of the number of supercells, relative to the current number.
@@ -71,7 +69,9 @@ def judge(points: Sequence[Point], tolerance: float, agree: int) -> Verdict:
     change = None
     if len(points) >= agree > 1:
         kappa = np.array([np.array(p.kappa)[:, :3] for p in points[-agree:]])
-        change = float((np.abs(kappa / kappa[-1] - 1)).max())
+        # Infinite where kappa is not positive.
+        logs = relative_change(kappa, np.broadcast_to(kappa[-1], kappa.shape))
+        change = float(np.abs(np.expm1(logs)).max())
     if imaginary is not None:
         return Verdict(False, last.size, change, error, imaginary=imaginary)
     if change is not None and change < tolerance and error < tolerance:
@@ -121,12 +121,14 @@ def compare_models(points: Sequence[Point]) -> list[str]:
         for (other_order, other_label), other in last.items():
             if order != other_order or label >= other_label or one.size != other.size:
                 continue
-            ratio = np.log(one.diagonal() / other.diagonal())
+            ratio = relative_change(one.diagonal(), other.diagonal())
             errors = [
                 [point.error_bar(0, c).total for c in range(3)]
                 for point in (one, other)
             ]
             scatter = np.linalg.norm(errors, axis=0)
+            if not (np.isfinite(ratio) & np.isfinite(scatter)).all():
+                continue
             worst = int(np.argmax(np.abs(ratio) / scatter))
             if abs(ratio[worst]) > _DIFFERENT * scatter[worst]:
                 notes.append(

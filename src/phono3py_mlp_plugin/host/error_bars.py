@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -243,7 +244,8 @@ def _budget_lines(budget: ErrorBudget, kappa: FloatArray) -> list[str]:
     t = budget.room_temperature
     temperature = f"{budget.temperatures[t]:g} K"
     values = (
-        f"{value:.3f} +- {total * value:.3f} ({direction})"
+        f"{value:.3f} +- {total * value if total < math.inf else total:.3f} "
+        f"({direction})"
         for direction, value, total in zip(
             _DIRECTIONS, kappa[t, :3], budget.total(t), strict=True
         )

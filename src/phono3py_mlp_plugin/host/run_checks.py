@@ -14,6 +14,7 @@ from phono3py_mlp_plugin.workflow import (
     IMAGINARY_REMEDY,
     CalculatorSpec,
     Check,
+    check_anharmonicity,
     check_drift,
     check_phonons,
     check_potential,
@@ -47,7 +48,7 @@ def physics_checks(
     Raises
     ------
     PhysicsError
-        If a mode on the mesh is imaginary.
+        If a mode on the mesh is imaginary, or fc3 vanishes.
     """
     frequencies, _, addresses = ph3.get_phonon_data()
     gamma = np.abs(addresses).max(axis=1) == 0
@@ -69,7 +70,9 @@ def physics_checks(
                 f"imaginary modes: {checks[0].text} at q = "
                 f"{' '.join(f'{x:.3f}' for x in q)}. {IMAGINARY_REMEDY}"
             )
-    return checks + _checks_of_forces(ph3, spec, dataset)
+    of_forces = _checks_of_forces(ph3, spec, dataset)
+    check_anharmonicity(ph3.fc2, ph3.fc3)
+    return checks + of_forces
 
 
 def _at_gamma(ph3: Phono3py, frequencies: FloatArray) -> FloatArray:

@@ -177,7 +177,10 @@ class StudyRun:
             if getattr(settings, attribute, False):
                 raise ParameterError(f"converge and {option}: leave it out.")
         if not all(t > 0 for t in settings.temperatures):
-            raise ParameterError("temperatures: expected positive ones.")
+            found = " ".join(f"{t:g}" for t in settings.temperatures)
+            raise ParameterError(
+                f"--ts = {found}; expected positive temperatures. Leave out the others."
+            )
         sigma = settings.sigma
         widths = [] if sigma is None else list(np.atleast_1d(sigma))
         if len(widths) + bool(settings.is_tetrahedron_method and widths) > 1:

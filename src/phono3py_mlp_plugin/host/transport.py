@@ -15,7 +15,7 @@ import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray, ForceConstants
 from phono3py_mlp_plugin.errors import ParameterError, one_line
-from phono3py_mlp_plugin.workflow import Mesh
+from phono3py_mlp_plugin.workflow import Mesh, check_anharmonicity
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -68,6 +68,7 @@ class RunTransport:
         self, force_constants: ForceConstants, mesh: Sequence[float] | None = None
     ) -> FloatArray:
         """Return kappa of the first smearing width; see `workflow.Transport`."""
+        check_anharmonicity(force_constants[2], force_constants[3])
         ph3 = self._ph3
         before = ph3.fc2, ph3.fc3
         ph3.fc2, ph3.fc3 = force_constants[2], force_constants[3]

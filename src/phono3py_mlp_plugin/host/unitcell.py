@@ -102,7 +102,10 @@ def read_unitcell(path: Path, dim: Sequence[int], primitive: str) -> Phono3py:
                 primitive_matrix=primitive,
             )
     except (RuntimeError, ValueError) as error:
-        raise ParameterError(f"--dim, --pa: {one_line(error)}") from error
+        # For auto, phono3py does not distinguish species such as Mn and Mn1.
+        remedy = "" if primitive == "P" else " --pa P takes the unit cell as it is."
+        reason = one_line(error).rstrip(".")
+        raise ParameterError(f"--dim, --pa: {reason}.{remedy}") from error
 
 
 def _unitcell(path: Path) -> PhonopyAtoms:

@@ -200,7 +200,10 @@ def draw_kappa(contents: Contents) -> Figure:
         )
         if contents.bars:
             style = {"color": _COLOURS[c], "linewidth": 1, "markersize": 4}
-            below.plot(temperatures, 100 * errors / values, "o-", **style)
+            relative = np.full(len(values), np.nan)
+            np.divide(100 * errors, values, out=relative, where=values > 0)
+            relative[~np.isfinite(relative)] = np.nan
+            below.plot(temperatures, relative, "o-", **style)
     if len(temperatures) > 2 and (kappa.kappa[known][:, directions] > 0).all():
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -236,7 +239,8 @@ def draw_cumulative(
     axes[0].set_ylim(bottom=0)
     if paths is not None:
         axes[1].set_xlabel("mean free path (nm)")
-        axes[1].set_xscale("log")
+        if (paths[temperature] > 0).any():
+            axes[1].set_xscale("log")
     if len(directions) > 1:
         _add_legend(axes[0])
     return figure

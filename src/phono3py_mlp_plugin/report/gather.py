@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,10 @@ def gather(
             f'nothing to report in "{folder.resolve().name}": no potential, '
             "fc2.hdf5 or kappa file. Run phono3py-load --pypolymlp first."
         )
-    if kappa is not None and kappa.mode_kappa is None:
+    if kappa is not None and not (kappa.kappa > 0).any():
+        sections.missing["cumulative"] = f"kappa of {kappa.name} is not positive."
+        kappa = replace(kappa, mode_kappa=None)
+    elif kappa is not None and kappa.mode_kappa is None:
         sections.missing["cumulative"] = (
             f"{kappa.name} does not contain the contributions of modes."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,9 +79,12 @@ def phonon_checks(
 ) -> list[Check]:
     """Return the checks of phonons, on the mesh of kappa if there is one."""
     harmonic = harmonic_crystal(folder.run, fc2)
-    harmonic.run_mesh(
-        _DOS_MESH if mesh is None or len(mesh) != 3 else mesh, is_gamma_center=True
-    )
+    with warnings.catch_warnings():
+        # The numbers of a generalised regular grid need not have the symmetry.
+        warnings.filterwarnings("ignore", message="Mesh .* is incompatible")
+        harmonic.run_mesh(
+            _DOS_MESH if mesh is None or len(mesh) != 3 else mesh, is_gamma_center=True
+        )
     on_mesh: Any = harmonic.mesh
     gamma = np.abs(on_mesh.qpoints).max(axis=1) < 1e-8
     frequencies = np.array(on_mesh.frequencies)

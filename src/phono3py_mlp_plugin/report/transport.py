@@ -20,7 +20,7 @@ from phono3py_mlp_plugin.files import (
 )
 from phono3py_mlp_plugin.report.folder import RunFolder
 from phono3py_mlp_plugin.uncertainty import ErrorBar, ErrorBudget
-from phono3py_mlp_plugin.workflow import Check, large_contributions
+from phono3py_mlp_plugin.workflow import CUTOFF_FC3, Check, large_contributions
 
 # Largest contribution to the error of kappa that passes the checks.
 _LARGEST = 0.05
@@ -137,6 +137,11 @@ def budget_checks(budget: ErrorBudget) -> list[Check]:
     large = large_contributions(budget, _LARGEST)
     if not large:
         return [Check(True, f"mesh, model and range of fc3: below {_LARGEST:.0%}")]
-    return [
-        Check(False, text, _REMEDIES.get(text.partition(":")[0], "")) for text in large
-    ]
+    return [Check(False, text, _remedy(text)) for text in large]
+
+
+def _remedy(text: str) -> str:
+    """Return how a large contribution becomes smaller."""
+    if CUTOFF_FC3 in text:
+        return f"Give a larger {CUTOFF_FC3}, or leave it out."
+    return _REMEDIES.get(text.partition(":")[0], "")

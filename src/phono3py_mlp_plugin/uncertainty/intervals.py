@@ -199,6 +199,9 @@ def interval(
     (9.79, 10.21)
     """
     width = half_width_of_interval(scatter, n, level)
+    if width == np.inf:
+        # Also of kappa that is zero, as on a mesh of Gamma alone.
+        return 0.0, np.inf
     return float(value * np.exp(-width)), float(value * np.exp(width))
 
 

@@ -12,6 +12,7 @@ from phono3py_mlp_plugin.workflow.bands import (
 )
 from phono3py_mlp_plugin.workflow.born import check_born_charges
 from phono3py_mlp_plugin.workflow.budget import (
+    CUTOFF_FC3,
     KappaOfFit,
     budget_lines,
     budget_notes,
@@ -77,6 +78,7 @@ from phono3py_mlp_plugin.workflow.obtain import (
 from phono3py_mlp_plugin.workflow.physics import (
     IMAGINARY_REMEDY,
     Check,
+    check_anharmonicity,
     check_drift,
     check_fit,
     check_phonons,
@@ -129,6 +131,7 @@ from phono3py_mlp_plugin.workflow.truncation import describe_truncation
 
 __all__ = [
     "CONTINUE_REMEDY",
+    "CUTOFF_FC3",
     "EQUATIONS",
     "FINITE_DIFFERENCES",
     "HEALTH_FILE",
@@ -161,6 +164,7 @@ __all__ = [
     "budget_lines",
     "budget_notes",
     "budget_table",
+    "check_anharmonicity",
     "check_born_charges",
     "check_crystal",
     "check_dataset",

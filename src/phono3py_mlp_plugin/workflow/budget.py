@@ -38,6 +38,9 @@ SUPERCELLS, PENALTY, MODEL = "supercells", "penalty", "model"
 MESH, SOLVER, RANGE = "mesh", "solver", "range of fc3"
 """Names of contributions."""
 
+CUTOFF_FC3 = "--cutoff-fc3"
+"""Option that is named in the origin of a contribution if it is part of it."""
+
 NOT_INCLUDED = (
     "the exchange-correlation functional and other settings of the first-principles "
     "calculations, Born charges, phonons of fourth and higher order, thermal expansion"
@@ -212,7 +215,14 @@ class _Estimates:
         fcs = solve_force_constants(self.crystal, request, self.fit.potential)
         if fc2_dataset(self.crystal) is not None:
             fcs[2] = self.fit.force_constants[2]
-        return self._change(SOLVER, fcs, "with derivatives of the potential")
+        return self._change(SOLVER, fcs, self._derivatives_text())
+
+    def _derivatives_text(self) -> str:
+        """Return what is compared with."""
+        text = "with derivatives of the potential"
+        if self.request.cutoff_fc3 is None:
+            return text
+        return f"{text}, without {CUTOFF_FC3}"
 
     def _range(self) -> Contribution | str:
         """Return the change without fc3 beyond half the width of the supercell.
@@ -263,6 +273,8 @@ class _Estimates:
     def _changed(self, change: FloatArray) -> str:
         """Return kappa after a relative change, different components once."""
         t = room_temperature(self.transport.temperatures)
+        if not np.isfinite(change[t]).any():
+            return "no kappa"
         finite = np.where(np.isfinite(change[t]), change[t], np.nan)
         values = self.fit.kappa[t, :3] * np.exp(finite)
         return f"{', '.join(dict.fromkeys(f'{x:.4g}' for x in values))} W/m-K"

@@ -22,6 +22,9 @@ _STEPS = 1000
 # Largest force that is accepted from a potential whose noise prevents a smaller one.
 _ACCEPTED_FORCE = 1e-3
 
+# Largest factor of the volume of a crystal that is bound, also from a rough guess.
+_VOLUME = 3.0
+
 
 @dataclass(frozen=True, eq=False)
 class RelaxedCell:
@@ -72,7 +75,7 @@ def relax_cell(
     PluginNotFound
         If ase is not installed.
     PotentialError
-        If the forces did not vanish.
+        If the forces did not vanish, or the crystal is not bound.
     """
     if importlib.util.find_spec("ase") is None:
         raise PluginNotFound(
@@ -97,6 +100,7 @@ def relax_cell(
     subject = FrechetCellFilter(atoms) if has_stress else atoms
     with progress("Relaxing the crystal", None) as advance:
         for _ in BFGS(subject, logfile=None).irun(fmax=_LARGEST_FORCE, steps=_STEPS):
+            _check_volume(float(atoms.get_volume()), float(cell.volume))
             advance(1)
     largest = float(np.linalg.norm(subject.get_forces(), axis=1).max())
     if not largest <= _ACCEPTED_FORCE:
@@ -109,6 +113,16 @@ def relax_cell(
     relaxed.cell = np.array(atoms.cell)
     relaxed.scaled_positions = atoms.get_scaled_positions(wrap=False)
     return RelaxedCell(relaxed, largest, has_stress)
+
+
+def _check_volume(volume: float, before: float) -> None:
+    """Raise if a crystal expands or collapses without an end."""
+    if not 1 / _VOLUME <= volume / before <= _VOLUME:
+        raise PotentialError(
+            f"relaxation: volume = {volume:.1f} angstrom^3 after {before:.1f}; "
+            f"expected a change by a factor of less than {_VOLUME:g}. Start closer to "
+            "the minimum, or check that the force calculator binds this crystal."
+        )
 
 
 def _calculator_of(

@@ -16,6 +16,7 @@ from phono3py_mlp_plugin.contracts import (
     Progress,
     no_progress,
 )
+from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.files import PartialEvaluations
 from phono3py_mlp_plugin.workflow.cutoffs import check_reach
 from phono3py_mlp_plugin.workflow.species import with_known_symbols, with_species
@@ -66,11 +67,12 @@ def evaluate(
     Raises
     ------
     PotentialError
-        If the potential does not know an element of the supercells, or its cutoff
+        If it is no potential, does not know an element of the supercells, or its cutoff
         isolates an atom.
     PluginFailed
         If the values returned by the potential are invalid.
     """
+    _check_potential(name, potential)
     present = [i for i, cell in enumerate(supercells) if cell is not None]
     cells = with_species([cell for cell in supercells if cell is not None], supercell)
     cells = with_known_symbols(name, potential, cells)
@@ -89,6 +91,18 @@ def evaluate(
                 stresses = None
             advance(len(rows))
     return Evaluation(energies, forces, stresses)
+
+
+def _check_potential(name: str, potential: Potential) -> None:
+    """Raise if an object, such as the name of a file, is not a potential."""
+    missing = [
+        word for word in ("elements", "evaluate") if not hasattr(potential, word)
+    ]
+    if missing:
+        raise PotentialError(
+            f"{name}: a {type(potential).__name__} is no potential; expected an object "
+            f"with {' and '.join(missing)}. Read a file by load_potential()."
+        )
 
 
 def _parts(

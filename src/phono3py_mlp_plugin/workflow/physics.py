@@ -40,6 +40,10 @@ _EXTRAPOLATION = 1.5
 # Largest sum over atoms of force constants relative to their largest element.
 _DRIFT = 1e-3
 
+# Largest fc3 relative to fc2 (1/angstrom) that can be due to rounding. In crystals it
+# is of the order of 1.
+_HARMONIC = 1e-8
+
 # Test error over the rms force of the test set, for a good fit (these models reach 0.05
 # to 1 %) and for a failed one. Models trained on a handful of supercells reach 20 %;
 # forces that belong to other displacements give 90 % and more.
@@ -147,6 +151,30 @@ def check_drift(fc2: FloatArray, fc3: FloatArray) -> Check:
         f"drift of fc2 and fc3: {worst:.1e} of their largest element",
         "Use symfc, which keeps the sum rules.",
     )
+
+
+def check_anharmonicity(fc2: FloatArray, fc3: FloatArray) -> None:
+    """Raise if phonons do not scatter, because fc3 vanishes.
+
+    Parameters
+    ----------
+    fc2, fc3 : ndarray
+        In eV/angstrom^2 and eV/angstrom^3.
+
+    Raises
+    ------
+    PhysicsError
+        If kappa would be infinite.
+    """
+    largest = float(np.abs(fc3).max())
+    if largest <= _HARMONIC * float(np.abs(fc2).max()):
+        raise PhysicsError(
+            f"fc3: largest element = {largest:.1e} eV/angstrom^3; expected more than "
+            "rounding: phonons do not scatter, and kappa is infinite. In a supercell "
+            "where each atom is its own image under inversion, such as 2x2x2 of one "
+            "atom or the cube of fcc, fc3 vanishes by symmetry: take a larger "
+            "supercell. Otherwise, check the potential and cutoffs."
+        )
 
 
 def check_potential(

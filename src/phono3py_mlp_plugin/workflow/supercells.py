@@ -191,14 +191,26 @@ def displace(
     """
 
     def generate(number: int | str | None) -> None:
-        crystal.generate_displacements(
-            distance=options.amplitude,
-            cutoff_pair_distance=options.cutoff_pair,
-            is_plusminus=True,
-            number_of_snapshots=number,
-            random_seed=options.seed,
-            number_estimation_factor=options.equations,
-        )
+        try:
+            crystal.generate_displacements(
+                distance=options.amplitude,
+                cutoff_pair_distance=options.cutoff_pair,
+                is_plusminus=True,
+                number_of_snapshots=number,
+                random_seed=options.seed,
+                number_estimation_factor=options.equations,
+            )
+        except ValueError as error:
+            # phono3py gives no text if an atom has no image under a site symmetry.
+            if number is not None or str(error):
+                raise
+            raise DatasetError(
+                "-d: lattice and positions have their symmetry only nearly, to about "
+                f"the tolerance of {crystal.symmetry.tolerance:g} angstrom: phono3py "
+                "finds no systematic displacements. Give more digits, relax the "
+                "crystal with its symmetry (phono3py-mlp kappa --relax), give "
+                "another --tolerance, or use random displacements (--rd auto)."
+            ) from error
 
     crystal.dataset = None
     generate(options.number)
