@@ -43,6 +43,9 @@ def lines(error):
 @settings(deadline=None, max_examples=400)
 @given(st.one_of(items, st.text(max_size=60)))
 @example("cutoff=1e400")
+@example("@")
+@example("@0")
+@example("@~x/y, a = 1")
 @example("gaussian_params2=0 1 99999999999999999999")
 def test_parameters_are_read_or_refused_in_one_line(text):
     try:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from phono3py_mlp_plugin.errors import ParameterError, UnusableFile
+from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import read_options, text_of_options
 from phono3py_mlp_plugin.options import KEYWORDS, parse_options
 from phono3py_mlp_plugin.workflow import request_calculator, request_force_constants
@@ -173,10 +173,15 @@ def test_a_file_that_is_no_mapping_is_refused_in_one_line(tmp_path, content, mes
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+    with pytest.raises(ParameterError, match=r"nowhere.yaml: .*No such file"):
         read_options(f"@{tmp_path}/nowhere.yaml", "here")
-    with pytest.raises(UnusableFile, match="a folder"):
+    with pytest.raises(ParameterError, match="a folder"):
         read_options(f"@{tmp_path}", "here")
+    for name in ("", " ", "~nobody-has-this-name/x", "a\nb", "a\0b", "x" * 5000):
+        with pytest.raises(ParameterError) as error:
+            read_options(f"@{name}", "here")
+        assert len(str(error.value).splitlines()) == 1
+        assert str(error.value).startswith("here: @")
 
 
 @pytest.mark.parametrize(

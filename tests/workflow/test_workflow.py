@@ -131,6 +131,9 @@ def test_elements_are_checked_before_any_work(nacl):
     class Silicon:
         elements = ("Si",)
 
+        def evaluate(self, supercells):
+            raise AssertionError
+
     with pytest.raises(
         PotentialError, match="made for Si; the crystal contains Cl, Na"
     ):

@@ -142,6 +142,11 @@ class Point:
             self.fall,
         )
 
+    def error_bars(self) -> list[list[ErrorBar]]:
+        """Return the error bars of xx, yy and zz at each temperature."""
+        temperatures = range(len(self.kappa))
+        return [[self.error_bar(t, c) for c in range(3)] for t in temperatures]
+
     def scatter(self) -> float:
         """Return the relative scatter of kappa over the draws, mean of directions."""
         return float(np.mean([self.error_bar(0, c).sampling for c in range(3)]))

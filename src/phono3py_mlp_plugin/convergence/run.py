@@ -186,19 +186,10 @@ class _Run:
             point = done[variant.label][-1]
             potential = fit.trained.potential
             (fcs,) = self._force_constants(variant).solve([potential])
-            of_fit = KappaOfFit(
-                potential,
-                fcs,
-                np.array(point.kappa),
-                variant.mesh,
-                [
-                    [point.error_bar(t, c) for c in range(3)]
-                    for t in range(len(point.kappa))
-                ],
-            )
+            kappa = np.array(point.kappa)
             budget = error_budget(
                 self.crystal,
-                of_fit,
+                KappaOfFit(potential, fcs, kappa, variant.mesh, point.error_bars()),
                 variant.force_constants,
                 self.transport,
                 self.study.tolerance,

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from phono3py_mlp_plugin.errors import ParameterError, UnusableFile, one_line
+from phono3py_mlp_plugin.errors import ParameterError, describe_os_error, one_line
 from phono3py_mlp_plugin.files.plain_yaml import PlainLoader
 from phono3py_mlp_plugin.files.regular import UNREADABLE, open_text
 from phono3py_mlp_plugin.option_text import (
@@ -51,7 +51,7 @@ def read_options(text: str, where: str) -> dict[str, Any]:
         named = item.strip()
         found: dict[str, Any]
         if named.startswith(_MARK):
-            found = _read_file(Path(named[1:].strip().strip("'\"")).expanduser(), where)
+            found = _read_file(named[1:].strip().strip("'\""), where)
         else:
             found = dict(split_items(item, where))
         for key, value in found.items():
@@ -90,20 +90,34 @@ def _text_of(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _read_file(path: Path, where: str) -> dict[str, Any]:
-    what = f"{where}: {_MARK}{path}"
+def _read_file(name: str, where: str) -> dict[str, Any]:
+    """Return the content of a file of options.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such file, or it has other content.
+    """
+    # On one line, whatever the name is.
+    what = f"{where}: {_MARK}{' '.join(name.split())}"
+    if not name:
+        raise ParameterError(f"{what}: expected the name of a YAML file.")
     try:
-        with open_text(path) as file:
+        # A home folder that is not known is a RuntimeError.
+        with open_text(Path(name).expanduser()) as file:
             content = yaml.load(file, Loader=option_loader(PlainLoader))  # noqa: S506
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = "" if mark is None else f", line {mark.line + 1}"
         problem = getattr(error, "problem", None) or one_line(error)
         raise ParameterError(f"{what}{line}: {problem}; expected YAML.") from None
-    except UNREADABLE as error:
-        if isinstance(error, UnusableFile | FileNotFoundError | PermissionError):
-            raise
-        raise ParameterError(f"{what}: {one_line(error)}; expected YAML.") from error
+    except (*UNREADABLE, RuntimeError, ValueError) as error:
+        reason = (
+            " ".join(describe_os_error(error).split())
+            if isinstance(error, OSError)
+            else f"{one_line(error)}; expected YAML."
+        )
+        raise ParameterError(f"{what}: {reason}") from error
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(k, str) for k in content):

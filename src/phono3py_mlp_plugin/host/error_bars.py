@@ -182,10 +182,8 @@ class ErrorBars:
             show([f"  look  {misfit}"], self._log_level)
         if budget is not None:
             show(_budget_lines(budget, kappa), self._log_level)
-        show(
-            [f'Error bars for all temperatures are in "{UNCERTAINTY_FILE}".'],
-            self._log_level,
-        )
+        line = f'Error bars for all temperatures are in "{UNCERTAINTY_FILE}".'
+        show([line], self._log_level)
 
     def _budget(
         self,

@@ -77,17 +77,13 @@ def relax_cell(
     PotentialError
         If the forces did not vanish, or the crystal is not bound.
     """
-    if importlib.util.find_spec("ase") is None:
-        raise PluginNotFound(
-            "relaxation: ase is not installed. Install it by 'pip install ase'."
-        )
+    _check_ase()
     from ase import Atoms
     from ase.constraints import FixSymmetry
     from ase.filters import FrechetCellFilter
     from ase.optimize import BFGS
 
-    first = evaluate(name, potential, [cell])
-    has_stress = first.stresses is not None
+    has_stress = evaluate(name, potential, [cell]).stresses is not None
     atoms = Atoms(
         # Elements without the numbers of species such as Mn1.
         numbers=cell.numbers,
@@ -113,6 +109,13 @@ def relax_cell(
     relaxed.cell = np.array(atoms.cell)
     relaxed.scaled_positions = atoms.get_scaled_positions(wrap=False)
     return RelaxedCell(relaxed, largest, has_stress)
+
+
+def _check_ase() -> None:
+    if importlib.util.find_spec("ase") is None:
+        raise PluginNotFound(
+            "relaxation: ase is not installed. Install it by 'pip install ase'."
+        )
 
 
 def _check_volume(volume: float, before: float) -> None:
