@@ -197,3 +197,24 @@ def test_labels_that_cannot_be(folder, run):
     refused(run([*LABEL, *same], folder), "is the input file")
     for name in ("none/params.yaml", "."):
         refused(run([*LABEL, "-o", name], folder), "expected a file in a folder that")
+
+
+WRONG = """
+from ase.calculators.emt import EMT
+
+
+class Wrong(EMT):
+    def get_forces(self, atoms):
+        return -super().get_forces(atoms)
+"""
+
+
+def test_labels_of_a_calculator_with_wrong_forces_are_refused(folder, run):
+    displaced(folder, run)
+    (folder / "wrong.py").write_text(WRONG)
+    words = ["phono3py-mlp", "label", "--force-calculator", "ase"]
+    words += ["--force-calculator-options", "calculator = wrong:Wrong"]
+    refused(run(words, folder), "work of the forces = -1 times")
+    assert not (folder / "phono3py_params.yaml").exists()
+    assert run([*words, "--allow-poor-fit"], folder).returncode == 0
+    assert (folder / "phono3py_params.yaml").is_file()

@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phono3py_mlp_plugin.cli.inputs import DISPLACEMENTS, PARAMS, write_dataset
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.files import (
     COMPRESSED,
     Frame,
-    back_up,
     each_file_once,
     read_frames,
-    replacing,
 )
 from phono3py_mlp_plugin.workflow import (
     check_dataset,
@@ -29,8 +28,6 @@ from phono3py_mlp_plugin.workflow import (
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
-
-_PARAMS = "phono3py_params.yaml"
 
 
 def add_import(commands: Any) -> None:
@@ -85,7 +82,7 @@ def add_import(commands: Any) -> None:
     parser.add_argument(
         "--forces-key", metavar="NAME", help="name of the forces (default: forces)"
     )
-    _add_output(parser, _PARAMS)
+    _add_output(parser, PARAMS)
     parser.set_defaults(run=_import)
 
 
@@ -134,7 +131,7 @@ def _import(args: argparse.Namespace) -> int:
             "choose others."
         )
     _check(dataset, [frame.where for frame in frames])
-    _write(ph3, without_net_force(dataset), args.output or Path(_PARAMS))
+    _write(ph3, without_net_force(dataset), args.output or Path(PARAMS))
     return 0
 
 
@@ -183,7 +180,7 @@ def _crystal(
     if (args.cell is None) != (args.dim is None):
         raise ParameterError("-c and --dim: give both, or --supercell YAML.")
     if args.cell is None:
-        path = supercell or Path("phono3py_disp.yaml")
+        path = supercell or Path(DISPLACEMENTS)
         with each_file_once():
             ph3 = read_crystal(path, with_datasets=False)
             return ph3, read_planned_displacements(path)
@@ -226,8 +223,5 @@ def _write(ph3: Phono3py, dataset: Dataset, path: Path) -> None:
     else:
         arrays["supercell_energies"] = dataset.energies
     ph3.dataset = arrays
-    with replacing(path) as temporary:
-        ph3.save(temporary, settings={"force_sets": True, "displacements": True})
-        if path.is_file():
-            print(f'The old "{path}" is kept as "{back_up(path)}".')
+    write_dataset(ph3, path)
     print(f'{len(dataset)} supercells were written in "{path}".')

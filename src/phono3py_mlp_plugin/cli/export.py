@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 
-from phono3py_mlp_plugin.errors import DatasetError, ParameterError, SolverError
+from phono3py_mlp_plugin.cli.inputs import PARAMS, SUMMARY, first_of
+from phono3py_mlp_plugin.errors import ParameterError, SolverError
 from phono3py_mlp_plugin.exports import FORMATS, export
 from phono3py_mlp_plugin.files import check_regular, read_force_constants
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from phono3py_mlp_plugin.contracts import FloatArray
 
 # In the order of preference.
-_INPUTS = ("phono3py.yaml", "phono3py_params.yaml")
+_INPUTS = (SUMMARY, PARAMS)
 _FC2, _FC3 = Path("fc2.hdf5"), Path("fc3.hdf5")
 
 
@@ -38,7 +39,7 @@ def add_export(commands: Any) -> None:
     )
     parser.add_argument(
         "filename",
-        metavar="phono3py.yaml",
+        metavar=SUMMARY,
         type=Path,
         nargs="?",
         help=f"crystal and supercells (default: {' or '.join(_INPUTS)})",
@@ -67,7 +68,9 @@ def _export(args: argparse.Namespace) -> int:
             f"--fc3 {args.fc3}: files of {chosen.summary} contain fc2 alone. Leave it "
             "out."
         )
-    crystal = read_crystal(args.filename or _first_input(), with_datasets=False)
+    crystal = read_crystal(
+        args.filename or first_of(_INPUTS, "the crystal"), with_datasets=False
+    )
     crystal.fc2 = _read(args.fc2 or _FC2, 2, crystal.phonon_primitive)
     if chosen.has_fc3:
         crystal.fc3 = _read(args.fc3 or _FC3, 3, crystal.primitive)
@@ -82,15 +85,6 @@ def _export(args: argparse.Namespace) -> int:
             "transverse optical modes do not split at long wavelengths."
         )
     return 0
-
-
-def _first_input() -> Path:
-    for name in _INPUTS:
-        if Path(name).is_file():
-            return Path(name)
-    raise DatasetError(
-        f"none of {', '.join(_INPUTS)} is found. Give the file with the crystal."
-    )
 
 
 def _read(path: Path, order: int, primitive: Primitive) -> FloatArray:

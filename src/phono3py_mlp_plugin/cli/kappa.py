@@ -9,7 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phono3py_mlp_plugin.cli.label import add_calculator_options
+from phono3py_mlp_plugin.cli.inputs import (
+    DISPLACEMENTS,
+    PARAMS,
+    SUMMARY,
+    add_calculator_options,
+    requested_calculator,
+)
 from phono3py_mlp_plugin.cli.parser import Parser
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import FolderLock, back_up, check_inputs, replacing
@@ -27,9 +33,6 @@ if TYPE_CHECKING:
     from phono3py import Phono3py
 
 _RELAXED = Path("POSCAR-relaxed")
-_DISPLACEMENTS = "phono3py_disp.yaml"
-_PARAMS = "phono3py_params.yaml"
-_SUMMARY = "phono3py.yaml"
 
 # Fewest supercells from which a potential can be trained and tested.
 _FEWEST = 4
@@ -84,13 +87,10 @@ def run_kappa(arguments: Sequence[str], *, watched: bool) -> int:
         rest = [*rest, "--uncertainty", _MEMBERS]
     if args.teach is not None and options.mlp_params is None:
         rest = [*rest, "--mlp-params", _PENALTIES]
-    args.summary = options.output_yaml_filename or _SUMMARY
+    args.summary = options.output_yaml_filename or SUMMARY
     args.is_random = options.random_displacements is not None
-    spec = request_calculator(
-        args.force_calculator,
-        args.force_calculator_options,
-        "--force-calculator-options",
-    )
+    args.allowed = ["--allow-poor-fit"] if options.allow_poor_fit else []
+    spec = requested_calculator(args)
     potential = plan_potential(spec, None, args.mlp_file, Path()).path
     if args.teach is not None:
         request_calculator("pypolymlp", options.mlp_params, "--mlp-params")
@@ -112,9 +112,9 @@ def _write_crystal(
     lock = FolderLock(Path())
     try:
         crystal = _crystal(args, spec, potential)
-        with replacing(Path(_DISPLACEMENTS)) as temporary:
+        with replacing(Path(DISPLACEMENTS)) as temporary:
             crystal.save(temporary)
-            _keep_old(Path(_DISPLACEMENTS), temporary)
+            _keep_old(Path(DISPLACEMENTS), temporary)
     finally:
         lock.release()
 
@@ -271,7 +271,7 @@ def _steps(args: argparse.Namespace, rest: Sequence[str]) -> list[list[str]]:
     file = [] if args.mlp_file is None else ["--mlp-file", str(args.mlp_file)]
     seed = [] if args.random_seed is None else ["--random-seed", str(args.random_seed)]
     if args.teach is None:
-        load = ["phono3py-load", _DISPLACEMENTS, *calculator, *file, *rest, *seed]
+        load = ["phono3py-load", DISPLACEMENTS, *calculator, *file, *rest, *seed]
         if args.amplitude is not None:
             load += ["--amplitude", str(args.amplitude)]
         return [load, ["phono3py-mlp", "report", args.summary, *calculator]]
@@ -279,9 +279,16 @@ def _steps(args: argparse.Namespace, rest: Sequence[str]) -> list[list[str]]:
         # It is that of the training data: force constants are derivatives.
         seed = []
     return [
-        ["phono3py-mlp", "label", _DISPLACEMENTS, *calculator, *file],
-        ["phono3py-load", _PARAMS, "--pypolymlp", *rest, *seed],
-        ["phono3py-mlp", "report", _PARAMS],
+        [
+            "phono3py-mlp",
+            "label",
+            DISPLACEMENTS,
+            *calculator,
+            *file,
+            *args.allowed,
+        ],
+        ["phono3py-load", PARAMS, "--pypolymlp", *rest, *seed],
+        ["phono3py-mlp", "report", PARAMS],
     ]
 
 

@@ -7,29 +7,30 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phono3py_mlp_plugin.cli.inputs import (
+    DISPLACEMENTS,
+    PARAMS,
+    add_calculator_options,
+    requested_calculator,
+    write_dataset,
+)
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.files import (
-    back_up,
     forget_partial_evaluations,
     read_json,
-    replacing,
     write_json,
 )
 from phono3py_mlp_plugin.workflow import (
-    examine_once,
     label_supercells,
     labels_fingerprint,
     plan_potential,
     read_dataset,
     read_potential,
-    request_calculator,
 )
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
 
-_DISPLACEMENTS = "phono3py_disp.yaml"
-_PARAMS = "phono3py_params.yaml"
 _RECORD = "phono3py_mlp_labels.json"
 
 
@@ -45,10 +46,10 @@ def add_label(commands: Any) -> None:
     )
     parser.add_argument(
         "filename",
-        metavar="phono3py_disp.yaml",
+        metavar=DISPLACEMENTS,
         type=Path,
         nargs="?",
-        default=Path(_DISPLACEMENTS),
+        default=Path(DISPLACEMENTS),
         help="crystal and displacements (default: %(default)s)",
     )
     add_calculator_options(parser)
@@ -57,42 +58,26 @@ def add_label(commands: Any) -> None:
         "--output",
         metavar="FILE",
         type=Path,
-        default=Path(_PARAMS),
+        default=Path(PARAMS),
         help="default: %(default)s",
+    )
+    parser.add_argument(
+        "--allow-poor-fit",
+        action="store_true",
+        help="continue if the forces are not derivatives of the energy",
     )
     parser.set_defaults(run=_label)
 
 
-def add_calculator_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name a force calculator."""
-    parser.add_argument(
-        "--force-calculator",
-        required=True,
-        metavar="NAME",
-        help="name of the force calculator; phono3py-mlp plugins lists them",
-    )
-    parser.add_argument(
-        "--force-calculator-options",
-        metavar='"key = value, ..."',
-        help="its options, or @FILE.yaml",
-    )
-    parser.add_argument(
-        "--mlp-file", metavar="FILE", type=Path, help="its file, if it has one"
-    )
-
-
 def _label(args: argparse.Namespace) -> int:
     from phono3py_mlp_plugin.host.command import work_in_folder
-    from phono3py_mlp_plugin.host.output import health_lines, progress
+    from phono3py_mlp_plugin.host.mlp import examine
+    from phono3py_mlp_plugin.host.output import progress
     from phono3py_mlp_plugin.host.reading import read_crystal
 
     folder = Path()
     work_in_folder(folder, watched=args.watched)
-    spec = request_calculator(
-        args.force_calculator,
-        args.force_calculator_options,
-        "--force-calculator-options",
-    )
+    spec = requested_calculator(args)
     crystal = read_crystal(args.filename)
     if read_dataset(crystal.dataset, crystal.supercell) is not None:
         raise DatasetError(
@@ -113,17 +98,7 @@ def _label(args: argparse.Namespace) -> int:
         print(f'"{args.output}" has these forces and energies already.')
         return 0
     name = spec.calculator.name
-    if spec.calculator.train is None:
-        health, known = examine_once(
-            name,
-            obtained.potential,
-            crystal.supercell,
-            obtained.origin,
-            folder,
-            progress(1),
-        )
-        for line in health_lines(health, known):
-            print(line)
+    examine(spec, obtained, crystal.supercell, 1, args.allow_poor_fit)
     number = label_supercells(crystal, name, obtained, folder, progress(1))
     _write(crystal, args.output, key)
     forget_partial_evaluations(folder)
@@ -133,10 +108,7 @@ def _label(args: argparse.Namespace) -> int:
 
 def _write(crystal: Phono3py, path: Path, key: str) -> None:
     """Write training data, and a record by which they are recognised."""
-    with replacing(path) as temporary:
-        crystal.save(temporary, settings={"force_sets": True, "displacements": True})
-        if path.is_file():
-            print(f'The old "{path}" is kept as "{back_up(path)}".')
+    write_dataset(crystal, path)
     record = {"fingerprint": key, "sha256": _hash(path)}
     write_json(path.parent / _RECORD, record)
 

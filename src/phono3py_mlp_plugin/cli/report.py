@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from phono3py_mlp_plugin.cli.inputs import (
+    PARAMS,
+    SUMMARY,
+    first_of,
+    requested_calculator,
+)
 from phono3py_mlp_plugin.errors import DatasetError
-from phono3py_mlp_plugin.workflow import check_born_charges, request_calculator
+from phono3py_mlp_plugin.workflow import check_born_charges
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
 
 # In the order of preference.
-_INPUTS = ("phono3py_params.yaml", "phono3py.yaml")
-_SETTINGS = "phono3py.yaml"
+_INPUTS = (PARAMS, SUMMARY)
 _EVALUATED = "phono3py_mlp_eval_dataset.yaml"
 
 # Largest difference in angstrom of lattices that are the same.
@@ -35,7 +40,7 @@ def add_report(commands: Any) -> None:
     )
     parser.add_argument(
         "filename",
-        metavar="phono3py_params.yaml",
+        metavar=PARAMS,
         type=Path,
         nargs="?",
         help=f"crystal and dataset (default: {' or '.join(_INPUTS)})",
@@ -61,15 +66,11 @@ def _report(args: argparse.Namespace) -> int:
 
     folder = Path()
     work_in_folder(folder, watched=args.watched)
-    request = request_calculator(
-        args.force_calculator,
-        args.force_calculator_options,
-        "--force-calculator-options",
-    )
-    path = args.filename or _first_of(folder, _INPUTS)
+    request = requested_calculator(args)
+    path = args.filename or first_of(_INPUTS, "crystal and dataset")
     crystal = read_crystal(path)
     check_born_charges(crystal)
-    summary = folder / _SETTINGS
+    summary = folder / SUMMARY
     if args.filename is None and path != summary and summary.is_file():
         _check_last_run(crystal, path, read_crystal(summary))
     evaluated = None
@@ -81,8 +82,8 @@ def _report(args: argparse.Namespace) -> int:
     if evaluated is not None:
         evaluated.nac_params = evaluated.nac_params or crystal.nac_params
     settings = {}
-    if (folder / _SETTINGS).is_file():
-        settings = read_run_options(folder / _SETTINGS)
+    if (folder / SUMMARY).is_file():
+        settings = read_run_options(folder / SUMMARY)
     contents = gather(crystal, folder, request, evaluated, settings)
     written = write_report(contents, folder)
     for check in contents.checks:
@@ -98,8 +99,8 @@ def _check_last_run(crystal: Phono3py, path: Path, last: Phono3py) -> None:
         formulas = [one.unitcell.formula for one in (crystal, last)]
         raise DatasetError(
             f"{path}: its crystal ({formulas[0]}) or supercell is not that of the last "
-            f'run in "{_SETTINGS}" ({formulas[1]}). Give the file with crystal and '
-            f"dataset of the report, such as {_SETTINGS}."
+            f'run in "{SUMMARY}" ({formulas[1]}). Give the file with crystal and '
+            f"dataset of the report, such as {SUMMARY}."
         )
 
 
@@ -111,13 +112,4 @@ def _is_same_crystal(one: Phono3py, other: Phono3py) -> bool:
     a, b = one.supercell, other.supercell
     return list(a.symbols) == list(b.symbols) and np.allclose(
         a.cell, b.cell, rtol=0, atol=_LATTICE
-    )
-
-
-def _first_of(folder: Path, names: tuple[str, ...]) -> Path:
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    raise DatasetError(
-        f"none of {', '.join(names)} is found. Give the file with crystal and dataset."
     )

@@ -272,19 +272,54 @@ def attach_potential(
     mlp = PluginMLP(log_level=log_level).set_potential(calculator.name, obtained)
     mlp.supercell = ph3.supercell
     ph3.mlp = mlp
-    if obtained.provenance is None and not calculator.derivatives:
-        mlp.health, known = examine_once(
-            calculator.name,
-            obtained.potential,
-            ph3.supercell,
-            obtained.origin,
-            Path(),
-            progress(log_level),
-        )
-        show(health_lines(mlp.health, known), log_level)
-        if not allow_poor_fit:
-            mlp.health.check(calculator.name)
+    mlp.health = examine(spec, obtained, ph3.supercell, log_level, allow_poor_fit)
     show([f" {calculator.name} end ".center(76, "-")], log_level)
+
+
+def examine(
+    spec: CalculatorSpec,
+    obtained: ObtainedPotential,
+    supercell: PhonopyAtoms,
+    log_level: int,
+    allow_poor_fit: bool = False,
+) -> PotentialHealth | None:
+    """Examine a potential that comes without an error estimate, and print the result.
+
+    Parameters
+    ----------
+    spec : CalculatorSpec
+    obtained : ObtainedPotential
+    supercell : PhonopyAtoms
+        Supercell without displacements.
+    log_level : int
+    allow_poor_fit : bool
+        Continue even if forces are wrong.
+
+    Returns
+    -------
+    PotentialHealth or None
+        None if the error of the potential is known.
+
+    Raises
+    ------
+    PotentialError
+        If forces are wrong, and this is not allowed.
+    """
+    calculator = spec.calculator
+    if obtained.provenance is not None or calculator.derivatives:
+        return None
+    health, known = examine_once(
+        calculator.name,
+        obtained.potential,
+        supercell,
+        obtained.origin,
+        Path(),
+        progress(log_level),
+    )
+    show(health_lines(health, known), log_level)
+    if not allow_poor_fit:
+        health.check(calculator.name)
+    return health
 
 
 def _parameters(params: Any) -> str | Mapping[str, Any] | None:
