@@ -1,5 +1,6 @@
 """Contributions to the error budget, of a crystal whose kappa is a known function."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -53,12 +54,11 @@ class Crystal(SimpleNamespace):
         self.fc3 *= 0.9
 
 
-def budget_of(transport=None, *, solver="exact", force_constants=FCS):
+def budget_of(transport=None, *, solver="exact", potential=None, cutoff_fc3=None):
     transport = transport or KnownTransport()
     bars = [[], [ErrorBar(0.01, 0.005, 1000)] * 3]
-    kappa = transport.kappa(force_constants)
-    fit = KappaOfFit(object(), force_constants, kappa, None, bars)
-    request = request_force_constants(solver)
+    fit = KappaOfFit(potential, FCS, transport.kappa(FCS), None, bars)
+    request = replace(request_force_constants(solver), cutoff_fc3=cutoff_fc3)
     return error_budget(Crystal(), fit, request, transport, 0.001)
 
 
@@ -147,3 +147,24 @@ def test_large_contributions_are_those_that_a_study_does_not_vary():
     names = [text.partition(":")[0] for text in large_contributions(budget_of(), 0.001)]
     assert names == ["model", "mesh", "range of fc3"]
     assert large_contributions(budget_of(), 0.5) == []
+
+
+@pytest.mark.parametrize(
+    "solver, cutoff_fc3, remedy",
+    [
+        ("symfc", None, "Use --fc-calculator exact"),
+        ("exact", 3.0, "Give a larger --cutoff-fc3"),
+        ("symfc", 3.0, "Give a larger --cutoff-fc3"),
+    ],
+)
+def test_remedy_for_the_solver_is_that_of_its_cause(
+    monkeypatch, solver, cutoff_fc3, remedy
+):
+    from phono3py_mlp_plugin.workflow import budget
+
+    exact = {2: FCS[2], 3: 1.1 * FCS[3]}
+    monkeypatch.setattr(budget, "solve_force_constants", lambda *_: exact)
+    potential = SimpleNamespace(force_constants=lambda: None)
+    found = budget_of(solver=solver, cutoff_fc3=cutoff_fc3, potential=potential)
+    assert found.of("solver").remedy.startswith(remedy)
+    np.testing.assert_allclose(share(found, "solver")[1], np.log(1.1))

@@ -171,8 +171,4 @@ class Point:
 
     def largest_error(self) -> float:
         """Return the largest relative error (68 %) over directions and temperatures."""
-        return max(
-            self.error_bar(t, c).relative()
-            for t in range(len(self.kappa))
-            for c in range(3)
-        )
+        return max(bar.relative() for row in self.error_bars() for bar in row)

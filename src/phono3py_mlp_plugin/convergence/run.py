@@ -267,7 +267,7 @@ class _Run:
                     rmse_test=rmse,
                     left_out=fit.left_out,
                     alpha=fit.trained.alpha,
-                    smallest_alpha=smallest_penalty(fit.trained),
+                    smallest_alpha=smallest_penalty(fit.trained.penalties),
                     n_features=fit.trained.n_features,
                     fc2_error=result.fc2_error,
                     fc3_error=result.fc3_error,

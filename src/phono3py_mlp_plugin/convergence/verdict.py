@@ -90,7 +90,7 @@ def _misfit(points: Sequence[Point], tolerance: float) -> Misfit | None:
     last = points[-1]
     if not last.unexplained:
         return None
-    bars = [last.error_bar(t, c) for t in range(len(last.kappa)) for c in range(3)]
+    bars = [bar for row in last.error_bars() for bar in row]
     misfit = Misfit.of(last.unexplained, bars, last.anharmonicity)
     # Infinite if kappa of a member of the ensemble failed.
     if not tolerance < misfit.error < np.inf:

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from phono3py_mlp_plugin.contracts import Potential
+from phono3py_mlp_plugin.contracts import Potential, RidgePenalty
 from phono3py_mlp_plugin.errors import PotentialError, UnusableFile
 from phono3py_mlp_plugin.files.atomic import replacing
 from phono3py_mlp_plugin.files.regular import UNREADABLE, open_text
@@ -65,6 +65,13 @@ class Provenance:
     engine: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+
+    def ridge_path(self) -> tuple[RidgePenalty, ...]:
+        """Return all ridge penalties that were tried as records."""
+        return tuple(
+            RidgePenalty(float(p["alpha"] or 0.0), p["rmse_training"], p["rmse_test"])
+            for p in self.penalties
+        )
 
 
 def find_potential(file_names: Sequence[str], folder: Path) -> Path | None:

@@ -27,7 +27,7 @@ from phono3py_mlp_plugin.host.transport import (
     kappa_of,
     replace_kappa_calculation,
 )
-from phono3py_mlp_plugin.uncertainty import ErrorBar, ErrorBudget
+from phono3py_mlp_plugin.uncertainty import ErrorBar, ErrorBudget, room_temperature
 from phono3py_mlp_plugin.workflow import (
     CalculatorSpec,
     EnsembleResult,
@@ -40,7 +40,6 @@ from phono3py_mlp_plugin.workflow import (
     force_constant_errors_text,
     misfit_of,
     most_uncertain_frequency,
-    room_temperature,
     run_ensemble,
 )
 

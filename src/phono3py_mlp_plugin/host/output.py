@@ -21,6 +21,7 @@ from phono3py_mlp_plugin.workflow import (
     Split,
     engine_of,
     penalty_note,
+    smallest_penalty,
     unused_parameters,
 )
 
@@ -130,9 +131,7 @@ def ridge_lines(provenance: Provenance) -> list[str]:
             result = f"{penalty['rmse_training']:.6f} {penalty['rmse_test']:.6f}"
         chosen = "  <- chosen" if alpha == provenance.alpha else ""
         lines.append(f"  alpha = {alpha:.3e}: {result}{chosen}")
-    tried = [p["alpha"] or 0.0 for p in provenance.penalties if p["rmse_test"]]
-    smallest = min(tried) if len(tried) > 1 else None
-    note = penalty_note(provenance.alpha, smallest)
+    note = penalty_note(provenance.alpha, smallest_penalty(provenance.ridge_path()))
     return lines if note is None else [*lines, f"Note: {note}"]
 
 

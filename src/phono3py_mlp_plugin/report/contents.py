@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.convergence import Point
 from phono3py_mlp_plugin.files import KappaFile, Provenance
-from phono3py_mlp_plugin.uncertainty import ErrorBar, ErrorBudget
+from phono3py_mlp_plugin.uncertainty import ErrorBar, ErrorBudget, room_temperature
 from phono3py_mlp_plugin.workflow import Check, PathSegment
 
 # Errors of snapshots larger than the median by this number of standard deviations,
@@ -132,4 +132,4 @@ class Contents:
     def room_temperature(self) -> int:
         """Return the index of the temperature that is closest to 300 K."""
         assert self.kappa is not None
-        return int(np.abs(self.kappa.temperatures - 300.0).argmin())
+        return room_temperature(self.kappa.temperatures)

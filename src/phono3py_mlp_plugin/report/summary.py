@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phono3py_mlp_plugin.contracts import FloatArray, RidgePenalty
+from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.convergence import (
     draw_convergence,
 )
@@ -78,16 +79,8 @@ def _headlines(contents: Contents) -> list[str]:
     if contents.kappa is not None:
         t = contents.room_temperature()
         temperature = float(contents.kappa.temperatures[t])
-        several = len(contents.directions()) > 1
-        parts = []
-        for c in contents.directions():
-            value = float(contents.kappa.kappa[t, c])
-            text = f"{value:.4g}"
-            if temperature in contents.bars:
-                bar = contents.bars[temperature][c]
-                text = with_error(value, bar.half_width(value))
-            parts.append(f"{text} ({DIRECTIONS[c]})" if several else text)
-        lines.append(f"Kappa at {temperature:g} K: {', '.join(parts)} W/m-K.")
+        values = _joined(contents, [_with_bar(contents, t, c) for c in range(3)])
+        lines.append(f"Kappa at {temperature:g} K: {values} W/m-K.")
         lines += _total_error(contents)
     failed = sum(not check.passed for check in contents.checks)
     if contents.checks:
@@ -108,13 +101,27 @@ def _total_error(contents: Contents) -> list[str]:
     budget, of_what = contents.budget
     t = contents.room_temperature()
     total = budget.total(budget.room_temperature)
-    several = len(contents.directions()) > 1
-    parts = []
-    for c in contents.directions():
-        value = float(contents.kappa.kappa[t, c])
-        text = with_error(value, float(total[c]) * value)
-        parts.append(f"{text} ({DIRECTIONS[c]})" if several else text)
-    return [f"With the error budget of {of_what}: {', '.join(parts)} W/m-K."]
+    kappa = contents.kappa.kappa[t]
+    texts = [with_error(float(kappa[c]), float(total[c] * kappa[c])) for c in range(3)]
+    return [f"With the error budget of {of_what}: {_joined(contents, texts)} W/m-K."]
+
+
+def _with_bar(contents: Contents, t: int, c: int) -> str:
+    """Return kappa at a temperature and in a direction, with its error bar if known."""
+    assert contents.kappa is not None
+    value = float(contents.kappa.kappa[t, c])
+    temperature = float(contents.kappa.temperatures[t])
+    if temperature not in contents.bars:
+        return f"{value:.4g}"
+    return with_error(value, contents.bars[temperature][c].half_width(value))
+
+
+def _joined(contents: Contents, texts: Sequence[str]) -> str:
+    """Return texts of xx, yy and zz for distinct directions, named if several."""
+    directions = contents.directions()
+    if len(directions) == 1:
+        return texts[directions[0]]
+    return ", ".join(f"{texts[c]} ({DIRECTIONS[c]})" for c in directions)
 
 
 def with_error(value: float, error: float) -> str:
@@ -206,19 +213,7 @@ class _SectionBuilder:
         for t, temperature in enumerate(contents.kappa.temperatures.tolist()):
             if not shown[t]:
                 continue
-            cells = []
-            for c in directions:
-                value = float(contents.kappa.kappa[t, c])
-                bar = (
-                    contents.bars[temperature][c]
-                    if temperature in contents.bars
-                    else None
-                )
-                cells.append(
-                    f"{value:.4g}"
-                    if bar is None
-                    else with_error(value, bar.half_width(value))
-                )
+            cells = (_with_bar(contents, t, c) for c in directions)
             rows.append((f"{temperature:g}", *cells))
         notes = [contents.missing["bars"]] if "bars" in contents.missing else []
         return Section("kappa", title, [picture], notes, [head, *rows])
@@ -313,13 +308,9 @@ class _SectionBuilder:
         title = "Ridge path"
         if provenance is None or not provenance.penalties:
             return self._empty("penalties", title, "penalties")
-        penalties = [
-            RidgePenalty(float(p["alpha"] or 0.0), p["rmse_training"], p["rmse_test"])
-            for p in provenance.penalties
-        ]
         picture = self._picture(
             "penalties",
-            figures.draw_penalties(penalties, provenance.alpha),
+            figures.draw_penalties(provenance.ridge_path(), provenance.alpha),
             "Errors of training and test set against the ridge penalty",
             "The penalty with the smallest test error is chosen. At the edge of the "
             "range, a wider range may be better.",

@@ -20,17 +20,14 @@ from phono3py_mlp_plugin.files import (
 )
 from phono3py_mlp_plugin.report.folder import RunFolder
 from phono3py_mlp_plugin.uncertainty import ErrorBar, ErrorBudget
-from phono3py_mlp_plugin.workflow import CUTOFF_FC3, Check, large_contributions
+from phono3py_mlp_plugin.workflow import (
+    Check,
+    contributions_above,
+    describe_contribution,
+)
 
 # Largest contribution to the error of kappa that passes the checks.
 _LARGEST = 0.05
-
-_REMEDIES = {
-    "mesh": "Use a finer mesh.",
-    "model": "Use a model with more features, and more supercells.",
-    "range of fc3": "Use a larger supercell for fc3.",
-    "solver": "Use --fc-calculator exact, or smaller displacements.",
-}
 
 
 def kappa_of(folder: RunFolder) -> KappaFile:
@@ -134,14 +131,10 @@ def budget_of(
 
 def budget_checks(budget: ErrorBudget) -> list[Check]:
     """Return the checks of the contributions to the error of kappa."""
-    large = large_contributions(budget, _LARGEST)
+    large = contributions_above(budget, _LARGEST)
     if not large:
         return [Check(True, f"mesh, model and range of fc3: below {_LARGEST:.0%}")]
-    return [Check(False, text, _remedy(text)) for text in large]
-
-
-def _remedy(text: str) -> str:
-    """Return how a large contribution becomes smaller."""
-    if CUTOFF_FC3 in text:
-        return f"Give a larger {CUTOFF_FC3}, or leave it out."
-    return _REMEDIES.get(text.partition(":")[0], "")
+    return [
+        Check(False, describe_contribution(one, budget, _LARGEST), one.remedy)
+        for one in large
+    ]

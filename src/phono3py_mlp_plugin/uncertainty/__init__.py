@@ -6,6 +6,7 @@ from phono3py_mlp_plugin.uncertainty.budget import (
     MeshLimit,
     extrapolate_mesh,
     relative_change,
+    room_temperature,
 )
 from phono3py_mlp_plugin.uncertainty.intervals import (
     ErrorBar,
@@ -42,6 +43,7 @@ __all__ = [
     "norm_scatter",
     "relative_change",
     "relative_scatter",
+    "room_temperature",
     "scatter_exponent",
     "scatter_within",
 ]

@@ -32,11 +32,14 @@ class Contribution:
         temperature. Infinite if kappa could not be computed.
     origin : str
         How it was obtained.
+    remedy : str
+        How it becomes smaller.
     """
 
     name: str
     relative: tuple[tuple[float, ...], ...]
     origin: str
+    remedy: str = ""
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Contribution:
@@ -50,7 +53,9 @@ class Contribution:
         relative = tuple(tuple(map(float, row)) for row in record["relative"])
         if not all(value >= 0 for row in relative for value in row):
             raise ValueError("a contribution is negative or not a number")
-        return cls(str(record["name"]), relative, str(record["origin"]))
+        texts = record["name"], record["origin"], record.get("remedy", "")
+        name, origin, remedy = map(str, texts)
+        return cls(name, relative, origin, remedy)
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,23 @@ class ErrorBudget:
     @property
     def room_temperature(self) -> int:
         """Index of the temperature that is closest to 300 K."""
-        return int(np.abs(np.array(self.temperatures) - 300.0).argmin())
+        return room_temperature(self.temperatures)
 
     def total(self, temperature: int = 0) -> FloatArray:
         """Return the sum in quadrature, for xx, yy and zz at a temperature."""
         parts = [one.relative[temperature] for one in self.contributions]
         return np.asarray(np.linalg.norm(np.array(parts).reshape(-1, 3), axis=0))
+
+
+def room_temperature(temperatures: Sequence[float] | FloatArray) -> int:
+    """Return the index of the temperature (K) that is closest to 300 K.
+
+    Examples
+    --------
+    >>> room_temperature([0.0, 290.0, 320.0])
+    1
+    """
+    return int(np.abs(np.asarray(temperatures) - 300.0).argmin())
 
 
 def relative_change(kappa: FloatArray, reference: FloatArray) -> FloatArray:

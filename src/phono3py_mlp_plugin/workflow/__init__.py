@@ -12,14 +12,14 @@ from phono3py_mlp_plugin.workflow.bands import (
 )
 from phono3py_mlp_plugin.workflow.born import check_born_charges
 from phono3py_mlp_plugin.workflow.budget import (
-    CUTOFF_FC3,
     KappaOfFit,
     budget_lines,
     budget_notes,
     budget_table,
+    contributions_above,
+    describe_contribution,
     error_budget,
     large_contributions,
-    room_temperature,
 )
 from phono3py_mlp_plugin.workflow.cell_relaxation import RelaxedCell, relax_cell
 from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
@@ -131,7 +131,6 @@ from phono3py_mlp_plugin.workflow.truncation import describe_truncation
 
 __all__ = [
     "CONTINUE_REMEDY",
-    "CUTOFF_FC3",
     "EQUATIONS",
     "FINITE_DIFFERENCES",
     "HEALTH_FILE",
@@ -177,11 +176,13 @@ __all__ = [
     "check_reach",
     "check_solver_cutoffs",
     "check_split",
+    "contributions_above",
     "cutoffs_in_options",
     "dataset_of_frames",
     "decide_force_constants",
     "decide_potential",
     "deciding_options",
+    "describe_contribution",
     "describe_force_constants",
     "describe_truncation",
     "differentiate",
@@ -219,7 +220,6 @@ __all__ = [
     "request_force_constants",
     "request_solver",
     "response_of",
-    "room_temperature",
     "root_mean_square_errors",
     "run_ensemble",
     "shares_sites",

@@ -24,6 +24,7 @@ from phono3py_mlp_plugin.uncertainty import (
     extrapolate_mesh,
     half_width_of_interval,
     relative_change,
+    room_temperature,
 )
 from phono3py_mlp_plugin.workflow.ensemble import Mesh, Transport
 from phono3py_mlp_plugin.workflow.force_constants import solve_force_constants
@@ -38,8 +39,12 @@ SUPERCELLS, PENALTY, MODEL = "supercells", "penalty", "model"
 MESH, SOLVER, RANGE = "mesh", "solver", "range of fc3"
 """Names of contributions."""
 
-CUTOFF_FC3 = "--cutoff-fc3"
-"""Option that is named in the origin of a contribution if it is part of it."""
+_REMEDIES = {
+    MODEL: "Use a model with more features, and more supercells.",
+    MESH: "Use a finer mesh.",
+    SOLVER: "Use --fc-calculator exact, or smaller displacements.",
+    RANGE: "Use a larger supercell for fc3.",
+}
 
 NOT_INCLUDED = (
     "the exchange-correlation functional and other settings of the first-principles "
@@ -175,6 +180,7 @@ class _Estimates:
                 MODEL,
                 rows(model_error),
                 "half of what single supercells change kappa by",
+                _REMEDIES[MODEL],
             ),
         ]
 
@@ -215,14 +221,12 @@ class _Estimates:
         fcs = solve_force_constants(self.crystal, request, self.fit.potential)
         if fc2_dataset(self.crystal) is not None:
             fcs[2] = self.fit.force_constants[2]
-        return self._change(SOLVER, fcs, self._derivatives_text())
-
-    def _derivatives_text(self) -> str:
-        """Return what is compared with."""
-        text = "with derivatives of the potential"
+        origin = "with derivatives of the potential"
         if self.request.cutoff_fc3 is None:
-            return text
-        return f"{text}, without {CUTOFF_FC3}"
+            return self._change(SOLVER, fcs, origin)
+        found = self._change(SOLVER, fcs, f"{origin}, without --cutoff-fc3")
+        remedy = "Give a larger --cutoff-fc3, or leave it out."
+        return replace(found, remedy=remedy)
 
     def _range(self) -> Contribution | str:
         """Return the change without fc3 beyond half the width of the supercell.
@@ -268,7 +272,8 @@ class _Estimates:
     ) -> Contribution:
         """Return a contribution, zero at 0 K, where kappa is zero."""
         rows = np.where(self.transport.temperatures[:, None] > 0, relative, 0.0)
-        return Contribution(name, tuple(map(tuple, rows.tolist())), origin)
+        relative_rows = tuple(map(tuple, rows.tolist()))
+        return Contribution(name, relative_rows, origin, _REMEDIES[name])
 
     def _changed(self, change: FloatArray) -> str:
         """Return kappa after a relative change, different components once."""
@@ -278,11 +283,6 @@ class _Estimates:
         finite = np.where(np.isfinite(change[t]), change[t], np.nan)
         values = self.fit.kappa[t, :3] * np.exp(finite)
         return f"{', '.join(dict.fromkeys(f'{x:.4g}' for x in values))} W/m-K"
-
-
-def room_temperature(temperatures: FloatArray) -> int:
-    """Return the index of the temperature that is closest to 300 K."""
-    return int(np.abs(np.asarray(temperatures) - 300.0).argmin())
 
 
 def budget_lines(budget: ErrorBudget) -> list[str]:
@@ -312,16 +312,32 @@ def budget_notes(budget: ErrorBudget) -> list[str]:
     return [*lines, f"not included: {NOT_INCLUDED}"]
 
 
+def contributions_above(budget: ErrorBudget, tolerance: float) -> list[Contribution]:
+    """Return the contributions above a tolerance that a study does not vary."""
+    t = budget.room_temperature
+    return [
+        one
+        for one in budget.contributions
+        if one.name not in (SUPERCELLS, PENALTY)
+        and not max(one.relative[t]) <= tolerance
+    ]
+
+
+def describe_contribution(
+    one: Contribution, budget: ErrorBudget, tolerance: float
+) -> str:
+    """Describe a contribution to a budget that is above a tolerance."""
+    largest = max(one.relative[budget.room_temperature])
+    share = f"{100 * largest:.1f} % of kappa, above {100 * tolerance:g} %"
+    return f"{one.name}: {share}; {one.origin}"
+
+
 def large_contributions(budget: ErrorBudget, tolerance: float) -> list[str]:
     """Describe the contributions above a tolerance that a study does not vary."""
-    t = budget.room_temperature
-    found = []
-    for one in budget.contributions:
-        largest = max(one.relative[t])
-        if one.name not in (SUPERCELLS, PENALTY) and not largest <= tolerance:
-            share = f"{100 * largest:.1f} % of kappa, above {100 * tolerance:g} %"
-            found.append(f"{one.name}: {share}; {one.origin}")
-    return found
+    return [
+        describe_contribution(one, budget, tolerance)
+        for one in contributions_above(budget, tolerance)
+    ]
 
 
 def _scaled(mesh: Mesh, factor: float) -> Mesh:

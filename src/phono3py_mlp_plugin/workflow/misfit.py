@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phono3py_mlp_plugin.contracts import Dataset, NestedFit, TrainedPotential
+from phono3py_mlp_plugin.contracts import Dataset, NestedFit, RidgePenalty
 from phono3py_mlp_plugin.uncertainty import ErrorBar
 from phono3py_mlp_plugin.workflow.response import response_of
 
@@ -103,9 +103,9 @@ def model_error(bar: ErrorBar) -> float:
     return float(_SHARE * bar.total * np.sqrt(bar.n))
 
 
-def smallest_penalty(trained: TrainedPotential) -> float | None:
-    """Return the smallest ridge penalty that was tried; None if it was the only one."""
-    alphas = [p.alpha for p in trained.penalties if p.rmse_test is not None]
+def smallest_penalty(penalties: Sequence[RidgePenalty]) -> float | None:
+    """Return the smallest penalty that did not fail; None if it was the only one."""
+    alphas = [p.alpha for p in penalties if p.rmse_test is not None]
     return min(alphas) if len(alphas) > 1 else None
 
 
