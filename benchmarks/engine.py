@@ -150,7 +150,7 @@ def design_matrix() -> dict[str, float]:
 
     def fill() -> None:
         matrix[:] = 0.0
-        features.fill(matrix, 0, ours)
+        features.fill(matrix, 0, ours, [False] * len(ours))
 
     return comparison(
         alternate(
@@ -371,7 +371,7 @@ def scaling() -> dict[str, Any]:
 
         def fill(matrix: Any = matrix, some: Any = some) -> None:
             matrix[:] = 0.0
-            features.fill(matrix, 0, some)
+            features.fill(matrix, 0, some, [False] * len(some))
 
         calls[f"design_matrix {side}"] = fill
         calls[f"evaluation {side}"] = lambda some=some: evaluator.evaluate(some)
@@ -391,7 +391,8 @@ def scaling() -> dict[str, Any]:
         def stream(many: Any = many, matrix: Any = matrix) -> None:
             for begin in range(0, len(many), 10):
                 matrix[:] = 0.0
-                features.fill(matrix, 0, many[begin : begin + 10])
+                part = many[begin : begin + 10]
+                features.fill(matrix, 0, part, [False] * len(part))
 
         rows["supercells"].append(
             {

@@ -14,7 +14,7 @@ from phono3py_mlp_plugin.polynomial import (
     PolynomialPotential,
     gaussian_pair_params,
 )
-from phono3py_mlp_plugin.polynomial.design_matrix import Features, SupercellFeatures
+from phono3py_mlp_plugin.polynomial.design_matrix import Features, StructureFeatures
 from phono3py_mlp_plugin.polynomial.model.feature_list import list_features
 from phono3py_mlp_plugin.polynomial.regression.path import ridge_paths
 from phono3py_mlp_plugin.polynomial.regression.problem import Problem
@@ -179,7 +179,9 @@ def of_many_cells():
         structures = structures_of(cells[some], ("Na", "Cl"))
         forces = expected.forces[some].transpose(0, 2, 1)
         targets = Targets(expected.energies[some], np.ascontiguousarray(forces))
-        return Problem(SupercellFeatures(features, structures), targets)
+        return Problem(
+            StructureFeatures(features, structures, [False] * len(structures)), targets
+        )
 
     (path,) = ridge_paths(problem(slice(60)), problem(slice(60, 80)), [1e-5, 1e-3, 0.1])
     potential = PolynomialPotential(features.feature_list, path.coefficients[path.best])

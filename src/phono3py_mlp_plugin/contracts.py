@@ -103,6 +103,30 @@ class SupportsForceConstants(Potential, Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class LabelledStructure:
+    """A structure of any size and shape with its energy, forces and stress.
+
+    Attributes
+    ----------
+    cell : PhonopyAtoms
+    forces : ndarray
+        In eV/angstrom, shape ``(N, 3)``.
+    energy : float or None
+        In eV.
+    stress : ndarray or None
+        In eV/angstrom^3, with the sign of `Evaluation.stresses`, shape ``(3, 3)``.
+    where : str
+        Where it was read, for messages.
+    """
+
+    cell: PhonopyAtoms
+    forces: FloatArray
+    energy: float | None = None
+    stress: FloatArray | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Displaced supercells with forces, and with energies if available.
 
@@ -114,12 +138,16 @@ class Dataset:
         In angstrom and eV/angstrom, shape ``(n, N, 3)``.
     energies : ndarray or None
         In eV, shape ``(n,)``.
+    structures : tuple of LabelledStructure
+        Further structures of other sizes and shapes, which belong to every training
+        set.
     """
 
     supercell: PhonopyAtoms
     displacements: FloatArray
     forces: FloatArray
     energies: FloatArray | None = None
+    structures: tuple[LabelledStructure, ...] = ()
 
     def __len__(self) -> int:
         return len(self.displacements)
@@ -127,12 +155,16 @@ class Dataset:
     def select(self, indices: Sequence[int] | NDArray[np.intp]) -> Dataset:
         """Return the snapshots with these indices, in this order."""
         rows = np.asarray(indices, dtype=np.intp)
-        return Dataset(
-            self.supercell,
-            self.displacements[rows],
-            self.forces[rows],
-            None if self.energies is None else self.energies[rows],
+        return replace(
+            self,
+            displacements=self.displacements[rows],
+            forces=self.forces[rows],
+            energies=None if self.energies is None else self.energies[rows],
         )
+
+    def without_structures(self) -> Dataset:
+        """Return the supercells alone."""
+        return replace(self, structures=())
 
     def supercells(self) -> list[PhonopyAtoms]:
         """Return the supercells with displacements."""
@@ -288,6 +320,8 @@ class ForceCalculator:
         ``learning_curve(training, test, sizes, options, ensemble, progress)`` yields a
         `NestedFit` for each size. Required by ``phono3py-mlp converge`` and
         ``--uncertainty``.
+    takes_structures : bool
+        Whether its training uses the structures of a `Dataset`, too.
     derivatives : bool
         Whether all potentials of its learning curves are `SupportsForceConstants`.
         ``converge`` and ``--uncertainty`` then use the solver ``exact`` by default.
@@ -320,6 +354,7 @@ class ForceCalculator:
     file_names: tuple[str, ...] = ()
     unavailable_reason: Callable[[], str | None] = always_usable
     citation: str = ""
+    takes_structures: bool = False
     derivatives: bool = False
     train_nested: LearningCurve | None = None
     obstacle: Callable[[], str | None] | None = None

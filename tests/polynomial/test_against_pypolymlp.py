@@ -63,6 +63,7 @@ def test_design_matrix(model):
     theirs = library_structures(case)
     expected = compute_features(parameters, structures=[s for s, _ in theirs]).x
     n, n_atoms = len(structures), len(structures[0])
+    assert_same_with_virials(feature_list, structures, found, expected)
     scale = np.abs(found).max(axis=1)
     floor = 1e-3 * scale.max()
     for k, (_, order) in enumerate(theirs):
@@ -75,6 +76,23 @@ def test_design_matrix(model):
         size = 1 + 3 * n_atoms
         difference = np.abs(found[:, k * size : (k + 1) * size] - rows.T).max(axis=1)
         assert (difference <= X_TOLERANCE * np.maximum(scale, floor)).all()
+
+
+def assert_same_with_virials(feature_list, structures, found, expected):
+    """Check virials, and that energies and forces are the same with them."""
+    n, size = len(structures), 1 + 3 * len(structures[0])
+    wide = Features(feature_list).design_matrix(structures, virials=True)
+    wide = wide.reshape(len(wide), n, size + 6)
+    # pypolymlp gives them under compression.
+    virials = -expected[n : 7 * n].reshape(n, 6, -1)
+    scale = np.abs(virials).max(axis=(0, 1))
+    scale = np.maximum(scale, 1e-3 * scale.max())
+    difference = np.abs(wide[:, :, size:] - virials.transpose(2, 0, 1))
+    assert (difference.max(axis=(1, 2)) <= 1e-11 * scale).all()
+    plain = found.reshape(len(found), n, size)
+    scale = np.abs(plain).max(axis=(1, 2), keepdims=True)
+    scale = np.maximum(scale, 1e-3 * scale.max())
+    assert (np.abs(wide[:, :, :size] - plain) <= X_TOLERANCE * scale).all()
 
 
 def assert_found_alike(found, expected, orders):

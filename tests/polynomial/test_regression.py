@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from phonopy.structure.atoms import PhonopyAtoms
 from scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import threadpool_limits
 
@@ -416,17 +417,23 @@ def test_targets_that_are_not_finite():
     forces = np.zeros((3, N_ATOMS, 3))
     forces[1, 0, 2] = np.nan
     with pytest.raises(PotentialError, match="supercell 2: the force"):
-        targets_of(Dataset(None, np.zeros_like(forces), forces, np.zeros(3)), 0.0)
+        targets_of(Dataset(None, np.zeros_like(forces), forces, np.zeros(3)), {})
     energies = np.array([0.0, 0.0, np.inf])
     with pytest.raises(PotentialError, match="supercell 3: the energy"):
-        targets_of(Dataset(None, forces * 0, np.zeros_like(forces), energies), 0.0)
+        targets_of(Dataset(None, forces * 0, np.zeros_like(forces), energies), {})
 
 
 def test_forces_are_taken_by_direction():
     forces = np.arange(2 * N_ATOMS * 3, dtype=float).reshape(2, N_ATOMS, 3)
-    targets = targets_of(Dataset(None, forces, forces, np.array([5.0, 6.0])), 1.0)
+    dataset = Dataset(molecule(), forces, forces, np.array([5.0, 6.0]))
+    targets = targets_of(dataset, {"H": 0.25, "O": 0.5})
     np.testing.assert_array_equal(targets.forces[1, 2], forces[1, :, 2])
     np.testing.assert_array_equal(targets.energies, [4.0, 5.0])
+
+
+def molecule():
+    positions = np.arange(9.0).reshape(3, 3) / 10
+    return PhonopyAtoms(symbols=["H", "O", "H"], cell=np.eye(3), positions=positions)
 
 
 @FORMS
@@ -606,8 +613,7 @@ def library_fit():
         *arrays, phonopy_cell_to_structure(dataset.supercell)
     )
     polymlp.fit(verbose=False)
-    atomic = sum(energy[symbol] for symbol in dataset.supercell.symbols)
-    return polymlp, library_rows(polymlp, dataset), targets_of(dataset, atomic)
+    return polymlp, library_rows(polymlp, dataset), targets_of(dataset, energy)
 
 
 def library_rows(polymlp, dataset):

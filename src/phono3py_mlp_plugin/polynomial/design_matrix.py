@@ -40,6 +40,7 @@ from phono3py_mlp_plugin.polynomial.model.tables import (
     Products,
     centre_tables,
 )
+from phono3py_mlp_plugin.polynomial.structures.clusters import clusters
 from phono3py_mlp_plugin.polynomial.structures.slots import make_slots, slots_of_range
 from phono3py_mlp_plugin.polynomial.structures.structure import (
     Pairs,
@@ -50,6 +51,9 @@ from phono3py_mlp_plugin.threads import map_threads
 
 # Atoms handled by one task: small structures share blocks of centres.
 _ATOMS = 48
+
+# Atoms of clusters handled together, for virials.
+_CLUSTER_ATOMS = 400
 
 # Products handled together.
 _PRODUCTS = 512
@@ -79,66 +83,113 @@ class Features:
         self._buffers: list[_Buffers] = []
         self._constants = normalisation(feature_list.parameters.max_l)
 
-    def design_matrix(self, structures: Sequence[Structure]) -> FloatArray:
+    def design_matrix(
+        self, structures: Sequence[Structure], virials: bool = False
+    ) -> FloatArray:
         """Return the transposed design matrix.
 
         Parameters
         ----------
         structures : sequence of Structure
             n structures of N atoms each.
+        virials : bool
+            Whether there are columns for virials.
 
         Returns
         -------
         ndarray
             Shape ``(n_features, n (1 + 3 N))``. Columns by structure: the energy, then
-            the forces in direction x of all atoms, then y, then z.
+            the forces in direction x of all atoms, then y, then z, and the virials xx,
+            yy, zz, xy, yz, zx.
         """
-        n_rows = sum(1 + 3 * len(s) for s in structures)
+        n_rows = sum(_n_rows(s, virials) for s in structures)
         matrix = np.zeros((self.feature_list.n_features, n_rows))
-        self.fill(matrix, 0, structures)
+        self.fill(matrix, 0, structures, [virials] * len(structures))
         return matrix
 
     def fill(
-        self, matrix: FloatArray, column: int, structures: Sequence[Structure]
+        self,
+        matrix: FloatArray,
+        column: int,
+        structures: Sequence[Structure],
+        virials: Sequence[bool],
     ) -> None:
         """Write the transposed design matrix to zero columns from ``column`` on.
 
-        The matrix is contiguous.
+        The matrix is contiguous. ``virials`` tells which structures have columns for
+        virials.
         """
-        first = column + np.cumsum([0, *(1 + 3 * len(s) for s in structures)])
+        sizes = [_n_rows(*pair) for pair in zip(structures, virials, strict=True)]
+        first = column + np.cumsum([0, *sizes])
         step = max(1, _ATOMS // max(len(s) for s in structures))
-        chunks = [
-            (begin, structures[begin : begin + step])
-            for begin in range(0, len(structures), step)
-        ]
-        map_threads(
-            lambda chunk: self._fill(matrix, first, *chunk), chunks, self._n_threads
-        )
+        chunks: list[range] = []
+        for number, has_virials in enumerate(virials):
+            if has_virials or not chunks or not _can_join(chunks[-1], virials, step):
+                chunks.append(range(number, number))
+            chunks[-1] = range(chunks[-1].start, number + 1)
+
+        def fill(chunk: range) -> None:
+            part = structures[chunk.start : chunk.stop]
+            if virials[chunk.start]:
+                self._fill_with_virials(matrix, first[chunk.start], *part)
+            else:
+                self._fill(matrix, first[chunk.start :], part)
+
+        map_threads(fill, chunks, self._n_threads)
 
     def _fill(
-        self,
-        matrix: FloatArray,
-        first: IntArray,
-        begin: int,
-        structures: Sequence[Structure],
+        self, matrix: FloatArray, first: IntArray, structures: Sequence[Structure]
     ) -> None:
+        """Add the features of structures, whose columns start at ``first``."""
         parameters = self.feature_list.parameters
         columns = _Columns(
             matrix,
-            first[begin : begin + len(structures) + 1],
+            first[: len(structures) + 1],
             np.cumsum([0, *(len(s) for s in structures)]),
         )
         by_type = pairs_by_centre_type(
             structures, parameters.n_types, parameters.cutoff
         )
-        buffers = self._buffers.pop() if self._buffers else _Buffers()
         for tables, pairs in zip(self._tables, by_type, strict=True):
-            if not len(pairs.centres):
-                continue
-            block = self._block_of(tables, pairs, columns, buffers)
-            self._add_linear(tables, block, columns, buffers)
-            if tables.n_multiplied:
-                self._add_products(tables, block, columns, buffers)
+            self._add(tables, pairs, columns)
+
+    def _fill_with_virials(
+        self, matrix: FloatArray, first: int, structure: Structure
+    ) -> None:
+        """Add the features of a structure, with those of its virials.
+
+        Each centre with its neighbours is taken for a structure of its own, in which
+        images of an atom are different atoms. Their forces and positions give the
+        virial of the centre, and their sums the forces on the atoms.
+        """
+        parameters = self.feature_list.parameters
+        by_type = pairs_by_centre_type(
+            [structure], parameters.n_types, parameters.cutoff
+        )
+        target = matrix[:, first : first + _n_rows(structure, True)]
+        for tables, pairs in zip(self._tables, by_type, strict=True):
+            step = max(
+                1, _CLUSTER_ATOMS * len(pairs.centres) // (len(pairs.centre) + 1)
+            )
+            for low in range(0, len(pairs.centres), step):
+                part = clusters(pairs, low, min(low + step, len(pairs.centres)))
+                sizes = np.diff(part.first_atoms)
+                columns = np.cumsum([0, *(1 + 3 * sizes)])
+                local = np.zeros((len(matrix), columns[-1]))
+                self._add(
+                    tables, part.pairs, _Columns(local, columns, part.first_atoms)
+                )
+                target += (part.sums(len(structure)) @ local.T).T
+
+    def _add(self, tables: _KernelTables, pairs: Pairs, columns: _Columns) -> None:
+        """Add the features of all centres of one type."""
+        if not len(pairs.centres):
+            return
+        buffers = self._buffers.pop() if self._buffers else _Buffers()
+        block = self._block_of(tables, pairs, columns, buffers)
+        self._add_linear(tables, block, columns, buffers)
+        if tables.n_multiplied:
+            self._add_products(tables, block, columns, buffers)
         self._buffers.append(buffers)
 
     def _block_of(
@@ -343,19 +394,26 @@ def _product_table(polynomial: Products, low: int, one: int) -> ProductTable:
     )
 
 
-class SupercellFeatures:
-    """The design matrix of a dataset, computed where it is asked for.
+class StructureFeatures:
+    """The design matrix of structures, computed where it is asked for.
 
     Parameters
     ----------
     features : Features
     structures : sequence of Structure
-        Of one size.
+    virials : sequence of bool
+        Which of them have columns for virials.
     """
 
-    def __init__(self, features: Features, structures: Sequence[Structure]) -> None:
+    def __init__(
+        self,
+        features: Features,
+        structures: Sequence[Structure],
+        virials: Sequence[bool],
+    ) -> None:
         self._features = features
         self._structures = structures
+        self._virials = virials
 
     @property
     def n_features(self) -> int:
@@ -363,6 +421,15 @@ class SupercellFeatures:
         return self._features.feature_list.n_features
 
     def fill(self, matrix: FloatArray, column: int, supercells: range) -> None:
-        """Write X^T of some supercells to zero columns from ``column`` on."""
-        structures = self._structures[supercells.start : supercells.stop]
-        self._features.fill(matrix, column, structures)
+        """Write X^T of some structures to zero columns from ``column`` on."""
+        part = slice(supercells.start, supercells.stop)
+        self._features.fill(matrix, column, self._structures[part], self._virials[part])
+
+
+def _n_rows(structure: Structure, virials: bool) -> int:
+    return 1 + 3 * len(structure) + (6 if virials else 0)
+
+
+def _can_join(chunk: range, virials: Sequence[bool], step: int) -> bool:
+    """Return whether another structure without virials can be added to a chunk."""
+    return len(chunk) < step and not virials[chunk.start]

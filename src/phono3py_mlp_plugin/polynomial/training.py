@@ -15,7 +15,7 @@ from phono3py_mlp_plugin.contracts import (
     TrainedPotential,
     no_progress,
 )
-from phono3py_mlp_plugin.polynomial.design_matrix import Features, SupercellFeatures
+from phono3py_mlp_plugin.polynomial.design_matrix import Features, StructureFeatures
 from phono3py_mlp_plugin.polynomial.model.feature_list import (
     FeatureList,
     list_features,
@@ -67,8 +67,8 @@ def fit(
     primal = forecast(parameters, training, options, table).form == "primal"
     features = Features(list_features(parameters, table))
     problem = regression_problem(features, training, options)
-    test_problem = regression_problem(features, test, options)
-    with progress("Training", len(training) + len(test)) as advance:
+    test_problem = regression_problem(features, test.without_structures(), options)
+    with progress("Training", len(problem) + len(test_problem)) as advance:
         (path,) = ridge_paths(
             problem,
             test_problem,
@@ -117,10 +117,13 @@ def learning_curve(
     """
     features = Features(list_features(parameters, table))
     problem = regression_problem(features, training, options)
-    test_problem = regression_problem(features, test, options)
-    with progress("Training", max(sizes)) as advance:
-        for point in curve(problem, test_problem, options.alphas, sizes, advance):
-            yield _nested_fit(features.feature_list, point, ensemble)
+    test_problem = regression_problem(features, test.without_structures(), options)
+    others = len(training.structures)
+    numbers = [others + size for size in sizes]
+    with progress("Training", max(numbers)) as advance:
+        points = curve(problem, test_problem, options.alphas, numbers, advance)
+        for size, point in zip(sizes, points, strict=True):
+            yield _nested_fit(features.feature_list, point, size, ensemble)
 
 
 def regression_problem(
@@ -130,10 +133,15 @@ def regression_problem(
     parameters = features.feature_list.parameters
     energies = parameters.atomic_energies or (0.0,) * parameters.n_types
     by_element = dict(zip(parameters.elements, energies, strict=True))
-    isolated = sum(by_element[symbol] for symbol in dataset.supercell.symbols)
-    structures = structures_of(dataset.supercells(), parameters.elements)
-    targets = targets_of(dataset, isolated, options.energy_weight, options.force_weight)
-    return Problem(SupercellFeatures(features, structures), targets)
+    others = [structure.cell for structure in dataset.structures]
+    structures = structures_of(others, parameters.elements, "training structure")
+    structures += structures_of(dataset.supercells(), parameters.elements)
+    targets = targets_of(
+        dataset, by_element, options.energy_weight, options.force_weight
+    )
+    virials = [other.virials is not None for other in targets.others]
+    virials += [False] * len(dataset)
+    return Problem(StructureFeatures(features, structures, virials), targets)
 
 
 def _trained(potential: PolynomialPotential, path: RidgePath) -> TrainedPotential:
@@ -147,7 +155,7 @@ def _trained(potential: PolynomialPotential, path: RidgePath) -> TrainedPotentia
 
 
 def _nested_fit(
-    feature_list: FeatureList, point: CurvePoint, ensemble: Ensemble
+    feature_list: FeatureList, point: CurvePoint, size: int, ensemble: Ensemble
 ) -> NestedFit:
     """Return a point of a learning curve, with its ensemble of potentials."""
     path = point.path
@@ -161,7 +169,7 @@ def _nested_fit(
             point.left_out.changes, ensemble.members, ensemble.seed
         )
     return NestedFit(
-        size=point.size,
+        size=size,
         trained=_trained(PolynomialPotential(feature_list, best), path),
         members=[PolynomialPotential(feature_list, c) for c in members],
         alternatives=[PolynomialPotential(feature_list, c) for c in point.alternatives],

@@ -95,7 +95,12 @@ def read_dataset(
         _check_values(
             array, shape[: 1 if name == "energies" else 3], f"{where}: {name}"
         )
-    return Dataset(supercell, **by_name)
+    return Dataset(
+        supercell,
+        by_name["displacements"],
+        by_name["forces"],
+        by_name.get("energies"),
+    )
 
 
 def split_dataset(

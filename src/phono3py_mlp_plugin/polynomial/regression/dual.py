@@ -32,13 +32,13 @@ class Dual(Form):
 
     def __init__(self, problem: Problem, n: int) -> None:
         super().__init__(problem)
-        self._matrix = np.zeros((problem.n_features, n * problem.n_rows))
+        self._matrix = np.zeros((problem.n_features, problem.n_rows(n)))
         self._gram = self._energies = self._factor = np.empty((0, 0))
         self._values = np.empty(0)
 
     def compute(self, supercells: range) -> FloatArray:
         """Compute and store the features of supercells, and return their X^T."""
-        columns = self._rows.part(supercells)
+        columns = self._problem.targets.rows(supercells)
         self._problem.design.fill(self._matrix, columns.start, supercells)
         return self._matrix[:, columns]
 
@@ -94,14 +94,14 @@ class Dual(Form):
         self._reflect(inverse)
         # Now its columns refer to the original rows, while its rows, and multipliers
         # computed with it, refer to reflected rows.
-        n, size = self._rows.n, self._problem.n_rows
+        energies = self._rows.energy_rows()
         reflection = self._rows.reflection()
         residuals = np.empty_like(self._values)
         coefficient_changes = []
-        for s in range(n):
-            rows = slice(s * size, (s + 1) * size)
+        for s in range(self._rows.n):
+            rows = self._problem.targets.rows(range(s, s + 1))
             matrix = inverse[rows, rows].copy()
-            matrix[0] = reflection[s] @ inverse[::size, rows]
+            matrix[0] = reflection[s] @ inverse[energies, rows]
             residuals[rows] = np.linalg.solve(matrix, multipliers[rows])
             if changes:
                 step = self._coefficients(inverse[:, rows] @ residuals[rows])
@@ -148,20 +148,20 @@ class Dual(Form):
         part *= inverse[kept, None]
         # Exactly the numbers that coefficients are computed with. Another reflection
         # would round differently, which small penalties would amplify.
-        part[:, :: self._problem.n_rows] = self._energies[features][kept]
+        part[:, self._rows.energy_rows()] = self._energies[features][kept]
         return part
 
     def _reflect(self, rows: FloatArray) -> None:
         """Reflect the energies among rows, along the last axis, in place."""
-        energies = rows[..., :: self._problem.n_rows]
-        energies[...] = self._rows.reflected(energies)
+        places = self._rows.energy_rows()
+        rows[..., places] = self._rows.reflected(rows[..., places])
 
     def _coefficients(self, multipliers: FloatArray) -> FloatArray:
         """Return the coefficients from multipliers of the reflected rows."""
-        size = self._problem.n_rows
+        places = self._rows.energy_rows()
         weighted = self._rows.weights * multipliers
-        weighted[::size] = 0.0
+        weighted[places] = 0.0
         forces = self._matrix[:, : len(weighted)] @ weighted
-        energies = self._energies @ multipliers[::size]
+        energies = self._energies @ multipliers[places]
         inverse = self._rows.inverse_scales
         return np.asarray((forces * inverse + energies) * inverse)

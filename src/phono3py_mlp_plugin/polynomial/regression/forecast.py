@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from phono3py_mlp_plugin.contracts import Dataset
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 from phono3py_mlp_plugin.errors import ResourceError
 from phono3py_mlp_plugin.polynomial.memory import available_memory
 from phono3py_mlp_plugin.polynomial.model.feature_list import count_features
 from phono3py_mlp_plugin.polynomial.model.invariants import Table, invariants
 from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
 from phono3py_mlp_plugin.polynomial.regression.options import RidgeOptions
-from phono3py_mlp_plugin.polynomial.regression.path import smaller_form
+from phono3py_mlp_plugin.polynomial.regression.path import is_primal_smaller
 from phono3py_mlp_plugin.polynomial.regression.problem import BLOCK_BYTES
 from phono3py_mlp_plugin.polynomial.structures.neighbours import check_cutoff
 from phono3py_mlp_plugin.threads import default_threads
@@ -40,7 +42,8 @@ class Forecast:
     Attributes
     ----------
     n_features, n_rows : int
-        Size of the problem. There is one row for each energy and force component.
+        Size of the problem. There is one row for each energy, and component of a force
+        or stress.
     form : {"primal", "dual"}
         Whether the unknowns are the coefficients, or one multiplier for each row.
     memory : float
@@ -81,23 +84,23 @@ def forecast(
     ResourceError
         If the memory is sufficient for neither form.
     """
-    cell = training.supercell
-    check_cutoff(cell.cell, cell.positions, parameters.cutoff)
+    cells = [training.supercell, *(other.cell for other in training.structures)]
+    for cell in cells:
+        check_cutoff(cell.cell, cell.positions, parameters.cutoff)
     memory = available_memory() if options.memory is None else options.memory
-    n_supercells, n_atoms = len(training), len(cell)
     n_features = count_features(parameters, table)
-    row = 1 + 3 * n_atoms
-    n_rows = n_supercells * row
-    needed = _memory(n_features, n_supercells, row)
+    sizes = _sizes(training)
+    n_rows = int(sizes.sum())
+    needed = _memory(n_features, n_rows, int(sizes.max()))
     forms: Sequence[FormName] = ("dual", "primal")
-    if smaller_form(n_features, row)(n_supercells):
+    if is_primal_smaller(n_features, n_rows):
         forms = ("primal", "dual")
     form = next((name for name in forms if needed[name] <= memory), None)
     if form is None:
         least = min(needed.values())
         raise ResourceError(
-            f"memory: training {n_features:,} features on {n_supercells} supercells of "
-            f"{n_atoms} atoms takes {least / 1e9:.1f} GB; "
+            f"memory: training {n_features:,} features on {len(training)} supercells "
+            f"of {len(training.supercell)} atoms takes {least / 1e9:.1f} GB; "
             f"{memory / 1e9:.1f} GB may be taken. Use a smaller model "
             "('preset = compact'), fewer supercells, or more memory."
         )
@@ -106,14 +109,20 @@ def forecast(
         unknowns, others = others, unknowns
     seconds = _seconds(unknowns, others, len(options.alphas))
     # In supercells for fc3, all atoms are within the cutoff of all centres.
-    work = _OPERATIONS * n_features * float(n_rows) * n_atoms
+    work = _OPERATIONS * n_features * float((sizes**2 / 3).sum())
     seconds += work / (_FEATURES * default_threads())
     return Forecast(n_features, n_rows, form, needed[form], seconds)
 
 
-def _memory(n_features: int, n_supercells: int, row: int) -> dict[FormName, float]:
+def _sizes(training: Dataset) -> FloatArray:
+    """Return the number of rows of each structure."""
+    atoms = [len(other.cell) for other in training.structures]
+    atoms += [len(training.supercell)] * len(training)
+    return 1.0 + 3.0 * np.array(atoms)
+
+
+def _memory(n_features: int, n_rows: int, row: int) -> dict[FormName, float]:
     """Return the peak memory of the process in bytes for each form."""
-    n_rows = n_supercells * row
     block = 8.0 * n_features * row * max(1, BLOCK_BYTES // (8 * n_features * row))
     return {
         "primal": _PROCESS + 8.0 * n_features**2 + 2 * block,

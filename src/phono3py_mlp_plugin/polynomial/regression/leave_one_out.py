@@ -12,21 +12,21 @@ from phono3py_mlp_plugin.polynomial.regression.training_rows import TrainingRows
 
 @dataclass(frozen=True, eq=False)
 class LeaveOneOut:
-    """Errors on each supercell of the fit to all other ones, with unchanged scales.
+    """Errors on each structure of the fit to all other ones, with unchanged scales.
 
     Attributes
     ----------
     energies : ndarray
-        Errors in eV, shape ``(n,)``. NaN if there are no energies.
+        Errors of supercells in eV, shape ``(n,)``. NaN if there are no energies.
     forces : ndarray
-        Errors in eV/angstrom by direction, shape ``(n, 3, N)``.
+        Errors of supercells in eV/angstrom by direction, shape ``(n, 3, N)``.
     weighted_rmse : float
         See `RidgePath`.
     noise : float
         Root mean square of the weighted errors of rows with non-zero weight.
     changes : ndarray or None
-        Coefficients of the fit without a supercell minus those of the fit to all, shape
-        ``(n, n_features)``. None if they were not requested.
+        Coefficients of the fit without a structure minus those of the fit to all, shape
+        ``(n_structures, n_features)``. None if they were not requested.
     """
 
     energies: FloatArray
@@ -41,13 +41,14 @@ def leave_one_out(
 ) -> LeaveOneOut:
     """Return errors from the weighted residuals (target minus fit) of rows left out."""
     targets, weights = rows.targets, rows.weights
+    own = targets.rows(range(targets.n_others, rows.n))
     with np.errstate(invalid="ignore", divide="ignore"):
-        errors = (-residuals / weights).reshape(rows.n, targets.n_rows)
-    if rows.lowest is None:
+        errors = (-residuals[own] / weights[own]).reshape(-1, targets.n_rows)
+    if rows.lowest is None or targets.energies is None:
         errors[:, 0] = np.nan
     return LeaveOneOut(
         energies=errors[:, 0],
-        forces=errors[:, 1:].reshape(rows.n, 3, targets.n_atoms),
+        forces=errors[:, 1:].reshape(-1, 3, targets.n_atoms),
         weighted_rmse=float(np.linalg.norm(residuals) / np.linalg.norm(weights)),
         noise=float(np.linalg.norm(residuals) / np.sqrt(np.count_nonzero(weights))),
         changes=changes,

@@ -1,4 +1,4 @@
-"""Fits with many penalties to the first supercells of a training set.
+"""Fits with many penalties to the first structures of a training set.
 
 The features are computed once, block by block, for all penalties and all sizes of the
 training set. The smaller form of the regression is used.
@@ -21,10 +21,10 @@ from phono3py_mlp_plugin.polynomial.regression.primal import Primal
 from phono3py_mlp_plugin.polynomial.regression.problem import Problem, check_finite
 
 Advance: TypeAlias = Callable[[int], object]
-"""Called with the number of supercells that have just been finished."""
+"""Called with the number of structures that have just been finished."""
 
 IsPrimal: TypeAlias = Callable[[int], bool]
-"""Return whether n supercells are fitted in the primal form."""
+"""Return whether n structures are fitted in the primal form."""
 
 # Part of the features that is not dropped because of zero scatter, as in NaCl.
 _KEPT = 0.87
@@ -81,12 +81,12 @@ class RidgePath:
 
 @dataclass(frozen=True, eq=False)
 class CurvePoint:
-    """The fits for all penalties to the first supercells, and errors of the best fit.
+    """The fits for all penalties to the first structures, and errors of the best fit.
 
     Attributes
     ----------
     size : int
-        Number of supercells.
+        Number of structures.
     path : RidgePath
     left_out : LeaveOneOut
         Errors of the fit with the best penalty, with changes of the coefficients.
@@ -104,13 +104,17 @@ class CurvePoint:
     form: Form
 
 
-def smaller_form(n_features: int, n_rows: int) -> IsPrimal:
-    """Return a function that decides whether the primal form is smaller."""
-    return lambda n: n * n_rows >= _KEPT * n_features
+def is_primal_smaller(n_features: int, n_rows: int) -> bool:
+    """Return whether the primal form is smaller."""
+    return n_rows >= _KEPT * n_features
+
+
+def _smaller_form(problem: Problem) -> IsPrimal:
+    return lambda n: is_primal_smaller(problem.n_features, problem.n_rows(n))
 
 
 def regression(problem: Problem, primal: bool | None = None) -> Form:
-    """Return the regression of all supercells, by default in the smaller form.
+    """Return the regression of all structures, by default in the smaller form.
 
     Raises
     ------
@@ -119,7 +123,7 @@ def regression(problem: Problem, primal: bool | None = None) -> Form:
     """
     n = len(problem)
     if primal is None:
-        primal = smaller_form(problem.n_features, problem.n_rows)(n)
+        primal = _smaller_form(problem)(n)
     return next(_regressions(problem, (n,), lambda _n: primal))
 
 
@@ -132,9 +136,9 @@ def ridge_paths(
     is_primal: IsPrimal | None = None,
     advance: Advance = lambda _done: None,
 ) -> list[RidgePath]:
-    """Fit the first n supercells with all penalties, for several sizes n.
+    """Fit the first n structures with all penalties, for several sizes n.
 
-    Each fit is equal to that of an independent training on n supercells, but features
+    Each fit is equal to that of an independent training on n structures, but features
     are computed once only.
 
     Parameters
@@ -143,12 +147,12 @@ def ridge_paths(
     alphas : sequence of float
         Penalties.
     sizes : sequence of int, optional
-        Numbers of supercells in ascending order. By default, all supercells.
+        Numbers of structures in ascending order. By default, all structures.
     is_primal : callable, optional
-        Decides whether n supercells are fitted in the primal form. By default, the
+        Decides whether n structures are fitted in the primal form. By default, the
         smaller form is used.
     advance : callable
-        Called with the number of supercells that have just been finished.
+        Called with the number of structures that have just been finished.
 
     Raises
     ------
@@ -157,7 +161,7 @@ def ridge_paths(
     """
     sizes = sizes or (len(training),)
     if is_primal is None:
-        is_primal = smaller_form(training.n_features, training.n_rows)
+        is_primal = _smaller_form(training)
     coefficients, errors = [], []
     for form in _regressions(training, sizes, is_primal, advance):
         fitted, trained = _in_order(alphas, form.solve(alphas), training.n_features)
@@ -187,14 +191,14 @@ def curve(
     training, test, alphas, advance
         See `ridge_paths`.
     sizes : sequence of int
-        Numbers of supercells in ascending order.
+        Numbers of structures in ascending order.
 
     Raises
     ------
     PotentialError
         If a feature is not finite, or all penalties failed.
     """
-    is_primal = smaller_form(training.n_features, training.n_rows)
+    is_primal = _smaller_form(training)
     forms = _regressions(training, sizes, is_primal, advance)
     expected = alphas[-1]
     for n, form in zip(sizes, forms, strict=True):
@@ -220,9 +224,9 @@ def _regressions(
     is_primal: IsPrimal,
     advance: Advance = lambda _done: None,
 ) -> Iterator[Form]:
-    """Yield the regression of the first n supercells for ascending sizes n.
+    """Yield the regression of the first n structures for ascending sizes n.
 
-    The features of each supercell are computed once. A regression is valid until the
+    The features of each structure are computed once. A regression is valid until the
     next one is yielded.
     """
     n_dual = max((n for n in sizes if not is_primal(n)), default=0)
@@ -278,11 +282,10 @@ def _test_errors(
     squares = np.zeros(coefficients.shape[:2])
     norms = np.zeros((len(coefficients), 1))
     for supercells, block in test.blocks(len(test)):
-        check_finite(block, supercells, "test supercell")
+        check_finite(block, supercells, test.targets, "test supercell")
         for k, fitted in enumerate(coefficients):
             weights, values = test.targets.weighted(supercells, lowest[k])
-            weights = weights.reshape(-1)
-            residuals = (fitted @ block) * weights - values.reshape(-1)
+            residuals = (fitted @ block) * weights - values
             squares[k] += (residuals**2).sum(axis=1)
             norms[k] += (weights**2).sum()
         advance(len(supercells))

@@ -99,12 +99,14 @@ class Primal(Form):
 
     def _add(self, block: FloatArray, supercells: range) -> None:
         if self._active is None:
-            scatter = block[:, :: self._problem.n_rows].std(axis=1)
+            sizes = self._problem.targets.relative_sizes
+            energies = block[:, self._rows.energy_rows(supercells)]
+            energies = energies / sizes[supercells.start : supercells.stop]
+            scatter = energies.std(axis=1)
             limit = _smallest_active_scatter(len(supercells))
             self._activate(np.flatnonzero(scatter >= limit))
         assert self._active is not None
         weights, values = self._problem.targets.weighted(supercells, None)
-        weights, values = weights.reshape(-1), values.reshape(-1)
         self._moments += (block @ (weights * values))[self._active]
         self._norm += float(values @ values)
         self._set_diagonal(self._diagonal)
@@ -164,8 +166,8 @@ class Primal(Form):
         solution = self._solution(alpha)
         if solution is None:
             raise singular(alpha)
-        n, size = self._rows.n, self._problem.n_rows
-        residuals = np.empty(n * size)
+        n, targets = self._rows.n, self._problem.targets
+        residuals = np.empty(self._problem.n_rows(n))
         reflection = self._rows.reflection()
         projected = np.empty((len(self._array), n if changes else 0), order="F")
         along = np.empty(n)
@@ -173,14 +175,16 @@ class Primal(Form):
             part = self._block_rows(
                 block, supercells, reflection[supercells.start : supercells.stop]
             )
+            begin = targets.first_rows[supercells.start]
             for k, s in enumerate(supercells):
-                rows = slice(k * size, (k + 1) * size)
+                place = targets.rows(range(s, s + 1))
+                rows = slice(place.start - begin, place.stop - begin)
                 whitened, g = part.whitened[rows], part.along[rows]
-                matrix = np.eye(size) - whitened @ whitened.T
+                matrix = np.eye(len(g)) - whitened @ whitened.T
                 matrix += np.outer(g, g) / solution.length
                 matrix[0, 0] -= part.mean_parts[k] ** 2
                 left_out = np.linalg.solve(matrix, part.errors[rows])
-                residuals[s * size : (s + 1) * size] = left_out
+                residuals[place] = left_out
                 if changes:
                     projected[:, s] = whitened.T @ left_out
                     along[s] = g @ left_out
@@ -198,14 +202,15 @@ class Primal(Form):
         """Return the rows of a block of X^T, which is overwritten."""
         system, solution = self._shared(), self._current
         assert solution is not None
-        size, rows = self._problem.n_rows, self._rows.part(supercells)
+        places = self._rows.energy_rows(supercells)
+        rows = self._problem.targets.rows(supercells)
         mean_parts, others = reflection[:, 0], reflection[:, 1:]
         part = self._scaled(block, self._rows.weights[rows])
-        part[:, ::size] = system.differences @ others.T
+        part[:, places] = system.differences @ others.T
         along = solution.direction @ part
-        along[::size] -= mean_parts
+        along[places] -= mean_parts
         errors = self._rows.values[rows] - solution.scaled @ part
-        errors[::size] -= mean_parts * (system.mean_value - solution.mean_error)
+        errors[places] -= mean_parts * (system.mean_value - solution.mean_error)
         # Solved in place from the right: rows of the result are columns of L^-1 D^T.
         whitened = blas.dtrsm(
             1.0, self._array, part.T, side=1, lower=1, trans_a=1, overwrite_b=1
@@ -251,7 +256,7 @@ class Primal(Form):
         if self._system is not None:
             return self._system
         energies = self._rows.reflected_energies()[self._active]
-        values = self._rows.reflected(self._rows.values[:: self._problem.n_rows])
+        values = self._rows.reflected(self._rows.values[self._rows.energy_rows()])
         moments = self._moments * self._inverse()
         self._system = _System(
             mean_row=energies[:, 0].copy(),

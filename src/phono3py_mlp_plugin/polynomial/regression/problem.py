@@ -17,20 +17,20 @@ BLOCK_BYTES = 110e6
 
 
 class DesignMatrix(Protocol):
-    """Features of supercells with N atoms each."""
+    """Features of structures."""
 
     @property
     def n_features(self) -> int:
         """Number of features."""
 
     def fill(self, matrix: FloatArray, column: int, supercells: range) -> None:
-        """Write X^T of supercells to a part of a matrix.
+        """Write X^T of structures to a part of a matrix.
 
         Parameters
         ----------
         matrix : ndarray
-            Shape ``(n_features, n)``. The columns that are written, ``1 + 3 N`` for
-            each supercell, must be zero.
+            Shape ``(n_features, n)``. The columns that are written, one for each row
+            of the targets, must be zero.
         column : int
             First column that is written.
         supercells : range
@@ -39,7 +39,7 @@ class DesignMatrix(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Features of supercells, and the energies and forces that are fitted."""
+    """Features of structures, and the targets that are fitted."""
 
     design: DesignMatrix
     targets: Targets
@@ -52,35 +52,36 @@ class Problem:
         """Number of columns of X."""
         return self.design.n_features
 
-    @property
-    def n_rows(self) -> int:
-        """Number of rows of X for each supercell."""
-        return self.targets.n_rows
+    def n_rows(self, n: int) -> int:
+        """Return the number of rows of X of the first n structures."""
+        return int(self.targets.first_rows[n])
 
     @property
     def block_size(self) -> int:
-        """Number of supercells of a block.
+        """Number of structures of a block.
 
         A power of two, which is divided evenly by most numbers of threads. It must not
         depend on the number of threads, because sums depend on it.
         """
-        n = max(1, int(BLOCK_BYTES / (8 * self.n_features * self.n_rows)))
+        column = 8 * self.n_features
+        n = max(1, int(BLOCK_BYTES / (column * self.targets.most_rows)))
         return 1 << (n.bit_length() - 1)
 
     def workspace(self, n: int) -> FloatArray:
-        """Return an array for `block` with space for n supercells."""
-        return np.empty(self.n_features * n * self.n_rows)
+        """Return an array for `block` with space for n structures."""
+        return np.empty(self.n_features * n * self.targets.most_rows)
 
     def block(self, workspace: FloatArray, supercells: range) -> FloatArray:
-        """Write X^T of supercells to the workspace and return it."""
-        block = workspace[: self.n_features * len(supercells) * self.n_rows]
+        """Write X^T of structures to the workspace and return it."""
+        rows = self.targets.rows(supercells)
+        block = workspace[: self.n_features * (rows.stop - rows.start)]
         block = block.reshape(self.n_features, -1)
         block[:] = 0.0
         self.design.fill(block, 0, supercells)
         return block
 
     def blocks(self, n: int) -> Iterator[tuple[range, FloatArray]]:
-        """Yield X^T of the first n supercells by blocks, which share one array."""
+        """Yield X^T of the first n structures by blocks, which share one array."""
         step = self.block_size
         workspace = self.workspace(min(step, n))
         for begin in range(0, n, step):
@@ -88,7 +89,9 @@ class Problem:
             yield supercells, self.block(workspace, supercells)
 
 
-def check_finite(block: FloatArray, supercells: range, name: str) -> None:
+def check_finite(
+    block: FloatArray, structures: range, targets: Targets, kind: str = "supercell"
+) -> None:
     """Raise if a block of X^T contains numbers that are not finite.
 
     Raises
@@ -97,10 +100,15 @@ def check_finite(block: FloatArray, supercells: range, name: str) -> None:
     """
     with np.errstate(invalid="ignore"):
         sums = np.ones(len(block)) @ block
-    finite = np.isfinite(sums).reshape(len(supercells), -1).all(axis=1)
-    if not finite.all():
-        number = supercells[int(finite.argmin())] + 1
-        raise PotentialError(
-            f"{name} {number}: its features are not finite. Check the positions of its "
-            "atoms."
-        )
+    if np.isfinite(sums).all():
+        return
+    first = targets.first_rows
+    row = first[structures.start] + int(np.isfinite(sums).argmin())
+    number = int(np.searchsorted(first, row, side="right")) - 1
+    if number < targets.n_others:
+        name = f"training structure {number + 1}"
+    else:
+        name = f"{kind} {number + 1 - targets.n_others}"
+    raise PotentialError(
+        f"{name}: its features are not finite. Check the positions of its atoms."
+    )

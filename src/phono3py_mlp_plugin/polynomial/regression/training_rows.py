@@ -7,31 +7,32 @@ penalties. An orthogonal transformation of the energy rows does not change the f
 Householder reflection gives their mean in the first row, the mean row, and differences
 in the others. The mean row is eliminated first (dual) or separately (primal), which
 reduces the condition number by the square of that length: from 6e13 to 1e10 for 80
-supercells of NaCl.
+supercells of NaCl. Features of a structure of another size are in proportion to its
+number of atoms, to which the direction of the mean row is adapted.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.contracts import FloatArray, IntArray
 from phono3py_mlp_plugin.polynomial.regression.problem import check_finite
 from phono3py_mlp_plugin.polynomial.regression.targets import Targets, column_scales
 
 
 class TrainingRows:
-    """Weights, scales and energy rows of the supercells added so far.
+    """Weights, scales and energy rows of the structures added so far.
 
     Attributes
     ----------
     targets : Targets
-        Targets of all supercells.
+        Targets of all structures.
     n : int
-        Number of supercells added.
+        Number of structures added.
     lowest : float or None
         Their lowest energy per atom in eV.
     weights, values : ndarray
-        Weights and weighted targets, shape ``(n n_rows,)``.
+        Weights and weighted targets, shape ``(n_rows,)``.
     inverse_scales : ndarray
         Inverse scales, zero for dropped columns, shape ``(n_features,)``.
     """
@@ -46,28 +47,47 @@ class TrainingRows:
         self._axis = np.empty(0)
 
     def add(self, block: FloatArray, supercells: range) -> None:
-        """Store the energy rows of X^T of further supercells."""
-        check_finite(block, supercells, "supercell")
-        rows = block[:, :: self.targets.n_rows]
+        """Store the energy rows of X^T of further structures."""
+        check_finite(block, supercells, self.targets)
+        rows = block[:, self.energy_rows(supercells)]
         self._energies[:, supercells.start : supercells.stop] = rows
         self.n = supercells.stop
 
     def prepare(self) -> None:
-        """Compute scales, weights and the reflection of the supercells added so far."""
+        """Compute scales, weights and the reflection of the structures added so far."""
         self.lowest = self.targets.lowest_energy(self.n)
-        scales = column_scales(self._energies[:, : self.n])
+        scales = self._scales()
         kept = scales > 0
         self.inverse_scales = np.divide(
             1.0, scales, out=np.zeros_like(scales), where=kept
         )
-        weights, values = self.targets.weighted(range(self.n), self.lowest)
-        self.weights, self.values = weights.reshape(-1), values.reshape(-1)
-        self._axis = _householder(self.weights[:: self.targets.n_rows])
+        self.weights, self.values = self.targets.weighted(range(self.n), self.lowest)
+        self._axis = _householder(
+            self.weights[self.energy_rows()] * self.targets.relative_sizes[: self.n]
+        )
 
-    def part(self, supercells: range) -> slice:
-        """Return the range of the rows of supercells."""
-        size = self.targets.n_rows
-        return slice(supercells.start * size, supercells.stop * size)
+    def _scales(self) -> FloatArray:
+        """Return the scales of columns: those of the supercells, which are of one size.
+
+        A column that is constant there has the scale of the other structures.
+        """
+        others = self.targets.n_others
+        scales = column_scales(self._energies[:, others : self.n])
+        if others:
+            sizes = self.targets.relative_sizes[:others]
+            constant = scales == 0
+            scales[constant] = column_scales(self._energies[constant, :others] / sizes)
+        return scales
+
+    def energy_rows(self, structures: range | None = None) -> IntArray:
+        """Return the energy rows of structures, numbered from the first one's.
+
+        By default, all that were added so far.
+        """
+        structures = range(self.n) if structures is None else structures
+        first = self.targets.first_rows
+        rows = first[structures.start : structures.stop] - first[structures.start]
+        return np.asarray(rows)
 
     def reflected(self, energies: FloatArray) -> FloatArray:
         """Apply the reflection to weighted energy rows along the last axis.
@@ -85,7 +105,7 @@ class TrainingRows:
     def reflected_energies(self) -> FloatArray:
         """Return X^T of the scaled, weighted and reflected energy rows."""
         energies = self._energies[:, : self.n] * self.inverse_scales[:, None]
-        return self.reflected(energies * self.weights[:: self.targets.n_rows])
+        return self.reflected(energies * self.weights[self.energy_rows()])
 
 
 def _householder(weights: FloatArray) -> FloatArray:

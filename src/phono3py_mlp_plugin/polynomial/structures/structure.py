@@ -56,9 +56,9 @@ class Pairs:
 
 
 def structures_of(
-    cells: Sequence[PhonopyAtoms], elements: Sequence[str]
+    cells: Sequence[PhonopyAtoms], elements: Sequence[str], name: str = "supercell"
 ) -> list[Structure]:
-    """Convert cells to structures.
+    """Convert cells to structures; ``name`` is what messages call them.
 
     Raises
     ------
@@ -72,14 +72,14 @@ def structures_of(
         unknown = sorted(set(cell.symbols) - set(types))
         if unknown:
             raise PotentialError(
-                f"supercell {number + 1}: the potential was made for "
+                f"{name} {number + 1}: the potential was made for "
                 f"{', '.join(elements)}; found {', '.join(unknown)}. Train one for "
                 "this crystal."
             )
         positions = np.array(cell.positions, dtype=np.float64)
         if not np.isfinite(positions).all():
             raise PotentialError(
-                f"supercell {number + 1}: a position is not finite. Correct the "
+                f"{name} {number + 1}: a position is not finite. Correct the "
                 "displacements."
             )
         structures.append(
