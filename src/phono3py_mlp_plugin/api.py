@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phono3py_mlp_plugin import plugins, workflow
 from phono3py_mlp_plugin.contracts import (
     ForceConstants,
+    LabelledStructure,
     Potential,
     Progress,
     no_progress,
@@ -32,6 +33,7 @@ def train(
     progress: Progress = no_progress,
     *,
     allow_poor_fit: bool = False,
+    structures: Sequence[LabelledStructure] = (),
 ) -> Training:
     """Train a potential on the displacements, forces and energies of ``ph3``.
 
@@ -48,6 +50,8 @@ def train(
         Reports the progress.
     allow_poor_fit : bool, optional
         Return the potential even if its test error is as large as the forces.
+    structures : sequence of LabelledStructure, optional
+        Structures of other sizes and shapes, which are added to the training set.
 
     Returns
     -------
@@ -90,6 +94,7 @@ def train(
     dataset = workflow.read_dataset(source, ph3.supercell)
     if dataset is None:
         raise DatasetError("the dataset has no forces; training needs them.")
+    dataset = workflow.with_structures(dataset, structures)
     split = request.divide(len(dataset))
     for note in (
         *workflow.check_dataset(dataset),

@@ -43,6 +43,7 @@ from phono3py_mlp_plugin.workflow import (
     root_mean_square_errors,
     run_ensemble,
     smallest_penalty,
+    structures_content,
 )
 
 if TYPE_CHECKING:
@@ -352,6 +353,7 @@ class _Run:
                 "training": [*_arrays(dataset.select(training))],
                 "energies": dataset.select(training).energies,
                 "test": [*_arrays(dataset.select(self.test))],
+                **structures_content(dataset.structures),
             }
         )
 

@@ -42,6 +42,8 @@ class Frame:
         Name of the energy in the file.
     unused : tuple of str
         Names of other energies and forces in the file.
+    stress : ndarray or None
+        In eV/angstrom^3, positive under tension, shape ``(3, 3)``.
     """
 
     where: str
@@ -52,6 +54,7 @@ class Frame:
     energy: float | None
     energy_name: str = "energy"
     unused: tuple[str, ...] = ()
+    stress: FloatArray | None = None
 
 
 def read_frames(
@@ -138,7 +141,33 @@ def _frame(
         energy=energy,
         energy_name=energy_name or "",
         unused=_unused(snapshot, energy_name, forces_name),
+        stress=_stress(snapshot, forces_name, where),
     )
+
+
+def _stress(snapshot: Snapshot, forces_name: str, where: str) -> FloatArray | None:
+    """Return the stress that belongs to forces of this name: REF_stress, REF_virial.
+
+    A virial is minus the stress times the volume, as in files of GAP and MACE.
+    """
+    prefix = forces_name[: forces_name.lower().index("force")]
+    by_name = {name.lower(): value for name, value in snapshot.stresses.items()}
+    volume = abs(np.linalg.det(snapshot.lattice))
+    for name, factor in (
+        ("stress", 1.0),
+        ("virial", -1.0 / volume),
+        ("virials", -1.0 / volume),
+    ):
+        found = by_name.get(f"{prefix}{name}".lower())
+        if found is None:
+            continue
+        if not np.isfinite(found).all():
+            raise DatasetError(
+                f"{where}: a number of '{prefix}{name}' is not finite. Correct it, or "
+                "leave the frame out."
+            )
+        return factor * (found + found.T) / 2
+    return None
 
 
 def _choose(

@@ -7,7 +7,7 @@ output for angstrom.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,9 @@ class Snapshot:
         Name and forces (eV/angstrom), each of shape ``(N, 3)``.
     energies : mapping of str to float
         Name and energy (eV).
+    stresses : mapping of str to ndarray
+        Name and stress (eV/angstrom^3) or virial (eV), as in the file, shape
+        ``(3, 3)``.
     """
 
     lattice: FloatArray
@@ -41,6 +44,7 @@ class Snapshot:
     periodic: bool
     forces: Mapping[str, FloatArray]
     energies: Mapping[str, float]
+    stresses: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 class Program(NamedTuple):

@@ -43,13 +43,16 @@ class Provenance:
     split : str
         How the snapshots were split: "head-tail", or "shuffled, seed 0".
     rmse : dict
-        Errors of training and test set: energy (eV/atom), force (eV/angstrom).
+        Errors of training set, test set and further structures: energy (eV/atom), force
+        (eV/angstrom), and stress (eV/angstrom^3) of structures.
     penalties : list of dict
         All ridge penalties that were tried, including failed ones.
     alpha : float or None
     engine : str
         Engine of the training, if the calculator has more than one.
     versions : dict
+    n_structures : int
+        Number of further structures in the training set.
     """
 
     fingerprint: str
@@ -65,6 +68,7 @@ class Provenance:
     engine: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+    n_structures: int = 0
 
     def ridge_path(self) -> tuple[RidgePenalty, ...]:
         """Return all ridge penalties that were tried as records."""
@@ -187,7 +191,12 @@ def read_provenance(path: Path) -> Provenance | None:
 
 def _is_valid(provenance: Provenance) -> bool:
     """Return whether the values have the right types, which YAML does not check."""
-    counts = (provenance.n_training, provenance.n_test, provenance.n_features)
+    counts = (
+        provenance.n_training,
+        provenance.n_test,
+        provenance.n_features,
+        provenance.n_structures,
+    )
     rows = [provenance.rmse["test"], *provenance.rmse.values()]
     numbers = [row[name] for row in rows for name in ("energy", "force")]
     numbers += [

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import (
     DatasetError,
     MLPError,
@@ -209,7 +210,22 @@ def _snapshot(atoms: Any, with_energies: bool) -> Snapshot:
             for name, value in {**atoms.info, **in_database, **results}.items()
             if with_energies and "energ" in name.lower() and _is_number(value)
         },
+        stresses={
+            name: _tensor(value)
+            for name, value in {**atoms.info, **in_database, **results}.items()
+            if ("stress" in name.lower() or "virial" in name.lower())
+            and np.size(value) in (6, 9)
+        },
     )
+
+
+def _tensor(value: Any) -> FloatArray:
+    """Return a tensor of shape (3, 3), which ASE may give in the order of Voigt."""
+    numbers = np.array(value, dtype="double")
+    if numbers.size == 9:
+        return numbers.reshape(3, 3)
+    xx, yy, zz, yz, xz, xy = numbers.reshape(6)
+    return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
 
 
 def _is_number(value: Any) -> bool:

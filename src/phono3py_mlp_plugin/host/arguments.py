@@ -30,6 +30,9 @@ class CommandOptions:
     force_calculator: str | None = None
     force_calculator_options: str | None = None
     mlp_file: str | None = None
+    training_structures: list[str] | None = None
+    energy_key: str | None = None
+    forces_key: str | None = None
     memory: float | None = None
     amplitude_fc2: float | None = None
     uncertainty: int | None = None
@@ -74,6 +77,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="Options of the force calculator (same as --mlp-params)",
     )
     group.add_argument("--mlp-file", metavar="FILE", help="Potential file to use")
+    group.add_argument(
+        "--training-structures",
+        nargs="+",
+        metavar="FILE",
+        help="Output files of any program with structures of other sizes and shapes to "
+        "train on, too",
+    )
+    group.add_argument(
+        "--energy-key", metavar="NAME", help="Name of the energies in these files"
+    )
+    group.add_argument(
+        "--forces-key", metavar="NAME", help="Name of the forces in these files"
+    )
     group.add_argument(
         "--memory",
         metavar="GB",

@@ -25,6 +25,9 @@ from phono3py_mlp_plugin.workflow import (
     unused_parameters,
 )
 
+# eV/angstrom^3 in GPa.
+_GPA = 160.2176634
+
 # Minimum time between two lines of progress (seconds).
 _INTERVAL = 5.0
 
@@ -110,12 +113,20 @@ def error_table(provenance: Provenance) -> list[str]:
     rows = [
         f"{'':10}{'supercells':>12}{'energy (meV/atom)':>20}{'force (eV/angstrom)':>22}"
     ]
-    sizes = {"training": provenance.n_training, "test": provenance.n_test}
+    sizes = {
+        "training": provenance.n_training,
+        "test": provenance.n_test,
+        "structures": provenance.n_structures,
+    }
     for name, rmse in provenance.rmse.items():
         energy = rmse["energy"]
         shown = "-" if energy is None else f"{1000 * energy:.5f}"
         rows.append(f"{name:10}{sizes[name]:>12}{shown:>20}{rmse['force']:>22.6f}")
-    return ["Root-mean-square errors:", *("  " + row for row in rows)]
+    lines = ["Root-mean-square errors:", *("  " + row for row in rows)]
+    stress = provenance.rmse.get("structures", {}).get("stress")
+    if stress is not None:
+        lines.append(f"  stress of structures: {stress * _GPA:.4f} GPa")
+    return lines
 
 
 def ridge_lines(provenance: Provenance) -> list[str]:

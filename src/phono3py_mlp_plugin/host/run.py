@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from phonopy.cui.settings import ConfParser
 
 from phono3py_mlp_plugin.contracts import Dataset
-from phono3py_mlp_plugin.errors import ParameterError, one_line
+from phono3py_mlp_plugin.errors import DatasetError, ParameterError, one_line
 from phono3py_mlp_plugin.files import (
     STAMP,
     each_file_once,
@@ -42,7 +42,7 @@ from phono3py_mlp_plugin.host.force_constants import (
     with_amplitude,
 )
 from phono3py_mlp_plugin.host.mlp import PluginMLP, attach_potential
-from phono3py_mlp_plugin.host.output import show
+from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.host.preflight import check_cell, check_settings
 from phono3py_mlp_plugin.host.process import end_command, put, when_command_ends
 from phono3py_mlp_plugin.host.reading import (
@@ -71,10 +71,12 @@ from phono3py_mlp_plugin.host.solvers import is_host_only, set_host_only
 from phono3py_mlp_plugin.host.study import StudyRun
 from phono3py_mlp_plugin.host.writing import HostFiles
 from phono3py_mlp_plugin.workflow import (
+    StructureFiles,
     check_born_charges,
     check_found_force_constants,
     missing_stamps,
     read_dataset,
+    structures_lines,
 )
 
 if TYPE_CHECKING:
@@ -280,7 +282,7 @@ class Run:
         check_cell(ph3py, settings)
         check_born_charges(ph3py)
         request = state.request
-        dataset = state.dataset = _pop_dataset(ph3py, log_level)
+        dataset = state.dataset = _pop_dataset(ph3py, request.structures, log_level)
         if self._study is not None:
             return self._study.set_crystal(self._script, ph3py, settings, dataset)
         calculator = request.calculator
@@ -443,10 +445,24 @@ def _setting_error(self: ConfParser[Any], message: str) -> NoReturn:
     raise ParameterError(f"{given}{message} Check the option, or the tag of that name.")
 
 
-def _pop_dataset(ph3py: Phono3py, log_level: int) -> Dataset | None:
-    """Remove the dataset with forces from ``ph3py`` and return it."""
+def _pop_dataset(
+    ph3py: Phono3py, structures: StructureFiles | None, log_level: int
+) -> Dataset | None:
+    """Remove the dataset with forces from ``ph3py`` and return it.
+
+    Structures in files of other programs are added.
+    """
     dataset = read_dataset(ph3py.dataset, ph3py.supercell)
     if dataset is None and ph3py.dataset is not None:
         show(["The dataset has no forces: it is not used for training."], log_level)
     ph3py.dataset = None
+    if structures is None:
+        return dataset
+    if dataset is None:
+        raise DatasetError(
+            "--training-structures: there is no dataset with forces of supercells, "
+            "which is needed, too. Give phono3py_params.yaml."
+        )
+    dataset = structures.added_to(dataset, progress(log_level))
+    show(structures_lines(dataset), log_level)
     return dataset

@@ -19,6 +19,7 @@ from phono3py_mlp_plugin.workflow import (
     CalculatorSpec,
     DisplacementOptions,
     ForceConstantsRequest,
+    StructureFiles,
     request_calculator,
     request_force_constants,
     with_memory,
@@ -74,6 +75,8 @@ class RunRequest:
     allow_imaginary : bool
     allow_poor_fit : bool
         Continue even if the error of the potential is as large as the forces.
+    structures : StructureFiles or None
+        Files with structures to train on besides the supercells.
     """
 
     calculator: CalculatorSpec
@@ -85,6 +88,7 @@ class RunRequest:
     uncertainty_mesh: tuple[float, ...] | None = None
     allow_imaginary: bool = False
     allow_poor_fit: bool = False
+    structures: StructureFiles | None = None
 
 
 def run_request(
@@ -152,7 +156,33 @@ def run_request(
         uncertainty_mesh=None if mesh is None else mesh_of(mesh, "--uncertainty-mesh"),
         allow_imaginary=bool(options.allow_imaginary),
         allow_poor_fit=bool(options.allow_poor_fit),
+        structures=_structure_files(options, calculator),
     )
+
+
+def _structure_files(
+    options: CommandOptions, calculator: CalculatorSpec
+) -> StructureFiles | None:
+    """Return the files of --training-structures, if they are going to be used."""
+    if options.training_structures is None:
+        for option, key in (
+            ("--energy-key", options.energy_key),
+            ("--forces-key", options.forces_key),
+        ):
+            if key is not None:
+                raise ParameterError(f"{option}: is for --training-structures FILE.")
+        return None
+    if options.mlp_file is not None:
+        raise ParameterError(
+            "--training-structures: nothing is trained with --mlp-file. Leave one out."
+        )
+    if not calculator.calculator.takes_structures:
+        raise ParameterError(
+            f"--training-structures: force calculator {calculator.calculator.name!r} "
+            "is not trained on them; pypolymlp is."
+        )
+    paths = tuple(Path(name) for name in options.training_structures)
+    return StructureFiles(paths, options.energy_key, options.forces_key)
 
 
 def check_ensemble(option: str, calculator: CalculatorSpec, settings: Any) -> None:

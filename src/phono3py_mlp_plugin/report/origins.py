@@ -91,6 +91,7 @@ def _facts_of_training(provenance: Provenance) -> list[tuple[str, str]]:
             "supercells of training and test",
             f"{provenance.n_training} and {provenance.n_test} ({provenance.split})",
         ),
+        ("further structures of training", str(provenance.n_structures or "")),
         ("coefficients", str(provenance.n_features)),
         ("ridge penalty", "" if provenance.alpha is None else f"{provenance.alpha:g}"),
     ]

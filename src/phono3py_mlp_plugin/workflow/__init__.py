@@ -107,6 +107,12 @@ from phono3py_mlp_plugin.workflow.reuse import (
     missing_stamps,
     origin_of,
 )
+from phono3py_mlp_plugin.workflow.structures import (
+    StructureFiles,
+    structures_content,
+    structures_lines,
+    with_structures,
+)
 from phono3py_mlp_plugin.workflow.supercells import (
     EQUATIONS,
     LEAST_PAIRS,
@@ -157,6 +163,7 @@ __all__ = [
     "RelaxedCell",
     "SolverSpec",
     "Split",
+    "StructureFiles",
     "Training",
     "Transport",
     "band_path",
@@ -226,6 +233,8 @@ __all__ = [
     "smallest_penalty",
     "solve_force_constants",
     "split_dataset",
+    "structures_content",
+    "structures_lines",
     "supercells_of",
     "train",
     "training_fingerprint",
@@ -233,5 +242,6 @@ __all__ = [
     "unused_parameters",
     "with_memory",
     "with_planned_displacements",
+    "with_structures",
     "without_net_force",
 ]

@@ -24,6 +24,11 @@ from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.physics import check_fit
 from phono3py_mlp_plugin.workflow.request import CalculatorSpec
+from phono3py_mlp_plugin.workflow.structures import (
+    check_structures_used,
+    errors_on_structures,
+    structures_content,
+)
 
 CONTINUE_REMEDY = (
     "To continue anyway, use --allow-poor-fit, or allow_poor_fit = True in Python."
@@ -87,6 +92,7 @@ def train(
             "is."
         )
     check_supercell(dataset.supercell, "supercell of the dataset")
+    check_structures_used(calculator, dataset)
     training, test = dataset.select(split.training), dataset.select(split.test)
     with plugin_errors(f"force calculator {calculator.name!r} failed in training"):
         trained = calculator.train(training, test, spec.options, progress)
@@ -103,6 +109,10 @@ def train(
         )
         for name, part in (("training", training), ("test", test))
     }
+    if dataset.structures:
+        rmse["structures"] = errors_on_structures(
+            calculator.name, trained.potential, dataset.structures
+        )
     check_fit(
         rmse["test"]["force"], test.forces, allow=allow_poor_fit, remedy=CONTINUE_REMEDY
     )
@@ -114,6 +124,7 @@ def train(
         n_training=len(training),
         n_test=len(test),
         n_features=trained.n_features,
+        n_structures=len(dataset.structures),
         rmse=rmse,
         alpha=trained.alpha,
         penalties=[asdict(penalty) for penalty in trained.penalties],
@@ -161,6 +172,7 @@ def training_fingerprint(spec: CalculatorSpec, dataset: Dataset, split: Split) -
             "energies": dataset.energies,
             "training": split.training,
             "test": split.test,
+            **structures_content(dataset.structures),
         }
     )
 

@@ -56,6 +56,8 @@ def train(
 
     Raises
     ------
+    ParameterError
+        If ``engine = pypolymlp`` and there are structures besides supercells.
     PotentialError
         If all penalties failed, or an element is missing in ``atom_energies``.
     ResourceError
@@ -64,6 +66,11 @@ def train(
     from phono3py_mlp_plugin.calculators.pypolymlp import library, native
 
     if options.engine == "pypolymlp":
+        if training.structures:
+            raise ParameterError(
+                "engine = pypolymlp: is trained on supercells alone here. Leave it "
+                "out, or leave out --training-structures."
+            )
         return library.train(training, test, options, progress)
     return native.train(training, test, options, progress)
 
@@ -152,4 +159,5 @@ def phono3py_mlp_force_calculators() -> Iterable[ForceCalculator]:
         file_names=("polymlp.yaml", "phonopy.pmlp", "phono3py.pmlp"),
         citation="A. Seko, J. Appl. Phys. 133, 011101 (2023)",
         derivatives=True,
+        takes_structures=True,
     )
