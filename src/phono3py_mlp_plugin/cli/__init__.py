@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from phono3py_mlp_plugin.cli.converge import add_converge, run_converge
+from phono3py_mlp_plugin.cli.convert import add_convert
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
 from phono3py_mlp_plugin.cli.doctor import add_doctor
 from phono3py_mlp_plugin.cli.export import add_export
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_label,
         add_import,
         add_extend,
+        add_convert,
         add_export,
         add_plugins,
         add_doctor,

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phono3py_mlp_plugin.errors import DatasetError
-from phono3py_mlp_plugin.files import back_up, replacing
+from phono3py_mlp_plugin.files import (
+    HDF5_SUFFIXES,
+    back_up,
+    replacing,
+    write_columnar,
+)
 from phono3py_mlp_plugin.workflow import CalculatorSpec, request_calculator
 
 if TYPE_CHECKING:
@@ -42,11 +47,25 @@ def first_of(names: Sequence[str], content: str) -> Path:
 
 
 def write_dataset(crystal: Phono3py, path: Path) -> None:
-    """Write a crystal with displacements and forces; keep an old file as ``.bak``."""
+    """Write a crystal with displacements and forces; keep an old file as ``.bak``.
+
+    The file is HDF5 or YAML, according to its name.
+    """
+    from phono3py_mlp_plugin.host.reading import content_of_crystal
+
     with replacing(path) as temporary:
-        crystal.save(temporary, settings={"force_sets": True, "displacements": True})
-        if path.is_file():
-            print(f'The old "{path}" is kept as "{back_up(path)}".')
+        if path.suffix in HDF5_SUFFIXES:
+            write_columnar(content_of_crystal(crystal), temporary)
+        else:
+            options = {"force_sets": True, "displacements": True}
+            crystal.save(temporary, settings=options)
+        keep_old(path)
+
+
+def keep_old(path: Path) -> None:
+    """Keep a file that is going to be replaced as ``.bak``."""
+    if path.is_file():
+        print(f'The old "{path}" is kept as "{back_up(path)}".')
 
 
 def add_calculator_options(parser: argparse.ArgumentParser) -> None:

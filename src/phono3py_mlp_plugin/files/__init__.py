@@ -7,6 +7,13 @@ from phono3py_mlp_plugin.files.atomic import (
     replacing,
     unfinished_folder,
 )
+from phono3py_mlp_plugin.files.columnar import (
+    HDF5_SUFFIXES,
+    format_yaml,
+    is_columnar,
+    read_columnar,
+    write_columnar,
+)
 from phono3py_mlp_plugin.files.content import check_named, content_of, versions_of
 from phono3py_mlp_plugin.files.fingerprint import fingerprint
 from phono3py_mlp_plugin.files.force_constants import (
@@ -62,6 +69,7 @@ from phono3py_mlp_plugin.files.uncertainty import (
 __all__ = [
     "CHANGED",
     "COMPRESSED",
+    "HDF5_SUFFIXES",
     "INVALID_CONTENT",
     "NO_ENERGY",
     "NUMBERS",
@@ -90,13 +98,16 @@ __all__ = [
     "fingerprint",
     "forget_finished_members",
     "forget_partial_evaluations",
+    "format_yaml",
     "hash_of_numbers",
+    "is_columnar",
     "open_regular",
     "open_text",
     "other_parts",
     "potential_files",
     "put_in_place",
     "read_budget",
+    "read_columnar",
     "read_energy",
     "read_force_constants",
     "read_frames",
@@ -113,6 +124,7 @@ __all__ = [
     "text_of_options",
     "unfinished_folder",
     "versions_of",
+    "write_columnar",
     "write_json",
     "write_potential",
     "write_uncertainty",

@@ -6,9 +6,12 @@ import contextlib
 import os
 from collections.abc import Iterator
 from contextvars import ContextVar
+from pathlib import Path
 from typing import IO, Any
 
 import yaml
+
+from phono3py_mlp_plugin.files.columnar import is_columnar, read_columnar
 
 # libyaml is forty times faster; not every build of PyYAML has it.
 _SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -45,6 +48,8 @@ def each_file_once() -> Iterator[None]:
 class PlainLoader(_SAFE):  # type: ignore[misc]
     """Loader for ``yaml.load``: numbers, text, lists and mappings, nothing else.
 
+    Files of `write_columnar` are read in place of YAML, wherever YAML is read.
+
     Tags that create Python objects or call functions raise an error, and so does
     content that expands too much, such as nested aliases or a compressed file of one
     repeated word. Errors are ``yaml.MarkedYAMLError`` with the line.
@@ -52,17 +57,25 @@ class PlainLoader(_SAFE):  # type: ignore[misc]
 
     def __init__(self, stream: Any) -> None:
         self._limited = _LimitedStream(stream) if hasattr(stream, "read") else None
-        super().__init__(stream if self._limited is None else self._limited)
+        self._columnar = _columnar_path(stream)
+        text = stream if self._limited is None else self._limited
+        super().__init__("" if self._columnar is not None else text)
 
     def get_single_data(self) -> Any:
         """Return the value of the single document of the stream."""
         known = _read.get()
         identity = None if self._limited is None else self._limited.identity
         if known is None or identity is None:
-            return super().get_single_data()
+            return self._single_data()
         if identity not in known:
-            known[identity] = super().get_single_data()
+            known[identity] = self._single_data()
         return known[identity]
+
+    def _single_data(self) -> Any:
+        """Read the document, which may be in HDF5."""
+        if self._columnar is not None:
+            return read_columnar(self._columnar)
+        return super().get_single_data()
 
     def construct_document(self, node: yaml.Node) -> Any:
         """Return the value of a document after checking its aliases."""
@@ -134,6 +147,15 @@ class _LimitedStream:
         self._anchor = self._anchor or ampersand in text
         self._alias = self._alias or star in text
         return text
+
+
+def _columnar_path(stream: Any) -> Path | None:
+    """Return the path of the file of a stream if it is HDF5."""
+    name = getattr(stream, "name", None)
+    if not isinstance(name, str | os.PathLike):
+        return None
+    path = Path(name)
+    return path if path.is_file() and is_columnar(path) else None
 
 
 def _status(stream: IO[Any]) -> os.stat_result | None:

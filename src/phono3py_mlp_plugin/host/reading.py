@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,7 +33,9 @@ from phono3py_mlp_plugin.files import (
     UNREADABLE,
     PlainLoader,
     each_file_once,
+    is_columnar,
     open_text,
+    read_columnar,
 )
 from phono3py_mlp_plugin.host.output import show
 from phono3py_mlp_plugin.host.units import set_born_factor
@@ -42,6 +45,9 @@ from phono3py_mlp_plugin.workflow import (
     check_masses,
     shares_sites,
 )
+
+# Bytes of YAML above which HDF5 is recommended; it is read at about 1 MB/s.
+_LARGE_YAML = 50e6
 
 _ARRAYS = ("displacements", "forces")
 _MATRICES = ("supercell_matrix", "primitive_matrix", "phonon_supercell_matrix")
@@ -79,13 +85,15 @@ def unreadable_input(path: Path, error: Exception) -> MLPError:
 
 
 def _content(path: Path) -> Any:
-    """Return the content of a YAML file.
+    """Return the content of a YAML file, or of one in HDF5.
 
     Raises
     ------
     DatasetError
         If the file cannot be read, or contains tags that would execute code.
     """
+    if is_columnar(path):
+        return read_columnar(path)
     try:
         with open_text(path) as file:
             return yaml.load(file, Loader=PlainLoader)  # noqa: S506
@@ -140,17 +148,25 @@ def _format_error(content: Any) -> str | None:
         return None
     n_atoms = len(content["supercell"].get("points") or ())
     for key in _ARRAYS:
-        for number, snapshot in enumerate(dataset.get(key) or (), start=1):
+        for number, snapshot in enumerate(_items(dataset.get(key)), start=1):
             reason = _error_in_snapshot(snapshot, n_atoms)
             if reason:
                 return f"{key}: snapshot {number}{reason}. Correct it or leave it out."
-    for number, energy in enumerate(dataset.get("supercell_energies") or (), start=1):
+    energies = _items(dataset.get("supercell_energies"))
+    for number, energy in enumerate(energies, start=1):
         if not _is_number(energy):
             return f"supercell_energies: snapshot {number} = {energy!r}; not a number."
     return None
 
 
+def _items(values: Any) -> Any:
+    """Return a list or array, empty for None."""
+    return () if values is None else values
+
+
 def _error_in_snapshot(snapshot: Any, n_atoms: int) -> str | None:
+    if isinstance(snapshot, np.ndarray):
+        snapshot = snapshot.tolist()
     if not isinstance(snapshot, Sequence) or len(snapshot) != n_atoms:
         n_given = len(snapshot) if isinstance(snapshot, Sequence) else "no"
         return f" has {n_given} atoms; expected {n_atoms}"
@@ -166,6 +182,46 @@ def _error_in_snapshot(snapshot: Any, n_atoms: int) -> str | None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def read_content(path: Path) -> Mapping[str, Any]:
+    """Return the content of a phono3py.yaml-like file, YAML or HDF5.
+
+    Raises
+    ------
+    DatasetError
+        If it cannot be read, or is something else.
+    """
+    if not path.is_file():
+        raise DatasetError(f'"{path}" is not found.')
+    content = _content(path)
+    reason = _format_error(content)
+    if reason is not None:
+        raise DatasetError(f"{path}: {reason}")
+    assert isinstance(content, Mapping)
+    return content
+
+
+def content_of_crystal(crystal: Phono3py) -> dict[str, Any]:
+    """Return the content of a phono3py_params.yaml, with arrays.
+
+    Only the arrays of datasets of displaced supercells of type 2 are not formatted and
+    read again.
+    """
+    arrays = {
+        "dataset": crystal.dataset,
+        "phonon_dataset": crystal.phonon_dataset,
+    }
+    large = {
+        key: dict(value)
+        for key, value in arrays.items()
+        if value is not None and "displacements" in value
+    }
+    others = dict.fromkeys(("force_sets", "displacements"), "dataset" not in large)
+    with tempfile.TemporaryDirectory(prefix="phono3py-mlp-") as folder:
+        path = Path(folder) / "phono3py_params.yaml"
+        crystal.save(path, settings=others)
+        return {**_content(path), **large}
 
 
 @contextlib.contextmanager
@@ -278,6 +334,7 @@ def read_cell_info(
         If the file cannot be read, or the crystal is invalid.
     """
     path = Path(filename or "")
+    show(_size_notes(path), log_level)
     try:
         with each_file_once(), np.errstate(all="ignore"):
             info = host(settings, filename, log_level, load_phonopy_yaml)
@@ -297,6 +354,18 @@ def read_cell_info(
     )
     check_masses(settings.masses, "--mass")
     return info
+
+
+def _size_notes(path: Path) -> list[str]:
+    """Return a note on a large YAML file."""
+    size = path.stat().st_size if path.is_file() else 0
+    if size < _LARGE_YAML or is_columnar(path):
+        return []
+    return [
+        f'Note: "{path}" has {size / 1e6:.0f} MB, which takes long to read. '
+        f"'phono3py-mlp convert {path}' writes the same in HDF5, which all commands "
+        "read at once."
+    ]
 
 
 def read_born_charges(
