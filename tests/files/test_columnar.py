@@ -121,7 +121,7 @@ def linked(path):
     [
         (flip, "was changed after it was written"),
         (cut, "cannot be read"),
-        (empty, "'phono3py-mlp convert' has not written"),
+        (empty, "no dataset of 'phono3py-mlp convert'"),
         (newer, "format_version = 99; expected 1"),
         (without, "was changed after it was written"),
         (linked, "was changed after it was written"),

@@ -1,12 +1,19 @@
 """YAML of plain values: nothing runs, nothing explodes, good files read the same."""
 
+import gzip
 import io
 import lzma
 
+import numpy as np
 import pytest
 import yaml
 
-from phono3py_mlp_plugin.files import PlainLoader, each_file_once
+from phono3py_mlp_plugin.files import (
+    PlainLoader,
+    each_file_once,
+    open_text,
+    plain_yaml,
+)
 
 
 def load(text):
@@ -82,3 +89,15 @@ def test_file_that_unpacks_out_of_proportion_is_refused(tmp_path, monkeypatch):
         pytest.raises(yaml.MarkedYAMLError, match="unpacks to more than"),
     ):
         yaml.load(file, Loader=PlainLoader)  # noqa: S506
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_large_file_is_read_whoever_opens_it(monkeypatch, tmp_path, suffix):
+    """The limit is in proportion to the size of the file, not that of small ones."""
+    monkeypatch.setattr(plain_yaml, "_SMALL", 100)
+    path = tmp_path / f"large.yaml{suffix}"
+    text = "forces: [" + ", ".join(map(repr, np.random.default_rng(0).random(50))) + "]"
+    path.write_bytes(gzip.compress(text.encode()) if suffix else text.encode())
+    with open_text(path) as file:
+        content = yaml.load(file, Loader=PlainLoader)  # noqa: S506
+    assert len(content["forces"]) == 50

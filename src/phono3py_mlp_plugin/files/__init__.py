@@ -11,7 +11,6 @@ from phono3py_mlp_plugin.files.columnar import (
     HDF5_SUFFIXES,
     format_yaml,
     is_columnar,
-    read_columnar,
     write_columnar,
 )
 from phono3py_mlp_plugin.files.content import check_named, content_of, versions_of
@@ -107,7 +106,6 @@ __all__ = [
     "potential_files",
     "put_in_place",
     "read_budget",
-    "read_columnar",
     "read_energy",
     "read_force_constants",
     "read_frames",

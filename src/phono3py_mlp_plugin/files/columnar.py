@@ -92,8 +92,8 @@ def read_columnar(path: Path) -> dict[str, Any]:
         with h5py.File(path, "r") as file:
             if file.attrs.get("format") != _FORMAT:
                 raise DatasetError(
-                    f"{path}: an HDF5 file that 'phono3py-mlp convert' has not written. "
-                    "Give the file with crystal and supercells."
+                    f"{path}: HDF5, and no dataset of 'phono3py-mlp convert'. Give the "
+                    "file with crystal and supercells."
                 )
             version = file.attrs.get("format_version")
             if version != _VERSION:

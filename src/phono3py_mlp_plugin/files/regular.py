@@ -165,6 +165,15 @@ class _Bounded(io.RawIOBase):
         opener = _OPENERS.get(path.suffix)
         self._stream = self._file if opener is None else opener(self._file)
 
+    @property
+    def name(self) -> str:
+        """Path of the file."""
+        return str(self._path)
+
+    def fileno(self) -> int:
+        """Return the descriptor of the file, whose size limits what may be read."""
+        return self._file.fileno()
+
     def readable(self) -> bool:
         return True
 

@@ -35,7 +35,6 @@ from phono3py_mlp_plugin.files import (
     each_file_once,
     is_columnar,
     open_text,
-    read_columnar,
 )
 from phono3py_mlp_plugin.host.output import show
 from phono3py_mlp_plugin.host.units import set_born_factor
@@ -92,8 +91,6 @@ def _content(path: Path) -> Any:
     DatasetError
         If the file cannot be read, or contains tags that would execute code.
     """
-    if is_columnar(path):
-        return read_columnar(path)
     try:
         with open_text(path) as file:
             return yaml.load(file, Loader=PlainLoader)  # noqa: S506
