@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         RidgePenalty,
         SupportsForceConstants,
         TrainedPotential,
+        TrainingCost,
     )
     from phono3py_mlp_plugin.errors import (
         DatasetError,
@@ -64,6 +65,7 @@ _NAMES_BY_MODULE = {
         "RidgePenalty",
         "SupportsForceConstants",
         "TrainedPotential",
+        "TrainingCost",
     ),
     "errors": (
         "DatasetError",
@@ -102,6 +104,7 @@ __all__ = [
     "SolverError",
     "SupportsForceConstants",
     "TrainedPotential",
+    "TrainingCost",
     "enable_fast_scattering",
     "evaluate",
     "examine_potential",

@@ -193,6 +193,24 @@ class RidgePenalty:
     rmse_test: float | None
 
 
+@dataclass(frozen=True)
+class TrainingCost:
+    """Expected cost of a training on this machine.
+
+    Attributes
+    ----------
+    features, algebra : float
+        Seconds for the features of all structures, which workers can share, and for
+        everything else.
+    memory : float
+        Peak memory of the process in bytes.
+    """
+
+    features: float
+    algebra: float
+    memory: float
+
+
 @dataclass(frozen=True, eq=False)
 class TrainedPotential:
     """Result of a training.
@@ -334,6 +352,10 @@ class ForceCalculator:
     train : callable or None
         ``train(training, test, options, progress) -> TrainedPotential``. None if the
         calculator cannot be trained.
+    cost : callable or None
+        ``cost(training, test, options, members) -> TrainingCost`` measures what a
+        training takes on this machine, with an ensemble of ``members`` potentials if
+        that is not zero.
     options : type
         Frozen dataclass of the options, used for parsing, help and documentation.
     file_names : tuple of str
@@ -350,6 +372,7 @@ class ForceCalculator:
     train: Train | None = None
     learning_curve: LearningCurve | None = None
     forecast: Callable[[Dataset, Dataset, Any], Sequence[str]] | None = None
+    cost: Callable[[Dataset, Dataset, Any, int], TrainingCost] | None = None
     options: type = NoOptions
     file_names: tuple[str, ...] = ()
     unavailable_reason: Callable[[], str | None] = always_usable

@@ -11,6 +11,7 @@ from phono3py_mlp_plugin.cli.convert import add_convert
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
 from phono3py_mlp_plugin.cli.doctor import add_doctor
 from phono3py_mlp_plugin.cli.export import add_export
+from phono3py_mlp_plugin.cli.forecast import add_forecast, run_forecast
 from phono3py_mlp_plugin.cli.kappa import add_kappa, run_kappa
 from phono3py_mlp_plugin.cli.label import add_label
 from phono3py_mlp_plugin.cli.listing import add_plugins
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for add in (
         add_kappa,
         add_converge,
+        add_forecast,
         add_report,
         add_label,
         add_import,
@@ -51,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given[:1] == ["converge"]:
             # Its options are those of phono3py-load, parsed by another parser.
             return run_converge(given[1:], watched=arguments is None)
+        if given[:1] == ["forecast"]:
+            return run_forecast(given[1:], watched=arguments is None)
         if given[:1] == ["kappa"]:
             return run_kappa(given[1:], watched=arguments is None)
         args = parser.parse_args(given)

@@ -18,6 +18,7 @@ from phono3py_mlp_plugin.convergence import (
     Verdict,
     compare_models,
     converge,
+    describe_saved_study,
     judge,
     read_convergence,
     with_value,
@@ -98,7 +99,7 @@ def run_converge(arguments: Sequence[str], *, watched: bool) -> int:
 
     # The table and the verdict are the result: they are printed with --quiet too.
     study = StudyRun(options.study, options.displaces, run_task, 1)
-    return run_study(parser, args, study, watched=watched)
+    return run_study(parser, args, study, watched=watched, kept=describe_saved_study)
 
 
 def _add_study_options(parser: argparse.ArgumentParser) -> None:

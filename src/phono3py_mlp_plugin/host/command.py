@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-from phono3py_mlp_plugin.convergence import describe_saved_study
 from phono3py_mlp_plugin.errors import ParameterError, message_for_user
 from phono3py_mlp_plugin.files import (
     FolderLock,
@@ -32,8 +31,7 @@ from phono3py_mlp_plugin.host.process import (
     put,
     when_command_ends,
 )
-from phono3py_mlp_plugin.host.run import Run
-from phono3py_mlp_plugin.host.study import StudyRun
+from phono3py_mlp_plugin.host.run import Run, TakesOver
 from phono3py_mlp_plugin.supervision import supervise
 
 # The parsed arguments while `_run_and_exit` runs the main function of phono3py, which
@@ -120,11 +118,12 @@ def study_parser(command: str, description: str) -> argparse.ArgumentParser:
 def run_study(
     parser: argparse.ArgumentParser,
     args: argparse.Namespace,
-    study: StudyRun,
+    study: TakesOver,
     *,
     watched: bool,
+    kept: Callable[[Path], str] = lambda folder: "",
 ) -> int:
-    """Run phono3py-load with a convergence study instead of kappa.
+    """Run phono3py-load with a study, or something else, in the place of kappa.
 
     Parameters
     ----------
@@ -132,8 +131,9 @@ def run_study(
         The parser of `study_parser`, with further options.
     args : argparse.Namespace
         The parsed arguments.
-    study : StudyRun
-    watched : bool
+    study : TakesOver
+        What takes the place of the calculation of kappa.
+    watched, kept
         See `work_in_folder`.
 
     Returns
@@ -156,7 +156,7 @@ def run_study(
         )
     restore_filename(parser, args)
     check_inputs(Path(), vars(args).values())
-    work_in_folder(Path(), describe_saved_study, watched=watched)
+    work_in_folder(Path(), kept, watched=watched)
     options = _take_options(args)
     if options.force_calculator is None:
         args.use_pypolymlp = True

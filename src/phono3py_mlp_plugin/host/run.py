@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from phonopy.cui.settings import ConfParser
 
@@ -68,7 +69,6 @@ from phono3py_mlp_plugin.host.settings import (
     set_random_seed,
 )
 from phono3py_mlp_plugin.host.solvers import is_host_only, set_host_only
-from phono3py_mlp_plugin.host.study import StudyRun
 from phono3py_mlp_plugin.host.writing import HostFiles
 from phono3py_mlp_plugin.workflow import (
     StructureFiles,
@@ -81,6 +81,28 @@ from phono3py_mlp_plugin.workflow import (
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
+
+
+class TakesOver(Protocol):
+    """What takes the place of the calculation of kappa, such as a study."""
+
+    def set_defaults(
+        self, settings: Any, confs: dict[str, Any], options: CommandOptions
+    ) -> bool:
+        """Set defaults of options; return whether derivatives are one of them."""
+
+    def set_request(
+        self, request: RunRequest, settings: Any, confs: dict[str, Any]
+    ) -> None:
+        """Set the checked options of the run."""
+
+    def set_crystal(
+        self, script: ModuleType, ph3: Phono3py, settings: Any, dataset: Dataset | None
+    ) -> Phono3py:
+        """Return the crystal, in place of training and displacements."""
+
+    def record(self, ph3: Phono3py, set_up: Callable[[Phono3py], None]) -> None:
+        """Replace the calculation of kappa."""
 
 
 @dataclass
@@ -117,15 +139,15 @@ class Run:
     script : module
         ``phono3py.cui.phono3py_script``.
     options : CommandOptions
-    study : StudyRun or None
-        Convergence study that replaces the calculation of kappa.
+    study : TakesOver or None
+        What replaces the calculation of kappa, such as a convergence study.
     """
 
     def __init__(
         self,
         script: ModuleType,
         options: CommandOptions,
-        study: StudyRun | None = None,
+        study: TakesOver | None = None,
     ) -> None:
         self._script = script
         self._options = options

@@ -6,11 +6,11 @@ numba, but not on phono3py or plugins.
 A model is defined by `ModelParameters` and a table of invariants. Its radial functions
 are given by `gaussian_pair_params` and `active_pair_params`. The table is `invariants`,
 or another callable that returns `Invariants`. `forecast` estimates the cost of a
-training. `fit` trains on a dataset by ridge regression with `RidgeOptions`, and
-`learning_curve` trains on the first n supercells for several n, with an ensemble for
-each fit. The potentials are of type `PolynomialPotential`: ``evaluate`` returns
-energies, forces and stresses, ``force_constants`` second and third derivatives, and
-``save`` writes a file that `load` reads.
+training, `measure` measures it. `fit` trains on a dataset by ridge regression with
+`RidgeOptions`, and `learning_curve` trains on the first n supercells for several n,
+with an ensemble for each fit. The potentials are of type `PolynomialPotential`:
+``evaluate`` returns energies, forces and stresses, ``force_constants`` second and third
+derivatives, and ``save`` writes a file that `load` reads.
 `available_memory` is that of the machine or job. `check_cutoff`,
 `check_beyond_nearest` and `nearest_distances` compare lengths with the
 distances of a crystal.
@@ -25,6 +25,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from phono3py_mlp_plugin.polynomial.cost import measure
     from phono3py_mlp_plugin.polynomial.memory import available_memory
     from phono3py_mlp_plugin.polynomial.model.invariants import Invariants, invariants
     from phono3py_mlp_plugin.polynomial.model.parameters import (
@@ -58,6 +59,7 @@ __all__ = [
     "invariants",
     "learning_curve",
     "load",
+    "measure",
     "nearest_distances",
 ]
 
@@ -69,6 +71,7 @@ _NAMES = {
         "active_pair_params",
         "gaussian_pair_params",
     ),
+    "cost": ("measure",),
     "potential": ("PolynomialPotential", "load"),
     "regression.forecast": ("Forecast", "forecast"),
     "regression.options": ("RidgeOptions",),

@@ -23,6 +23,7 @@ from phono3py_mlp_plugin.workflow.budget import (
 )
 from phono3py_mlp_plugin.workflow.cell_relaxation import RelaxedCell, relax_cell
 from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
+from phono3py_mlp_plugin.workflow.cost import CostOfRun, Stage, cost_lines
 from phono3py_mlp_plugin.workflow.crystal import (
     Cell,
     check_crystal,
@@ -145,6 +146,7 @@ __all__ = [
     "CalculatorSpec",
     "Cell",
     "Check",
+    "CostOfRun",
     "CrystalSupercell",
     "Decision",
     "DisplacementOptions",
@@ -163,6 +165,7 @@ __all__ = [
     "RelaxedCell",
     "SolverSpec",
     "Split",
+    "Stage",
     "StructureFiles",
     "Training",
     "Transport",
@@ -184,6 +187,7 @@ __all__ = [
     "check_solver_cutoffs",
     "check_split",
     "contributions_above",
+    "cost_lines",
     "cutoffs_in_options",
     "dataset_of_frames",
     "decide_force_constants",

@@ -19,6 +19,7 @@ from phono3py_mlp_plugin.contracts import (
     Potential,
     Progress,
     TrainedPotential,
+    TrainingCost,
 )
 from phono3py_mlp_plugin.errors import (
     NotCovered,
@@ -47,6 +48,27 @@ def forecast(
     if options.engine == "pypolymlp":
         return ()
     return native.forecast(training, test, options)
+
+
+def cost(
+    training: Dataset, test: Dataset, options: PypolymlpOptions, members: int
+) -> TrainingCost:
+    """Return what a training by the engine of this package costs on this machine.
+
+    Raises
+    ------
+    ParameterError
+        If ``engine = pypolymlp``.
+    ResourceError
+        If the memory is not sufficient.
+    """
+    from phono3py_mlp_plugin.calculators.pypolymlp import native
+
+    if options.engine == "pypolymlp":
+        raise ParameterError(
+            "engine = pypolymlp: there is no forecast for it. Leave it out."
+        )
+    return native.cost(training, test, options, members)
 
 
 def train(
@@ -155,6 +177,7 @@ def phono3py_mlp_force_calculators() -> Iterable[ForceCalculator]:
         train=train,
         learning_curve=learning_curve,
         forecast=forecast,
+        cost=cost,
         options=PypolymlpOptions,
         file_names=("polymlp.yaml", "phonopy.pmlp", "phono3py.pmlp"),
         citation="A. Seko, J. Appl. Phys. 133, 011101 (2023)",

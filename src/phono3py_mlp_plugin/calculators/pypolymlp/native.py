@@ -15,6 +15,7 @@ from phono3py_mlp_plugin.contracts import (
     NestedFit,
     Progress,
     TrainedPotential,
+    TrainingCost,
 )
 from phono3py_mlp_plugin.polynomial import (
     Invariants,
@@ -67,6 +68,20 @@ def forecast(
             "'preset = compact'."
         )
     return lines
+
+
+def cost(
+    training: Dataset, test: Dataset, options: PypolymlpOptions, members: int
+) -> TrainingCost:
+    """Return what a training costs on this machine."""
+    return polynomial.measure(
+        model_parameters(training, options),
+        training,
+        test,
+        ridge_options(options),
+        members,
+        invariants_table,
+    )
 
 
 def train(

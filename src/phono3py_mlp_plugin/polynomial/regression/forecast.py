@@ -132,6 +132,18 @@ def _memory(n_features: int, n_rows: int, row: int) -> dict[FormName, float]:
 
 def _seconds(unknowns: int, others: int, n_penalties: int) -> float:
     """Return a rough estimate of the time of the start and of the linear algebra."""
-    # One factor is used for several penalties: two cost as much as a factorisation.
-    products = float(unknowns) ** 2 * others + n_penalties * float(unknowns) ** 3 / 6
+    products = operations(unknowns, others, n_penalties)
     return _START + products / (_MATRIX_PRODUCTS * default_threads())
+
+
+def operations(unknowns: int, others: int, n_penalties: int) -> float:
+    """Return the number of operations of the linear algebra.
+
+    Parameters
+    ----------
+    unknowns, others : int
+        Numbers of coefficients and rows, or of rows and coefficients in the dual form.
+    n_penalties : int
+    """
+    # One factor is used for several penalties: two cost as much as a factorisation.
+    return float(unknowns) ** 2 * others + n_penalties * float(unknowns) ** 3 / 6

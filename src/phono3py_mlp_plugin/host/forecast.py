@@ -1,0 +1,369 @@
+"""What a run costs on this machine, measured on samples of its stages.
+
+The run goes as far as the calculation of kappa without training a potential or
+computing force constants. A potential of the requested model is trained on a few
+supercells, some of its forces or its derivatives are computed, and the scattering of
+some mesh points with force constants of springs, which cost the same as any others.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from phonopy.phonon.grid import get_ir_grid_points
+
+from phono3py_mlp_plugin.contracts import (
+    Dataset,
+    FloatArray,
+    ForceConstants,
+    Potential,
+    no_progress,
+)
+from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.host.arguments import CommandOptions
+from phono3py_mlp_plugin.host.force_constants import (
+    ForceConstantsPlan,
+    plan_force_constants,
+)
+from phono3py_mlp_plugin.host.output import progress, show
+from phono3py_mlp_plugin.host.reproducibility import make_reproducible
+from phono3py_mlp_plugin.host.settings import RunRequest, choose_derivatives
+from phono3py_mlp_plugin.host.transport import replace_kappa_calculation
+from phono3py_mlp_plugin.plugins import plugin_errors
+from phono3py_mlp_plugin.threads import default_threads
+from phono3py_mlp_plugin.workflow import (
+    CostOfRun,
+    ForceConstantsOf,
+    Split,
+    Stage,
+    check_dataset,
+    displace,
+    evaluate,
+    plan_potential,
+    read_potential,
+    supercells_of,
+)
+
+if TYPE_CHECKING:
+    from phono3py import Phono3py
+
+# Rows of the regression of the sample: few enough to take seconds.
+_ROWS = 1500
+
+# Mesh points for each thread in the sample of the scattering.
+_POINTS = 4
+
+# Time (seconds) above which a sample is not repeated to separate what is done once.
+_LONG = 30.0
+
+# Kappa on coarser meshes and of other force constants for an error budget, relative to
+# the time of kappa of the run, without what is counted by members.
+_BUDGET = 4.0
+
+# Time of the derivatives of another potential relative to that of the first, where it
+# is not measured.
+_NEXT_POTENTIAL = 0.5
+
+
+class ForecastRun:
+    """The forecast of one run, made step by step; see `StudyRun`.
+
+    Parameters
+    ----------
+    finish : callable
+        Called with the result.
+    log_level : int
+    """
+
+    def __init__(self, finish: Callable[[CostOfRun], None], log_level: int) -> None:
+        self._finish = finish
+        self._log_level = log_level
+        self._progress = progress(log_level)
+        self._request: RunRequest | None = None
+        self._settings: Any = None
+        self._stages: list[Stage] = []
+        self._not_included: list[str] = []
+
+    def set_defaults(
+        self, settings: Any, confs: dict[str, Any], options: CommandOptions
+    ) -> bool:
+        """Choose derivatives where a run with --uncertainty does."""
+        return options.uncertainty is not None and choose_derivatives(
+            settings, confs, options
+        )
+
+    def set_request(
+        self, request: RunRequest, settings: Any, confs: dict[str, Any]
+    ) -> None:
+        """Set the options of the run.
+
+        Raises
+        ------
+        ParameterError
+            If the cost of such a run cannot be measured.
+        """
+        if settings.is_lbte:
+            raise ParameterError(
+                "forecast and --lbte: the collision matrix is not forecast. Give --br "
+                "instead: scattering takes the same time."
+            )
+        if request.uncertainty is not None:
+            make_reproducible(settings, confs)
+        self._request, self._settings = request, settings
+
+    def set_crystal(
+        self, script: ModuleType, ph3: Phono3py, settings: Any, dataset: Dataset | None
+    ) -> Phono3py:
+        """Measure potential and force constants."""
+        request = self._request
+        assert request is not None
+        potential = self._potential(request, dataset)
+        if settings.relax_atomic_positions:
+            self._not_included.append("the relaxation")
+        if request.generates:
+            plan = plan_force_constants(script, ph3, settings, request, 0)
+            self._force_constants(ph3, plan, potential)
+        if not (settings.is_bterta and settings.mesh_numbers is not None):
+            self._finish(CostOfRun(tuple(self._stages), tuple(self._not_included)))
+            sys.exit(0)
+        return ph3
+
+    def record(self, ph3: Phono3py, set_up: Callable[[Phono3py], None]) -> None:
+        """Replace the calculation of kappa by the measurement of some of its points."""
+
+        def compute_kappa(
+            host: Callable[..., None], arguments: Mapping[str, Any]
+        ) -> None:
+            self._kappa(ph3, set_up, host, arguments)
+            self._finish(CostOfRun(tuple(self._stages), tuple(self._not_included)))
+
+        replace_kappa_calculation(ph3, compute_kappa)
+
+    def _potential(self, request: RunRequest, dataset: Dataset | None) -> Potential:
+        """Measure the training; return a potential of the model, or the one read."""
+        spec = request.calculator
+        calculator = spec.calculator
+        if dataset is not None:
+            show([f"Note: {note}" for note in check_dataset(dataset)], self._log_level)
+        plan = plan_potential(spec, dataset, request.mlp_file, Path())
+        if not plan.trains:
+            return read_potential(spec, plan.path).potential
+        assert dataset is not None and plan.split is not None
+        assert calculator.train is not None
+        training = dataset.select(plan.split.training)
+        test = dataset.select(plan.split.test)
+        few = max(2, _ROWS // (1 + 3 * len(dataset.supercell)))
+        sample = Split(plan.split.training[:few], plan.split.test[:1])
+        members = request.uncertainty or 0
+        with (
+            self._progress("Sample of the training", None),
+            plugin_errors(f"force calculator {calculator.name!r} failed"),
+        ):
+            if calculator.cost is None:
+                self._not_included.append("the training")
+            else:
+                cost = calculator.cost(training, test, spec.options, members)
+                self._stages.append(
+                    Stage(
+                        "training",
+                        cost.features + cost.algebra,
+                        cost.features,
+                        cost.memory,
+                        f"{len(training)} supercells of {len(dataset.supercell)} atoms",
+                    )
+                )
+            trained = calculator.train(
+                dataset.select(sample.training).without_structures(),
+                dataset.select(sample.test),
+                spec.options,
+                no_progress,
+            )
+        return trained.potential
+
+    def _force_constants(
+        self, ph3: Phono3py, plan: ForceConstantsPlan, potential: Potential
+    ) -> None:
+        """Measure the forces of some supercells, or derivatives."""
+        assert self._request is not None
+        number = 1 + (self._request.uncertainty or 0)
+        if not plan.request.takes_potential:
+            with self._progress("Sample of the forces", None):
+                self._forces(ph3, plan, potential, number)
+            solver = plan.request.fc3.solver.name
+            self._not_included.append(f"solving force constants by {solver}")
+            return
+        with self._progress("Sample of the derivatives", None):
+            force_constants = ForceConstantsOf(
+                ph3,
+                plan.request,
+                self._request.calculator.calculator.name,
+                keep_fc2=plan.keep_fc2,
+            )
+            # The first call compiles.
+            one = _seconds(lambda: list(force_constants.solve([potential])))
+            next_one = _NEXT_POTENTIAL * one
+            if one < _LONG:
+                one = _seconds(lambda: list(force_constants.solve([potential])))
+                two = _seconds(lambda: list(force_constants.solve([potential] * 2)))
+                next_one = max(two - one, 0.1 * one)
+        members = (number - 1) * next_one
+        detail = "derivatives of the potential"
+        self._stages.append(Stage("force constants", one, 0.0, _peak_memory(), detail))
+        if number > 1:
+            detail = f"derivatives of {number - 1} potentials"
+            self._stages.append(Stage("  of the ensemble", members, members, 0, detail))
+
+    def _forces(
+        self,
+        ph3: Phono3py,
+        plan: ForceConstantsPlan,
+        potential: Potential,
+        number: int,
+    ) -> None:
+        assert self._request is not None
+        displace(ph3, plan.displacements, keep_fc2=plan.keep_fc2)
+        name = self._request.calculator.calculator.name
+        for part in supercells_of(ph3):
+            if part.name == "dim-fc2" and plan.keep_fc2:
+                continue
+            cells = [cell for cell in part.displaced() if cell is not None]
+            few = cells[: default_threads()]
+            evaluate(name, potential, few, supercell=part.supercell)
+            start = time.perf_counter()
+            evaluate(name, potential, few, supercell=part.supercell)
+            measured = time.perf_counter() - start
+            seconds = number * len(cells) * measured / len(few)
+            atoms = len(part.supercell)
+            detail = f"{number * len(cells)} supercells of {atoms} atoms"
+            self._stages.append(
+                Stage("forces", seconds, seconds, _peak_memory(), detail)
+            )
+        ph3.dataset = None
+
+    def _kappa(
+        self,
+        ph3: Phono3py,
+        set_up: Callable[[Phono3py], None],
+        host: Callable[..., None],
+        arguments: Mapping[str, Any],
+    ) -> None:
+        """Measure the scattering of some mesh points."""
+        request = self._request
+        assert request is not None
+        springs = _springs(ph3)
+        ph3.fc2, ph3.fc3 = springs[2], springs[3]
+        with self._progress("Sample of the scattering", None):
+            start = time.perf_counter()
+            set_up(ph3)
+            once = time.perf_counter() - start
+            assert ph3.grid is not None
+            grid = ph3.grid
+            points = grid.grg2bzg[get_ir_grid_points(grid)[0]]
+            given = arguments.get("grid_points")
+            points = points if given is None else np.array(given)
+            quiet: dict[str, Any] = dict.fromkeys(
+                (name for name in arguments if name.startswith("write_")), False
+            )
+            quiet = {**quiet, "read_gamma": False, "read_pp": False, "log_level": 0}
+
+            def compute(number: int) -> float:
+                chosen = np.linspace(0, len(points) - 1, min(number, len(points)))
+                few = points[np.unique(chosen.astype(int))]
+                return _seconds(
+                    lambda: host(**{**arguments, **quiet, "grid_points": few})
+                )
+
+            batch = min(len(points), _POINTS * default_threads())
+            # The first call compiles, and computes phonons and transforms.
+            first = compute(batch)
+            second = compute(batch) if first < _LONG else first
+            per_point = second / batch
+        once += max(first - second, 0.0)
+        memory = _peak_memory()
+        scattering = per_point * len(points)
+        mesh = " ".join(str(n) for n in np.array(ph3.grid.D_diag))
+        detail = f"{len(points)} points of the mesh {mesh}"
+        self._stages.append(
+            Stage("kappa", once + scattering, scattering, memory, detail)
+        )
+        members = request.uncertainty or 0
+        if members:
+            one = (once + scattering) * self._smaller(ph3)
+            self._stages.append(
+                Stage(
+                    "  of the ensemble",
+                    members * one,
+                    members * one,
+                    0,
+                    f"{members} potentials",
+                )
+            )
+            budget = _BUDGET * (once + scattering)
+            self._stages.append(Stage("  error budget", budget, budget))
+
+    def _smaller(self, ph3: Phono3py) -> float:
+        """Return the time of kappa on the mesh of the ensemble relative to the run."""
+        assert self._request is not None and ph3.grid is not None
+        mesh = self._request.uncertainty_mesh
+        if mesh is None:
+            return 1.0
+        before = float(np.prod(ph3.grid.D_diag))
+        other = _number_of_points(ph3, mesh, self._settings.mesh_numbers)
+        # Measured from 15^3 to 19^3 points of NaCl.
+        return float((other / before) ** 1.5)
+
+
+def _number_of_points(ph3: Phono3py, mesh: tuple[float, ...], restored: Any) -> float:
+    """Return the number of points of another mesh."""
+    ph3.mesh_numbers = mesh[0] if len(mesh) == 1 else [int(n) for n in mesh]
+    assert ph3.grid is not None
+    number = float(np.prod(ph3.grid.D_diag))
+    ph3.mesh_numbers = restored
+    return number
+
+
+def _springs(ph3: Phono3py) -> ForceConstants:
+    """Return force constants of springs, and random ones of third order.
+
+    Frequencies are real, and no element of fc3 is zero.
+    """
+    random = np.random.default_rng(0)
+    n, rows = len(ph3.supercell), ph3.primitive.p2s_map
+    fc3 = random.normal(size=(len(rows), n, n, 3, 3, 3))
+    cell, primitive = ph3.phonon_supercell, ph3.phonon_primitive
+    return {2: _fc2_of_springs(cell, primitive.p2s_map), 3: fc3}
+
+
+def _fc2_of_springs(cell: Any, rows: Any) -> FloatArray:
+    difference = cell.scaled_positions[rows][:, None] - cell.scaled_positions
+    difference -= np.rint(difference)
+    lengths = np.linalg.norm(difference @ cell.cell, axis=2)
+    lengths[lengths < 1e-3] = np.inf
+    shortest = lengths.min()
+    springs = 5.0 * np.exp(-((lengths / shortest) ** 2))
+    fc2 = -springs[:, :, None, None] * np.eye(3)
+    for place, row in enumerate(rows):
+        fc2[place, row] = springs[place].sum() * np.eye(3)
+    return np.asarray(fc2)
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def _peak_memory() -> float:
+    """Return the largest memory of this process so far in bytes, zero if unknown."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(largest) * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,70 @@
+"""A forecast has the stages of the run with its options, and starts nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from small_model import MODEL
+
+PARAMS = "phono3py_params.yaml"
+FORECAST = ["phono3py-mlp", "forecast", PARAMS]
+SMALL = ["--mlp-params", f"{MODEL}, ntrain = 30, ntest = 10"]
+MESH = ["--br", "--mesh", "5", "5", "5", "--ts", "300"]
+
+
+def stages(done):
+    """The lines of the table by the name of their stage."""
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    start = next(k for k, line in enumerate(lines) if line.startswith("stage"))
+    return {line[:24].strip(): line[24:] for line in lines[start + 1 :]}
+
+
+def test_a_run_with_error_bars(run, folder):
+    before = sorted(path.name for path in folder.iterdir())
+    words = [*FORECAST, *SMALL, *MESH, "--uncertainty", "4", "--workers", "10"]
+    found = stages(run(words, folder))
+    assert list(found) == [
+        "training",
+        "force constants",
+        "of the ensemble",
+        "kappa",
+        "error budget",
+        "total",
+    ]
+    assert "30 supercells of 16 atoms" in found["training"]
+    assert "10 points of the mesh 5 5 5" in found["kappa"]
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_displacements_are_counted(run, folder):
+    done = run([*FORECAST, *SMALL, "--rd", "7"], folder)
+    assert "14 supercells of 16 atoms" in stages(done)["forces"]
+    assert "Not included: solving force constants by symfc." in done.stdout
+
+
+def test_a_potential_in_the_folder_is_not_trained(run, trained):
+    done = run(["phono3py-mlp", "forecast", "phono3py.yaml", *MESH, "-d"], trained)
+    assert "training" not in stages(done)
+
+
+def test_any_calculator(run, folder):
+    pytest.importorskip("ase")
+    words = [*FORECAST, "--force-calculator", "lj", *MESH]
+    found = stages(run(words, folder))
+    assert list(found)[:2] == ["forces", "kappa"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--lbte", "--mesh", "5", "5", "5"], "forecast and --lbte"),
+        ([*MESH, "--workers", "0"], "--workers = 0; expected positive numbers"),
+        ([*MESH, "--mlp-params", "cutof = 3"], "cutof"),
+    ],
+)
+def test_what_cannot_be_forecast_is_one_line(run, folder, words, message):
+    done = run([*FORECAST, *words], folder)
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("ERROR:") and message in line
