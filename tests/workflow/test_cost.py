@@ -29,14 +29,5 @@ def test_the_table_names_everything():
     assert lines[0].split() == ["stage", "time", "memory", "4", "workers", "what"]
     words = lines[1].split()[1:]
     assert words == ["1.7", "min", "3.0", "GB", "55", "s", "80", "supercells"]
-        "1.7",
-        "min",
-        "3.0",
-        "GB",
-        "55",
-        "s",
-        "80",
-        "supercells",
-    ]
     assert lines[-2].split()[:5] == ["total", "10", "min", "3.0", "GB"]
     assert lines[-1] == "Not included: the relaxation."
