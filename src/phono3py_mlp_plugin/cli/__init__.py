@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from phono3py_mlp_plugin.cli.campaign import add_campaign
 from phono3py_mlp_plugin.cli.converge import add_converge, run_converge
 from phono3py_mlp_plugin.cli.convert import add_convert
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_kappa,
         add_converge,
         add_forecast,
+        add_campaign,
         add_report,
         add_label,
         add_import,

@@ -17,6 +17,7 @@ from phono3py_mlp_plugin.cli.inputs import (
     requested_calculator,
 )
 from phono3py_mlp_plugin.cli.parser import Parser
+from phono3py_mlp_plugin.cli.programs import program
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import FolderLock, back_up, check_inputs, replacing
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
@@ -97,7 +98,7 @@ def run_kappa(arguments: Sequence[str], *, watched: bool) -> int:
     _write_crystal(args, spec, potential)
     for step in _steps(args, rest):
         print(f"$ {shlex.join(step)}", flush=True)
-        code, line = run_step([*_program(step[0]), *step[1:]])
+        code, line = run_step([*program(step[0]), *step[1:]])
         if line is not None:
             print(line, file=sys.stderr)
         if code != 0:
@@ -290,13 +291,3 @@ def _steps(args: argparse.Namespace, rest: Sequence[str]) -> list[list[str]]:
         ["phono3py-load", PARAMS, "--pypolymlp", *rest, *seed],
         ["phono3py-mlp", "report", PARAMS],
     ]
-
-
-def _program(name: str) -> list[str]:
-    """Return how a command is started by this Python."""
-    module, function = {
-        "phono3py-load": ("phono3py.scripts.phono3py_load", "run"),
-        "phono3py-mlp": ("phono3py_mlp_plugin.cli", "main"),
-    }[name]
-    code = f"import sys; from {module} import {function}; sys.exit({function}())"
-    return [sys.executable, "-c", code]

@@ -70,6 +70,14 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A cell of a table that leads to another page."""
+
+    text: str
+    address: str
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of the page.
 
@@ -110,6 +118,36 @@ def make_page(
     facts : sequence of tuple
         Names and values that describe the origin of the results.
     """
+    root, body = _page(title, headlines)
+    _contents(body, [("checks", "Checks"), *((s.name, s.title) for s in sections)])
+    main = SubElement(body, "main")
+    _checks(main, checks)
+    for section in sections:
+        _section(main, section)
+    part = _part(main, "provenance", "Provenance")
+    _table(part, [("what", "value"), *facts], "facts")
+    return _markup(root)
+
+
+def make_index(
+    title: str, headlines: Sequence[str], rows: Sequence[tuple[str | Link, ...]]
+) -> bytes:
+    """Return a page with a table that leads to other pages, as UTF-8.
+
+    Parameters
+    ----------
+    title : str
+    headlines : sequence of str
+    rows : sequence of tuple
+        Rows of the table; the first one is the header.
+    """
+    root, body = _page(title, headlines)
+    _table(SubElement(body, "main"), rows)
+    return _markup(root)
+
+
+def _page(title: str, headlines: Sequence[str]) -> tuple[Element, Element]:
+    """Return the root and the body of a page with its headlines."""
     root = Element("html", lang="en")
     head = SubElement(root, "head")
     SubElement(head, "meta", charset="utf-8")
@@ -126,13 +164,10 @@ def make_page(
     _text(header, "h1", title)
     for line in headlines:
         _text(header, "p", line, "headline")
-    _contents(body, [("checks", "Checks"), *((s.name, s.title) for s in sections)])
-    main = SubElement(body, "main")
-    _checks(main, checks)
-    for section in sections:
-        _section(main, section)
-    part = _part(main, "provenance", "Provenance")
-    _table(part, [("what", "value"), *facts], "facts")
+    return root, body
+
+
+def _markup(root: Element) -> bytes:
     markup = ElementTree.tostring(root, encoding="unicode", method="html")
     return f"<!DOCTYPE html>\n{markup}\n".encode()
 
@@ -184,15 +219,25 @@ def _section(main: Element, section: Section) -> None:
         _table(part, section.table)
 
 
-def _table(part: Element, rows: Sequence[tuple[str, ...]], kind: str = "") -> None:
+def _table(
+    part: Element, rows: Sequence[tuple[str | Link, ...]], kind: str = ""
+) -> None:
     scroll = SubElement(part, "div", {"class": "scroll"})
     table = SubElement(scroll, "table", {"class": kind} if kind else {})
     head = SubElement(SubElement(table, "thead"), "tr")
     for cell in rows[0]:
-        _text(head, "th", cell).set("scope", "col")
+        _cell(head, "th", cell).set("scope", "col")
     body = SubElement(table, "tbody")
     for first, *others in rows[1:]:
         row = SubElement(body, "tr")
-        _text(row, "th", first).set("scope", "row")
+        _cell(row, "th", first).set("scope", "row")
         for cell in others:
-            _text(row, "td", cell)
+            _cell(row, "td", cell)
+
+
+def _cell(row: Element, tag: str, content: str | Link) -> Element:
+    if isinstance(content, str):
+        return _text(row, tag, content)
+    cell = SubElement(row, tag)
+    _text(cell, "a", content.text).set("href", content.address)
+    return cell

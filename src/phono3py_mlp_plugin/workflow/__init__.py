@@ -21,6 +21,15 @@ from phono3py_mlp_plugin.workflow.budget import (
     error_budget,
     large_contributions,
 )
+from phono3py_mlp_plugin.workflow.campaign import (
+    Result,
+    Task,
+    is_finished,
+    read_result,
+    read_tasks,
+    result_of_report,
+    write_result,
+)
 from phono3py_mlp_plugin.workflow.cell_relaxation import RelaxedCell, relax_cell
 from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
 from phono3py_mlp_plugin.workflow.cost import CostOfRun, Stage, cost_lines
@@ -163,10 +172,12 @@ __all__ = [
     "PotentialHealth",
     "PotentialPlan",
     "RelaxedCell",
+    "Result",
     "SolverSpec",
     "Split",
     "Stage",
     "StructureFiles",
+    "Task",
     "Training",
     "Transport",
     "band_path",
@@ -210,6 +221,7 @@ __all__ = [
     "forecast",
     "harmonic_crystal",
     "high_symmetry_points",
+    "is_finished",
     "is_imaginary",
     "join_datasets",
     "label_supercells",
@@ -225,12 +237,15 @@ __all__ = [
     "plan_potential",
     "read_dataset",
     "read_potential",
+    "read_result",
+    "read_tasks",
     "relax_cell",
     "relax_positions",
     "request_calculator",
     "request_force_constants",
     "request_solver",
     "response_of",
+    "result_of_report",
     "root_mean_square_errors",
     "run_ensemble",
     "shares_sites",
@@ -248,4 +263,5 @@ __all__ = [
     "with_planned_displacements",
     "with_structures",
     "without_net_force",
+    "write_result",
 ]
