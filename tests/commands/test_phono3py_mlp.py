@@ -54,3 +54,41 @@ def test_doctor_says_why_it_is_not(tmp_path):
     assert "Bridge: NOT ACTIVE" in done.stdout
     assert "develop_or_load_pypolymlp of phono3py" in done.stdout
     assert "takes (phonon)" in done.stdout
+
+
+def test_the_version_is_told(run, tmp_path):
+    done = run(["phono3py-mlp", "--version"], tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("phono3py-mlp ") and "phono3py " in done.stdout[12:]
+
+
+@pytest.mark.real_process
+@pytest.mark.parametrize(
+    ("value", "words", "code", "text"),
+    [
+        ("off", ["phono3py-mlp", "doctor"], 1, "PHONO3PY_MLP_PLUGIN=off switches it"),
+        ("off", ["phono3py-mlp", "convert", "x"], 1, "this package is switched off"),
+        ("OFF", ["phono3py-load", "--mlp-file", "x"], 1, "Unset the variable"),
+        ("offf", ["phono3py-load"], 1, "=offf; expected on or off"),
+        ("on", ["phono3py-mlp", "--version"], 0, "phono3py-mlp"),
+    ],
+)
+def test_it_can_be_switched_off(run, tmp_path, monkeypatch, value, words, code, text):
+    monkeypatch.setenv("PHONO3PY_MLP_PLUGIN", value)
+    done = run(words, tmp_path)
+    assert done.returncode == code
+    assert text in done.stdout + done.stderr
+    if words[0] != "phono3py-mlp" or words[1] == "convert":
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.real_process
+def test_phono3py_is_as_it_was_if_switched_off(tmp_path, monkeypatch):
+    monkeypatch.setenv("PHONO3PY_MLP_PLUGIN", "off")
+    program = (
+        "import phono3py, phonopy.interface.mlp as mlp\n"
+        "from phono3py_mlp_plugin.host import is_bound\n"
+        "assert not is_bound()\n"
+        "assert not hasattr(mlp.PhonopyMLP, '__wrapped__')\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)

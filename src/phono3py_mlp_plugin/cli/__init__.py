@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,9 +19,12 @@ from phono3py_mlp_plugin.cli.label import add_label
 from phono3py_mlp_plugin.cli.listing import add_plugins
 from phono3py_mlp_plugin.cli.parser import Parser
 from phono3py_mlp_plugin.cli.report import add_report
+from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import check_inputs
 from phono3py_mlp_plugin.host.boundary import run_to_end
+from phono3py_mlp_plugin.plugins import DISTRIBUTION
 from phono3py_mlp_plugin.supervision import supervise
+from phono3py_mlp_plugin.switch import SWITCH, is_switched_off
 
 # Commands that start the supervised process themselves, with a lock of the folder.
 _SUPERVISED = ("label", "report")
@@ -32,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="phono3py-mlp",
         description="Machine-learning potentials and force-constants solvers for "
         "phono3py.",
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"phono3py-mlp {_version()}"
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for add in (
@@ -52,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
 
     def work() -> int:
+        if given[:1] != ["doctor"] and is_switched_off():
+            raise ParameterError(
+                f"{SWITCH}=off: this package is switched off. Unset the variable."
+            )
         if given[:1] == ["converge"]:
             # Its options are those of phono3py-load, parsed by another parser.
             return run_converge(given[1:], watched=arguments is None)
@@ -67,3 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(args.run(args))
 
     return run_to_end(work)
+
+
+def _version() -> str:
+    """Return the version of this package and that of phono3py."""
+    own, host = map(importlib.metadata.version, (DISTRIBUTION, "phono3py"))
+    return f"{own} (phono3py {host})"

@@ -7,6 +7,7 @@ import importlib.metadata
 import platform
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from phono3py_mlp_plugin.errors import IncompatibleHost
 from phono3py_mlp_plugin.host import bindings, is_bound
 from phono3py_mlp_plugin.host.bindings import BINDINGS, SCATTERING_BINDINGS, check
 from phono3py_mlp_plugin.plugins import DISTRIBUTION, registry
+from phono3py_mlp_plugin.switch import SWITCH, is_switched_off
 
 _PACKAGES = (
     DISTRIBUTION,
@@ -40,35 +42,44 @@ def add_doctor(commands: Any) -> None:
 
 
 def doctor(warm_up: bool = False) -> int:
-    """Print versions and bindings; return 1 if a binding fails.
+    """Print whether phono3py uses this package, and how; return 1 if it does not.
 
     Parameters
     ----------
     warm_up : bool
         Compile all kernels, which are cached on disk.
     """
+    reasons = _reasons()
+    print(f"Bridge: {'active' if not reasons else 'NOT ACTIVE'}")
+    for reason in reasons:
+        print(f"  {reason}")
     print(f"Python {platform.python_version()}")
     for name in _PACKAGES:
         try:
             print(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             print(f"{name} is not installed")
+    if is_bound():
+        for line, problem in _checked_bindings():
+            print(f"  {line}" if not problem else f"  {line}: NOT BOUND")
+    for line in (*_linear_algebra(), _scattering(), _calculators()):
+        print(line)
+    if warm_up:
+        print(f"Kernels: ready in {_compile_kernels():.1f} s")
+    return 1 if reasons else 0
+
+
+def _reasons() -> list[str]:
+    """Return why phono3py does not use this package, nothing if it does."""
+    if is_switched_off():
+        return [f"{SWITCH}=off switches it off. Unset the variable."]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
         importlib.import_module("phono3py")
     reasons = [str(w.message) for w in caught if DISTRIBUTION in str(w.message)]
     if is_bound():
-        reasons += _print_bindings()
-    elif not reasons:
-        reasons.append("phono3py did not call the plugin while it was imported.")
-    for line in (*_linear_algebra(), _scattering(), _calculators()):
-        print(line)
-    if warm_up:
-        print(f"Kernels: ready in {_compile_kernels():.1f} s")
-    print(f"Bridge: {'active' if not reasons else 'NOT ACTIVE'}")
-    for reason in reasons:
-        print(f"  {reason}")
-    return 1 if reasons else 0
+        return reasons + [reason for _, reason in _checked_bindings() if reason]
+    return reasons or ["phono3py did not call the plugin while it was imported."]
 
 
 def _calculators() -> str:
@@ -139,19 +150,17 @@ def _compile_kernels() -> float:
     return time.perf_counter() - start
 
 
-def _print_bindings() -> list[str]:
-    """Print the bindings and return the problems."""
-    problems = []
+def _checked_bindings() -> Iterator[tuple[str, str]]:
+    """Yield the description of each binding, and what is wrong with it if anything."""
     for binding in bindings():
         try:
             target = check(binding)
         except IncompatibleHost as error:
-            problems.append(str(error))
+            yield str(binding), str(error)
             continue
         if binding not in BINDINGS:
-            print(f"  {binding} (bound when a command starts)")
+            yield f"{binding} (bound when a command starts)", ""
         elif hasattr(target, "__wrapped__"):
-            print(f"  {binding} -> {binding.replacement}")
+            yield f"{binding} -> {binding.replacement}", ""
         else:
-            problems.append(f"{binding} was replaced by other code.")
-    return problems
+            yield str(binding), f"{binding} was replaced by other code."
