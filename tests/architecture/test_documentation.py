@@ -1,9 +1,12 @@
 """What is documented is what there is."""
 
 import inspect
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from phono3py_mlp_plugin import hookspecs
 from phono3py_mlp_plugin.contracts import ForceCalculator, ForceConstantsSolver
@@ -63,3 +66,24 @@ def test_calculators_by_name_are_documented_with_package_and_model():
         ]
         assert library.package in row
         assert f"`{library.model}`" in row or not library.model
+
+
+def test_the_citation_has_the_version_of_the_package():
+    root = Path(__file__).parents[2]
+    citation = yaml.safe_load((root / "CITATION.cff").read_text())
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert citation["version"] == project["version"]
+    assert citation["license"] == project["license"]
+
+
+@pytest.mark.parametrize("name", ["tests.yml", "nightly.yml"])
+def test_workflows_run_what_exists(name):
+    root = Path(__file__).parents[2]
+    text = (root / ".github" / "workflows" / name).read_text()
+    jobs = yaml.safe_load(text)["jobs"]
+    targets = re.findall(r"make ([\w-]+)", text)
+    makefile = (root / "Makefile").read_text()
+    assert all(re.search(rf"^{t}:", makefile, re.MULTILINE) for t in targets)
+    for folder in re.findall(r"tests/\w+", text):
+        assert (root / folder).is_dir()
+    assert all("runs-on" in job for job in jobs.values())
