@@ -282,6 +282,7 @@ def examine(
     supercell: PhonopyAtoms,
     log_level: int,
     allow_poor_fit: bool = False,
+    name: str | None = None,
 ) -> PotentialHealth | None:
     """Examine a potential that comes without an error estimate, and print the result.
 
@@ -294,6 +295,8 @@ def examine(
     log_level : int
     allow_poor_fit : bool
         Continue even if forces are wrong.
+    name : str, optional
+        Name in messages, by default that of the calculator.
 
     Returns
     -------
@@ -308,8 +311,9 @@ def examine(
     calculator = spec.calculator
     if obtained.provenance is not None or calculator.derivatives:
         return None
+    name = name or calculator.name
     health, known = examine_once(
-        calculator.name,
+        name,
         obtained.potential,
         supercell,
         obtained.origin,
@@ -318,7 +322,7 @@ def examine(
     )
     show(health_lines(health, known), log_level)
     if not allow_poor_fit:
-        health.check(calculator.name)
+        health.check(name)
     return health
 
 

@@ -182,8 +182,11 @@ class Run:
         if self._study is not None:
             derivatives = self._study.set_defaults(settings, confs, self._options)
         else:
-            derivatives = self._options.uncertainty is not None and choose_derivatives(
-                settings, confs, self._options
+            # Models from files need not have derivatives.
+            derivatives = (
+                self._options.uncertainty is not None
+                and self._options.n_models == 1
+                and choose_derivatives(settings, confs, self._options)
             )
         request = run_request(
             settings, confs, self._options, derivatives_by_default=derivatives
@@ -194,7 +197,7 @@ class Run:
         state = self._state = RunState(request, log_level=log_level)
         if self._study is not None:
             self._study.set_request(request, settings, confs)
-        elif request.uncertainty is not None:
+        elif request.estimates_errors:
             # Kappa of the run and of the ensemble are computed with the same settings.
             show(make_reproducible(settings, confs), log_level)
             state.error_bars = ErrorBars(request, settings, log_level)
@@ -300,6 +303,8 @@ class Run:
         )
         if settings.relax_atomic_positions:
             ph3py = self._relaxed(state, ph3py, settings, log_level)
+        if state.error_bars is not None:
+            state.error_bars.read_models(ph3py)
         if not request.generates:
             show(
                 ["Generate displacements (--rd or -d) to continue to force constants."],

@@ -33,6 +33,7 @@ from phono3py_mlp_plugin.report.transport import (
     budget_checks,
     budget_of,
     kappa_of,
+    models_of,
     points_of,
 )
 from phono3py_mlp_plugin.workflow import CalculatorSpec, check_drift
@@ -119,7 +120,7 @@ def gather(
     bars = {} if kappa is None else make("bars", bars_of, run, kappa) or {}
     budget = None
     if kappa is not None:
-        budget = make("budget", budget_of, run, points, bool(bars))
+        budget = make("budget", budget_of, run, points, kappa)
         checks += [] if budget is None else budget_checks(budget[0])
     return Contents(
         formula=formula(crystal.primitive.symbols),
@@ -130,6 +131,7 @@ def gather(
         bands=bands,
         kappa=kappa,
         bars=bars,
+        models=(make("bars", models_of, run) or ()) if bars else (),
         budget=budget,
         checks=checks,
         facts=[*facts, *options_of(settings)],

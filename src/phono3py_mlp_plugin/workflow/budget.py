@@ -46,6 +46,10 @@ _REMEDIES = {
     RANGE: "Use a larger supercell for fc3.",
 }
 
+_REMEDY_OF_MODELS = (
+    "The models disagree: compare their forces with first principles, and use the best."
+)
+
 NOT_INCLUDED = (
     "the exchange-correlation functional and other settings of the first-principles "
     "calculations, Born charges, phonons of fourth and higher order, thermal expansion"
@@ -76,14 +80,20 @@ class KappaOfFit:
     mesh : tuple of float or None
         Mesh of this kappa; None is that of the run.
     bars : list of list of ErrorBar
-        For xx, yy and zz at each temperature; empty at 0 K.
+        For xx, yy and zz at each temperature; empty at 0 K, and if they are unknown.
+    of_models : bool
+        Whether they are the scatter of models, not that of an ensemble around a fit.
+    unknown : str
+        Why there are no error bars of an ensemble around a fit.
     """
 
     potential: Potential
     force_constants: ForceConstants
     kappa: FloatArray
     mesh: Mesh | None
-    bars: Sequence[Sequence[ErrorBar]]
+    bars: Sequence[Sequence[ErrorBar]] = ()
+    of_models: bool = False
+    unknown: str = ""
 
 
 def error_budget(
@@ -132,7 +142,7 @@ class _Estimates:
     def budget(self) -> ErrorBudget:
         """Return the contributions one after another."""
         contributions = self._statistics()
-        missing = []
+        missing = self._unknown(contributions)
         estimates: dict[str, Callable[[], Contribution | str]] = {
             MESH: self._mesh,
             SOLVER: self._solver,
@@ -154,8 +164,18 @@ class _Estimates:
         temperatures = tuple(map(float, self.transport.temperatures))
         return ErrorBudget(temperatures, tuple(contributions), tuple(missing))
 
+    def _unknown(self, known: Sequence[Contribution]) -> list[str]:
+        """Return the contributions that only an ensemble shows, if there is none."""
+        names = [one.name for one in known]
+        unknown = [n for n in (SUPERCELLS, PENALTY, MODEL) if n not in names]
+        if not unknown:
+            return []
+        return [f"{', '.join(unknown)} ({self.fit.unknown})"]
+
     def _statistics(self) -> list[Contribution]:
         """Return the contributions that are known from the ensemble."""
+        if not any(self.fit.bars):
+            return []
 
         def rows(part: Callable[[ErrorBar], float]) -> tuple[tuple[float, ...], ...]:
             return tuple(
@@ -165,6 +185,10 @@ class _Estimates:
             )
 
         n = next(bar.n for bars in self.fit.bars for bar in bars)
+        if self.fit.of_models:
+            total = rows(lambda bar: bar.total)
+            origin = f"scatter of {n} models"
+            return [Contribution(MODEL, total, origin, _REMEDY_OF_MODELS)]
         return [
             Contribution(
                 SUPERCELLS,
@@ -312,14 +336,18 @@ def budget_notes(budget: ErrorBudget) -> list[str]:
     return [*lines, f"not included: {NOT_INCLUDED}"]
 
 
+def is_not_varied(one: Contribution) -> bool:
+    """Return whether a study of supercells tells nothing about a contribution."""
+    return one.name not in (SUPERCELLS, PENALTY)
+
+
 def contributions_above(budget: ErrorBudget, tolerance: float) -> list[Contribution]:
     """Return the contributions above a tolerance that a study does not vary."""
     t = budget.room_temperature
     return [
         one
         for one in budget.contributions
-        if one.name not in (SUPERCELLS, PENALTY)
-        and not max(one.relative[t]) <= tolerance
+        if is_not_varied(one) and not max(one.relative[t]) <= tolerance
     ]
 
 

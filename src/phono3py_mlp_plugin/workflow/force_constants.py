@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -238,11 +239,19 @@ class ForceConstantsOf:
                 self._fits.append((part.name, number, prepared))
 
     def solve(
-        self, potentials: Sequence[Potential], progress: Progress = no_progress
+        self,
+        potentials: Sequence[Potential],
+        progress: Progress = no_progress,
+        names: Sequence[str] = (),
     ) -> Iterator[ForceConstants]:
-        """Evaluate the forces of all potentials; return fc2 and fc3 of each."""
+        """Evaluate the forces of all potentials; return fc2 and fc3 of each.
+
+        Potentials that are told apart by ``names`` are called by these in messages.
+        """
+        called = [f"{self._calculator} ({name})" for name in names]
+        called = called or [self._calculator] * len(potentials)
         forces = {
-            name: self._forces(cells, potentials, progress)
+            name: self._forces(cells, potentials, called, progress)
             for name, cells in self._cells.items()
         }
         # A fit of fc2 may use single displacements only, which are the first ones.
@@ -266,14 +275,22 @@ class ForceConstantsOf:
         self,
         cells: Sequence[PhonopyAtoms],
         potentials: Sequence[Potential],
+        names: Sequence[str],
         progress: Progress,
     ) -> FloatArray:
         task = f"Evaluating forces of {len(potentials)} potentials"
         forces = []
-        with progress(task, len(potentials)) as advance:
-            for potential in potentials:
-                forces.append(evaluate(self._calculator, potential, cells).forces)
-                advance(1)
+        with progress(task, len(potentials) * len(cells)) as advance:
+
+            @contextmanager
+            def part_of_it(
+                task: str, total: int | None
+            ) -> Iterator[Callable[[int], None]]:
+                del task, total
+                yield advance
+
+            for name, potential in zip(names, potentials, strict=True):
+                forces.append(evaluate(name, potential, cells, part_of_it).forces)
         return np.array(forces)
 
 

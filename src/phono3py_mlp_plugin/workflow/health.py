@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 HEALTH_FILE = "phono3py_mlp_health.json"
 
+# Results in this file: those of several models, and of several supercells.
+_KEPT = 16
+
 # Steps (angstrom) along two random directions in which all atoms move by the same
 # distance. Differences over the first give derivatives; over the second, everything but
 # noise vanishes in the sixth difference.
@@ -388,19 +391,32 @@ def examine_once(
             "symbols": list(supercell.symbols),
         }
     )
-    found = _stored(read_json(path), key) if path.exists() else None
-    if found is not None:
-        return found, True
+    records = _records(read_json(path)) if path.exists() else []
+    for record in records:
+        found = _stored(record, key)
+        if found is not None:
+            return found, True
     health = examine_potential(name, potential, supercell, progress)
     # JSON has no number for NaN; null stands for it.
     values = {k: v if v == v else None for k, v in asdict(health).items()}
-    write_json(path, {"calculator": name, "fingerprint": key, "health": values})
+    newest = {"calculator": name, "fingerprint": key, "health": values}
+    write_json(path, {**newest, "earlier": records[: _KEPT - 1]})
     return health, False
 
 
-def _stored(content: Mapping[str, Any] | None, key: str) -> PotentialHealth | None:
-    """Return the stored result for this potential and supercell, if there is one."""
-    if content is None or content.get("fingerprint") != key:
+def _records(content: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """Return the stored results, the newest first."""
+    if content is None:
+        return []
+    newest = {key: value for key, value in content.items() if key != "earlier"}
+    earlier = content.get("earlier")
+    others = earlier if isinstance(earlier, list) else []
+    return [newest, *(one for one in others if isinstance(one, dict))]
+
+
+def _stored(content: Mapping[str, Any], key: str) -> PotentialHealth | None:
+    """Return the stored result for this potential and supercell, if it is one."""
+    if content.get("fingerprint") != key:
         return None
     values = content.get("health")
     names = {item.name for item in fields(PotentialHealth)}
