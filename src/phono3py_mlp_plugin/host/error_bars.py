@@ -71,6 +71,7 @@ class ErrorBars:
         self._dataset: Dataset | None = None
         self._committee: EnsembleOfPotentials | None = None
         self._transport: RunTransport | None = None
+        self._found = False
 
     @property
     def _of_training(self) -> bool:
@@ -123,7 +124,13 @@ class ErrorBars:
     def read_models(self, ph3: Phono3py) -> None:
         """Read and examine the other models of the run, if there are any."""
         if self._request.models:
-            self._committee = read_committee(ph3, self._request, self._log_level)
+            self._committee = read_committee(
+                ph3, self._request, self._dataset, self._log_level
+            )
+
+    def note_force_constants(self, ph3: Phono3py) -> None:
+        """Note whether force constants were read from files, of whatever origin."""
+        self._found = ph3.fc2 is not None or ph3.fc3 is not None
 
     def record(self, ph3: Phono3py, set_up: Callable[[Phono3py], None]) -> None:
         """Record how the interaction is set up and how kappa is computed."""
@@ -178,8 +185,8 @@ class ErrorBars:
         known = None
         if ph3.dataset is None and not plan.request.takes_potential:
             displace(crystal, plan.displacements, keep_fc2=plan.keep_fc2)
-        elif ensemble.names:
-            # Evaluations by other potentials are expensive.
+        elif ensemble.names and not self._found:
+            # Evaluations of models that were not trained here are expensive.
             known = {2: ph3.fc2, 3: ph3.fc3}
         with report("Preparing the force-constants solver", None):
             force_constants = ForceConstantsOf(

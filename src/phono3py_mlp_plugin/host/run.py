@@ -267,6 +267,8 @@ class Run:
             read_fc2=read_fc2,
             log_level=log_level,
         )
+        if self._state is not None and self._state.error_bars is not None:
+            self._state.error_bars.note_force_constants(ph3py)
 
     def run_force_calculator(
         self,

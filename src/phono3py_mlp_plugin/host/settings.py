@@ -177,10 +177,10 @@ def _number_of_potentials(
         n = 1 + len(others)
         if number is not None and not 2 <= number <= n:
             raise ParameterError(
-                f"--uncertainty = {number}: there are {n} models; expected 2 to {n}. "
-                "Leave it out to use all."
+                f"--uncertainty = {number}: there are {n} models; expected "
+                f"{'2' if n == 2 else f'2 to {n}'}. Leave it out to use all."
             )
-        check_kappa("several models", settings)
+        check_kappa("several models (--mlp-file)", settings)
         return n if number is None else number
     if number is None:
         if options.uncertainty_mesh is not None:
