@@ -161,15 +161,12 @@ def test_files_that_are_no_models_of_the_crystal_are_one_line(
     ("words", "message"),
     [
         ([*options(*MORSE), "-d"], "several models (--mlp-file): is for runs that"),
-        ([*options(*MORSE), *KAPPA, "--uncertainty", "3"], "2 models; expected 2."),
-        (
-            [*options(*MORSE), *KAPPA, "--gp", "1"],
-            "several models (--mlp-file) and --gp",
-        ),
         ([*options(MORSE[0], MORSE[0]), *KAPPA], "is the same potential as"),
-        ([*options(MORSE[0], "rho = 5"), *KAPPA], "unknown option 'rho'"),
-        ([*options(MORSE[0]), *KAPPA, "--uncertainty", "3"], "Give several models"),
-        (["--error-budget", "-d"], "--error-budget: is for runs that compute kappa"),
+        slow([*options(*MORSE), *KAPPA, "--uncertainty", "3"], "expected 2."),
+        slow([*options(*MORSE), *KAPPA, "--gp", "1"], "(--mlp-file) and --gp"),
+        slow([*options(MORSE[0], "rho = 5"), *KAPPA], "unknown option 'rho'"),
+        slow([*options(MORSE[0]), *KAPPA, "--uncertainty", "3"], "several models"),
+        slow(["--error-budget", "-d"], "--error-budget: is for runs that compute"),
     ],
 )
 def test_error_bars_that_cannot_be_are_one_line(folder, run, words, message):
