@@ -43,7 +43,7 @@ def test_one_command_gives_kappa_of_its_steps_by_hand(folder, run, tmp_path_fact
     assert done.returncode == 0, done.stderr
     content = json.loads((folder / "phono3py_mlp_uncertainty.json").read_text())
     names = [one["name"] for one in content["budget"]["contributions"]]
-    assert names == ["mesh", "range of fc3"]
+    assert names == ["mesh", "solver", "range of fc3"]
     relaxed = read(folder / "POSCAR-relaxed")
     atoms = bulk("Al", cubic=True, a=4.1)
     atoms.calc = EMT()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -243,6 +244,8 @@ class ErrorBars:
             bars,
             of_models=self._committee is not None,
             unknown=self._unknown(mlp),
+            amplitude=plan.displacements.amplitude,
+            error_of_displacements=_error_of_displacements(mlp, plan),
         )
         return error_budget(
             crystal,
@@ -284,6 +287,15 @@ class ErrorBars:
         what = "Error budgets" if result is None else "Error bars"
         line = f'{what} for all temperatures are in "{UNCERTAINTY_FILE}".'
         show([line], self._log_level)
+
+
+def _error_of_displacements(mlp: PluginMLP, plan: ForceConstantsPlan) -> float:
+    """Return the expected relative error of kappa due to finite displacements."""
+    if mlp.health is None:
+        return math.nan
+    displacements = plan.displacements
+    systematic = displacements.number is None
+    return mlp.health.error_of_kappa(displacements.amplitude, systematic=systematic)
 
 
 def _record(result: EnsembleResult) -> dict[str, Any]:

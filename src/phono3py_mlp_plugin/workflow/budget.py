@@ -29,7 +29,11 @@ from phono3py_mlp_plugin.uncertainty import (
 from phono3py_mlp_plugin.workflow.ensemble import Mesh, Transport
 from phono3py_mlp_plugin.workflow.force_constants import solve_force_constants
 from phono3py_mlp_plugin.workflow.misfit import model_error
-from phono3py_mlp_plugin.workflow.request import ForceConstantsRequest, request_solver
+from phono3py_mlp_plugin.workflow.request import (
+    FINITE_DIFFERENCES,
+    ForceConstantsRequest,
+    request_solver,
+)
 from phono3py_mlp_plugin.workflow.supercells import fc2_dataset
 
 if TYPE_CHECKING:
@@ -55,6 +59,9 @@ NOT_INCLUDED = (
     "calculations, Born charges, phonons of fourth and higher order, thermal expansion"
 )
 """What cannot be estimated from the data of a run."""
+
+# Solvers that leave out no elements of fc2 and fc3 unless they are told to.
+_UNTRUNCATED = ("symfc", FINITE_DIFFERENCES)
 
 # Meshes from which the mesh is extrapolated, relative to that of the run. Together they
 # take a third of the time of the run.
@@ -85,6 +92,11 @@ class KappaOfFit:
         Whether they are the scatter of models, not that of an ensemble around a fit.
     unknown : str
         Why there are no error bars of an ensemble around a fit.
+    amplitude : float
+        Length of the displacements (angstrom).
+    error_of_displacements : float
+        Expected relative error of kappa due to them, for potentials without
+        derivatives; not a number if it is unknown.
     """
 
     potential: Potential
@@ -94,6 +106,8 @@ class KappaOfFit:
     bars: Sequence[Sequence[ErrorBar]] = ()
     of_models: bool = False
     unknown: str = ""
+    amplitude: float = math.nan
+    error_of_displacements: float = math.nan
 
 
 def error_budget(
@@ -239,7 +253,7 @@ class _Estimates:
                 SOLVER, none, "none: force constants are derivatives of the potential"
             )
         if not callable(getattr(self.fit.potential, "force_constants", None)):
-            return "the potential has no derivatives"
+            return self._displacements()
         exact = request_solver("exact")
         request = replace(self.request, fc2=exact, fc3=exact, cutoff_fc3=None)
         fcs = solve_force_constants(self.crystal, request, self.fit.potential)
@@ -251,6 +265,22 @@ class _Estimates:
         found = self._change(SOLVER, fcs, f"{origin}, without --cutoff-fc3")
         remedy = "Give a larger --cutoff-fc3, or leave it out."
         return replace(found, remedy=remedy)
+
+    def _displacements(self) -> Contribution | str:
+        """Return the expected error of finite displacements, without truncation."""
+        specs = [self.request.of(order) for order in (2, 3)]
+        truncated = any(spec.cutoff for spec in specs) or self.request.cutoff_fc3
+        known = all(spec.solver.name in _UNTRUNCATED for spec in specs)
+        error = self.fit.error_of_displacements
+        if truncated or not known or not math.isfinite(error):
+            return "the potential has no derivatives"
+        rows = np.full((len(self.fit.kappa), 3), error)
+        origin = (
+            "expected from noise and higher derivatives of forces, for displacements "
+            f"of {self.fit.amplitude:g} angstrom"
+        )
+        remedy = "Use another --amplitude."
+        return replace(self._contribution(SOLVER, rows, origin), remedy=remedy)
 
     def _range(self) -> Contribution | str:
         """Return the change without fc3 beyond half the width of the supercell.
