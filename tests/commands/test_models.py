@@ -90,7 +90,7 @@ def test_kappa_of_each_model_is_that_of_a_run_with_it_alone(folder, run):
     content = json.loads((folder / UNCERTAINTY).read_text())
     # In this supercell, there is no fc3 within half its width.
     names = [one["name"] for one in content["budget"]["contributions"]]
-    assert names == ["mesh"]
+    assert names == ["mesh", "solver"]
     assert "bars" not in content["temperatures"][0]
     report = ["phono3py-mlp", "report", "phono3py.yaml", "--force-calculator", "morse"]
     done = run([*report, *options(MORSE[1])], folder)

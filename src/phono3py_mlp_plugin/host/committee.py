@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phono3py_mlp_plugin.contracts import Dataset, Potential
 from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.files import PartialEvaluations, evaluation_key
 from phono3py_mlp_plugin.host.mlp import PluginMLP, obtain
 from phono3py_mlp_plugin.host.output import show
 from phono3py_mlp_plugin.host.settings import RunRequest
@@ -18,6 +21,7 @@ from phono3py_mlp_plugin.workflow import (
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
+    from phonopy.structure.atoms import PhonopyAtoms
 
 _REMEDY = "The structure is at the minimum of the first model, not of this one."
 
@@ -74,7 +78,12 @@ def read_committee(
         origins[obtained.origin] = model.name
         _check_structure(name, obtained.potential, ph3, log_level)
         models[model.name] = obtained.potential
-    return EnsembleOfPotentials.of_models(models)
+    fingerprints = list(origins)
+
+    def keep(index: int, cells: Sequence[PhonopyAtoms]) -> PartialEvaluations:
+        return PartialEvaluations(Path(), evaluation_key(fingerprints[index], cells))
+
+    return EnsembleOfPotentials.of_models(models, keep)
 
 
 def _check_structure(

@@ -18,7 +18,11 @@ from phono3py_mlp_plugin.contracts import (
     TrainedPotential,
 )
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.files import UNCERTAINTY_FILE, write_uncertainty
+from phono3py_mlp_plugin.files import (
+    UNCERTAINTY_FILE,
+    forget_partial_evaluations,
+    write_uncertainty,
+)
 from phono3py_mlp_plugin.host.committee import read_committee
 from phono3py_mlp_plugin.host.error_text import bars_lines, budget_in_lines
 from phono3py_mlp_plugin.host.force_constants import ForceConstantsPlan
@@ -79,8 +83,12 @@ class ErrorBars:
         """Whether the error bars are those of a training."""
         return self._request.uncertainty is not None and not self._request.models
 
-    def set_dataset(self, dataset: Dataset | None) -> None:
-        """Prepare the training of the ensemble, without computing anything.
+    def with_ensemble(
+        self, spec: CalculatorSpec, dataset: Dataset | None
+    ) -> CalculatorSpec:
+        """Return the calculator with a training that gives the ensemble too.
+
+        One pass over the dataset is sufficient for both. Nothing is computed yet.
 
         Raises
         ------
@@ -89,31 +97,24 @@ class ErrorBars:
         """
         self._dataset = dataset
         if not self._of_training:
-            return
+            return spec
         if dataset is None:
             raise ParameterError(
                 "--uncertainty: there is no dataset with forces to train on. Give "
                 "phono3py_params.yaml, or several models (--mlp-file A --mlp-file B)."
             )
-        request = self._request.calculator
-        split = request.divide(len(dataset))
-        learning_curve = request.calculator.learning_curve
+        split = spec.divide(len(dataset))
+        learning_curve = spec.calculator.learning_curve
         assert learning_curve is not None and self._request.uncertainty is not None
         self._fits = learning_curve(
             dataset.select(split.training),
             dataset.select(split.test),
             [len(split.training)],
-            request.options,
+            spec.options,
             Ensemble(self._request.uncertainty),
             progress(self._log_level),
         )
-
-    def with_ensemble(self, spec: CalculatorSpec) -> CalculatorSpec:
-        """Return the calculator with a training that gives the ensemble too.
-
-        One pass over the dataset is sufficient for both.
-        """
-        if not self._of_training or spec.calculator.train is None:
+        if spec.calculator.train is None:
             return spec
 
         def train(*_: Any, **__: Any) -> TrainedPotential:
@@ -167,6 +168,8 @@ class ErrorBars:
             {} if result is None else _record(result),
             budget,
         )
+        if self._committee is not None:
+            forget_partial_evaluations(Path())
         self._show(kappa, bars, result, budget)
 
     def _ensemble(

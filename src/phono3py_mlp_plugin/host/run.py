@@ -182,11 +182,8 @@ class Run:
         if self._study is not None:
             derivatives = self._study.set_defaults(settings, confs, self._options)
         else:
-            # Models from files need not have derivatives.
-            derivatives = (
-                self._options.uncertainty is not None
-                and self._options.n_models == 1
-                and choose_derivatives(settings, confs, self._options)
+            derivatives = self._options.uncertainty is not None and choose_derivatives(
+                settings, confs, self._options
             )
         request = run_request(
             settings, confs, self._options, derivatives_by_default=derivatives
@@ -290,8 +287,7 @@ class Run:
             return self._study.set_crystal(self._script, ph3py, settings, dataset)
         calculator = request.calculator
         if state.error_bars is not None:
-            state.error_bars.set_dataset(dataset)
-            calculator = state.error_bars.with_ensemble(calculator)
+            calculator = state.error_bars.with_ensemble(calculator, dataset)
         state.plan = plan_force_constants(
             self._script, ph3py, settings, request, log_level
         )
@@ -305,8 +301,7 @@ class Run:
         )
         if settings.relax_atomic_positions:
             ph3py = self._relaxed(state, ph3py, settings, log_level)
-        if state.error_bars is not None:
-            state.error_bars.read_models(ph3py)
+        _read_models(state, ph3py)
         if not request.generates:
             show(
                 ["Generate displacements (--rd or -d) to continue to force constants."],
@@ -448,6 +443,12 @@ def _setting_error(self: ConfParser[Any], message: str) -> NoReturn:
     value = self.confs.get(tag)
     given = "" if value is None else f"{tag} = {value}: "
     raise ParameterError(f"{given}{message} Check the option, or the tag of that name.")
+
+
+def _read_models(state: RunState, ph3py: Phono3py) -> None:
+    """Read the other models of a run, if there are any."""
+    if state.error_bars is not None:
+        state.error_bars.read_models(ph3py)
 
 
 def _pop_dataset(ph3py: Phono3py, log_level: int) -> Dataset | None:

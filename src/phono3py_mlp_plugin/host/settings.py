@@ -321,7 +321,8 @@ def choose_derivatives(
         settings.fc_calculator_options,
         settings.cutoff_pair_distance,
     )
-    if any(value is not None for value in solver):
+    # Models from files need not have derivatives.
+    if options.n_models > 1 or any(value is not None for value in solver):
         return False
     if _given_for_displacements(settings, confs, options):
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -29,7 +29,7 @@ from phono3py_mlp_plugin.workflow.bands import (
     high_symmetry_points,
     phonons_with_errors,
 )
-from phono3py_mlp_plugin.workflow.force_constants import ForceConstantsOf
+from phono3py_mlp_plugin.workflow.force_constants import ForceConstantsOf, Keep
 from phono3py_mlp_plugin.workflow.physics import is_imaginary
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ class EnsembleOfPotentials:
         Number of training supercells, or of models, `potential` included.
     names : tuple of str
         Names of all models; empty if members are drawn around a fit.
+    keep : callable or None
+        Returns the storage of parts of the evaluation of a model, by its index.
     """
 
     potential: Potential
@@ -103,6 +105,7 @@ class EnsembleOfPotentials:
     alternatives: Sequence[Potential]
     n: int
     names: tuple[str, ...] = ()
+    keep: Keep | None = None
 
     @classmethod
     def of_fit(cls, fit: NestedFit) -> EnsembleOfPotentials:
@@ -110,7 +113,9 @@ class EnsembleOfPotentials:
         return cls(fit.trained.potential, fit.members, fit.alternatives, fit.size)
 
     @classmethod
-    def of_models(cls, models: Mapping[str, Potential]) -> EnsembleOfPotentials:
+    def of_models(
+        cls, models: Mapping[str, Potential], keep: Keep | None = None
+    ) -> EnsembleOfPotentials:
         """Return an ensemble of models that do not depend on each other, by name.
 
         The first one gets the error bar.
@@ -125,7 +130,14 @@ class EnsembleOfPotentials:
                 f"models = {len(models)}; expected 2 or more. Give different models."
             )
         first, *others = models.values()
-        return cls(first, others, (), len(models), tuple(models))
+        return cls(first, others, (), len(models), tuple(models), keep)
+
+    def kept(self, start: int) -> Keep | None:
+        """Return `keep` for the models from an index on."""
+        keep = self.keep
+        if keep is None:
+            return None
+        return lambda index, cells: keep(start + index, cells)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,20 +221,17 @@ def run_ensemble(
     list of EnsembleResult
         One for each of ``kappas``.
     """
-    potentials = [ensemble.potential, *ensemble.members, *ensemble.alternatives]
     n_members = len(ensemble.members)
     of_models = bool(ensemble.names)
     runs: list[list[FloatArray]] = [[] for _ in kappas]
     fc2: list[FloatArray] = []
     # One set at a time, because fc3 of a large supercell needs much memory.
     fc3: NormScatter | None = None
-    start = 0 if known is None else 1
-    solutions = itertools.chain(
-        [] if known is None else [known],
-        force_constants.solve(potentials[start:], progress, ensemble.names[start:]),
-    )
-    with progress(task, len(potentials) * len(kappas)) as advance:
-        for index, fcs in enumerate(solutions):
+    total = 1 + n_members + len(ensemble.alternatives)
+    with progress(task, total * len(kappas)) as advance:
+        for index, fcs in enumerate(
+            _solutions(ensemble, force_constants, progress, known)
+        ):
             fc2.append(fcs[2].copy())
             if fc3 is None:
                 fc3 = NormScatter(fcs[3], of_models=of_models)
@@ -232,24 +241,48 @@ def run_ensemble(
                 run.append(kappa(index, fcs))
                 advance(1)
     assert fc3 is not None
-    scatter = NormScatter(fc2[0], of_models=of_models)
+    return [_result(crystal, ensemble, run, fc2, fc3) for run in runs]
+
+
+def _solutions(
+    ensemble: EnsembleOfPotentials,
+    force_constants: ForceConstantsOf,
+    progress: Progress,
+    known: ForceConstants | None,
+) -> Iterator[ForceConstants]:
+    """Return the force constants of all potentials, one after another."""
+    potentials = [ensemble.potential, *ensemble.members, *ensemble.alternatives]
+    start = 0 if known is None else 1
+    others = force_constants.solve(
+        potentials[start:], progress, ensemble.names[start:], ensemble.kept(start)
+    )
+    return itertools.chain([] if known is None else [known], others)
+
+
+def _result(
+    crystal: Phono3py,
+    ensemble: EnsembleOfPotentials,
+    run: Sequence[FloatArray],
+    fc2: Sequence[FloatArray],
+    fc3: NormScatter,
+) -> EnsembleResult:
+    """Return the result of one way of computing kappa."""
+    n_members = len(ensemble.members)
+    scatter = NormScatter(fc2[0], of_models=bool(ensemble.names))
     for one in fc2[1 : 1 + n_members]:
         scatter.add(one)
     phonons, n_imaginary = _phonons(crystal, fc2, ensemble)
-    return [
-        EnsembleResult(
-            ensemble.n,
-            run[0],
-            np.array(run[1 : 1 + n_members]),
-            np.array(run[1 + n_members :]).reshape(-1, *run[0].shape),
-            scatter.relative,
-            fc3.relative,
-            phonons,
-            n_imaginary,
-            ensemble.names,
-        )
-        for run in runs
-    ]
+    return EnsembleResult(
+        ensemble.n,
+        run[0],
+        np.array(run[1 : 1 + n_members]),
+        np.array(run[1 + n_members :]).reshape(-1, *run[0].shape),
+        scatter.relative,
+        fc3.relative,
+        phonons,
+        n_imaginary,
+        ensemble.names,
+    )
 
 
 def _phonons(
