@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from phono3py_mlp_plugin.api import (
         evaluate,
         examine_potential,
+        kappa_of_models,
         load_potential,
         solve_force_constants,
         train,
@@ -48,6 +49,7 @@ _NAMES_BY_MODULE = {
     "api": (
         "evaluate",
         "examine_potential",
+        "kappa_of_models",
         "load_potential",
         "solve_force_constants",
         "train",
@@ -109,6 +111,7 @@ __all__ = [
     "evaluate",
     "examine_potential",
     "hookimpl",
+    "kappa_of_models",
     "load_potential",
     "solve_force_constants",
     "train",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from phono3py_mlp_plugin import plugins, workflow
 from phono3py_mlp_plugin.contracts import (
+    FloatArray,
     ForceConstants,
     LabelledStructure,
     Potential,
@@ -285,6 +288,89 @@ def solve_force_constants(
     >>> ph3.fc3.shape
     (2, 64, 64, 3, 3, 3)
     """
+    request = _solver_request(solver, options, is_compact_fc)
+    result = workflow.solve_force_constants(ph3, request, potential, progress)
+    ph3.fc2, ph3.fc3 = result[2], result[3]
+    return result
+
+
+def kappa_of_models(
+    ph3: Phono3py,
+    models: Mapping[str, Potential],
+    kappa: Callable[[Phono3py], Any],
+    solver: str = "symfc",
+    options: Options = None,
+    progress: Progress = no_progress,
+) -> workflow.EnsembleResult:
+    """Return kappa of several models and the error bar of the first, their scatter.
+
+    All models are evaluated at the same displacements.
+
+    Parameters
+    ----------
+    ph3 : Phono3py
+        Phono3py object with displacements, and with a mesh. Its fc2 and fc3 are those
+        of the first model afterwards.
+    models : mapping of str to Potential
+        Two or more different potentials by their names.
+    kappa : callable
+        ``kappa(ph3)`` computes the conductivity from fc2 and fc3 of ``ph3`` and
+        returns it in W/m-K, shape ``(n_temperatures, 6)``.
+    solver : str
+        Name of a registered solver; "exact" needs no displacements.
+    options : str or mapping, optional
+        Options of the solver.
+    progress : Progress, optional
+        Reports the progress.
+
+    Returns
+    -------
+    EnsembleResult
+        ``kappa_of_models()``, shape ``(n_models, n_temperatures, 6)``, and
+        ``error_bar(t, component)`` of the first model, whose ``half_width(value)`` is
+        half of a 68 % interval.
+
+    Raises
+    ------
+    ParameterError
+        If there are fewer than two models, or an option is wrong.
+    PotentialError
+        If a model does not support an element of the crystal.
+    SolverError, PluginFailed
+        See `solve_force_constants`.
+    """
+    ensemble = workflow.EnsembleOfPotentials.of_models(models)
+    request = _solver_request(solver, options, is_compact_fc=True)
+    first: ForceConstants = {}
+
+    def kappa_from(_index: int, found: ForceConstants) -> FloatArray:
+        if not first:
+            first.update({order: array.copy() for order, array in found.items()})
+        ph3.fc2, ph3.fc3 = found[2], found[3]
+        values = np.array(kappa(ph3), dtype="double")
+        if values.ndim != 2 or values.shape[1] != 6:
+            raise ParameterError(
+                f"kappa: returned an array of shape {values.shape}; expected "
+                "(n_temperatures, 6), such as thermal_conductivity.kappa[0]."
+            )
+        return values
+
+    (result,) = workflow.run_ensemble(
+        ph3,
+        ensemble,
+        workflow.ForceConstantsOf(ph3, request, "potential"),
+        [kappa_from],
+        progress,
+        "Kappa of the models",
+    )
+    ph3.fc2, ph3.fc3 = first[2], first[3]
+    return result
+
+
+def _solver_request(
+    solver: str, options: Options, is_compact_fc: bool
+) -> workflow.ForceConstantsRequest:
+    """Return the request of a solver, whose result is not changed afterwards."""
     request = dataclasses.replace(
         workflow.request_force_constants(solver, options, where="options"),
         is_compact_fc=is_compact_fc,
@@ -295,6 +381,4 @@ def solve_force_constants(
             f"options: {solver} has options in commands only, which limit the "
             "displacements and symmetrise the result. Leave them out."
         )
-    result = workflow.solve_force_constants(ph3, request, potential, progress)
-    ph3.fc2, ph3.fc3 = result[2], result[3]
-    return result
+    return request

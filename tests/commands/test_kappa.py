@@ -41,6 +41,9 @@ def kappa_printed(text):
 def test_one_command_gives_kappa_of_its_steps_by_hand(folder, run, tmp_path_factory):
     done = run([*KAPPA, "--relax", *MESH], folder)
     assert done.returncode == 0, done.stderr
+    content = json.loads((folder / "phono3py_mlp_uncertainty.json").read_text())
+    names = [one["name"] for one in content["budget"]["contributions"]]
+    assert names == ["mesh", "solver", "range of fc3"]
     relaxed = read(folder / "POSCAR-relaxed")
     atoms = bulk("Al", cubic=True, a=4.1)
     atoms.calc = EMT()
@@ -52,7 +55,7 @@ def test_one_command_gives_kappa_of_its_steps_by_hand(folder, run, tmp_path_fact
     init = ["phono3py-init", "-d", "--dim", "2", "2", "2", "-c", "POSCAR"]
     assert run([*init, "--pa", "auto"], other).returncode == 0
     load = ["phono3py-load", "phono3py_disp.yaml", "--force-calculator", "emt"]
-    by_hand = run([*load, "--br", *MESH], other)
+    by_hand = run([*load, "--br", *MESH, "--error-budget"], other)
     assert by_hand.returncode == 0, by_hand.stderr
     # The digits that are printed.
     assert kappa_printed(done.stdout) == kappa_printed(by_hand.stdout)
@@ -197,6 +200,48 @@ def test_labels_that_cannot_be(folder, run):
     refused(run([*LABEL, *same], folder), "is the input file")
     for name in ("none/params.yaml", "."):
         refused(run([*LABEL, "-o", name], folder), "expected a file in a folder that")
+
+
+@pytest.mark.slow
+def test_quiet_command_prints_nothing_and_leaves_all_files(folder, run):
+    done = run([*KAPPA, "--relax", *MESH, "-q", "--no-error-budget"], folder)
+    assert done.returncode == 0, done.stderr
+    # phono3py warns of the name of its own command.
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    assert all(line.startswith("WARNING: 'phono3py-load' is") for line in lines)
+    assert done.stderr == ""
+    assert (folder / "phono3py_mlp_report.html").is_file()
+    assert (folder / "POSCAR-relaxed").is_file()
+    assert not (folder / "phono3py_mlp_uncertainty.json").exists()
+
+
+@pytest.mark.parametrize(
+    "more, message",
+    [
+        (["--relax"], "ase: work of the forces = -1 times"),
+        pytest.param(["-q"], "ase: work of the", marks=pytest.mark.slow),
+    ],
+)
+def test_potential_with_wrong_forces_relaxes_nothing(folder, run, more, message):
+    (folder / "wrong.py").write_text(WRONG)
+    ase = ["ase", "--force-calculator-options", "calculator = wrong:Wrong"]
+    refused(run([*KAPPA[:-1], *ase, *MESH, *more], folder), message)
+    assert not (folder / "POSCAR-relaxed").exists()
+    assert not (folder / "phono3py_disp.yaml").exists() or "-q" in more
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--teach", "9", "--mlp-file", "a", "--mlp-file", "b"], "is given 2 times"),
+        (["--mlp-file", "a", "--mlp-file", "b"], '"a" is not found'),
+    ],
+)
+def test_models_that_cannot_be_are_told_before_any_work(folder, run, words, message):
+    command = [*KAPPA[:-1], "pypolymlp", *MESH, *words]
+    refused(run(command, folder), message)
+    assert [path.name for path in folder.iterdir()] == ["POSCAR"]
 
 
 WRONG = """

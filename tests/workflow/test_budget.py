@@ -168,3 +168,55 @@ def test_remedy_for_the_solver_is_that_of_its_cause(
     found = budget_of(solver=solver, cutoff_fc3=cutoff_fc3, potential=potential)
     assert found.of("solver").remedy.startswith(remedy)
     np.testing.assert_allclose(share(found, "solver")[1], np.log(1.1))
+
+
+def budget_without_training(*, bars=(), solver="symfc", cutoff_fc3=None, **more):
+    transport = KnownTransport()
+    kappa = transport.kappa(FCS)
+    fit = KappaOfFit(None, FCS, kappa, None, bars, unknown="not trained here", **more)
+    request = replace(request_force_constants(solver), cutoff_fc3=cutoff_fc3)
+    return error_budget(Crystal(), fit, request, transport, 0.001)
+
+
+def test_budget_without_an_ensemble_names_what_only_an_ensemble_shows():
+    budget = budget_without_training()
+    assert [one.name for one in budget.contributions] == ["mesh", "range of fc3"]
+    assert "supercells, penalty, model (not trained here)" in budget.missing
+    assert "solver (the potential has no derivatives)" in budget.missing
+    known = share(budget_of(), "mesh")
+    np.testing.assert_array_equal(share(budget, "mesh"), known)
+
+
+def test_scatter_of_models_is_the_contribution_of_the_model():
+    bar = ErrorBar(0.01, 0.0, 3)
+    budget = budget_without_training(bars=[[], [bar] * 3], of_models=True)
+    np.testing.assert_allclose(share(budget, "model")[1], bar.relative())
+    assert budget.of("model").origin == "scatter of 3 models"
+    assert "supercells, penalty (not trained here)" in budget.missing
+
+
+@pytest.mark.parametrize(
+    "solver, cutoff_fc3, is_known",
+    [
+        ("symfc", None, True),
+        ("traditional", None, True),
+        # They truncate, and nothing tells by how much kappa changes.
+        ("symfc", 4.0, False),
+        ("hiphive", None, False),
+    ],
+)
+def test_displacements_are_an_error_of_potentials_without_derivatives(
+    solver, cutoff_fc3, is_known
+):
+    pytest.importorskip("hiphive") if solver == "hiphive" else None
+    budget = budget_without_training(
+        solver=solver,
+        cutoff_fc3=cutoff_fc3,
+        amplitude=0.02,
+        error_of_displacements=0.03,
+    )
+    found = budget.of("solver")
+    assert (found is not None) == is_known
+    if is_known:
+        np.testing.assert_allclose(share(budget, "solver")[1], 0.03)
+        assert "0.02 angstrom" in found.origin

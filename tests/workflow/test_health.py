@@ -355,3 +355,29 @@ def test_a_file_of_others_is_not_believed(reference, supercell, tmp_path, spoil)
     path.write_text(json.dumps(content))
     _, known = examine_once("x", potential, supercell, "origin", tmp_path)
     assert not known
+
+
+def test_error_of_kappa_by_displacements_is_that_of_higher_orders_and_noise():
+    error = HEALTHY.error_of_kappa(0.05, systematic=True)
+    noise = HEALTHY.noise_of_fc3(0.05, systematic=True)
+    orders = 3 * HEALTHY.anharmonicity(0.05)
+    assert error == pytest.approx(np.hypot(orders, noise**2))
+    rough = dataclasses.replace(HEALTHY, fifth=2e4)
+    drowned = dataclasses.replace(HEALTHY, noise=1.0)
+    unknown = dataclasses.replace(HEALTHY, third=0.0)
+    for health in (rough, drowned, unknown):
+        assert np.isnan(health.error_of_kappa(0.01, systematic=True))
+
+
+def test_results_of_several_potentials_are_kept(supercell, tmp_path, monkeypatch):
+    from phono3py_mlp_plugin.workflow import health
+
+    monkeypatch.setattr(health, "examine_potential", lambda *_: HEALTHY)
+
+    def is_known(number):
+        return examine_once("x", None, supercell, f"model {number}", tmp_path)[1]
+
+    assert not any(is_known(number) for number in range(18))
+    assert is_known(2) and is_known(17)
+    # The oldest of more than sixteen are forgotten.
+    assert not is_known(1)

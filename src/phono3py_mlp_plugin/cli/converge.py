@@ -185,7 +185,7 @@ class _StudyOptions:
             uncertainty_mesh=mesh,
             seed=args.random_seed or 0,
             memory=args.memory,
-            parameters=args.mlp_params or args.force_calculator_options,
+            parameters=args.mlp_params or _only(args.force_calculator_options),
         )
 
     @property
@@ -262,6 +262,22 @@ class _StudyOptions:
             )
             for text in texts
         ]
+
+
+def _only(texts: Sequence[str] | None) -> str | None:
+    """Return the only text, or None.
+
+    Raises
+    ------
+    ParameterError
+        If there are several.
+    """
+    if texts is not None and len(texts) > 1:
+        raise ParameterError(
+            f"--force-calculator-options is given {len(texts)} times; expected once: "
+            "converge trains one model. Vary a parameter by --over."
+        )
+    return texts[0] if texts else None
 
 
 def _run_task(task: StudyTask, progress: Any) -> None:

@@ -90,20 +90,71 @@ def run_kappa(arguments: Sequence[str], *, watched: bool) -> int:
         rest = [*rest, "--mlp-params", _PENALTIES]
     args.summary = options.output_yaml_filename or SUMMARY
     args.is_random = options.random_displacements is not None
-    args.allowed = ["--allow-poor-fit"] if options.allow_poor_fit else []
-    spec = requested_calculator(args)
-    potential = plan_potential(spec, None, args.mlp_file, Path()).path
-    if args.teach is not None:
-        request_calculator("pypolymlp", options.mlp_params, "--mlp-params")
+    args.allows = bool(options.allow_poor_fit)
+    args.log_level = 0 if options.quiet else 1
+    if _wants_budget(args, options):
+        rest = [*rest, "--error-budget"]
+    spec, potential = _requested(args, options)
     _write_crystal(args, spec, potential)
     for step in _steps(args, rest):
-        print(f"$ {shlex.join(step)}", flush=True)
+        if args.log_level:
+            print(f"$ {shlex.join(step)}", flush=True)
         code, line = run_step([*program(step[0]), *step[1:]])
         if line is not None:
             print(line, file=sys.stderr)
         if code != 0:
             return code
     return 0
+
+
+def _wants_budget(args: argparse.Namespace, options: argparse.Namespace) -> bool:
+    """Return whether the error budget is computed because the user did not choose.
+
+    With error bars, it always is.
+    """
+    from phono3py_mlp_plugin.host.settings import options_of_parts
+
+    return (
+        options.error_budget is None
+        and options.uncertainty is None
+        and args.teach is None
+        and _n_models(args) == 1
+        and not options_of_parts(options)
+    )
+
+
+def _n_models(args: argparse.Namespace) -> int:
+    return max(len(args.mlp_file or ()), len(args.force_calculator_options or ()), 1)
+
+
+def _requested(
+    args: argparse.Namespace, options: argparse.Namespace
+) -> tuple[CalculatorSpec, Path | None]:
+    """Return the force calculator and its potential file, after checking all models.
+
+    Raises
+    ------
+    ParameterError, PluginNotFound, PotentialError
+        If a model is unknown, or a student cannot have them as teachers.
+    """
+    from phono3py_mlp_plugin.host.arguments import CommandOptions
+    from phono3py_mlp_plugin.host.models import requested_models
+
+    if args.teach is not None:
+        request_calculator("pypolymlp", options.mlp_params, "--mlp-params")
+        requested_calculator(args)
+    files = args.mlp_file and [str(file) for file in args.mlp_file]
+    first, *_ = requested_models(
+        # Parameters of the model are those of a student.
+        argparse.Namespace(mlp_params=None, use_pypolymlp=False),
+        CommandOptions(
+            force_calculator=args.force_calculator,
+            force_calculator_options=args.force_calculator_options,
+            mlp_file=files,
+        ),
+    )
+    path = plan_potential(first.calculator, None, first.file, Path()).path
+    return first.calculator, path
 
 
 def _write_crystal(
@@ -115,15 +166,17 @@ def _write_crystal(
         crystal = _crystal(args, spec, potential)
         with replacing(Path(DISPLACEMENTS)) as temporary:
             crystal.save(temporary)
-            _keep_old(Path(DISPLACEMENTS), temporary)
+            _keep_old(args, Path(DISPLACEMENTS), temporary)
     finally:
         lock.release()
 
 
-def _keep_old(path: Path, new: Path) -> None:
+def _keep_old(args: argparse.Namespace, path: Path, new: Path) -> None:
     """Keep a file that is replaced by another content."""
+    from phono3py_mlp_plugin.host.output import show
+
     if path.is_file() and path.read_bytes() != new.read_bytes():
-        print(f'The old "{path}" is kept as "{back_up(path)}".')
+        show([f'The old "{path}" is kept as "{back_up(path)}".'], args.log_level)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -218,7 +271,7 @@ def _crystal(
 
     crystal = read_unitcell(args.cell, args.dim, args.pa)
     if args.relax:
-        _relax(spec, potential, crystal)
+        _relax(args, spec, potential, crystal)
         crystal = read_unitcell(_RELAXED, args.dim, args.pa)
     if args.teach is not None:
         crystal.generate_displacements(
@@ -229,53 +282,75 @@ def _crystal(
     return crystal
 
 
-def _relax(spec: CalculatorSpec, potential: Path | None, crystal: Phono3py) -> None:
-    """Relax the unit cell and write it."""
+def _relax(
+    args: argparse.Namespace,
+    spec: CalculatorSpec,
+    potential: Path | None,
+    crystal: Phono3py,
+) -> None:
+    """Relax the unit cell and write it, if the potential can be trusted.
+
+    Raises
+    ------
+    PotentialError
+        If forces are wrong.
+    """
     from phonopy.interface.calculator import write_crystal_structure
 
-    from phono3py_mlp_plugin.host.output import progress
+    from phono3py_mlp_plugin.host.mlp import examine
+    from phono3py_mlp_plugin.host.output import progress, show
 
     obtained = read_potential(spec, potential)
+    examine(spec, obtained, crystal.supercell, args.log_level, args.allows)
     before = crystal.unitcell
     relaxed = relax_cell(
         spec.calculator.name,
         obtained.potential,
         before,
         crystal.symmetry.tolerance,
-        progress(1),
+        progress(args.log_level),
     )
     with replacing(_RELAXED) as temporary:
         write_crystal_structure(temporary, relaxed.cell)
-        _keep_old(_RELAXED, temporary)
+        _keep_old(args, _RELAXED, temporary)
     change = (relaxed.cell.volume / before.volume) ** (1 / 3) - 1
     lattice = (
         f"lattice changed by {100 * change:+.2f} % on average"
         if relaxed.is_lattice_relaxed
         else "lattice unchanged, because the force calculator gives no stress"
     )
-    print(
+    lines = [
         f'The relaxed unit cell is in "{_RELAXED}": {lattice}, largest force '
         f"{relaxed.largest_force:.0e} eV/angstrom."
-    )
+    ]
     if not relaxed.is_converged:
-        print(
+        lines.append(
             "Note: forces do not become smaller, because of the noise of the force "
             "calculator."
         )
+    show(lines, args.log_level)
 
 
 def _steps(args: argparse.Namespace, rest: Sequence[str]) -> list[list[str]]:
     """Return the commands that follow, those of the documentation."""
+    models, first = [], []
+    for option, values in (
+        ("--force-calculator-options", args.force_calculator_options or []),
+        ("--mlp-file", args.mlp_file or []),
+    ):
+        models += [word for value in values for word in (option, str(value))]
+        # Of several models, the report is on the first.
+        first += [word for value in values[:1] for word in (option, str(value))]
     calculator = ["--force-calculator", args.force_calculator]
-    if args.force_calculator_options is not None:
-        calculator += ["--force-calculator-options", args.force_calculator_options]
-    file = [] if args.mlp_file is None else ["--mlp-file", str(args.mlp_file)]
+    quiet = [] if args.log_level else ["--quiet"]
     seed = [] if args.random_seed is None else ["--random-seed", str(args.random_seed)]
     if args.teach is None:
-        load = ["phono3py-load", DISPLACEMENTS, *calculator, *file, *rest, *seed]
+        load = ["phono3py-load", DISPLACEMENTS, *calculator, *models, *rest]
+        load += seed
         if args.amplitude is not None:
             load += ["--amplitude", str(args.amplitude)]
-        return [load, ["phono3py-mlp", "report", args.summary, *calculator]]
+        report = ["phono3py-mlp", "report", args.summary, *calculator, *first]
+        return [load, [*report, *quiet]]
     if not args.is_random:
         # It is that of the training data: force constants are derivatives.
         seed = []
@@ -285,9 +360,10 @@ def _steps(args: argparse.Namespace, rest: Sequence[str]) -> list[list[str]]:
             "label",
             DISPLACEMENTS,
             *calculator,
-            *file,
-            *args.allowed,
+            *first,
+            *(["--allow-poor-fit"] if args.allows else []),
+            *quiet,
         ],
         ["phono3py-load", PARAMS, "--pypolymlp", *rest, *seed],
-        ["phono3py-mlp", "report", PARAMS],
+        ["phono3py-mlp", "report", PARAMS, *quiet],
     ]

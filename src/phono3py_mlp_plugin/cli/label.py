@@ -11,6 +11,7 @@ from phono3py_mlp_plugin.cli.inputs import (
     DISPLACEMENTS,
     PARAMS,
     add_calculator_options,
+    add_quiet,
     requested_calculator,
     write_dataset,
 )
@@ -66,18 +67,20 @@ def add_label(commands: Any) -> None:
         action="store_true",
         help="continue if the forces are not derivatives of the energy",
     )
+    add_quiet(parser)
     parser.set_defaults(run=_label)
 
 
 def _label(args: argparse.Namespace) -> int:
     from phono3py_mlp_plugin.host.command import work_in_folder
     from phono3py_mlp_plugin.host.mlp import examine
-    from phono3py_mlp_plugin.host.output import progress
+    from phono3py_mlp_plugin.host.output import progress, show
     from phono3py_mlp_plugin.host.reading import read_crystal
 
     folder = Path()
     work_in_folder(folder, watched=args.watched)
-    spec = requested_calculator(args)
+    log_level = 0 if args.quiet else 1
+    spec, file = requested_calculator(args)
     crystal = read_crystal(args.filename)
     if read_dataset(crystal.dataset, crystal.supercell) is not None:
         raise DatasetError(
@@ -91,24 +94,25 @@ def _label(args: argparse.Namespace) -> int:
             f"-o {args.output}: expected a file in a folder that exists. Make the "
             "folder, or give another name."
         )
-    plan = plan_potential(spec, None, args.mlp_file, folder)
+    plan = plan_potential(spec, None, file, folder)
     obtained = read_potential(spec, plan.path)
     key = labels_fingerprint(crystal, obtained)
     if _is_finished(key, args.output):
-        print(f'"{args.output}" has these forces and energies already.')
+        show([f'"{args.output}" has these forces and energies already.'], log_level)
         return 0
     name = spec.calculator.name
-    examine(spec, obtained, crystal.supercell, 1, args.allow_poor_fit)
-    number = label_supercells(crystal, name, obtained, folder, progress(1))
-    _write(crystal, args.output, key)
+    examine(spec, obtained, crystal.supercell, log_level, args.allow_poor_fit)
+    number = label_supercells(crystal, name, obtained, folder, progress(log_level))
+    _write(crystal, args.output, key, log_level)
     forget_partial_evaluations(folder)
-    print(f'Forces and energies of {number} supercells are in "{args.output}".')
+    line = f'Forces and energies of {number} supercells are in "{args.output}".'
+    show([line], log_level)
     return 0
 
 
-def _write(crystal: Phono3py, path: Path, key: str) -> None:
+def _write(crystal: Phono3py, path: Path, key: str, log_level: int) -> None:
     """Write training data, and a record by which they are recognised."""
-    write_dataset(crystal, path)
+    write_dataset(crystal, path, log_level)
     record = {"fingerprint": key, "sha256": _hash(path)}
     write_json(path.parent / _RECORD, record)
 

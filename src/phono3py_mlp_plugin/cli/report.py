@@ -11,10 +11,13 @@ import numpy as np
 from phono3py_mlp_plugin.cli.inputs import (
     PARAMS,
     SUMMARY,
+    add_model_options,
+    add_quiet,
     first_of,
     requested_calculator,
 )
-from phono3py_mlp_plugin.errors import DatasetError
+from phono3py_mlp_plugin.errors import DatasetError, PotentialError
+from phono3py_mlp_plugin.files import potential_files
 from phono3py_mlp_plugin.workflow import check_born_charges
 
 if TYPE_CHECKING:
@@ -51,22 +54,23 @@ def add_report(commands: Any) -> None:
         metavar="NAME",
         help="force calculator of the potential (default: %(default)s)",
     )
-    parser.add_argument(
-        "--force-calculator-options",
-        metavar='"key = value, ..."',
-        help="options of calculators that need no file",
-    )
+    add_model_options(parser)
+    add_quiet(parser)
     parser.set_defaults(run=_report)
 
 
 def _report(args: argparse.Namespace) -> int:
     from phono3py_mlp_plugin.host.command import work_in_folder
+    from phono3py_mlp_plugin.host.output import show
     from phono3py_mlp_plugin.host.reading import read_crystal, read_run_options
     from phono3py_mlp_plugin.report import gather, write_report
 
     folder = Path()
     work_in_folder(folder, watched=args.watched)
-    request = requested_calculator(args)
+    log_level = 0 if args.quiet else 1
+    request, file = requested_calculator(args)
+    if file is not None and not potential_files(file):
+        raise PotentialError(f'--mlp-file: "{file}" is not found.')
     path = args.filename or first_of(_INPUTS, "crystal and dataset")
     crystal = read_crystal(path)
     check_born_charges(crystal)
@@ -77,19 +81,21 @@ def _report(args: argparse.Namespace) -> int:
     if (folder / _EVALUATED).is_file():
         evaluated = read_crystal(folder / _EVALUATED)
     if evaluated is not None and not _is_same_crystal(crystal, evaluated):
-        print(f'"{_EVALUATED}" is of another crystal: it is not used.')
+        show([f'"{_EVALUATED}" is of another crystal: it is not used.'], log_level)
         evaluated = None
     if evaluated is not None:
         evaluated.nac_params = evaluated.nac_params or crystal.nac_params
     settings = {}
     if (folder / SUMMARY).is_file():
         settings = read_run_options(folder / SUMMARY)
-    contents = gather(crystal, folder, request, evaluated, settings)
+    contents = gather(crystal, folder, request, evaluated, settings, file)
     written = write_report(contents, folder)
-    for check in contents.checks:
-        print(check)
-    print(f'The report is in "{written[0]}", its numbers are in "{written[1]}".')
-    print(f"Figures: {', '.join(path.name for path in written[2:])}.")
+    lines = [
+        *map(str, contents.checks),
+        f'The report is in "{written[0]}", its numbers are in "{written[1]}".',
+        f"Figures: {', '.join(path.name for path in written[2:])}.",
+    ]
+    show(lines, log_level)
     return 0
 
 

@@ -28,6 +28,7 @@ from phono3py_mlp_plugin.workflow import (
     CONTINUE_REMEDY,
     IMAGINARY_REMEDY,
     CalculatorSpec,
+    EnsembleOfPotentials,
     ForceConstantsOf,
     KappaOfFit,
     Transport,
@@ -248,7 +249,7 @@ class _Run:
             ]
             results = run_ensemble(
                 self.crystal,
-                fit,
+                EnsembleOfPotentials.of_fit(fit),
                 self._force_constants(group[0]),
                 kappas,
                 self.progress,

@@ -61,7 +61,9 @@ from phono3py_mlp_plugin.files.snapshots import read_snapshots
 from phono3py_mlp_plugin.files.uncertainty import (
     UNCERTAINTY_FILE,
     read_budget,
+    read_models,
     read_uncertainty,
+    read_values,
     write_uncertainty,
 )
 
@@ -111,11 +113,13 @@ __all__ = [
     "read_frames",
     "read_json",
     "read_kappa",
+    "read_models",
     "read_options",
     "read_provenance",
     "read_snapshots",
     "read_stamp",
     "read_uncertainty",
+    "read_values",
     "remove_dead_lock",
     "remove_unfinished",
     "replacing",

@@ -17,10 +17,8 @@ def write_uncertainty(
     path: Path,
     kappa: FloatArray,
     temperatures: FloatArray,
-    bars: Sequence[Sequence[Any]],
-    fc2_error: float,
-    fc3_error: float,
-    phonons: Sequence[Any],
+    bars: Sequence[Sequence[Any]] = (),
+    ensemble: Mapping[str, Any] | None = None,
     budget: Any = None,
 ) -> None:
     """Write kappa with relative standard deviations for each temperature.
@@ -34,29 +32,55 @@ def write_uncertainty(
         In K.
     bars : sequence
         Records of `ErrorBar` for xx, yy and zz at each temperature; empty at 0 K.
-    fc2_error, fc3_error : float
-        Standard deviations relative to the norm of the force constants.
-    phonons : sequence
-        Records of phonons at high-symmetry points.
+    ensemble : mapping, optional
+        Other results of the ensemble.
     budget : ErrorBudget, optional
         All contributions to the error of kappa.
     """
+    rows = bars or [()] * len(temperatures)
     content = {
-        "relative_standard_deviation": "sampling of supercells, choice of the penalty",
         "temperatures": [
             {
                 "temperature": float(temperature),
                 "kappa": kappa[t].tolist(),
-                **({"bars": [asdict(bar) for bar in bars[t]]} if bars[t] else {}),
+                **({"bars": [asdict(bar) for bar in rows[t]]} if rows[t] else {}),
             }
             for t, temperature in enumerate(temperatures)
         ],
-        "fc2_error": fc2_error,
-        "fc3_error": fc3_error,
-        "phonons": [asdict(point) for point in phonons],
+        **(ensemble or {}),
         **({} if budget is None else {"budget": asdict(budget)}),
     }
     write_json(path, content)
+
+
+def read_values(path: Path) -> list[tuple[float, list[float]]]:
+    """Return temperatures (K) and kappa (W/m-K, six components) of the run.
+
+    Empty if there are none. For errors see `read_json`.
+    """
+    content = read_json(path)
+    if content is None:
+        return []
+    try:
+        return [
+            (float(one["temperature"]), [float(value) for value in one["kappa"]])
+            for one in content["temperatures"]
+        ]
+    except INVALID_CONTENT:
+        return []
+
+
+def read_models(path: Path) -> tuple[str, ...]:
+    """Return the names of the models whose scatter is the error bar, if it is.
+
+    For errors see `read_json`.
+    """
+    content = read_json(path)
+    models = None if content is None else content.get("models")
+    try:
+        return tuple(str(one["name"]) for one in models or ())
+    except INVALID_CONTENT:
+        return ()
 
 
 def read_uncertainty(path: Path) -> list[dict[str, Any]]:

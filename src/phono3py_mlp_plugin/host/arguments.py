@@ -28,8 +28,8 @@ class CommandOptions:
     """The values that the user gave for the options of this package."""
 
     force_calculator: str | None = None
-    force_calculator_options: str | None = None
-    mlp_file: str | None = None
+    force_calculator_options: list[str] | None = None
+    mlp_file: list[str] | None = None
     training_structures: list[str] | None = None
     energy_key: str | None = None
     forces_key: str | None = None
@@ -37,13 +37,25 @@ class CommandOptions:
     amplitude_fc2: float | None = None
     uncertainty: int | None = None
     uncertainty_mesh: list[float] | None = None
+    error_budget: bool | None = None
     allow_imaginary: bool | None = None
     allow_poor_fit: bool | None = None
     scattering: str | None = None
 
+    @property
+    def n_models(self) -> int:
+        """Number of models that are given by their files or options."""
+        return max(
+            len(self.mlp_file or ()), len(self.force_calculator_options or ()), 1
+        )
+
     def given(self) -> dict[str, Any]:
-        """Return the given options by name."""
-        return {k: v for k, v in vars(self).items() if v is not None}
+        """Return the given options by name; those given several times are one text."""
+        values = {**vars(self)}
+        for name in ("mlp_file", "force_calculator_options"):
+            if values[name] is not None:
+                values[name] = " | ".join(values[name])
+        return {k: v for k, v in values.items() if v is not None}
 
 
 class _SetupOperation(argparse.Action):
@@ -74,9 +86,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--force-calculator-options",
         metavar='"key = value, ..."',
-        help="Options of the force calculator (same as --mlp-params)",
+        action="append",
+        help="Options of the force calculator (same as --mlp-params). If they are "
+        "given several times, they are several models, as files are (--mlp-file)",
     )
-    group.add_argument("--mlp-file", metavar="FILE", help="Potential file to use")
+    group.add_argument(
+        "--mlp-file",
+        metavar="FILE",
+        action="append",
+        help="Potential file to use. If it is given several times, kappa is that of "
+        "the first one, and the scatter of all is its error bar",
+    )
     group.add_argument(
         "--training-structures",
         nargs="+",
@@ -119,6 +139,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=float,
         help="Mesh for the ensemble (default: the mesh of the run)",
+    )
+    group.add_argument(
+        "--error-budget",
+        action=argparse.BooleanOptionalAction,
+        help="Estimate what the error of kappa consists of: mesh, solver, range of "
+        "fc3 (default: with error bars)",
     )
     group.add_argument(
         "--allow-imaginary",

@@ -1,10 +1,10 @@
-"""Error bars of kappa (option ``--uncertainty``)."""
+"""Error bars of kappa, and its error budget, in one run."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,15 @@ from phono3py_mlp_plugin.contracts import (
     TrainedPotential,
 )
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.files import UNCERTAINTY_FILE, write_uncertainty
+from phono3py_mlp_plugin.files import (
+    UNCERTAINTY_FILE,
+    forget_partial_evaluations,
+    write_uncertainty,
+)
+from phono3py_mlp_plugin.host.committee import read_committee
+from phono3py_mlp_plugin.host.error_text import bars_lines, budget_in_lines
 from phono3py_mlp_plugin.host.force_constants import ForceConstantsPlan
+from phono3py_mlp_plugin.host.mlp import PluginMLP
 from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.host.settings import RunRequest
 from phono3py_mlp_plugin.host.transport import (
@@ -30,30 +37,28 @@ from phono3py_mlp_plugin.host.transport import (
 from phono3py_mlp_plugin.uncertainty import ErrorBar, ErrorBudget, room_temperature
 from phono3py_mlp_plugin.workflow import (
     CalculatorSpec,
+    EnsembleOfPotentials,
     EnsembleResult,
     ForceConstantsOf,
-    ForceConstantsRequest,
     KappaOfFit,
-    budget_lines,
     displace,
     error_budget,
-    force_constant_errors_text,
     misfit_of,
-    most_uncertain_frequency,
     run_ensemble,
 )
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
 
-_DIRECTIONS = ("xx", "yy", "zz")
-
 # Relative error of kappa for which a mesh is recommended.
 _TOLERANCE = 0.02
 
 
 class ErrorBars:
-    """Error bars of kappa in one run.
+    """Error bars of kappa and its error budget in one run.
+
+    Error bars are those of a training in this run, or the scatter of several potential
+    files. Without either, there is the error budget alone.
 
     Parameters
     ----------
@@ -63,47 +68,52 @@ class ErrorBars:
     """
 
     def __init__(self, request: RunRequest, settings: Any, log_level: int) -> None:
-        assert request.uncertainty is not None
         self._request = request
         self._settings = settings
         self._log_level = log_level
         self._fits: Iterator[NestedFit] = iter(())
         self._fit: NestedFit | None = None
         self._dataset: Dataset | None = None
+        self._committee: EnsembleOfPotentials | None = None
         self._transport: RunTransport | None = None
+        self._found = False
 
-    def set_dataset(self, dataset: Dataset | None) -> None:
-        """Prepare the training of the ensemble, without computing anything.
+    @property
+    def _of_training(self) -> bool:
+        """Whether the error bars are those of a training."""
+        return self._request.uncertainty is not None and not self._request.models
+
+    def with_ensemble(
+        self, spec: CalculatorSpec, dataset: Dataset | None
+    ) -> CalculatorSpec:
+        """Return the calculator with a training that gives the ensemble too.
+
+        One pass over the dataset is sufficient for both. Nothing is computed yet.
 
         Raises
         ------
         ParameterError
-            If there is no dataset, or error bars are unavailable for these options.
+            If a training is needed, and there is no dataset.
         """
+        self._dataset = dataset
+        if not self._of_training:
+            return spec
         if dataset is None:
             raise ParameterError(
                 "--uncertainty: there is no dataset with forces to train on. Give "
-                "phono3py_params.yaml."
+                "phono3py_params.yaml, or several models (--mlp-file A --mlp-file B)."
             )
-        self._dataset = dataset
-        request = self._request.calculator
-        split = request.divide(len(dataset))
-        learning_curve = request.calculator.learning_curve
+        split = spec.divide(len(dataset))
+        learning_curve = spec.calculator.learning_curve
         assert learning_curve is not None and self._request.uncertainty is not None
         self._fits = learning_curve(
             dataset.select(split.training),
             dataset.select(split.test),
             [len(split.training)],
-            request.options,
+            spec.options,
             Ensemble(self._request.uncertainty),
             progress(self._log_level),
         )
-
-    def with_ensemble(self, spec: CalculatorSpec) -> CalculatorSpec:
-        """Return the calculator with a training that gives the ensemble too.
-
-        One pass over the dataset is sufficient for both.
-        """
         if spec.calculator.train is None:
             return spec
 
@@ -112,6 +122,17 @@ class ErrorBars:
             return self._fit.trained
 
         return replace(spec, calculator=replace(spec.calculator, train=train))
+
+    def read_models(self, ph3: Phono3py) -> None:
+        """Read and examine the other models of the run, if there are any."""
+        if self._request.models:
+            self._committee = read_committee(
+                ph3, self._request, self._dataset, self._log_level
+            )
+
+    def note_force_constants(self, ph3: Phono3py) -> None:
+        """Note whether force constants were read from files, of whatever origin."""
+        self._found = ph3.fc2 is not None or ph3.fc3 is not None
 
     def record(self, ph3: Phono3py, set_up: Callable[[Phono3py], None]) -> None:
         """Record how the interaction is set up and how kappa is computed."""
@@ -126,17 +147,51 @@ class ErrorBars:
 
     def report(self, ph3: Phono3py, plan: ForceConstantsPlan) -> None:
         """Compute kappa of the ensemble, print the error bars and write them."""
-        transport = self._transport
-        if transport is None:
+        if self._transport is None:
             return
-        # A potential that was read from a file has no ensemble yet.
-        fit = self._fit or next(self._fits)
         kappa = kappa_of(ph3)
-        show([" error bars of kappa ".center(76, "-")], self._log_level)
-        report = progress(self._log_level)
         crystal = _copy(ph3)
+        bars: list[list[ErrorBar]] = []
+        result = None
+        if self._request.uncertainty is not None:
+            show([" error bars of kappa ".center(76, "-")], self._log_level)
+            result = self._ensemble(ph3, crystal, plan, self._transport)
+            bars = self._bars(result)
+        else:
+            show([" error budget of kappa ".center(76, "-")], self._log_level)
+        budget = self._budget(ph3, crystal, plan, kappa, bars, result)
+        write_uncertainty(
+            Path(UNCERTAINTY_FILE),
+            kappa,
+            self._transport.temperatures,
+            bars,
+            {} if result is None else _record(result),
+            budget,
+        )
+        if self._committee is not None:
+            forget_partial_evaluations(Path())
+        self._show(kappa, bars, result, budget)
+
+    def _ensemble(
+        self,
+        ph3: Phono3py,
+        crystal: Phono3py,
+        plan: ForceConstantsPlan,
+        transport: RunTransport,
+    ) -> EnsembleResult:
+        """Return kappa of the ensemble."""
+        ensemble = self._committee
+        if ensemble is None:
+            # A potential that was read from a file has no ensemble yet.
+            self._fit = self._fit or next(self._fits)
+            ensemble = EnsembleOfPotentials.of_fit(self._fit)
+        report = progress(self._log_level)
+        known = None
         if ph3.dataset is None and not plan.request.takes_potential:
             displace(crystal, plan.displacements, keep_fc2=plan.keep_fc2)
+        elif ensemble.names and not self._found:
+            # Evaluations of models that were not trained here are expensive.
+            known = {2: ph3.fc2, 3: ph3.fc3}
         with report("Preparing the force-constants solver", None):
             force_constants = ForceConstantsOf(
                 crystal,
@@ -148,110 +203,121 @@ class ErrorBars:
         mesh = self._request.uncertainty_mesh
         (result,) = run_ensemble(
             ph3,
-            fit,
+            ensemble,
             force_constants,
             [lambda _place, fcs: transport.kappa(fcs, mesh)],
             report,
             "Kappa of the ensemble",
+            known,
         )
-        temperatures = transport.temperatures
-        bars = [
+        return result
+
+    def _bars(self, result: EnsembleResult) -> list[list[ErrorBar]]:
+        """Return the error bars at each temperature, none at 0 K."""
+        assert self._transport is not None
+        return [
             [result.error_bar(t, c) for c in range(3)] if temperature > 0 else []
-            for t, temperature in enumerate(temperatures)
+            for t, temperature in enumerate(self._transport.temperatures)
         ]
-        budget = None
-        if any(bars) and not result.n_imaginary:
-            fcs = {2: ph3.fc2, 3: ph3.fc3}
-            of_fit = KappaOfFit(fit.trained.potential, fcs, kappa, None, bars)
-            budget = self._budget(crystal, of_fit, plan.request)
-        write_uncertainty(
-            Path(UNCERTAINTY_FILE),
-            kappa,
-            temperatures,
-            bars,
-            result.fc2_error,
-            result.fc3_error,
-            result.phonons,
-            budget,
-        )
-        show(_lines(result, kappa, temperatures, bars), self._log_level)
-        assert self._dataset is not None
-        misfit = misfit_of(fit, self._dataset, bars[room_temperature(temperatures)])
-        if misfit is not None:
-            show([f"  look  {misfit}"], self._log_level)
-        if budget is not None:
-            show(_budget_lines(budget, kappa), self._log_level)
-        line = f'Error bars for all temperatures are in "{UNCERTAINTY_FILE}".'
-        show([line], self._log_level)
 
     def _budget(
         self,
+        ph3: Phono3py,
         crystal: Phono3py,
-        of_fit: KappaOfFit,
-        request: ForceConstantsRequest,
-    ) -> ErrorBudget:
-        """Return the error budget of kappa of the run."""
+        plan: ForceConstantsPlan,
+        kappa: FloatArray,
+        bars: list[list[ErrorBar]],
+        result: EnsembleResult | None,
+    ) -> ErrorBudget | None:
+        """Return the error budget of kappa of the run, if it has one."""
         assert self._transport is not None
-        report = progress(self._log_level)
+        if self._request.error_budget is False:
+            return None
+        if not (self._transport.temperatures > 0).any():
+            return None
+        if result is not None and result.n_imaginary:
+            return None
+        mlp = ph3.mlp
+        assert isinstance(mlp, PluginMLP) and mlp.potential is not None
+        of_fit = KappaOfFit(
+            mlp.potential if self._fit is None else self._fit.trained.potential,
+            {2: ph3.fc2, 3: ph3.fc3},
+            kappa,
+            None,
+            bars,
+            of_models=self._committee is not None,
+            unknown=self._unknown(mlp),
+            amplitude=plan.displacements.amplitude,
+            error_of_displacements=_error_of_displacements(mlp, plan),
+        )
         return error_budget(
             crystal,
             of_fit,
-            request,
+            plan.request,
             self._transport,
             _TOLERANCE,
-            report,
+            progress(self._log_level),
         )
 
+    def _unknown(self, mlp: PluginMLP) -> str:
+        """Return why there are no error bars of a training, and how to get some."""
+        calculator = self._request.calculator.calculator
+        if self._committee is not None:
+            return "the potentials were not trained here"
+        if mlp.provenance is not None and calculator.learning_curve is not None:
+            return "--uncertainty N with the training data estimates them"
+        return "the potential was not trained here"
 
-def _lines(
-    result: EnsembleResult,
-    kappa: FloatArray,
-    temperatures: FloatArray,
-    bars: list[list[ErrorBar]],
-) -> list[str]:
-    """Return the summary of the error bars, with values at room temperature."""
-    lines = [
-        f"From {len(result.members)} jackknife potentials of {result.size} training "
-        f"supercells and {len(result.alternatives)} with other ridge penalties; 68 % "
-        "intervals for the choice of supercells and penalty, not for the model error:"
-    ]
-    t = room_temperature(temperatures)
-    # There are none if 0 K is the only temperature.
-    for direction, value, bar in zip(_DIRECTIONS, kappa[t], bars[t], strict=False):
-        lines.append(
-            f"  kappa_{direction}({temperatures[t]:g} K) = {value:.3f} +- "
-            f"{bar.half_width(value):.3f} W/m-K"
-        )
-    if result.n_imaginary:
-        lines.append(
-            f"  look  {result.n_imaginary} of {len(result.members)} potentials have "
-            "imaginary modes: their kappa is meaningless and the error bars are "
-            "unreliable. Use more supercells."
-        )
-    errors = force_constant_errors_text(result.fc2_error, result.fc3_error)
-    lines.append(f"  relative uncertainty of force constants: {errors}")
-    if result.fc2_error:
-        phonon = most_uncertain_frequency(result.phonons)
-        lines.append(f"  most uncertain phonon: {phonon}")
-    return lines
+    def _show(
+        self,
+        kappa: FloatArray,
+        bars: list[list[ErrorBar]],
+        result: EnsembleResult | None,
+        budget: ErrorBudget | None,
+    ) -> None:
+        """Print the error bars and the error budget at room temperature."""
+        assert self._transport is not None
+        temperatures = self._transport.temperatures
+        if result is not None:
+            show(bars_lines(result, kappa, temperatures, bars), self._log_level)
+        if self._of_training:
+            assert self._fit is not None and self._dataset is not None
+            at_room = bars[room_temperature(temperatures)]
+            misfit = misfit_of(self._fit, self._dataset, at_room)
+            show([] if misfit is None else [f"  look  {misfit}"], self._log_level)
+        if budget is not None:
+            show(budget_in_lines(budget, kappa), self._log_level)
+        what = "Error budgets" if result is None else "Error bars"
+        line = f'{what} for all temperatures are in "{UNCERTAINTY_FILE}".'
+        show([line], self._log_level)
 
 
-def _budget_lines(budget: ErrorBudget, kappa: FloatArray) -> list[str]:
-    """Return the error budget, and kappa with the total error."""
-    t = budget.room_temperature
-    temperature = f"{budget.temperatures[t]:g} K"
-    values = (
-        f"{value:.3f} +- {total * value if total < math.inf else total:.3f} "
-        f"({direction})"
-        for direction, value, total in zip(
-            _DIRECTIONS, kappa[t, :3], budget.total(t), strict=True
-        )
-    )
-    return [
-        f"Error budget of kappa at {temperature} in percent (68 % intervals):",
-        *(f"  {line}" for line in budget_lines(budget)),
-        f"Kappa at {temperature} with all of these: {', '.join(values)} W/m-K",
-    ]
+def _error_of_displacements(mlp: PluginMLP, plan: ForceConstantsPlan) -> float:
+    """Return the expected relative error of kappa due to finite displacements."""
+    if mlp.health is None:
+        return math.nan
+    displacements = plan.displacements
+    systematic = displacements.number is None
+    return mlp.health.error_of_kappa(displacements.amplitude, systematic=systematic)
+
+
+def _record(result: EnsembleResult) -> dict[str, Any]:
+    """Return the results of an ensemble for the file."""
+    record: dict[str, Any] = {
+        "relative_standard_deviation": "scatter of models"
+        if result.names
+        else "sampling of supercells, choice of the penalty",
+        "fc2_error": result.fc2_error,
+        "fc3_error": result.fc3_error,
+        "phonons": [asdict(point) for point in result.phonons],
+    }
+    if result.names:
+        kappas = result.kappa_of_models().tolist()
+        record["models"] = [
+            {"name": name, "kappa": kappa}
+            for name, kappa in zip(result.names, kappas, strict=True)
+        ]
+    return record
 
 
 def _copy(ph3: Phono3py) -> Phono3py:

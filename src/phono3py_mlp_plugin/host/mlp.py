@@ -245,7 +245,7 @@ def attach_potential(
     spec : CalculatorSpec
     dataset : Dataset or None
         Training data.
-    named : Path or None
+    mlp_file : Path or None
         Potential file given by the user, used as it is.
     log_level : int
     allow_poor_fit : bool
@@ -260,7 +260,37 @@ def attach_potential(
         ],
         log_level,
     )
-    plan = plan_potential(spec, dataset, mlp_file, Path())
+    obtained, health = obtain(
+        spec, dataset, mlp_file, ph3.supercell, log_level, allow_poor_fit
+    )
+    mlp = PluginMLP(log_level=log_level).set_potential(calculator.name, obtained)
+    mlp.supercell = ph3.supercell
+    mlp.health = health
+    ph3.mlp = mlp
+    show([f" {calculator.name} end ".center(76, "-")], log_level)
+
+
+def obtain(
+    spec: CalculatorSpec,
+    dataset: Dataset | None,
+    file: Path | None,
+    supercell: PhonopyAtoms,
+    log_level: int,
+    allow_poor_fit: bool = False,
+    name: str | None = None,
+) -> tuple[ObtainedPotential, PotentialHealth | None]:
+    """Obtain a potential, compare it with a dataset, examine it; print the steps.
+
+    Parameters
+    ----------
+    spec, dataset, file, log_level, allow_poor_fit
+        See `attach_potential`.
+    supercell : PhonopyAtoms
+        Supercell without displacements.
+    name : str, optional
+        Name in messages, by default that of the calculator.
+    """
+    plan = plan_potential(spec, dataset, file, Path())
     show(plan_lines(plan, spec, dataset), log_level)
     if plan.split is not None:
         assert dataset is not None
@@ -269,11 +299,7 @@ def attach_potential(
         plan, spec, dataset, progress(log_level), allow_poor_fit
     )
     show(potential_lines(plan, obtained, dataset), log_level)
-    mlp = PluginMLP(log_level=log_level).set_potential(calculator.name, obtained)
-    mlp.supercell = ph3.supercell
-    ph3.mlp = mlp
-    mlp.health = examine(spec, obtained, ph3.supercell, log_level, allow_poor_fit)
-    show([f" {calculator.name} end ".center(76, "-")], log_level)
+    return obtained, examine(spec, obtained, supercell, log_level, allow_poor_fit, name)
 
 
 def examine(
@@ -282,6 +308,7 @@ def examine(
     supercell: PhonopyAtoms,
     log_level: int,
     allow_poor_fit: bool = False,
+    name: str | None = None,
 ) -> PotentialHealth | None:
     """Examine a potential that comes without an error estimate, and print the result.
 
@@ -294,6 +321,8 @@ def examine(
     log_level : int
     allow_poor_fit : bool
         Continue even if forces are wrong.
+    name : str, optional
+        Name in messages, by default that of the calculator.
 
     Returns
     -------
@@ -308,8 +337,9 @@ def examine(
     calculator = spec.calculator
     if obtained.provenance is not None or calculator.derivatives:
         return None
+    name = name or calculator.name
     health, known = examine_once(
-        calculator.name,
+        name,
         obtained.potential,
         supercell,
         obtained.origin,
@@ -318,7 +348,7 @@ def examine(
     )
     show(health_lines(health, known), log_level)
     if not allow_poor_fit:
-        health.check(calculator.name)
+        health.check(name)
     return health
 
 

@@ -218,7 +218,7 @@ class Run:
         state = self._state = RunState(request, log_level=log_level)
         if self._study is not None:
             self._study.set_request(request, settings, confs)
-        elif request.uncertainty is not None:
+        elif request.estimates_errors:
             # Kappa of the run and of the ensemble are computed with the same settings.
             show(make_reproducible(settings, confs), log_level)
             state.error_bars = ErrorBars(request, settings, log_level)
@@ -288,6 +288,8 @@ class Run:
             read_fc2=read_fc2,
             log_level=log_level,
         )
+        if self._state is not None and self._state.error_bars is not None:
+            self._state.error_bars.note_force_constants(ph3py)
 
     def run_force_calculator(
         self,
@@ -309,8 +311,7 @@ class Run:
             return self._study.set_crystal(self._script, ph3py, settings, dataset)
         calculator = request.calculator
         if state.error_bars is not None:
-            state.error_bars.set_dataset(dataset)
-            calculator = state.error_bars.with_ensemble(calculator)
+            calculator = state.error_bars.with_ensemble(calculator, dataset)
         state.plan = plan_force_constants(
             self._script, ph3py, settings, request, log_level
         )
@@ -324,6 +325,7 @@ class Run:
         )
         if settings.relax_atomic_positions:
             ph3py = self._relaxed(state, ph3py, settings, log_level)
+        _read_models(state, ph3py)
         if not request.generates:
             show(
                 ["Generate displacements (--rd or -d) to continue to force constants."],
@@ -465,6 +467,12 @@ def _setting_error(self: ConfParser[Any], message: str) -> NoReturn:
     value = self.confs.get(tag)
     given = "" if value is None else f"{tag} = {value}: "
     raise ParameterError(f"{given}{message} Check the option, or the tag of that name.")
+
+
+def _read_models(state: RunState, ph3py: Phono3py) -> None:
+    """Read the other models of a run, if there are any."""
+    if state.error_bars is not None:
+        state.error_bars.read_models(ph3py)
 
 
 def _pop_dataset(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from phono3py_mlp_plugin.errors import ParameterError, PluginNotFound, PotentialError
-from phono3py_mlp_plugin.files import potential_files, text_of_options
+from phono3py_mlp_plugin.errors import ParameterError, PluginNotFound
+from phono3py_mlp_plugin.files import text_of_options
 from phono3py_mlp_plugin.host.arguments import CommandOptions
-from phono3py_mlp_plugin.host.mlp import DEFAULT_CALCULATOR
+from phono3py_mlp_plugin.host.models import (
+    RequestedModel,
+    requested_calculators,
+    requested_models,
+)
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
 from phono3py_mlp_plugin.workflow import (
     FINITE_DIFFERENCES,
@@ -20,9 +24,7 @@ from phono3py_mlp_plugin.workflow import (
     DisplacementOptions,
     ForceConstantsRequest,
     StructureFiles,
-    request_calculator,
     request_force_constants,
-    with_memory,
 )
 
 CALCULATIONS = (
@@ -43,15 +45,15 @@ _WITHOUT_CALCULATOR = ("scattering",)
 _NEED_FORCE_CONSTANTS = (*CALCULATIONS, "is_isotope", "write_phonon")
 
 # Options by which phono3py reads or selects data instead of computing kappa.
-_READ = {
-    "--read-gamma": "read_gamma",
-    "--read-pp": "read_pp",
-    "--read-collision": "read_collision",
-    "--read-elph": "read_elph",
-    "--read-phonon": "read_phonon",
-    "--gp": "grid_points",
-    "--ga": "grid_addresses",
-}
+_READ = (
+    ("--read-gamma", "read_gamma"),
+    ("--read-pp", "read_pp"),
+    ("--read-collision", "read_collision"),
+    ("--read-elph", "read_elph"),
+    ("--read-phonon", "read_phonon"),
+    ("--gp", "grid_points"),
+    ("--ga", "grid_addresses"),
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,9 @@ class RunRequest:
     calculator : CalculatorSpec
     mlp_file : Path or None
         Potential file given by the user.
+    models : tuple of RequestedModel
+        Models whose scatter is the error bar of the first one, which is the potential
+        of the run; empty if there is only one.
     generates : bool
         Whether force constants are computed, from displacements unless the solver takes
         the potential itself.
@@ -70,8 +75,10 @@ class RunRequest:
         Whether the solver ``exact`` was chosen by `choose_derivatives`.
     amplitude_fc2 : float or None
     uncertainty : int or None
-        Number of potentials in the ensemble.
+        Number of potentials in the ensemble, or of models.
     uncertainty_mesh : tuple of float or None
+    error_budget : bool or None
+        Whether the error budget is computed; None means with error bars.
     allow_imaginary : bool
     allow_poor_fit : bool
         Continue even if the error of the potential is as large as the forces.
@@ -82,13 +89,20 @@ class RunRequest:
     calculator: CalculatorSpec
     mlp_file: Path | None
     generates: bool
+    models: tuple[RequestedModel, ...] = ()
     derivatives_by_default: bool = False
     amplitude_fc2: float | None = None
     uncertainty: int | None = None
     uncertainty_mesh: tuple[float, ...] | None = None
+    error_budget: bool | None = None
     allow_imaginary: bool = False
     allow_poor_fit: bool = False
     structures: StructureFiles | None = None
+
+    @property
+    def estimates_errors(self) -> bool:
+        """Whether error bars or the error budget of kappa are computed."""
+        return self.uncertainty is not None or bool(self.error_budget)
 
 
 def run_request(
@@ -117,23 +131,11 @@ def run_request(
         If an option is out of range, contradicts another one, or names something that
         does not exist.
     """
-    calculator = _calculator(settings, options)
-    mlp_file = None if options.mlp_file is None else Path(options.mlp_file)
-    if mlp_file is not None and not potential_files(mlp_file):
-        folder = mlp_file.is_dir() and hasattr(calculator.options, "model")
-        remedy = (
-            f" as a file; give the folder by 'model = {mlp_file}'" if folder else ""
-        )
-        raise PotentialError(f'--mlp-file: "{mlp_file}" is not found{remedy}.')
+    first, *others = requested_models(settings, options)
     _check_displacements(settings, options)
-    if options.uncertainty_mesh is not None and options.uncertainty is None:
-        raise ParameterError("--uncertainty-mesh: is for --uncertainty N.")
-    if options.uncertainty is not None:
-        if options.uncertainty < 2:
-            raise ParameterError(
-                f"--uncertainty = {options.uncertainty}; expected 2 or more."
-            )
-        check_ensemble("--uncertainty", calculator, settings)
+    uncertainty = _number_of_potentials(first, others, settings, options)
+    if options.error_budget:
+        check_kappa("--error-budget", settings)
     settings.use_pypolymlp = True
     confs.update({k: str(v) for k, v in options.given().items()})
     random = settings.random_displacements is not None
@@ -147,16 +149,18 @@ def run_request(
         confs["create_displacements"] = ".true."
     mesh = options.uncertainty_mesh
     return RunRequest(
-        calculator=calculator,
-        mlp_file=mlp_file,
+        calculator=first.calculator,
+        mlp_file=first.file,
+        models=(first, *others) if others else (),
         generates=exact or bool(settings.create_displacements) or random,
         derivatives_by_default=derivatives_by_default,
         amplitude_fc2=options.amplitude_fc2,
-        uncertainty=options.uncertainty,
+        uncertainty=uncertainty,
         uncertainty_mesh=None if mesh is None else mesh_of(mesh, "--uncertainty-mesh"),
+        error_budget=options.error_budget,
         allow_imaginary=bool(options.allow_imaginary),
         allow_poor_fit=bool(options.allow_poor_fit),
-        structures=_structure_files(options, calculator),
+        structures=_structure_files(options, first.calculator),
     )
 
 
@@ -185,27 +189,78 @@ def _structure_files(
     return StructureFiles(paths, options.energy_key, options.forces_key)
 
 
+def _number_of_potentials(
+    first: RequestedModel,
+    others: Sequence[RequestedModel],
+    settings: Any,
+    options: CommandOptions,
+) -> int | None:
+    """Return the number of potentials from which error bars are computed, if any.
+
+    Raises
+    ------
+    ParameterError
+        If they cannot be computed with these options.
+    """
+    number = options.uncertainty
+    if others:
+        n = 1 + len(others)
+        if number is not None and not 2 <= number <= n:
+            raise ParameterError(
+                f"--uncertainty = {number}: there are {n} models; expected "
+                f"{'2' if n == 2 else f'2 to {n}'}. Leave it out to use all."
+            )
+        check_kappa("several models (--mlp-file)", settings)
+        return n if number is None else number
+    if number is None:
+        if options.uncertainty_mesh is not None:
+            raise ParameterError("--uncertainty-mesh: is for --uncertainty N.")
+        return None
+    if number < 2:
+        raise ParameterError(f"--uncertainty = {number}; expected 2 or more.")
+    check_ensemble("--uncertainty", first.calculator, settings)
+    return number
+
+
 def check_ensemble(option: str, calculator: CalculatorSpec, settings: Any) -> None:
-    """Check that error bars of kappa can be computed with these options.
+    """Check that error bars of kappa can be computed from a training.
 
     Raises
     ------
     ParameterError
         If they cannot.
     """
+    check_kappa(option, settings)
+    if calculator.calculator.learning_curve is None:
+        raise ParameterError(
+            f"{option}: force calculator {calculator.calculator.name!r} gives no "
+            "error bars of its own; pypolymlp does. Give several models (--mlp-file A "
+            "--mlp-file B), or train a student (phono3py-mlp kappa --teach N)."
+        )
+
+
+def check_kappa(option: str, settings: Any) -> None:
+    """Check that all of kappa is computed.
+
+    Raises
+    ------
+    ParameterError
+        If it is not.
+    """
     if not (settings.is_bterta or settings.is_lbte):
         raise ParameterError(
             f"{option}: is for runs that compute kappa. Give --br or --lbte."
         )
-    if calculator.calculator.learning_curve is None:
-        raise ParameterError(
-            f"{option}: force calculator {calculator.calculator.name!r} gives no "
-            "error bars; pypolymlp does."
-        )
-    for name, attribute in _READ.items():
-        value = getattr(settings, attribute, None)
-        if value is not None and value is not False:
-            raise ParameterError(f"{option} and {name}: leave one out.")
+    for name in options_of_parts(settings):
+        raise ParameterError(f"{option} and {name}: leave one out.")
+
+
+def options_of_parts(settings: Any) -> list[str]:
+    """Return the options given by which data are read or only parts are computed."""
+    values = {name: getattr(settings, attribute, None) for name, attribute in _READ}
+    return [
+        n for n, value in values.items() if value is not None and value is not False
+    ]
 
 
 def mesh_of(words: Sequence[str | float], option: str) -> tuple[float, ...]:
@@ -296,11 +351,12 @@ def choose_derivatives(
         settings.fc_calculator_options,
         settings.cutoff_pair_distance,
     )
-    if any(value is not None for value in solver):
+    # Models from files need not have derivatives.
+    if options.n_models > 1 or any(value is not None for value in solver):
         return False
     if _given_for_displacements(settings, confs, options):
         return False
-    if not _calculator(settings, options).calculator.derivatives:
+    if not requested_calculators(settings, options)[0].calculator.derivatives:
         return False
     settings.fc_calculator = "exact"
     return True
@@ -421,22 +477,6 @@ def choose_solver(settings: Any, *, random_fc2: bool) -> str | None:
         "Random displacements are solved by symfc "
         f"(--fc-calculator '{settings.fc_calculator}')."
     )
-
-
-def _calculator(settings: Any, options: CommandOptions) -> CalculatorSpec:
-    """Return the force calculator with its parameters."""
-    name = options.force_calculator or DEFAULT_CALCULATOR
-    if settings.use_pypolymlp and name != DEFAULT_CALCULATOR:
-        raise ParameterError(f"--pypolymlp and --force-calculator {name}: give one.")
-    if settings.mlp_params and options.force_calculator_options:
-        raise ParameterError(
-            "--mlp-params and --force-calculator-options mean the same: give one."
-        )
-    where = "--mlp-params" if settings.mlp_params else "--force-calculator-options"
-    text: str | Mapping[str, Any] | None = (
-        settings.mlp_params or options.force_calculator_options
-    )
-    return with_memory(request_calculator(name, text, where), options.memory)
 
 
 def _check_displacements(settings: Any, options: CommandOptions) -> None:

@@ -165,13 +165,17 @@ class StudyRun:
         if not (settings.is_bterta or settings.is_lbte):
             raise ParameterError("converge computes kappa: give --br or --lbte alone.")
         check_ensemble("converge", request.calculator, settings)
+        if request.mlp_file is not None:
+            raise ParameterError(
+                "--mlp-file: converge trains the potentials itself. Leave it out."
+            )
         if request.uncertainty is not None:
             raise ParameterError(
                 "--uncertainty: converge has --members for it. Leave it out."
             )
-        if request.mlp_file is not None:
+        if request.error_budget is not None:
             raise ParameterError(
-                "--mlp-file: converge trains the potentials itself. Leave it out."
+                "--error-budget: converge computes it for the last size. Leave it out."
             )
         for option, attribute in _WRITTEN.items():
             if getattr(settings, attribute, False):

@@ -95,6 +95,8 @@ class Contents:
     kappa : KappaFile or None
     bars : dict
         Error bars of xx, yy and zz by temperature.
+    models : tuple of str
+        Models whose scatter the error bars are; empty if they are of a training.
     budget : tuple or None
         All contributions to the error of kappa, and of which kappa.
     checks : list of Check
@@ -112,6 +114,7 @@ class Contents:
     bands: Bands | None = None
     kappa: KappaFile | None = None
     bars: dict[float, list[ErrorBar]] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
     budget: tuple[ErrorBudget, str] | None = None
     checks: list[Check] = field(default_factory=list)
     facts: list[tuple[str, str]] = field(default_factory=list)

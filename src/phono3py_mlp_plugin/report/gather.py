@@ -23,6 +23,7 @@ from phono3py_mlp_plugin.report.training import (
     NO_RECORD,
     checked_dataset,
     load_potential,
+    named_potential,
     no_split,
     potential_checks,
     snapshots_of,
@@ -33,6 +34,7 @@ from phono3py_mlp_plugin.report.transport import (
     budget_checks,
     budget_of,
     kappa_of,
+    models_of,
     points_of,
 )
 from phono3py_mlp_plugin.workflow import CalculatorSpec, check_drift
@@ -47,6 +49,7 @@ def gather(
     spec: CalculatorSpec,
     evaluated: Phono3py | None,
     settings: Mapping[str, Any],
+    named: Path | None = None,
 ) -> Contents:
     """Return the contents of a report from the files of a folder.
 
@@ -62,20 +65,28 @@ def gather(
         relaxed if the run relaxed them.
     settings : mapping
         Options of the run by name.
+    named : Path, optional
+        Potential file; by default, it is searched for in the folder.
 
     Raises
     ------
     DatasetError
         If there is neither a potential nor force constants nor kappa.
+    ParameterError, PotentialError
+        If the named file is not a potential of this crystal.
     """
     run = RunFolder(folder, crystal, evaluated or crystal, evaluated, spec)
     sections = Sections()
     make = sections.make
     dataset = make("parity", checked_dataset, run)
     data_fc2 = make("direct", fc2_data, run)
-    path = find_potential(spec.calculator.file_names, folder)
+    path = named or find_potential(spec.calculator.file_names, folder)
     provenance = None if path is None else read_provenance(path)
-    potential = make("parity", load_potential, run, path)
+    potential = (
+        make("parity", load_potential, run, path)
+        if named is None
+        else named_potential(run, named)
+    )
     split = make("split", split_of, provenance, dataset) or no_split()
     fc2, fc3 = (make("bands", force_constants_of, run, order) for order in (2, 3))
     kappa = make("kappa", kappa_of, run)
@@ -119,7 +130,7 @@ def gather(
     bars = {} if kappa is None else make("bars", bars_of, run, kappa) or {}
     budget = None
     if kappa is not None:
-        budget = make("budget", budget_of, run, points, bool(bars))
+        budget = make("budget", budget_of, run, points, kappa)
         checks += [] if budget is None else budget_checks(budget[0])
     return Contents(
         formula=formula(crystal.primitive.symbols),
@@ -130,6 +141,7 @@ def gather(
         bands=bands,
         kappa=kappa,
         bars=bars,
+        models=(make("bars", models_of, run) or ()) if bars else (),
         budget=budget,
         checks=checks,
         facts=[*facts, *options_of(settings)],

@@ -116,6 +116,17 @@ def _with_bar(contents: Contents, t: int, c: int) -> str:
     return with_error(value, contents.bars[temperature][c].half_width(value))
 
 
+def _source(contents: Contents) -> str:
+    """Return what the error bars of kappa are due to."""
+    if contents.models:
+        return (
+            f"the scatter of the models {', '.join(contents.models)}, the first of "
+            "which kappa is of; neither errors against first principles nor those of "
+            "a training"
+        )
+    return "the choice of supercells and penalty, without errors of the model"
+
+
 def _joined(contents: Contents, texts: Sequence[str]) -> str:
     """Return texts of xx, yy and zz for distinct directions, named if several."""
     directions = contents.directions()
@@ -193,10 +204,7 @@ class _SectionBuilder:
         directions = contents.directions()
         caption = f"{contents.kappa.name}, mesh {mesh}."
         if contents.bars:
-            caption += (
-                " Error bars: 68 % intervals due to the choice of supercells and "
-                "penalty, without errors of the model."
-            )
+            caption += f" Error bars: 68 % intervals due to {_source(contents)}."
         shown = _shown(contents.kappa.temperatures)
         if not all(shown):
             caption += f" All {len(shown)} temperatures are in {_STEM}.json."

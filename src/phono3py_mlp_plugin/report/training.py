@@ -54,6 +54,19 @@ def load_potential(folder: RunFolder, path: Path | None) -> Potential:
     return plugins.load(folder.spec.calculator, path, folder.spec.options)
 
 
+def named_potential(folder: RunFolder, path: Path) -> Potential:
+    """Return the potential that the user names, which must be one of this crystal.
+
+    Raises
+    ------
+    ParameterError, PotentialError
+        If it is not.
+    """
+    potential = load_potential(folder, path)
+    evaluate(folder.spec.calculator.name, potential, [folder.run.supercell])
+    return potential
+
+
 def split_of(provenance: Provenance | None, dataset: Dataset | None) -> Split:
     """Return which snapshots of the dataset were used for training and testing.
 

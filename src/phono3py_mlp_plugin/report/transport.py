@@ -16,7 +16,9 @@ from phono3py_mlp_plugin.files import (
     find_kappa,
     read_budget,
     read_kappa,
+    read_models,
     read_uncertainty,
+    read_values,
 )
 from phono3py_mlp_plugin.report.folder import RunFolder
 from phono3py_mlp_plugin.uncertainty import ErrorBar, ErrorBudget
@@ -24,6 +26,7 @@ from phono3py_mlp_plugin.workflow import (
     Check,
     contributions_above,
     describe_contribution,
+    is_not_varied,
 )
 
 # Largest contribution to the error of kappa that passes the checks.
@@ -88,17 +91,40 @@ def bars_of(folder: RunFolder, kappa: KappaFile) -> dict[float, list[ErrorBar]]:
                 ErrorBar(**bar) for bar in record["bars"]
             ]
     if not bars:
-        raise DatasetError(
-            f"{UNCERTAINTY_FILE} is of another kappa than {kappa.name}."
-            if records
-            else f"{folder.absent(UNCERTAINTY_FILE)}: --uncertainty N of "
-            "phono3py-load makes it."
-        )
+        raise DatasetError(_no_bars(folder, kappa))
     return bars
 
 
+def _no_bars(folder: RunFolder, kappa: KappaFile) -> str:
+    """Return why there are no error bars."""
+    if _is_of(folder, kappa):
+        return (
+            "Error bars of kappa are not known: --uncertainty N of phono3py-load, "
+            "several --mlp-file, or --teach N of phono3py-mlp kappa gives them."
+        )
+    if read_values(folder.path / UNCERTAINTY_FILE):
+        return f"{UNCERTAINTY_FILE} is of another kappa than {kappa.name}."
+    return (
+        f"{folder.absent(UNCERTAINTY_FILE)}: --uncertainty N of phono3py-load makes it."
+    )
+
+
+def _is_of(folder: RunFolder, kappa: KappaFile) -> bool:
+    """Return whether error bars and budget in the folder belong to this kappa."""
+    for temperature, values in read_values(folder.path / UNCERTAINTY_FILE):
+        same = np.isclose(kappa.temperatures, temperature)
+        if temperature > 0 and same.any():
+            return bool(np.allclose(kappa.kappa[same][0], values, rtol=1e-6))
+    return False
+
+
+def models_of(folder: RunFolder) -> tuple[str, ...]:
+    """Return the names of the models whose scatter is the error bar, if it is."""
+    return read_models(folder.path / UNCERTAINTY_FILE)
+
+
 def budget_of(
-    folder: RunFolder, points: Sequence[Point], has_bars: bool
+    folder: RunFolder, points: Sequence[Point], kappa: KappaFile
 ) -> tuple[ErrorBudget, str]:
     """Return the error budget of the run or of the convergence study, and of which.
 
@@ -107,15 +133,16 @@ def budget_of(
     folder : RunFolder
     points : sequence of Point
         Points of the convergence study.
-    has_bars : bool
-        Whether the error bars in the folder belong to kappa of the run.
+    kappa : KappaFile
+        Kappa of the run.
 
     Raises
     ------
     DatasetError
         If there is none.
     """
-    record = read_budget(folder.path / UNCERTAINTY_FILE) if has_bars else None
+    path = folder.path / UNCERTAINTY_FILE
+    record = read_budget(path) if _is_of(folder, kappa) else None
     if record is not None:
         # A damaged file is one without a budget.
         with contextlib.suppress(*INVALID_CONTENT):
@@ -125,7 +152,8 @@ def budget_of(
             return point.budget, f"the study, {point.size} supercells"
     raise DatasetError(
         "Errors due to the mesh, the model and the range of fc3 are not known: "
-        "--uncertainty N of phono3py-load, or phono3py-mlp converge, estimates them."
+        "--uncertainty N or --error-budget of phono3py-load, or phono3py-mlp converge, "
+        "estimates them."
     )
 
 
@@ -133,7 +161,9 @@ def budget_checks(budget: ErrorBudget) -> list[Check]:
     """Return the checks of the contributions to the error of kappa."""
     large = contributions_above(budget, _LARGEST)
     if not large:
-        return [Check(True, f"mesh, model and range of fc3: below {_LARGEST:.0%}")]
+        names = [one.name for one in budget.contributions if is_not_varied(one)]
+        known = ", ".join(names)
+        return [Check(True, f"errors of kappa by {known}: below {_LARGEST:.0%}")]
     return [
         Check(False, describe_contribution(one, budget, _LARGEST), one.remedy)
         for one in large

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -49,8 +50,17 @@ def differentiate(
             "--cutoff-fc3."
         )
     check_supported(potentials)
-    first: Any = potentials[0]
-    return first.force_constants(problem, potentials[1:])  # type: ignore[no-any-return]
+    return _force_constants(potentials, problem)
+
+
+def _force_constants(
+    potentials: Sequence[Potential], problem: ForceConstantsProblem
+) -> Iterator[ForceConstants]:
+    """Yield force constants; potentials of one class in a row may share work."""
+    for _, group in itertools.groupby(potentials, key=type):
+        first: Any
+        first, *others = group
+        yield from first.force_constants(problem, others)
 
 
 def check_supported(potentials: Sequence[Potential]) -> None:

@@ -100,6 +100,99 @@ def scatter_within(ends: FloatArray, reference: float) -> float:
     return float(np.sqrt(_RECTANGLE) * relative_scatter(ends, reference))
 
 
+def sample_scatter(values: FloatArray) -> float:
+    """Return the sample standard deviation of ``ln values``, shape ``(k,)``.
+
+    The result is infinite if a value is not positive or not finite.
+
+    Examples
+    --------
+    >>> round(sample_scatter(np.array([9.0, 10.0, 11.0])), 3)
+    0.1
+    """
+    if not (np.isfinite(values).all() and values.min() > 0):
+        return float("inf")
+    return float(np.std(np.log(values), ddof=1))
+
+
+def model_bar(values: FloatArray) -> ErrorBar:
+    """Return the error bar of the first of several models, from their scatter.
+
+    Parameters
+    ----------
+    values : ndarray
+        Values of the models, shape ``(k,)``.
+    """
+    return ErrorBar(sample_scatter(values), 0.0, len(values))
+
+
+def around_first(values: FloatArray) -> FloatArray:
+    """Return values whose rms distance from the first one is the standard deviation.
+
+    Parameters
+    ----------
+    values : ndarray
+        Values of two or more models along the first axis.
+
+    Examples
+    --------
+    >>> draws = around_first(np.array([1.0, 2.0, 3.0]))
+    >>> round(float(np.sqrt(np.mean((draws - 1.0) ** 2))), 3)
+    1.0
+    """
+    n = len(values)
+    return np.asarray(values[0] + np.sqrt(n / (n - 1)) * (values - values.mean(axis=0)))
+
+
+class NormScatter:
+    """Scatter of large arrays, given one after another, relative to their norm.
+
+    Parameters
+    ----------
+    first : ndarray
+        The array to whose norm the scatter is relative.
+    of_models : bool
+        Whether the scatter is the sample standard deviation of all arrays, the first
+        one included, instead of the rms distance of the others from the first.
+
+    Examples
+    --------
+    >>> scatter = NormScatter(np.array([3.0, 4.0]), of_models=True)
+    >>> scatter.add(np.array([3.0, 4.5]))
+    >>> round(scatter.relative, 4)
+    0.0707
+    """
+
+    def __init__(self, first: FloatArray, *, of_models: bool = False) -> None:
+        self._first = first.copy()
+        self._sum = np.zeros_like(first) if of_models else None
+        self._squares = 0.0
+        self._n = 0
+
+    def add(self, array: FloatArray) -> None:
+        """Add another array."""
+        change = array - self._first
+        self._n += 1
+        self._squares += float(np.sum(change**2))
+        if self._sum is not None:
+            self._sum += change
+
+    @property
+    def relative(self) -> float:
+        """The scatter; infinite if an array is not finite."""
+        if not self._n:
+            return 0.0
+        square = self._squares / self._n
+        if self._sum is not None:
+            # Sum of squares around the mean, of n + 1 arrays.
+            square -= float(np.sum(self._sum**2)) / (self._n * (self._n + 1))
+        # Rounding can make it negative; np.maximum keeps what is not a number.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.maximum(square, 0.0) / np.sum(self._first**2)
+            relative = float(np.sqrt(ratio))
+        return relative if np.isfinite(relative) else float("inf")
+
+
 def norm_scatter(reference: FloatArray, draws: Sequence[FloatArray]) -> float:
     """Return the rms distance of draws over the norm of the reference.
 
@@ -110,12 +203,10 @@ def norm_scatter(reference: FloatArray, draws: Sequence[FloatArray]) -> float:
     >>> norm_scatter(np.array([3.0, 4.0]), [np.array([3.0, 4.5])])
     0.1
     """
-    squares = [np.sum((draw - reference) ** 2) for draw in draws]
-    if not squares:
-        return 0.0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scatter = float(np.sqrt(np.mean(squares) / np.sum(reference**2)))
-    return scatter if np.isfinite(scatter) else float("inf")
+    scatter = NormScatter(reference)
+    for draw in draws:
+        scatter.add(draw)
+    return scatter.relative
 
 
 def absolute_error(

@@ -19,6 +19,7 @@ from phono3py_mlp_plugin.workflow.budget import (
     contributions_above,
     describe_contribution,
     error_budget,
+    is_not_varied,
     large_contributions,
 )
 from phono3py_mlp_plugin.workflow.campaign import (
@@ -46,6 +47,7 @@ from phono3py_mlp_plugin.workflow.cutoffs import (
 )
 from phono3py_mlp_plugin.workflow.dataset import Split, read_dataset, split_dataset
 from phono3py_mlp_plugin.workflow.ensemble import (
+    EnsembleOfPotentials,
     EnsembleResult,
     Kappa,
     Mesh,
@@ -93,6 +95,7 @@ from phono3py_mlp_plugin.workflow.physics import (
     check_fit,
     check_phonons,
     check_potential,
+    check_residual_forces,
     is_imaginary,
 )
 from phono3py_mlp_plugin.workflow.relax import relax_positions
@@ -159,6 +162,7 @@ __all__ = [
     "CrystalSupercell",
     "Decision",
     "DisplacementOptions",
+    "EnsembleOfPotentials",
     "EnsembleResult",
     "ForceConstantsOf",
     "ForceConstantsRequest",
@@ -195,6 +199,7 @@ __all__ = [
     "check_phonons",
     "check_potential",
     "check_reach",
+    "check_residual_forces",
     "check_solver_cutoffs",
     "check_split",
     "contributions_above",
@@ -223,6 +228,7 @@ __all__ = [
     "high_symmetry_points",
     "is_finished",
     "is_imaginary",
+    "is_not_varied",
     "join_datasets",
     "label_supercells",
     "labels_fingerprint",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.uncertainty import absolute_error
+from phono3py_mlp_plugin.uncertainty import absolute_error, around_first
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -143,6 +143,8 @@ def phonons_with_errors(
     frequencies: FloatArray,
     members: int,
     n: int,
+    *,
+    of_models: bool = False,
 ) -> list[PhononsAt]:
     """Return phonons at high-symmetry points with their error bars.
 
@@ -156,9 +158,13 @@ def phonons_with_errors(
     members : int
         Number of ensemble members.
     n : int
-        Number of training supercells.
+        Number of training supercells, or of models.
+    of_models : bool
+        Whether fit and members are models of their own, with an unknown mean.
     """
     fit, ensemble, alternatives = np.split(frequencies, [1, 1 + members])
+    if of_models:
+        ensemble = around_first(np.concatenate([fit, ensemble]))
     errors = absolute_error(fit[0], ensemble, alternatives, n)
     return [
         PhononsAt(label, q.tolist(), fit[0, k].tolist(), errors[k].tolist())

@@ -29,7 +29,11 @@ from phono3py_mlp_plugin.uncertainty import (
 from phono3py_mlp_plugin.workflow.ensemble import Mesh, Transport
 from phono3py_mlp_plugin.workflow.force_constants import solve_force_constants
 from phono3py_mlp_plugin.workflow.misfit import model_error
-from phono3py_mlp_plugin.workflow.request import ForceConstantsRequest, request_solver
+from phono3py_mlp_plugin.workflow.request import (
+    FINITE_DIFFERENCES,
+    ForceConstantsRequest,
+    request_solver,
+)
 from phono3py_mlp_plugin.workflow.supercells import fc2_dataset
 
 if TYPE_CHECKING:
@@ -46,11 +50,18 @@ _REMEDIES = {
     RANGE: "Use a larger supercell for fc3.",
 }
 
+_REMEDY_OF_MODELS = (
+    "The models disagree: compare their forces with first principles, and use the best."
+)
+
 NOT_INCLUDED = (
     "the exchange-correlation functional and other settings of the first-principles "
     "calculations, Born charges, phonons of fourth and higher order, thermal expansion"
 )
 """What cannot be estimated from the data of a run."""
+
+# Solvers that leave out no elements of fc2 and fc3 unless they are told to.
+_UNTRUNCATED = ("symfc", FINITE_DIFFERENCES)
 
 # Meshes from which the mesh is extrapolated, relative to that of the run. Together they
 # take a third of the time of the run.
@@ -76,14 +87,27 @@ class KappaOfFit:
     mesh : tuple of float or None
         Mesh of this kappa; None is that of the run.
     bars : list of list of ErrorBar
-        For xx, yy and zz at each temperature; empty at 0 K.
+        For xx, yy and zz at each temperature; empty at 0 K, and if they are unknown.
+    of_models : bool
+        Whether they are the scatter of models, not that of an ensemble around a fit.
+    unknown : str
+        Why there are no error bars of an ensemble around a fit.
+    amplitude : float
+        Length of the displacements (angstrom).
+    error_of_displacements : float
+        Expected relative error of kappa due to them, for potentials without
+        derivatives; not a number if it is unknown.
     """
 
     potential: Potential
     force_constants: ForceConstants
     kappa: FloatArray
     mesh: Mesh | None
-    bars: Sequence[Sequence[ErrorBar]]
+    bars: Sequence[Sequence[ErrorBar]] = ()
+    of_models: bool = False
+    unknown: str = ""
+    amplitude: float = math.nan
+    error_of_displacements: float = math.nan
 
 
 def error_budget(
@@ -132,7 +156,7 @@ class _Estimates:
     def budget(self) -> ErrorBudget:
         """Return the contributions one after another."""
         contributions = self._statistics()
-        missing = []
+        missing = self._unknown(contributions)
         estimates: dict[str, Callable[[], Contribution | str]] = {
             MESH: self._mesh,
             SOLVER: self._solver,
@@ -154,8 +178,18 @@ class _Estimates:
         temperatures = tuple(map(float, self.transport.temperatures))
         return ErrorBudget(temperatures, tuple(contributions), tuple(missing))
 
+    def _unknown(self, known: Sequence[Contribution]) -> list[str]:
+        """Return the contributions that only an ensemble shows, if there is none."""
+        names = [one.name for one in known]
+        unknown = [n for n in (SUPERCELLS, PENALTY, MODEL) if n not in names]
+        if not unknown:
+            return []
+        return [f"{', '.join(unknown)} ({self.fit.unknown})"]
+
     def _statistics(self) -> list[Contribution]:
         """Return the contributions that are known from the ensemble."""
+        if not any(self.fit.bars):
+            return []
 
         def rows(part: Callable[[ErrorBar], float]) -> tuple[tuple[float, ...], ...]:
             return tuple(
@@ -165,6 +199,10 @@ class _Estimates:
             )
 
         n = next(bar.n for bars in self.fit.bars for bar in bars)
+        if self.fit.of_models:
+            total = rows(lambda bar: bar.total)
+            origin = f"scatter of {n} models"
+            return [Contribution(MODEL, total, origin, _REMEDY_OF_MODELS)]
         return [
             Contribution(
                 SUPERCELLS,
@@ -215,7 +253,7 @@ class _Estimates:
                 SOLVER, none, "none: force constants are derivatives of the potential"
             )
         if not callable(getattr(self.fit.potential, "force_constants", None)):
-            return "the potential has no derivatives"
+            return self._displacements()
         exact = request_solver("exact")
         request = replace(self.request, fc2=exact, fc3=exact, cutoff_fc3=None)
         fcs = solve_force_constants(self.crystal, request, self.fit.potential)
@@ -227,6 +265,22 @@ class _Estimates:
         found = self._change(SOLVER, fcs, f"{origin}, without --cutoff-fc3")
         remedy = "Give a larger --cutoff-fc3, or leave it out."
         return replace(found, remedy=remedy)
+
+    def _displacements(self) -> Contribution | str:
+        """Return the expected error of finite displacements, without truncation."""
+        specs = [self.request.of(order) for order in (2, 3)]
+        truncated = any(spec.cutoff for spec in specs) or self.request.cutoff_fc3
+        known = all(spec.solver.name in _UNTRUNCATED for spec in specs)
+        error = self.fit.error_of_displacements
+        if truncated or not known or not math.isfinite(error):
+            return "the potential has no derivatives"
+        rows = np.full((len(self.fit.kappa), 3), error)
+        origin = (
+            "expected from noise and higher derivatives of forces, for displacements "
+            f"of {self.fit.amplitude:g} angstrom"
+        )
+        remedy = "Use another --amplitude."
+        return replace(self._contribution(SOLVER, rows, origin), remedy=remedy)
 
     def _range(self) -> Contribution | str:
         """Return the change without fc3 beyond half the width of the supercell.
@@ -312,14 +366,18 @@ def budget_notes(budget: ErrorBudget) -> list[str]:
     return [*lines, f"not included: {NOT_INCLUDED}"]
 
 
+def is_not_varied(one: Contribution) -> bool:
+    """Return whether a study of supercells tells nothing about a contribution."""
+    return one.name not in (SUPERCELLS, PENALTY)
+
+
 def contributions_above(budget: ErrorBudget, tolerance: float) -> list[Contribution]:
     """Return the contributions above a tolerance that a study does not vary."""
     t = budget.room_temperature
     return [
         one
         for one in budget.contributions
-        if one.name not in (SUPERCELLS, PENALTY)
-        and not max(one.relative[t]) <= tolerance
+        if is_not_varied(one) and not max(one.relative[t]) <= tolerance
     ]
 
 

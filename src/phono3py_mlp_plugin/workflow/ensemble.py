@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -12,16 +13,23 @@ from phono3py_mlp_plugin.contracts import (
     FloatArray,
     ForceConstants,
     NestedFit,
+    Potential,
     Progress,
 )
-from phono3py_mlp_plugin.uncertainty import ErrorBar, error_bar, norm_scatter
+from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.uncertainty import (
+    ErrorBar,
+    NormScatter,
+    error_bar,
+    model_bar,
+)
 from phono3py_mlp_plugin.workflow.bands import (
     PhononsAt,
     frequencies_of,
     high_symmetry_points,
     phonons_with_errors,
 )
-from phono3py_mlp_plugin.workflow.force_constants import ForceConstantsOf
+from phono3py_mlp_plugin.workflow.force_constants import ForceConstantsOf, Keep
 from phono3py_mlp_plugin.workflow.physics import is_imaginary
 
 if TYPE_CHECKING:
@@ -74,13 +82,72 @@ class Transport(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class EnsembleOfPotentials:
+    """Potentials among which kappa scatters.
+
+    Attributes
+    ----------
+    potential : Potential
+        The potential whose kappa gets the error bar.
+    members, alternatives : sequence of Potential
+        Drawn around it, and fits with other penalties; or other models, without
+        alternatives.
+    n : int
+        Number of training supercells, or of models, `potential` included.
+    names : tuple of str
+        Names of all models; empty if members are drawn around a fit.
+    keep : callable or None
+        Returns the storage of parts of the evaluation of a model, by its index.
+    """
+
+    potential: Potential
+    members: Sequence[Potential]
+    alternatives: Sequence[Potential]
+    n: int
+    names: tuple[str, ...] = ()
+    keep: Keep | None = None
+
+    @classmethod
+    def of_fit(cls, fit: NestedFit) -> EnsembleOfPotentials:
+        """Return the ensemble of a fit."""
+        return cls(fit.trained.potential, fit.members, fit.alternatives, fit.size)
+
+    @classmethod
+    def of_models(
+        cls, models: Mapping[str, Potential], keep: Keep | None = None
+    ) -> EnsembleOfPotentials:
+        """Return an ensemble of models that do not depend on each other, by name.
+
+        The first one gets the error bar.
+
+        Raises
+        ------
+        ParameterError
+            If there are fewer than two.
+        """
+        if len(models) < 2:
+            raise ParameterError(
+                f"models = {len(models)}; expected 2 or more. Give different models."
+            )
+        first, *others = models.values()
+        return cls(first, others, (), len(models), tuple(models), keep)
+
+    def kept(self, start: int) -> Keep | None:
+        """Return `keep` for the models from an index on."""
+        keep = self.keep
+        if keep is None:
+            return None
+        return lambda index, cells: keep(start + index, cells)
+
+
+@dataclass(frozen=True, eq=False)
 class EnsembleResult:
     """Kappa of a fit and of its ensemble of potentials.
 
     Attributes
     ----------
     size : int
-        Number of training supercells.
+        Number of training supercells, or of models.
     reference : ndarray
         Kappa of the fit in W/m-K, xx yy zz yz xz xy, shape ``(n_temperatures, 6)``.
     members, alternatives : ndarray
@@ -92,6 +159,9 @@ class EnsembleResult:
         Phonons at high-symmetry points.
     n_imaginary : int
         Number of potentials of the ensemble with imaginary modes at these points.
+    names : tuple of str
+        Names of the models, that of the reference first; empty if the ensemble was
+        drawn around a fit.
     """
 
     size: int
@@ -102,9 +172,16 @@ class EnsembleResult:
     fc3_error: float
     phonons: list[PhononsAt]
     n_imaginary: int
+    names: tuple[str, ...] = ()
+
+    def kappa_of_models(self) -> FloatArray:
+        """Return kappa of the reference and of all members, in one array."""
+        return np.concatenate([self.reference[None], self.members])
 
     def error_bar(self, temperature: int, component: int) -> ErrorBar:
         """Return the error bar of a component of kappa at a temperature."""
+        if self.names:
+            return model_bar(self.kappa_of_models()[:, temperature, component])
         return error_bar(
             self.reference[temperature][component],
             self.members[:, temperature, component],
@@ -115,11 +192,12 @@ class EnsembleResult:
 
 def run_ensemble(
     crystal: Phono3py,
-    fit: NestedFit,
+    ensemble: EnsembleOfPotentials,
     force_constants: ForceConstantsOf,
     kappas: Sequence[Kappa],
     progress: Progress,
     task: str,
+    known: ForceConstants | None = None,
 ) -> list[EnsembleResult]:
     """Return kappa of a fit and of its ensemble, computed in one or several ways.
 
@@ -127,60 +205,96 @@ def run_ensemble(
     ----------
     crystal : Phono3py
         Provides cells and Born charges.
-    fit : NestedFit
+    ensemble : EnsembleOfPotentials
     force_constants : ForceConstantsOf
     kappas : sequence of callable
         Functions that compute kappa; see `Kappa`.
     progress : Progress
     task : str
         Name of the task shown by the progress display.
+    known : dict, optional
+        Force constants of the first potential from the same displacements, if they are
+        known already.
 
     Returns
     -------
     list of EnsembleResult
         One for each of ``kappas``.
     """
-    potentials = [fit.trained.potential, *fit.members, *fit.alternatives]
-    n_members = len(fit.members)
+    n_members = len(ensemble.members)
+    of_models = bool(ensemble.names)
     runs: list[list[FloatArray]] = [[] for _ in kappas]
-    first: ForceConstants | None = None
     fc2: list[FloatArray] = []
     # One set at a time, because fc3 of a large supercell needs much memory.
-    fc3_scatter: list[float] = []
-    solutions = force_constants.solve(potentials, progress)
-    with progress(task, len(potentials) * len(kappas)) as advance:
-        for index, fcs in enumerate(solutions):
-            first = first or {3: fcs[3].copy()}
+    fc3: NormScatter | None = None
+    total = 1 + n_members + len(ensemble.alternatives)
+    with progress(task, total * len(kappas)) as advance:
+        for index, fcs in enumerate(
+            _solutions(ensemble, force_constants, progress, known)
+        ):
             fc2.append(fcs[2].copy())
-            if 0 < index <= n_members:
-                fc3_scatter.append(norm_scatter(first[3], [fcs[3]]))
+            if fc3 is None:
+                fc3 = NormScatter(fcs[3], of_models=of_models)
+            elif index <= n_members:
+                fc3.add(fcs[3])
             for run, kappa in zip(runs, kappas, strict=True):
                 run.append(kappa(index, fcs))
                 advance(1)
-    fc2_error = norm_scatter(fc2[0], fc2[1 : 1 + n_members])
-    fc3_error = float(np.sqrt(np.mean(np.square(fc3_scatter))))
-    phonons, n_imaginary = _phonons(crystal, fc2, n_members, fit.size)
-    return [
-        EnsembleResult(
-            fit.size,
-            run[0],
-            np.array(run[1 : 1 + n_members]),
-            np.array(run[1 + n_members :]).reshape(-1, *run[0].shape),
-            fc2_error,
-            fc3_error,
-            phonons,
-            n_imaginary,
-        )
-        for run in runs
-    ]
+    assert fc3 is not None
+    return [_result(crystal, ensemble, run, fc2, fc3) for run in runs]
+
+
+def _solutions(
+    ensemble: EnsembleOfPotentials,
+    force_constants: ForceConstantsOf,
+    progress: Progress,
+    known: ForceConstants | None,
+) -> Iterator[ForceConstants]:
+    """Return the force constants of all potentials, one after another."""
+    potentials = [ensemble.potential, *ensemble.members, *ensemble.alternatives]
+    start = 0 if known is None else 1
+    others = force_constants.solve(
+        potentials[start:], progress, ensemble.names[start:], ensemble.kept(start)
+    )
+    return itertools.chain([] if known is None else [known], others)
+
+
+def _result(
+    crystal: Phono3py,
+    ensemble: EnsembleOfPotentials,
+    run: Sequence[FloatArray],
+    fc2: Sequence[FloatArray],
+    fc3: NormScatter,
+) -> EnsembleResult:
+    """Return the result of one way of computing kappa."""
+    n_members = len(ensemble.members)
+    scatter = NormScatter(fc2[0], of_models=bool(ensemble.names))
+    for one in fc2[1 : 1 + n_members]:
+        scatter.add(one)
+    phonons, n_imaginary = _phonons(crystal, fc2, ensemble)
+    return EnsembleResult(
+        ensemble.n,
+        run[0],
+        np.array(run[1 : 1 + n_members]),
+        np.array(run[1 + n_members :]).reshape(-1, *run[0].shape),
+        scatter.relative,
+        fc3.relative,
+        phonons,
+        n_imaginary,
+        ensemble.names,
+    )
 
 
 def _phonons(
-    crystal: Phono3py, fc2: Sequence[FloatArray], n_members: int, size: int
+    crystal: Phono3py, fc2: Sequence[FloatArray], ensemble: EnsembleOfPotentials
 ) -> tuple[list[PhononsAt], int]:
     """Return phonons with error bars, and how many members have imaginary modes."""
+    n_members = len(ensemble.members)
     points = high_symmetry_points(crystal.primitive)
     frequencies = frequencies_of(crystal, fc2, points)
     members = frequencies[1 : 1 + n_members]
     n_imaginary = sum(is_imaginary(float(member.min())) for member in members)
-    return phonons_with_errors(points, frequencies, n_members, size), n_imaginary
+    phonons = phonons_with_errors(
+        points, frequencies, n_members, ensemble.n, of_models=bool(ensemble.names)
+    )
+    return phonons, n_imaginary

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from phono3py_mlp_plugin.contracts import (
     no_progress,
 )
 from phono3py_mlp_plugin.errors import DatasetError
+from phono3py_mlp_plugin.files import PartialEvaluations
 from phono3py_mlp_plugin.workflow.dataset import displacements_of, with_pairs_marked
 from phono3py_mlp_plugin.workflow.evaluate import evaluate
 from phono3py_mlp_plugin.workflow.request import (
@@ -173,6 +175,10 @@ def differentiate(
     return result
 
 
+Keep: TypeAlias = "Callable[[int, Sequence[PhonopyAtoms]], PartialEvaluations | None]"
+"""Returns the storage of parts of an evaluation, by the index of the potential."""
+
+
 class ForceConstantsOf:
     """Force constants of several potentials from the same displacements.
 
@@ -238,11 +244,27 @@ class ForceConstantsOf:
                 self._fits.append((part.name, number, prepared))
 
     def solve(
-        self, potentials: Sequence[Potential], progress: Progress = no_progress
+        self,
+        potentials: Sequence[Potential],
+        progress: Progress = no_progress,
+        names: Sequence[str] = (),
+        keep: Keep | None = None,
     ) -> Iterator[ForceConstants]:
-        """Evaluate the forces of all potentials; return fc2 and fc3 of each."""
+        """Evaluate the forces of all potentials; return fc2 and fc3 of each.
+
+        Parameters
+        ----------
+        potentials : sequence of Potential
+        progress : Progress
+        names : sequence of str
+            Names of the potentials in messages, if they are told apart.
+        keep : callable, optional
+            Returns the storage of finished parts of the evaluations of a potential.
+        """
+        called = [f"{self._calculator} ({name})" for name in names]
+        called = called or [self._calculator] * len(potentials)
         forces = {
-            name: self._forces(cells, potentials, progress)
+            name: self._forces(cells, potentials, called, progress, keep)
             for name, cells in self._cells.items()
         }
         # A fit of fc2 may use single displacements only, which are the first ones.
@@ -266,14 +288,27 @@ class ForceConstantsOf:
         self,
         cells: Sequence[PhonopyAtoms],
         potentials: Sequence[Potential],
+        names: Sequence[str],
         progress: Progress,
+        keep: Keep | None,
     ) -> FloatArray:
         task = f"Evaluating forces of {len(potentials)} potentials"
         forces = []
-        with progress(task, len(potentials)) as advance:
-            for potential in potentials:
-                forces.append(evaluate(self._calculator, potential, cells).forces)
-                advance(1)
+        with progress(task, len(potentials) * len(cells)) as advance:
+
+            @contextmanager
+            def part_of_it(
+                task: str, total: int | None
+            ) -> Iterator[Callable[[int], None]]:
+                del task, total
+                yield advance
+
+            for index, (name, potential) in enumerate(
+                zip(names, potentials, strict=True)
+            ):
+                stored = None if keep is None else keep(index, cells)
+                result = evaluate(name, potential, cells, part_of_it, keep=stored)
+                forces.append(result.forces)
         return np.array(forces)
 
 
