@@ -19,6 +19,7 @@ eigen=$(dirname "$(echo '#include <eigen3/Eigen/Core>' | ${CXX:-g++} -M -x c++ -
     grep 'eigen3/Eigen/Core$')")
 
 export CPATH="$spglib/include:$(dirname "$eigen"):${CPATH:-}"
+export CFLAGS="-O2 -w ${CFLAGS:-}"
 export LDFLAGS="-L$libraries -Wl,-rpath,$libraries ${LDFLAGS:-}"
 cd "$work/python"
 # Recent versions of Boost need C++14.

@@ -95,7 +95,7 @@ def aln(source: Path) -> Known:
     known = _of_potential(
         ph3,
         f"{model}, ntrain = 20, ntest = 5",
-        mesh=[5, 5, 3],
+        mesh=[3, 3, 3],
         n_random=40,
         cutoff=3.2,
     )
@@ -109,7 +109,7 @@ def mgo(source: Path) -> Known:
     path = source / "test" / "phono3py_params_MgO-222rd-444rd.yaml.xz"
     ph3 = phono3py.load(path, produce_fc=False, primitive_matrix="F", log_level=0)
     known = _of_potential(
-        ph3, f"{MODEL}, ntrain = 4, ntest = 1", mesh=[7, 7, 7], n_random=40
+        ph3, f"{MODEL}, ntrain = 4, ntest = 1", mesh=[5, 5, 5], n_random=40
     )
     known.ph3.nac_params = ph3.nac_params
     return known

@@ -71,8 +71,9 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
     """
     with _logging(problem.log_level):
         cutoffs = _cutoffs(problem)
-        pairs = _pairs(problem, cutoffs[2])
-        triplets = _triplets(problem, cutoffs[3]) if 3 in problem.orders else None
+        with problem.progress("Clusters of hiPhive", None):
+            pairs = _pairs(problem, cutoffs[2])
+            triplets = _triplets(problem, cutoffs[3]) if 3 in problem.orders else None
         parameters = _fit(problem, pairs, triplets)
         found = {2: np.tensordot(parameters[: len(pairs)], pairs, axes=1)}
         if triplets is not None:
@@ -176,7 +177,7 @@ def _fit(
     ]
     matrix = np.array(columns).T
     if triplets is not None:
-        matrix = np.hstack([matrix, triplets.fit_matrix(problem.displacements)])
+        matrix = np.hstack([matrix, triplets.fit_matrix()])
     forces = problem.forces.ravel()
     if problem.options.fit_method == "least-squares":
         return _least_squares(matrix, forces)

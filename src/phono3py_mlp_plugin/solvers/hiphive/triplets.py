@@ -30,17 +30,15 @@ class Triplets:
         self._model = ForceConstantModel(ase_atoms(problem.supercell), clusters)
         self._parameters = clusters.get_parameter_indices(3)
 
-    def fit_matrix(self, displacements: FloatArray) -> FloatArray:
-        """Return forces for each parameter, shape ``(3 N n, P)``.
-
-        Parameters
-        ----------
-        displacements : ndarray
-            In angstrom, shape ``(n, N, 3)``.
-        """
-        return np.vstack(
-            [self._model.get_fit_matrix(u)[:, self._parameters] for u in displacements]
-        )
+    def fit_matrix(self) -> FloatArray:
+        """Return forces for each parameter, shape ``(3 N n, P)``."""
+        displacements = self._problem.displacements
+        rows = []
+        with self._problem.progress("Fit matrix of fc3", len(displacements)) as advance:
+            for u in displacements:
+                rows.append(self._model.get_fit_matrix(u)[:, self._parameters])
+                advance(1)
+        return np.vstack(rows)
 
     def force_constants(self, parameters: FloatArray) -> FloatArray:
         """Return fc3 in eV/angstrom^3 in the shape that the problem requires."""
