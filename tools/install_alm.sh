@@ -12,7 +12,7 @@ folder=${3:-$("$python" -c 'import sysconfig; print(sysconfig.get_path("platlib"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp -r "$source/src" "$source/python" "$work"
+cp -r "$source"/{src,external,python} "$work"
 spglib=$("$python" -c 'import spglib, pathlib; print(pathlib.Path(spglib.__file__).parent)')
 libraries=$(dirname "$(find "$spglib" -name libsymspg.so | head -1)")
 eigen=$(dirname "$(echo '#include <eigen3/Eigen/Core>' | ${CXX:-g++} -M -x c++ - | tr ' ' '\n' |

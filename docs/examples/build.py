@@ -108,7 +108,7 @@ def run(example: Example, folder: Path) -> str:
 
 
 def shorten(text: str) -> str:
-    """Return the output without banners and grid points."""
+    """Return the output without banners, grid points and progress."""
     kept = "\n".join(_kept(text.splitlines())) + "\n"
     return re.sub(r"\n(\s*\n)+", "\n\n", kept)
 
@@ -119,6 +119,7 @@ _LEFT_OUT = (
     (r"^ +_$", r"^ +\\___\|_\|"),
     (r"^WARNING: 'phono3py-load' is deprecated", r""),
     (r"^-+\[time ", r""),
+    (r"^  [A-Z].*(\.\.\.|: \d+(/\d+)? \(\d+ s\))$", r""),
     (r"^(Batch: |=+ Grid point)", r"^=+ End of collection"),
     (r"^Computing fc3", r"^Expanding fc3"),
 )

@@ -89,7 +89,7 @@ def nacl(source: Path) -> Known:
 @cache
 def aln(source: Path) -> Known:
     """Wurtzite, a potential of first-principles forces, 128 atoms."""
-    (path,) = (source / "example" / "AlN-rd").glob("phono3py_params*.yaml.xz")
+    path = source / "example" / "AlN-rd" / "phonopy_params_mp-661.yaml.xz"
     ph3 = phono3py.load(path, produce_fc=False, primitive_matrix="P", log_level=0)
     model = MODEL.replace("6.0", "5.0").replace("4 4", "2 2")
     known = _of_potential(

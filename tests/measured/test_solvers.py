@@ -27,7 +27,8 @@ TABLE = Table(
         # Rounding differs between machines where all is determined.
         Column("deviation of fc2 (%)", 1.5, 1e-3),
         Column("deviation of fc3 (%)", 1.5, 1e-3),
-        Column("kappa (W/m-K)", 1.005),
+        # Rounding changes weights of degenerate modes, and kappa by up to 1 %.
+        Column("kappa (W/m-K)", 1.02),
     ),
     ROWS,
 )
