@@ -91,12 +91,12 @@ def run(example: Example, folder: Path) -> str:
     subprocess.CalledProcessError
         If the command fails.
     """
-    from ase.build import bulk
+    from ase.build import bulk, sort
     from ase.io import write
 
     element, structure, edge = example.crystal
     atoms = bulk(element, structure, a=edge, cubic=True).repeat(example.repeat)
-    write(folder / "POSCAR", atoms)
+    write(folder / "POSCAR", sort(atoms))
     words = [sys.executable, "-c", MAIN, *shlex.split(example.command)[1:]]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(

@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "tables"
 HEAD = "<!-- Written by 'make tables' -->"
+UNMEASURED = "not measured"
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,13 @@ class Table:
         n = len(self.rows[0])
         return {tuple(row[:n]): row for row in rows[2:]}
 
+    def fill(self) -> None:
+        """Write rows that were not measured yet as such."""
+        n = len(self.rows[0])
+        for key in self.rows:
+            if key not in self.read():
+                self.write([*key, *[UNMEASURED] * (len(self.columns) - n)])
+
     def header(self) -> list[str]:
         """Return the first lines of the file."""
         names = " | ".join(column.name for column in self.columns)
@@ -93,6 +103,8 @@ class Table:
     def check(self, cells: Sequence[str]) -> None:
         """Compare a row that was measured with that of the file."""
         known = self.read()[tuple(cells[: len(self.rows[0])])]
+        if UNMEASURED in known:
+            pytest.skip(f"{' '.join(cells[:2])}: not in {self.path.name} yet")
         for column, one, other in zip(self.columns, cells, known, strict=True):
             assert column.agrees(one, other), (
                 f"{' '.join(cells[:2])}: {column.name} = {one}, in {self.path.name} "
