@@ -3,6 +3,8 @@
 # make test-all  the same with the slow tests
 # make coverage  run the tests and show which lines of the package they do not reach
 # make calibration  measure the error bars of kappa on many crystals (hours; resumable)
+# make tables    measure the tables of docs/tables, those rows that can be measured here
+# make examples  run the examples of the documentation whose packages are installed
 # make bench     compare with pypolymlp, compiled for this machine, and with phono3py
 # GNU make and Python are required. Tests and benchmarks also require a C++ compiler, because
 # they compare with pypolymlp. Nothing outside .venv is changed.
@@ -20,13 +22,15 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all check ruff mypy imports docs coverage bench calibration host-tests clean
+.PHONY: help demo test test-all check ruff mypy imports docs coverage tables examples bench calibration host-tests clean
 
 help:
 	@echo "make demo        install into $(VENV), then compute the thermal conductivity of NaCl"
 	@echo "make test        install the requirements of the tests, then run all checks but the slow tests"
 	@echo "make test-all    the same with the slow tests"
 	@echo "make coverage    run the tests and show which lines they do not reach"
+	@echo "make tables      measure the tables in the documentation"
+	@echo "make examples    run the examples in the documentation"
 	@echo "make bench       compare with pypolymlp, compiled for this machine, and with phono3py"
 	@echo "make calibration  measure the error bars of kappa on many crystals (hours; resumable)"
 	@echo "make host-tests  run the tests of phono3py without and with this package"
@@ -61,6 +65,14 @@ docs: $(VENV)/.test
 
 coverage: $(VENV)/.test
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered
+
+# Rows whose packages are not installed are kept; another interpreter measures them:
+# PATH=/other/bin:$$PATH python -m pytest tests/measured --write-tables
+tables: $(VENV)/.test
+	$(BIN)/python -m pytest tests/measured --ignore tests/measured/test_examples.py --write-tables
+
+examples: $(VENV)/.test
+	$(BIN)/python docs/examples/build.py
 
 bench: $(VENV)/.native
 	@$(BIN)/python benchmarks/engine.py

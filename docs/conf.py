@@ -6,7 +6,7 @@ version = release = installed_version(project)
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 # Tables that are included in a page.
-exclude_patterns = ["_build", "figures/*.md"]
+exclude_patterns = ["_build", "figures/*.md", "tables/*.md"]
 
 myst_heading_anchors = 3
 

@@ -32,11 +32,20 @@ Made = TypeVar("Made")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let all commands be run as users run them: slow, and nothing is shared."""
+    """Add options of this suite.
+
+    Commands can be run as users run them: slow, and nothing is shared. Tables of the
+    documentation can be written instead of compared.
+    """
     parser.addoption(
         "--real-processes",
         action="store_true",
         help="give every command a process of its own instead of forking it",
+    )
+    parser.addoption(
+        "--write-tables",
+        action="store_true",
+        help="write the rows of docs/tables that are measured, instead of comparing",
     )
 
 

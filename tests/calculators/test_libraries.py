@@ -1,7 +1,6 @@
 """Calculators of libraries by name: real ones that are here, and fakes of others."""
 
 import importlib.util
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -19,7 +18,6 @@ from phono3py_mlp_plugin.calculators.ase.libraries import LIBRARIES  # noqa: E40
 from phono3py_mlp_plugin.errors import ParameterError, PluginNotFound  # noqa: E402
 from phono3py_mlp_plugin.workflow import (  # noqa: E402
     evaluate,
-    examine_potential,
     origin_of,
     request_calculator,
 )
@@ -312,148 +310,3 @@ def test_a_model_that_is_a_folder_is_given_by_its_path(monkeypatch, tmp_path):
     folder.mkdir()
     loaded("deepmd", f"model = {folder}")
     assert calls["DP"] == {"model": str(folder)}
-
-
-# --- Libraries that are installed on some machines only ---
-
-
-def test_chgnet_in_batches_is_chgnet():
-    pytest.importorskip("chgnet")
-    from chgnet.model.dynamics import CHGNetCalculator
-
-    potential = loaded("chgnet", "device = cpu")
-    # Single precision.
-    assert_equal_to_ase(potential, CHGNetCalculator(use_device="cpu"), SILICON, 2e-5)
-
-
-def test_chgnet_is_noisy_and_not_wrong():
-    pytest.importorskip("chgnet")
-    # No shell of neighbours is near its cutoff of 6 angstrom.
-    sodium_chloride = bulk("NaCl", "rocksalt", cubic=True, a=5.69)
-    cell = displaced(sodium_chloride, 1, 0.0)[0]
-    health = examine_potential("chgnet", loaded("chgnet", "device = cpu"), cell)
-    health.check("chgnet")
-    assert 1e-8 < health.noise < 1e-4
-
-
-@pytest.mark.parametrize("method", ["GFN1-xTB", "GFN2-xTB"])
-def test_tblite_is_tblite(method):
-    pytest.importorskip("tblite")
-    from tblite.ase import TBLite
-
-    alone = TBLite(method=method, verbosity=0, accuracy=1e-4)
-    # What is left of the convergence of charges.
-    assert_equal_to_ase(loaded("tblite", f"method = {method}"), alone, SILICON, 1e-6)
-
-
-def test_a_mace_model_is_mace_in_both_precisions(tmp_path):
-    pytest.importorskip("mace")
-    from mace.calculators import MACECalculator
-
-    path = tmp_path / "mace.model"
-    save_random_mace(path)
-    for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-5)):
-        alone = MACECalculator(model_paths=str(path), device="cpu", default_dtype=dtype)
-        potential = loaded("mace", f"device = cpu, dtype = {dtype}", path)
-        assert_equal_to_ase(potential, alone, ALUMINIUM, tolerance)
-
-
-def save_random_mace(path):
-    import torch
-    from e3nn import o3
-    from mace import modules
-
-    block = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    model = modules.ScaleShiftMACE(
-        r_max=5.0,
-        num_bessel=6,
-        num_polynomial_cutoff=5,
-        max_ell=2,
-        interaction_cls=block,
-        interaction_cls_first=block,
-        num_interactions=2,
-        num_elements=1,
-        hidden_irreps=o3.Irreps("8x0e+8x1o"),
-        MLP_irreps=o3.Irreps("8x0e"),
-        gate=torch.nn.functional.silu,
-        atomic_energies=np.array([-1.0]),
-        avg_num_neighbors=12.0,
-        atomic_numbers=[13],
-        correlation=2,
-        radial_type="bessel",
-        atomic_inter_scale=1.0,
-        atomic_inter_shift=0.0,
-    )
-    torch.save(model, path)
-    torch.set_default_dtype(torch.float32)
-
-
-def test_a_nep_model_is_that_of_calorine(tmp_path):
-    pytest.importorskip("calorine")
-    from calorine.calculators import CPUNEP
-
-    path = tmp_path / "nep.txt"
-    write_random_nep(path)
-    assert_equal_to_ase(loaded("nep", None, path), CPUNEP(str(path)), ALUMINIUM)
-
-
-def write_random_nep(path):
-    """A network of ten neurons over 25 descriptors, as in the format of GPUMD."""
-    radial = angular = 5
-    functions, highest, neurons = 9, 4, 10
-    descriptors = radial + angular * highest
-    count = (descriptors + 2) * neurons + 1 + (radial + angular) * functions
-    numbers = np.random.default_rng(0).normal(scale=0.3, size=count)
-    head = ["nep4 1 Al", "cutoff 6 5 50 40", "n_max 4 4", "basis_size 8 8"]
-    head += [f"l_max {highest} 0 0", f"ANN {neurons} 0"]
-    body = [f"{x:.8e}" for x in numbers] + ["1.0"] * descriptors
-    path.write_text("\n".join(head + body) + "\n")
-
-
-def test_a_gap_model_is_that_of_quippy(tmp_path):
-    pytest.importorskip("quippy")
-    from ase.calculators.lj import LennardJones
-    from ase.io import write
-    from quippy.potential import Potential
-
-    frames = []
-    for cell in displaced(ALUMINIUM.repeat(2), 6, 0.1):
-        atoms = ase.Atoms(cell.symbols, cell.positions, cell=cell.cell, pbc=True)
-        atoms.calc = LennardJones(sigma=2.6, epsilon=0.2, rc=6.0, smooth=True)
-        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
-        atoms.calc = None
-        atoms.info["energy"], atoms.arrays["force"] = energy, forces
-        frames.append(atoms)
-    write(tmp_path / "train.xyz", frames, format="extxyz")
-    fit = Path(sys.executable).with_name("gap_fit")
-    subprocess.run(
-        [
-            fit,
-            "at_file=train.xyz",
-            "gap={distance_2b cutoff=5.0 covariance_type=ard_se delta=0.5 "
-            "theta_uniform=1.0 sparse_method=uniform n_sparse=15 add_species=T}",
-            "energy_parameter_name=energy",
-            "force_parameter_name=force",
-            "default_sigma={0.001 0.01 0.0 0.0}",
-            "gp_file=gap.xml",
-            "sparse_separate_file=F",
-            "e0=0.0",
-        ],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-    )
-    path = tmp_path / "gap.xml"
-    alone = Potential(param_filename=str(path))
-    assert_equal_to_ase(loaded("gap", None, path), alone, ALUMINIUM)
-
-
-def test_sevennet_is_sevennet():
-    pytest.importorskip("sevenn")
-    from sevenn.calculator import SevenNetCalculator
-
-    potential = loaded("sevennet", "device = cpu")
-    alone = SevenNetCalculator("7net-0", device="cpu")
-    assert_equal_to_ase(potential, alone, SILICON, 2e-5)  # single precision

@@ -37,39 +37,6 @@ def load(path):
     return phono3py.load(path, produce_fc=False, log_level=0)
 
 
-# The host's parsers leave files open.
-@pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
-@pytest.mark.parametrize(
-    ("calculator", "folder", "files"),
-    [
-        ("vasp", "NaCl", ["vasprun.xml-001", "vasprun.xml-002"]),
-        ("qe", "NaCl-QE", ["NaCl-001.out", "NaCl-002.out"]),
-        ("qe", "Si-QE", ["supercell-001.out"]),
-        ("abinit", "NaCl-abinit", ["supercell-001.out", "supercell-002.out"]),
-        ("abinit", "Si-abinit", ["supercell-001.out"]),
-        ("aims", "diamond-FHI-aims", ["disp-001/aims.out"]),
-    ],
-)
-def test_forces_are_those_of_phono3pys_parser(
-    phonopy_source, calculator, folder, files
-):
-    paths = [phonopy_source / "example" / folder / name for name in files]
-    unit = get_calculator_physical_units(calculator).force_to_eVperA
-    host = get_calc_dataset(calculator, 64, paths, verbose=False)["forces"]
-    for path, expected in zip(paths, host, strict=True):
-        (frame,) = read_frames(path)
-        forces = frame.forces - frame.forces.mean(axis=0)
-        # vasprun.xml and the host have eight digits, aims' drift is printed in some.
-        np.testing.assert_allclose(
-            forces * factor(calculator), np.array(expected) * unit, atol=1e-8
-        )
-        assert frame.energy < -100
-        # The lattice is in angstrom: half of the supercell's is 5.4 to 5.7 (3.6).
-        assert 3.5 < abs(np.linalg.det(frame.lattice)) ** (1 / 3) / 2 < 5.8
-
-
 @pytest.fixture
 def qe_folder(phonopy_source, tmp_path):
     """What a user of QE has: phono3py_disp.yaml and the output of two supercells."""

@@ -1,15 +1,16 @@
-"""ALM has no wheel: what is passed to it is checked on a recording stand-in."""
+"""ALM has no wheel: a stand-in records what it gets; ALM runs where it is built."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
 import pytest
 
 from phono3py_mlp_plugin.errors import SolverError
-from phono3py_mlp_plugin.solvers import alm
+from phono3py_mlp_plugin.solvers import alm, symfc
 from phono3py_mlp_plugin.solvers.alm import AlmOptions, solve
 from problems import force_constants_problem, load
 
@@ -162,3 +163,30 @@ def test_with_alm_there_is_no_reason(stand_in):
 def record():
     (record,) = alm.phono3py_mlp_force_constants_solvers()
     return record
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "cutoff", "is_compact_fc"),
+    [
+        ("phono3py_params_Si111.yaml", {}, True),
+        ("phono3py_params_Si111.yaml", {}, False),
+        # Between shells of neighbours.
+        ("phono3py_params_NaCl222.yaml.xz", {3: 3.5}, True),
+    ],
+)
+def test_real_alm_agrees_with_symfc(host_source, name, cutoff, is_compact_fc):
+    if (reason := record().unavailable_reason()) is not None:
+        pytest.skip(reason)
+    host = load(host_source, name)
+    problem = of_alm(host, cutoff=cutoff, is_compact_fc=is_compact_fc)
+    first = {"displacements": problem.displacements[:111]}
+    problem = replace(problem, forces=problem.forces[:111], **first)
+    found = solve(problem)
+    expected = symfc.solve(replace(problem, options=symfc.SymfcOptions()))
+    # One least-squares problem in two bases of the same space.
+    for order in (2, 3):
+        scale = np.abs(expected[order]).max()
+        np.testing.assert_allclose(
+            found[order], expected[order], rtol=0, atol=1e-10 * scale
+        )

@@ -6,11 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from phono3py_mlp_plugin.contracts import ForceConstantsProblem
 from phono3py_mlp_plugin.errors import ParameterError, SolverError
 from phono3py_mlp_plugin.options import parse_options
 from phono3py_mlp_plugin.solvers import symfc
 from phono3py_mlp_plugin.solvers.hiphive import HiphiveOptions, solve
+from phono3py_mlp_plugin.taylor import Lattice, taylor_forces
 from problems import force_constants_problem, load
+from spring_crystal import spring_crystal
 
 pytest.importorskip("hiphive")
 
@@ -64,13 +67,41 @@ def test_cutoffs_of_the_problem_come_before_those_of_the_options(host_source):
     assert reach(host, nearer[2]) <= 3.5 < reach(host, farther[2]) <= 4.5
 
 
-def test_largest_cutoff_that_fits_is_the_default(host_source):
-    host = load(host_source, NACL)
-    found = solve(of_hiphive(host, orders=(2,)))
-    # Half of the cubic supercell; the shell on it is left out with its images.
-    half = host.supercell.cell[0, 0] / 2
-    shells = np.unique(distances(host).round(3))
-    assert reach(host, found[2]) == pytest.approx(shells[shells < half - 0.01].max())
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "orders"), [(MGO, (2,)), (SI_RANDOM, (2,)), (NACL, (2, 3))]
+)
+def test_fc2_of_all_pairs_is_the_default(host_source, name, orders):
+    # Also those on the faces of the supercell, with images at the same distance.
+    host = load(host_source, name, primitive_matrix="auto")
+    problem = of_hiphive(host, orders=orders, cutoff={3: 3.5})
+    found = solve(problem)[2]
+    expected = symfc.solve(replace(problem, options=symfc.SymfcOptions()))[2]
+    assert reach(host, found) == distances(host).max().round(3)
+    # Rounding times the condition of the equations.
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10 * scale)
+
+
+def test_fc2_of_all_pairs_in_a_supercell_of_any_shape():
+    crystal = spring_crystal("triclinic")
+    rows = crystal.primitive.p2s_map
+    rng = np.random.default_rng(0)
+    displacements = rng.normal(scale=0.01, size=(12, len(crystal.supercell), 3))
+    lattice = Lattice(rows, crystal.primitive.atomic_permutations)
+    forces = taylor_forces({2: crystal.fc2[rows]}, displacements, lattice)[2]
+    problem = ForceConstantsProblem(
+        supercell=crystal.supercell,
+        primitive=crystal.primitive,
+        symmetry=crystal.symmetry,
+        displacements=displacements,
+        forces=forces,
+        orders=(2,),
+        is_compact_fc=False,
+        options=HiphiveOptions(),
+    )
+    # Springs of up to 4.5 angstrom, in a supercell with an edge of 5.2 angstrom.
+    np.testing.assert_allclose(solve(problem)[2], crystal.fc2, rtol=0, atol=1e-8)
 
 
 def reach(host, fc2):

@@ -14,8 +14,10 @@ from phono3py_mlp_plugin.files import Frame
 from phono3py_mlp_plugin.reference import nacl_dataset
 from phono3py_mlp_plugin.workflow.join import (
     dataset_of_frames,
+    describe_planned,
     frames_of_dataset,
     join_datasets,
+    planned_of_snapshots,
     with_planned_displacements,
     without_net_force,
 )
@@ -133,6 +135,20 @@ def test_planned_displacements_replace_those_that_were_rounded():
     assert np.array_equal(found.displacements, rounded.displacements)
     none = with_planned_displacements(rounded, planned[:0])
     assert np.array_equal(none.displacements, rounded.displacements)
+
+
+def test_planned_displacements_without_a_file_are_told():
+    index = planned_of_snapshots(NACL, NACL.displacements)
+    assert index.tolist() == list(range(len(NACL)))
+    assert describe_planned(index, len(NACL)) == []
+    planned = np.concatenate([NACL.displacements + 0.2, NACL.displacements[1:2]])
+    index = planned_of_snapshots(NACL.select([0, 1]), planned)
+    assert index.tolist() == [-1, len(NACL)]
+    missing, other = describe_planned(index, len(planned))
+    assert missing == "Note: 3 of 4 planned displacements are in no file: 1, 2, 3."
+    assert other.startswith("Note: 1 of 2 snapshots have displacements that were not")
+    (many,) = describe_planned(np.arange(1), 20)
+    assert many.endswith(": 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 9 more.")
 
 
 def test_net_force_is_taken_off():

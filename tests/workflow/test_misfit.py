@@ -81,18 +81,22 @@ def test_forces_that_vanish_are_no_misfit():
 
 
 @pytest.mark.parametrize(
-    "alpha, smallest, noted",
+    "alpha, smallest, values",
     [
-        (1e-3, 1e-3, True),
-        (1e-2, 1e-3, False),
-        (None, None, False),
+        (1e-3, 1e-3, "-8 1 10"),
+        # What was proposed before is not proposed again.
+        (1e-8, 1e-8, "-13 1 15"),
+        (1e-13, 1e-13, None),
+        (0.0, 0.0, None),
+        (1e-2, 1e-3, None),
+        (None, None, None),
         # A single penalty is the wish of the user.
-        (1e-3, None, False),
+        (1e-3, None, None),
     ],
 )
 def test_the_smallest_penalty_of_several_is_noted_if_it_is_the_best(
-    alpha, smallest, noted
+    alpha, smallest, values
 ):
     note = penalty_note(alpha, smallest)
-    assert (note is not None) == noted
-    assert note is None or "reg_alpha_params = -8 1 10" in note
+    assert (note is None) == (values is None)
+    assert note is None or f"'reg_alpha_params = {values}'" in note

@@ -20,7 +20,9 @@ from phono3py_mlp_plugin.files import (
 from phono3py_mlp_plugin.workflow import (
     check_dataset,
     dataset_of_frames,
+    describe_planned,
     join_datasets,
+    planned_of_snapshots,
     read_dataset,
     with_planned_displacements,
     without_net_force,
@@ -123,6 +125,9 @@ def _import(args: argparse.Namespace) -> int:
             advance(1)
     dataset = dataset_of_frames(frames, ph3.supercell)
     if planned is not None:
+        index = planned_of_snapshots(dataset, planned)
+        for line in describe_planned(index, len(planned)):
+            print(line)
         dataset = with_planned_displacements(dataset, planned)
     unused = dict.fromkeys(name for frame in frames for name in frame.unused)
     if unused:
@@ -224,4 +229,5 @@ def _write(ph3: Phono3py, dataset: Dataset, path: Path) -> None:
         arrays["supercell_energies"] = dataset.energies
     ph3.dataset = arrays
     write_dataset(ph3, path)
-    print(f'{len(dataset)} supercells were written in "{path}".')
+    n = len(dataset)
+    print(f'{n} supercell{"s were" if n > 1 else " was"} written in "{path}".')

@@ -69,7 +69,9 @@ from phono3py_mlp_plugin.workflow.health import (
 )
 from phono3py_mlp_plugin.workflow.join import (
     dataset_of_frames,
+    describe_planned,
     join_datasets,
+    planned_of_snapshots,
     with_planned_displacements,
     without_net_force,
 )
@@ -211,6 +213,7 @@ __all__ = [
     "deciding_options",
     "describe_contribution",
     "describe_force_constants",
+    "describe_planned",
     "describe_truncation",
     "differentiate",
     "displace",
@@ -241,6 +244,7 @@ __all__ = [
     "penalty_note",
     "phonon_frequencies",
     "plan_potential",
+    "planned_of_snapshots",
     "read_dataset",
     "read_potential",
     "read_result",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 from phono3py_mlp_plugin.errors import DatasetError
@@ -22,6 +23,9 @@ _SAME = 1e-5
 # Positions in output files have six decimals or more, in units of up to the lattice
 # constant.
 _PRINTED = 1e-4
+
+# Numbers of displacements that a message names.
+_NAMED = 10
 
 
 def dataset_of_frames(frames: Sequence[Frame], supercell: PhonopyAtoms) -> Dataset:
@@ -79,23 +83,69 @@ def _check_energy_names(frames: Sequence[Frame]) -> None:
             )
 
 
-def with_planned_displacements(dataset: Dataset, planned: FloatArray) -> Dataset:
-    """Return a dataset with displacements of full precision where they are known.
+def planned_of_snapshots(dataset: Dataset, planned: FloatArray) -> NDArray[np.int64]:
+    """Return which planned displacements each snapshot has.
 
     Parameters
     ----------
     dataset : Dataset
         With displacements from positions that another program has rounded.
     planned : ndarray
-        Displacements of which snapshots were made (angstrom), shape ``(n, N, 3)``. A
-        snapshot that is none of these keeps its displacements.
+        Displacements of which snapshots were made (angstrom), shape ``(k, N, 3)``.
+
+    Returns
+    -------
+    ndarray
+        Indices of ``planned``, -1 for a snapshot that is none of these; shape ``(n,)``.
     """
-    displacements = dataset.displacements.copy()
-    for displacement in displacements:
+    found = np.full(len(dataset), -1)
+    for n, displacement in enumerate(dataset.displacements if len(planned) else ()):
         distances = np.abs(planned - displacement).max(axis=(1, 2))
-        if len(planned) and distances.min() <= _PRINTED:
-            displacement[:] = planned[distances.argmin()]
+        if distances.min() <= _PRINTED:
+            found[n] = distances.argmin()
+    return found
+
+
+def with_planned_displacements(dataset: Dataset, planned: FloatArray) -> Dataset:
+    """Return a dataset with displacements of full precision where they are known.
+
+    Parameters
+    ----------
+    dataset, planned
+        See `planned_of_snapshots`. A snapshot that is none of ``planned`` keeps its
+        displacements.
+    """
+    index = planned_of_snapshots(dataset, planned)
+    displacements = dataset.displacements.copy()
+    displacements[index >= 0] = planned[index[index >= 0]]
     return replace(dataset, displacements=displacements)
+
+
+def describe_planned(index: NDArray[np.int64], n_planned: int) -> list[str]:
+    """Return lines about planned displacements without a snapshot, and the reverse.
+
+    Parameters
+    ----------
+    index : ndarray
+        As returned by `planned_of_snapshots`.
+    n_planned : int
+    """
+    missing = [str(n + 1) for n in range(n_planned) if n not in index]
+    lines = []
+    if missing:
+        more = len(missing) - _NAMED
+        names = ", ".join(missing[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+        lines.append(
+            f"Note: {len(missing)} of {n_planned} planned displacements are in no "
+            f"file: {names}."
+        )
+    others = int((index < 0).sum())
+    if others and n_planned:
+        lines.append(
+            f"Note: {others} of {len(index)} snapshots have displacements that were "
+            "not planned; they come from the positions in the files."
+        )
+    return lines
 
 
 def without_net_force(dataset: Dataset) -> Dataset:

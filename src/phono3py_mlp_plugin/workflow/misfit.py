@@ -34,6 +34,11 @@ _FITTED = 0.7
 # Smallest error of kappa that is mentioned for a single fit.
 _NOTABLE = 0.02
 
+# Orders of magnitude by which the smallest penalty is lowered, and the lowest that
+# differs from none in double precision.
+_FURTHER = 5
+_LOWEST = -14
+
 
 @dataclass(frozen=True)
 class Misfit:
@@ -124,9 +129,13 @@ def penalty_note(alpha: float | None, smallest: float | None) -> str | None:
     """
     if alpha is None or smallest is None or alpha > smallest:
         return None
+    lowest = round(np.log10(alpha)) - _FURTHER if alpha > 0 else -np.inf
+    if lowest < _LOWEST:
+        return None
     return (
         f"the smallest ridge penalty that was tried, {alpha:.0e}, is the best: kappa "
-        "may be biased. Add 'reg_alpha_params = -8 1 10' to --mlp-params."
+        f"may be biased. Add 'reg_alpha_params = {lowest} 1 {2 - lowest}' to "
+        "--mlp-params."
     )
 
 

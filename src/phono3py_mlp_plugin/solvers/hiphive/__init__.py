@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,14 +19,16 @@ from phono3py_mlp_plugin.contracts import (
 from phono3py_mlp_plugin.errors import ParameterError, SolverError
 from phono3py_mlp_plugin.hookspecs import hookimpl
 from phono3py_mlp_plugin.ranges import Length, check_ranges
+from phono3py_mlp_plugin.solvers.hiphive.pairs import full_fc2, pair_basis, reach
+from phono3py_mlp_plugin.solvers.hiphive.structures import ase_atoms
+from phono3py_mlp_plugin.solvers.hiphive.triplets import Triplets
+from phono3py_mlp_plugin.taylor import Lattice, taylor_forces
 
 if TYPE_CHECKING:
-    from phonopy.structure.atoms import PhonopyAtoms
-
     from phono3py_mlp_plugin.contracts import FloatArray
 
-# Margin (angstrom) below the largest cutoff, which hiPhive determines by bisection and
-# which may coincide with a shell of neighbours.
+# Margin (angstrom) below the largest cutoff of fc3, which hiPhive finds by bisection
+# and which may coincide with a shell of neighbours.
 _CUTOFF_MARGIN = 0.01
 
 
@@ -38,8 +39,8 @@ class HiphiveOptions:
     cutoffs: tuple[Length, ...] = field(
         default=(),
         metadata={
-            "help": "of fc2 and fc3 in angstrom; by default the largest that fits the "
-            "supercell"
+            "help": "of fc2 and fc3 in angstrom; by default fc2 of all pairs, and the "
+            "largest of fc3 that fits the supercell"
         },
     )
     fit_method: Literal["least-squares", "ridge", "lasso", "ardr", "rfe"] = field(
@@ -63,31 +64,24 @@ def solve(problem: ForceConstantsProblem) -> ForceConstants:
     Raises
     ------
     ParameterError
-        If a cutoff is too large for the supercell.
+        If the cutoff of fc3 is too large for the supercell.
     SolverError
         If the forces do not determine the parameters of a least-squares fit, or there
         are no parameters.
     """
-    from hiphive import ClusterSpace
-    from hiphive.force_constant_model import ForceConstantModel
-
-    supercell = _ase_atoms(problem.supercell)
     with _logging(problem.log_level):
-        clusters = ClusterSpace(
-            _ase_atoms(problem.primitive),
-            _cutoffs(problem, supercell),
-            symprec=problem.symmetry.tolerance,
-        )
-        model = ForceConstantModel(supercell, clusters)
-        model.parameters = _fit(model, problem)
-        force_constants = model.get_force_constants()
-    missing = set(problem.orders) - set(force_constants.orders)
-    if missing:
-        raise SolverError(
-            f"hiphive: symmetry and cutoffs leave no fc{min(missing)} in the supercell "
-            f"of {len(problem.supercell)} atoms. Use a larger supercell or cutoff."
-        )
-    return {order: _array(force_constants, problem, order) for order in problem.orders}
+        cutoffs = _cutoffs(problem)
+        with problem.progress("Clusters of hiPhive", None):
+            pairs = _pairs(problem, cutoffs[2])
+            triplets = _triplets(problem, cutoffs[3]) if 3 in problem.orders else None
+        parameters = _fit(problem, pairs, triplets)
+        found = {2: np.tensordot(parameters[: len(pairs)], pairs, axes=1)}
+        if triplets is not None:
+            found[3] = triplets.force_constants(parameters[len(pairs) :])
+    if not problem.is_compact_fc:
+        translations = problem.primitive.atomic_permutations
+        found[2] = full_fc2(found[2], problem.primitive.p2s_map, translations)
+    return found
 
 
 @hookimpl
@@ -110,14 +104,6 @@ def _unavailable_reason() -> str | None:
     return None
 
 
-def _ase_atoms(cell: PhonopyAtoms) -> Any:
-    from ase import Atoms
-
-    return Atoms(
-        numbers=cell.numbers, cell=cell.cell, positions=cell.positions, pbc=True
-    )
-
-
 @contextmanager
 def _logging(log_level: int) -> Iterator[None]:
     """Set the level of the log of hiPhive, which is printed."""
@@ -130,25 +116,68 @@ def _logging(log_level: int) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _cutoffs(problem: ForceConstantsProblem, supercell: Any) -> list[float]:
+def _cutoffs(problem: ForceConstantsProblem) -> dict[int, float]:
+    """Return the cutoffs by order: those requested, or the largest."""
     from hiphive.cutoffs import estimate_maximum_cutoff, is_cutoff_allowed
 
-    largest = estimate_maximum_cutoff(supercell) - _CUTOFF_MARGIN
     cutoffs = dict(enumerate(problem.options.cutoffs, start=2)) | dict(problem.cutoff)
-    for order in problem.orders:
-        cutoff = cutoffs.setdefault(order, largest)
-        if not is_cutoff_allowed(supercell, cutoff):
+    farthest = reach(problem.primitive)
+    cutoffs[2] = min(cutoffs.get(2, farthest), farthest)
+    if 3 in problem.orders:
+        supercell = ase_atoms(problem.supercell)
+        largest = estimate_maximum_cutoff(supercell) - _CUTOFF_MARGIN
+        if not is_cutoff_allowed(supercell, cutoffs.setdefault(3, largest)):
             raise ParameterError(
-                f"hiphive: cutoff of fc{order} = {cutoff:g} angstrom; expected at most "
+                f"hiphive: cutoff of fc3 = {cutoffs[3]:g} angstrom; expected at most "
                 f"{largest:.2f}, beyond which atoms of the supercell interact with "
                 "their own images. Lower it or use a larger supercell."
             )
-    return [cutoffs[order] for order in range(2, max(problem.orders) + 1)]
+    return cutoffs
 
 
-def _fit(model: Any, problem: ForceConstantsProblem) -> FloatArray:
+def _pairs(problem: ForceConstantsProblem, cutoff: float) -> FloatArray:
+    """Return a basis of fc2, shape ``(P, N_p, N, 3, 3)``."""
+    clusters = _clusters(problem, [cutoff])
+    supercell = ase_atoms(problem.supercell)
+    return pair_basis(problem.primitive, supercell, clusters, cutoff)
+
+
+def _triplets(problem: ForceConstantsProblem, cutoff: float) -> Triplets:
+    return Triplets(problem, _clusters(problem, [cutoff, cutoff]))
+
+
+def _clusters(problem: ForceConstantsProblem, cutoffs: list[float]) -> Any:
+    """Return the clusters up to the order that the cutoffs belong to."""
+    from hiphive import ClusterSpace
+
+    order = len(cutoffs) + 1
+    primitive = ase_atoms(problem.primitive)
+    try:
+        clusters = ClusterSpace(primitive, cutoffs, symprec=problem.symmetry.tolerance)
+    except ValueError as error:
+        if "no degrees of freedom" not in str(error):
+            raise
+        clusters = None
+    if clusters is None or not len(clusters.get_parameter_indices(order)):
+        raise SolverError(
+            f"hiphive: symmetry and cutoffs leave no fc{order} in the supercell of "
+            f"{len(problem.supercell)} atoms. Use a larger supercell or cutoff."
+        )
+    return clusters
+
+
+def _fit(
+    problem: ForceConstantsProblem, pairs: FloatArray, triplets: Triplets | None
+) -> FloatArray:
     """Return the parameters that reproduce the forces."""
-    matrix = np.vstack([model.get_fit_matrix(u) for u in problem.displacements])
+    lattice = Lattice(problem.primitive.p2s_map, problem.primitive.atomic_permutations)
+    columns = [
+        taylor_forces({2: fc2}, problem.displacements, lattice)[2].ravel()
+        for fc2 in pairs
+    ]
+    matrix = np.array(columns).T
+    if triplets is not None:
+        matrix = np.hstack([matrix, triplets.fit_matrix()])
     forces = problem.forces.ravel()
     if problem.options.fit_method == "least-squares":
         return _least_squares(matrix, forces)
@@ -182,19 +211,3 @@ def _least_squares(matrix: FloatArray, forces: FloatArray) -> FloatArray:
             "or set another fit_method."
         )
     return np.asarray(parameters / scale)
-
-
-def _array(
-    force_constants: Any, problem: ForceConstantsProblem, order: int
-) -> FloatArray:
-    """Return the force constants of one order, stored by sorted clusters, as array."""
-    n_atoms = len(problem.supercell)
-    rows = problem.primitive.p2s_map if problem.is_compact_fc else np.arange(n_atoms)
-    row_of_atom = {int(atom): row for row, atom in enumerate(rows)}
-    array = np.zeros(problem.shape(order))
-    for cluster, values in force_constants.get_fc_dict(order).items():
-        for permutation in itertools.permutations(range(order)):
-            first, *others = (cluster[i] for i in permutation)
-            if first in row_of_atom:
-                array[row_of_atom[first], *others] = values.transpose(permutation)
-    return array
