@@ -23,6 +23,8 @@ from phono3py_mlp_plugin.ranges import POSITIVE, check_range
 from phono3py_mlp_plugin.supervision import raise_at_signals, run_step
 from phono3py_mlp_plugin.workflow import (
     CalculatorSpec,
+    RelaxedCell,
+    check_extended,
     plan_potential,
     read_potential,
     relax_cell,
@@ -31,6 +33,7 @@ from phono3py_mlp_plugin.workflow import (
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
+    from phonopy.structure.atoms import PhonopyAtoms
 
 _RELAXED = Path("POSCAR-relaxed")
 
@@ -94,6 +97,7 @@ def run_kappa(arguments: Sequence[str], *, watched: bool) -> int:
     potential = plan_potential(spec, None, args.mlp_file, Path()).path
     if args.teach is not None:
         request_calculator("pypolymlp", options.mlp_params, "--mlp-params")
+    args.symprec, args.moments = options.symmetry_tolerance, options.magmoms
     _write_crystal(args, spec, potential)
     for step in _steps(args, rest):
         print(f"$ {shlex.join(step)}", flush=True)
@@ -213,12 +217,13 @@ def _crystal(
     args: argparse.Namespace, spec: CalculatorSpec, potential: Path | None
 ) -> Phono3py:
     """Return the crystal with its displacements, relaxed if requested."""
-    from phono3py_mlp_plugin.host.unitcell import read_unitcell
+    from phono3py_mlp_plugin.host.unitcell import crystal_of, read_unitcell
 
-    crystal = read_unitcell(args.cell, args.dim, args.pa)
+    crystal = read_unitcell(args.cell, args.dim, args.pa, args.symprec, args.moments)
+    check_extended(crystal.unitcell)
     if args.relax:
-        _relax(spec, potential, crystal)
-        crystal = read_unitcell(_RELAXED, args.dim, args.pa)
+        relaxed = _relax(spec, potential, crystal)
+        crystal = crystal_of(relaxed, args.dim, args.pa, args.symprec)
     if args.teach is not None:
         crystal.generate_displacements(
             distance=args.amplitude or _AMPLITUDE,
@@ -228,8 +233,10 @@ def _crystal(
     return crystal
 
 
-def _relax(spec: CalculatorSpec, potential: Path | None, crystal: Phono3py) -> None:
-    """Relax the unit cell and write it."""
+def _relax(
+    spec: CalculatorSpec, potential: Path | None, crystal: Phono3py
+) -> PhonopyAtoms:
+    """Relax the unit cell, write it, and return it."""
     from phonopy.interface.calculator import write_crystal_structure
 
     from phono3py_mlp_plugin.host.output import progress
@@ -246,14 +253,9 @@ def _relax(spec: CalculatorSpec, potential: Path | None, crystal: Phono3py) -> N
     with replacing(_RELAXED) as temporary:
         write_crystal_structure(temporary, relaxed.cell)
         _keep_old(_RELAXED, temporary)
-    change = (relaxed.cell.volume / before.volume) ** (1 / 3) - 1
-    lattice = (
-        f"lattice changed by {100 * change:+.2f} % on average"
-        if relaxed.is_lattice_relaxed
-        else "lattice unchanged, because the force calculator gives no stress"
-    )
     print(
-        f'The relaxed unit cell is in "{_RELAXED}": {lattice}, largest force '
+        f'The relaxed unit cell is in "{_RELAXED}": '
+        f"{_lattice_change(relaxed, before.volume)}, largest force "
         f"{relaxed.largest_force:.0e} eV/angstrom."
     )
     if not relaxed.is_converged:
@@ -261,6 +263,18 @@ def _relax(spec: CalculatorSpec, potential: Path | None, crystal: Phono3py) -> N
             "Note: forces do not become smaller, because of the noise of the force "
             "calculator."
         )
+    return relaxed.cell
+
+
+def _lattice_change(relaxed: RelaxedCell, volume: float) -> str:
+    """Describe what relaxation has done to a lattice of a volume before."""
+    if relaxed.is_lattice_relaxed:
+        change = (relaxed.cell.volume / volume) ** (1 / 3) - 1
+        kept = ", unchanged along the vacuum" if relaxed.has_vacuum else ""
+        return f"lattice changed by {100 * change:+.2f} % on average{kept}"
+    if relaxed.has_vacuum:
+        return "lattice unchanged, because of vacuum"
+    return "lattice unchanged, because the force calculator gives no stress"
 
 
 def _steps(args: argparse.Namespace, rest: Sequence[str]) -> list[list[str]]:

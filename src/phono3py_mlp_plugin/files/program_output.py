@@ -33,6 +33,14 @@ class Snapshot:
         Name and forces (eV/angstrom), each of shape ``(N, 3)``.
     energies : mapping of str to float
         Name and energy (eV).
+    masses : ndarray or None
+        In atomic mass units, if they are not those of the elements, shape ``(N,)``.
+    magnetic_moments : ndarray or None
+        In Bohr magnetons, shape ``(N,)`` or ``(N, 3)``.
+    pbc : tuple of bool
+        Along which lattice vectors it is periodic.
+    partial_site : str or None
+        Elements and occupancies of a site that is not occupied by one element.
     """
 
     lattice: FloatArray
@@ -41,6 +49,10 @@ class Snapshot:
     periodic: bool
     forces: Mapping[str, FloatArray]
     energies: Mapping[str, float]
+    masses: FloatArray | None = None
+    magnetic_moments: FloatArray | None = None
+    pbc: tuple[bool, bool, bool] = (True, True, True)
+    partial_site: str | None = None
 
 
 class Program(NamedTuple):

@@ -6,12 +6,13 @@ import contextlib
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import (
     DatasetError,
     MLPError,
@@ -41,6 +42,9 @@ _MARKS = {
 _NOT_FILES = ("mysql", "postgresql", "bundletrajectory")
 
 _DATABASES = ("db", "json")
+
+# Smallest occupancy of a site that is full up to rounding.
+_FULL = 0.99
 
 # ASE gives zero for the energies that are not in these files.
 _NO_ENERGIES = ("lammps-dump-text", "lammps-dump-binary")
@@ -209,7 +213,30 @@ def _snapshot(atoms: Any, with_energies: bool) -> Snapshot:
             for name, value in {**atoms.info, **in_database, **results}.items()
             if with_energies and "energ" in name.lower() and _is_number(value)
         },
+        masses=np.array(atoms.arrays["masses"]) if "masses" in atoms.arrays else None,
+        magnetic_moments=_moments(atoms),
+        pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
+        partial_site=_partial_site(atoms.info.get("occupancy")),
     )
+
+
+def _moments(atoms: Any) -> FloatArray | None:
+    """Return the magnetic moments that a file sets, None if all are zero."""
+    moments = atoms.arrays.get("initial_magmoms")
+    return None if moments is None or not np.any(moments) else np.array(moments)
+
+
+def _partial_site(sites: Any) -> str | None:
+    """Return the elements of a site of a CIF that is not occupied by one element.
+
+    ASE keeps one of the elements, and ignores vacancies. Text stands for an unknown
+    occupancy.
+    """
+    for elements in sites.values() if isinstance(sites, Mapping) else ():
+        shares = [x for x in elements.values() if not isinstance(x, str)]
+        if len(elements) != 1 or not all(share >= _FULL for share in shares):
+            return ", ".join(f"{element} {x}" for element, x in elements.items())
+    return None
 
 
 def _is_number(value: Any) -> bool:

@@ -73,6 +73,7 @@ from phono3py_mlp_plugin.host.writing import HostFiles
 from phono3py_mlp_plugin.workflow import (
     check_born_charges,
     check_found_force_constants,
+    crystal_notes,
     missing_stamps,
     read_dataset,
 )
@@ -279,6 +280,9 @@ class Run:
         assert state is not None
         check_cell(ph3py, settings)
         check_born_charges(ph3py)
+        notes = crystal_notes(ph3py, without_charges=not settings.is_nac)
+        # The host is quiet in a study.
+        show([f"Note: {note}" for note in notes], 1 if self._study else log_level)
         request = state.request
         dataset = state.dataset = _pop_dataset(ph3py, log_level)
         if self._study is not None:

@@ -26,9 +26,11 @@ from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
 from phono3py_mlp_plugin.workflow.crystal import (
     Cell,
     check_crystal,
+    check_equivalent_masses,
     check_masses,
     shares_sites,
 )
+from phono3py_mlp_plugin.workflow.crystal_notes import crystal_notes
 from phono3py_mlp_plugin.workflow.cutoffs import (
     check_reach,
     check_solver_cutoffs,
@@ -107,6 +109,7 @@ from phono3py_mlp_plugin.workflow.reuse import (
     missing_stamps,
     origin_of,
 )
+from phono3py_mlp_plugin.workflow.species import element_of
 from phono3py_mlp_plugin.workflow.supercells import (
     EQUATIONS,
     LEAST_PAIRS,
@@ -128,6 +131,7 @@ from phono3py_mlp_plugin.workflow.train import (
     unused_parameters,
 )
 from phono3py_mlp_plugin.workflow.truncation import describe_truncation
+from phono3py_mlp_plugin.workflow.vacuum import check_extended, check_vacuum
 
 __all__ = [
     "CONTINUE_REMEDY",
@@ -168,6 +172,8 @@ __all__ = [
     "check_crystal",
     "check_dataset",
     "check_drift",
+    "check_equivalent_masses",
+    "check_extended",
     "check_fit",
     "check_found_force_constants",
     "check_masses",
@@ -176,7 +182,9 @@ __all__ = [
     "check_reach",
     "check_solver_cutoffs",
     "check_split",
+    "check_vacuum",
     "contributions_above",
+    "crystal_notes",
     "cutoffs_in_options",
     "dataset_of_frames",
     "decide_force_constants",
@@ -187,6 +195,7 @@ __all__ = [
     "describe_truncation",
     "differentiate",
     "displace",
+    "element_of",
     "engine_of",
     "error_budget",
     "evaluate",

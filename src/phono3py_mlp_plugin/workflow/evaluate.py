@@ -18,6 +18,7 @@ from phono3py_mlp_plugin.contracts import (
 )
 from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.files import PartialEvaluations
+from phono3py_mlp_plugin.workflow.crystal import check_ordered
 from phono3py_mlp_plugin.workflow.cutoffs import check_reach
 from phono3py_mlp_plugin.workflow.species import with_known_symbols, with_species
 
@@ -66,6 +67,8 @@ def evaluate(
 
     Raises
     ------
+    DatasetError
+        If a site is shared by several species.
     PotentialError
         If it is no potential, does not know an element of the supercells, or its cutoff
         isolates an atom.
@@ -73,8 +76,11 @@ def evaluate(
         If the values returned by the potential are invalid.
     """
     _check_potential(name, potential)
+    if supercell is not None:
+        check_ordered(supercell, name)
     present = [i for i, cell in enumerate(supercells) if cell is not None]
     cells = with_species([cell for cell in supercells if cell is not None], supercell)
+    check_ordered(cells[0], name)
     cells = with_known_symbols(name, potential, cells)
     check_reach(name, potential, cells[0])
     n, n_atoms = len(supercells), len(cells[0])
