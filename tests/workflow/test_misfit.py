@@ -86,6 +86,8 @@ def test_forces_that_vanish_are_no_misfit():
         (1e-3, 1e-3, True),
         (1e-2, 1e-3, False),
         (None, None, False),
+        # No smaller than that of the remedy.
+        (1e-8, 1e-8, False),
         # A single penalty is the wish of the user.
         (1e-3, None, False),
     ],

@@ -25,6 +25,7 @@ from phono3py_mlp_plugin.workflow import (
     CalculatorSpec,
     RelaxedCell,
     check_extended,
+    check_scattering_supercell,
     plan_potential,
     read_potential,
     relax_cell,
@@ -221,6 +222,7 @@ def _crystal(
 
     crystal = read_unitcell(args.cell, args.dim, args.pa, args.symprec, args.moments)
     check_extended(crystal.unitcell)
+    check_scattering_supercell(crystal.supercell)
     if args.relax:
         relaxed = _relax(spec, potential, crystal)
         crystal = crystal_of(relaxed, args.dim, args.pa, args.symprec)

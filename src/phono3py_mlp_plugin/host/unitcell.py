@@ -188,18 +188,7 @@ def _unitcell(path: Path) -> PhonopyAtoms:
     if interface is not None:
         with contextlib.suppress(DatasetError):
             return _of_interface(path, interface)
-    try:
-        snapshots = read_snapshots(path)
-    except DatasetError as error:
-        # A POSCAR can have any name.
-        with contextlib.suppress(DatasetError):
-            return _of_snapshot(read_poscar(path), path)
-        reason = one_line(error.__cause__ or error)
-        raise DatasetError(
-            f"{path}: no crystal is read from it by phono3py or ASE ({reason}). Give "
-            "lattice vectors in full, and the file the usual name of its program, such "
-            "as POSCAR, geometry.in, unitcell.cell or unitcell.inp."
-        ) from error
+    snapshots = _snapshots(path)
     if not snapshots or not snapshots[-1].periodic:
         raise DatasetError(
             f"{path}: there is no periodic crystal in it. Give a file with lattice "
@@ -208,6 +197,25 @@ def _unitcell(path: Path) -> PhonopyAtoms:
     if len(snapshots) > 1:
         show([f"{path}: the last of {len(snapshots)} structures is used."], 1)
     return _of_snapshot(snapshots[-1], path)
+
+
+def _snapshots(path: Path) -> list[Snapshot]:
+    """Return the structures in a file of any format of ASE, or of VASP by any name."""
+    try:
+        return read_snapshots(path)
+    except DatasetError as error:
+        try:
+            return [read_poscar(path)]
+        except DatasetError as of_poscar:
+            # A lattice and coordinates were found.
+            if isinstance(of_poscar.__cause__, DatasetError):
+                raise
+        reason = one_line(error.__cause__ or error)
+        raise DatasetError(
+            f"{path}: no crystal is read from it by phono3py or ASE ({reason}). Give "
+            "lattice vectors in full, and the file the usual name of its program, such "
+            "as POSCAR, geometry.in, unitcell.cell or unitcell.inp."
+        ) from error
 
 
 def _of_snapshot(snapshot: Snapshot, path: Path) -> PhonopyAtoms:

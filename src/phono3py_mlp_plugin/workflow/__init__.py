@@ -85,6 +85,7 @@ from phono3py_mlp_plugin.workflow.physics import (
     check_fit,
     check_phonons,
     check_potential,
+    check_scattering_supercell,
     is_imaginary,
 )
 from phono3py_mlp_plugin.workflow.relax import relax_positions
@@ -132,6 +133,11 @@ from phono3py_mlp_plugin.workflow.train import (
 )
 from phono3py_mlp_plugin.workflow.truncation import describe_truncation
 from phono3py_mlp_plugin.workflow.vacuum import check_extended, check_vacuum
+from phono3py_mlp_plugin.workflow.workload import (
+    check_memory_of_fc3,
+    forecast_evaluations,
+    forecast_systematic,
+)
 
 __all__ = [
     "CONTINUE_REMEDY",
@@ -177,9 +183,11 @@ __all__ = [
     "check_fit",
     "check_found_force_constants",
     "check_masses",
+    "check_memory_of_fc3",
     "check_phonons",
     "check_potential",
     "check_reach",
+    "check_scattering_supercell",
     "check_solver_cutoffs",
     "check_split",
     "check_vacuum",
@@ -206,6 +214,8 @@ __all__ = [
     "force_constants_problem",
     "force_constants_versions",
     "forecast",
+    "forecast_evaluations",
+    "forecast_systematic",
     "harmonic_crystal",
     "high_symmetry_points",
     "is_imaginary",

@@ -35,6 +35,10 @@ _FITTED = 0.7
 _NOTABLE = 0.02
 
 
+# Penalty below which kappa is not biased: the smallest one of the remedy, and rounding.
+_SMALL = 2e-8
+
+
 @dataclass(frozen=True)
 class Misfit:
     """Part of the forces that a model leaves unexplained.
@@ -122,7 +126,7 @@ def penalty_note(alpha: float | None, smallest: float | None) -> str | None:
     smallest : float or None
         The smallest one of several.
     """
-    if alpha is None or smallest is None or alpha > smallest:
+    if alpha is None or smallest is None or alpha > smallest or alpha < _SMALL:
         return None
     return (
         f"the smallest ridge penalty that was tried, {alpha:.0e}, is the best: kappa "
