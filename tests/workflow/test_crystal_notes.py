@@ -5,7 +5,7 @@ import pytest
 from phono3py import Phono3py
 from phonopy.structure.atoms import PhonopyAtoms
 
-from phono3py_mlp_plugin.workflow import crystal_notes
+from phono3py_mlp_plugin.workflow import charges_note, crystal_notes
 from phono3py_mlp_plugin.workflow.crystal_notes import may_be_polar
 
 FCC = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
@@ -34,16 +34,15 @@ def test_elements_alloys_and_molecules_are_no_false_alarm(formula):
     assert not may_be_polar(formulas.Formula(formula).count())
 
 
-def test_missing_born_charges_are_told_unless_left_out_on_purpose():
+def test_missing_born_charges_are_told():
     salt = crystal(["Na", "Cl", "Na", "Cl"])
-    (note,) = crystal_notes(salt)
+    note = charges_note(salt)
     assert note.startswith("there are no Born charges. If this crystal is an insulator")
-    assert crystal_notes(salt, without_charges=True) == []
     salt.nac_params = {
         "born": [np.eye(3) * x for x in (1, -1, 1, -1)],
         "dielectric": 2.3 * np.eye(3),
     }
-    assert crystal_notes(salt) == []
+    assert charges_note(salt) is None
 
 
 def test_nothing_is_told_about_a_good_crystal():

@@ -72,7 +72,8 @@ def add_label(commands: Any) -> None:
 def _label(args: argparse.Namespace) -> int:
     from phono3py_mlp_plugin.host.command import work_in_folder
     from phono3py_mlp_plugin.host.mlp import examine
-    from phono3py_mlp_plugin.host.output import progress
+    from phono3py_mlp_plugin.host.output import progress, show
+    from phono3py_mlp_plugin.host.predicted_charges import predict_born_charges
     from phono3py_mlp_plugin.host.reading import read_crystal
 
     folder = Path()
@@ -99,6 +100,7 @@ def _label(args: argparse.Namespace) -> int:
         return 0
     name = spec.calculator.name
     examine(spec, obtained, crystal.supercell, 1, args.allow_poor_fit)
+    show(predict_born_charges(crystal, name, obtained.potential), 1)
     number = label_supercells(crystal, name, obtained, folder, progress(1))
     _write(crystal, args.output, key)
     forget_partial_evaluations(folder)

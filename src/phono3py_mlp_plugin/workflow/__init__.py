@@ -30,7 +30,7 @@ from phono3py_mlp_plugin.workflow.crystal import (
     check_masses,
     shares_sites,
 )
-from phono3py_mlp_plugin.workflow.crystal_notes import crystal_notes
+from phono3py_mlp_plugin.workflow.crystal_notes import charges_note, crystal_notes
 from phono3py_mlp_plugin.workflow.cutoffs import (
     check_reach,
     check_solver_cutoffs,
@@ -173,6 +173,7 @@ __all__ = [
     "budget_lines",
     "budget_notes",
     "budget_table",
+    "charges_note",
     "check_anharmonicity",
     "check_born_charges",
     "check_crystal",

@@ -109,12 +109,7 @@ def relax_cell(
             _check_volume(float(atoms.get_volume()), float(cell.volume))
             advance(1)
     largest = float(np.linalg.norm(subject.get_forces(), axis=1).max())
-    if not largest <= _ACCEPTED_FORCE:
-        raise PotentialError(
-            f"relaxation: the largest force is {largest:.1e} eV/angstrom after "
-            f"{_STEPS} steps; expected {_LARGEST_FORCE:.0e}. Start closer to the "
-            "minimum, or check the potential."
-        )
+    _check_forces(largest)
     relaxed = cell.copy()
     relaxed.cell = np.array(atoms.cell)
     relaxed.scaled_positions = atoms.get_scaled_positions(wrap=False)
@@ -143,6 +138,15 @@ def _check_ase() -> None:
     if importlib.util.find_spec("ase") is None:
         raise PluginNotFound(
             "relaxation: ase is not installed. Install it by 'pip install ase'."
+        )
+
+
+def _check_forces(largest: float) -> None:
+    if not largest <= _ACCEPTED_FORCE:
+        raise PotentialError(
+            f"relaxation: the largest force is {largest:.1e} eV/angstrom after "
+            f"{_STEPS} steps; expected {_LARGEST_FORCE:.0e}. Start closer to the "
+            "minimum, or check the potential."
         )
 
 

@@ -33,25 +33,31 @@ _ROUNDED = 1e-2
 _MOLECULE = 1.2
 
 
-def crystal_notes(crystal: Phono3py, *, without_charges: bool = False) -> list[str]:
-    """Return notes about vacuum, symmetry, elements and Born charges.
+def crystal_notes(crystal: Phono3py) -> list[str]:
+    """Return notes about vacuum, symmetry and elements.
 
     Parameters
     ----------
     crystal : Phono3py
-    without_charges : bool
-        Whether Born charges are left out on purpose.
     """
     cell = crystal.unitcell
-    notes = [*_of_vacuum(cell), *_of_symmetry(crystal), *_of_elements(cell)]
-    missing = crystal.nac_params is None and not without_charges
-    if missing and may_be_polar(cell.symbols):
-        notes.append(
-            "there are no Born charges. If this crystal is an insulator, potentials of "
-            "short range do not describe the splitting of its optical modes: put BORN "
-            "into the folder."
-        )
-    return notes
+    return [*_of_vacuum(cell), *_of_symmetry(crystal), *_of_elements(cell)]
+
+
+def charges_note(crystal: Phono3py) -> str | None:
+    """Return a note if Born charges are missing that a crystal may need.
+
+    Parameters
+    ----------
+    crystal : Phono3py
+    """
+    if crystal.nac_params is not None or not may_be_polar(crystal.unitcell.symbols):
+        return None
+    return (
+        "there are no Born charges. If this crystal is an insulator, potentials of "
+        "short range do not describe the splitting of its optical modes: put BORN "
+        "into the folder."
+    )
 
 
 def may_be_polar(symbols: Iterable[str]) -> bool:
