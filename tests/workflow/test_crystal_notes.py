@@ -11,13 +11,14 @@ from phono3py_mlp_plugin.workflow.crystal_notes import may_be_polar
 FCC = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
 
 
-def crystal(symbols="Al", lattice=4.0, sites=FCC, **options):
+def crystal(symbols="Al", lattice=4.0, sites=FCC, dim=2, **options):
     cell = PhonopyAtoms(
         symbols=[symbols] * len(sites) if isinstance(symbols, str) else symbols,
         cell=lattice * np.eye(3),
         scaled_positions=sites,
     )
-    return Phono3py(cell, supercell_matrix=[1, 1, 1], primitive_matrix="P", **options)
+    matrix = dim * np.eye(3, dtype=int)
+    return Phono3py(cell, supercell_matrix=matrix, primitive_matrix="P", **options)
 
 
 @pytest.mark.parametrize("formula", ["NaCl", "GaAs", "PbTe", "SiC", "Bi2Te3", "LiNbO3"])
@@ -68,6 +69,11 @@ def test_rounded_coordinates_are_told_with_the_work_that_symmetry_saves(moved):
 def test_distortion_beyond_rounding_is_no_false_alarm():
     sites = moved_by(0.01)
     assert crystal_notes(crystal(sites=sites)) == []
+
+
+def test_supercell_of_hardly_more_than_neighbours_is_told():
+    (note,) = crystal_notes(crystal(dim=1))
+    assert note.startswith("half of the width of the supercell = 2.00 angstrom, 0.7 ti")
 
 
 def test_kappa_of_a_cell_with_vacuum_is_told():

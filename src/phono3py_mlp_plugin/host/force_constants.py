@@ -314,7 +314,13 @@ def _forecast_systematic(
     if options.cutoff_pair is not None:
         sphere = 4 / 3 * np.pi * options.cutoff_pair**3
         pairs = min(pairs, int(pairs * sphere / supercell.volume) + len(supercell))
-    first = get_least_displacements(ph3.symmetry, is_diagonal=False)
+    try:
+        first = get_least_displacements(
+            ph3.symmetry, is_plusminus=True, is_diagonal=False
+        )
+    except ValueError:
+        # Told when displacements are generated.
+        return []
     share = pairs / len(supercell) ** 2
     return forecast_systematic(len(first), len(supercell), share, seconds)
 

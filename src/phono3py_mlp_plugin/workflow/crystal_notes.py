@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from phono3py_mlp_plugin.workflow.species import element_of
 from phono3py_mlp_plugin.workflow.vacuum import gaps, vacuum_axes
@@ -29,19 +30,30 @@ _COVALENT = {"C", "Si", "Ge", "Sn"}
 # Tolerance (angstrom) at which coordinates with few digits have their symmetry.
 _ROUNDED = 1e-2
 
+# Half of the width of a supercell over the shortest distance of atoms below which it is
+# narrow. 3x3x3 of a single fcc atom has 1.2, 2x2x2 of diamond 1.3, of fcc cubes 1.4.
+_FEW_BONDS = 1.15
+
+_SHIFTS = np.array(np.meshgrid(*[(-1, 0, 1)] * 3)).reshape(3, -1).T
+
 # Distance (angstrom) up to which hydrogen atoms can be a molecule.
 _MOLECULE = 1.2
 
 
 def crystal_notes(crystal: Phono3py) -> list[str]:
-    """Return notes about vacuum, symmetry and elements.
+    """Return notes about vacuum, width of the supercell, symmetry and elements.
 
     Parameters
     ----------
     crystal : Phono3py
     """
     cell = crystal.unitcell
-    return [*_of_vacuum(cell), *_of_symmetry(crystal), *_of_elements(cell)]
+    return [
+        *_of_vacuum(cell),
+        *_of_width(crystal.supercell),
+        *_of_symmetry(crystal),
+        *_of_elements(cell),
+    ]
 
 
 def charges_note(crystal: Phono3py) -> str | None:
@@ -87,6 +99,24 @@ def _of_vacuum(cell: PhonopyAtoms) -> list[str]:
         f"there is vacuum of {gap}: kappa refers to the volume of the cell, with its "
         "vacuum. Multiply it by this volume over that of the material. Along the "
         "vacuum, one point of the mesh suffices."
+    ]
+
+
+def _of_width(supercell: PhonopyAtoms) -> list[str]:
+    """Return a note if half the supercell is hardly more than a bond."""
+    lattice, vacuum = supercell.cell, vacuum_axes(supercell)
+    heights = 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
+    half = min((heights[i] / 2 for i in range(3) if i not in vacuum), default=np.inf)
+    images = (supercell.scaled_positions[:, None] + _SHIFTS) @ lattice
+    tree = cKDTree(images.reshape(-1, 3))
+    distances, _ = tree.query(supercell.positions, k=2)
+    bond = float(distances[:, 1].min())
+    if half >= _FEW_BONDS * bond:
+        return []
+    return [
+        f"half of the width of the supercell = {half:.2f} angstrom, {half / bond:.1f} "
+        "times the shortest distance of atoms: force constants of an atom and of its "
+        "images are not told apart. Compare kappa of a larger supercell (--dim)."
     ]
 
 
