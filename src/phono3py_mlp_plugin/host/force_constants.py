@@ -254,9 +254,8 @@ def displace_and_evaluate(
     mlp = ph3.mlp
     assert isinstance(mlp, PluginMLP) and mlp.potential is not None
     options = plan.displacements
-    seconds = _seconds_of_evaluation(ph3.supercell, mlp)
     if options.number is None:
-        show(_forecast_systematic(ph3, options, seconds), log_level)
+        show(_forecast_systematic(ph3, options, mlp), log_level)
     lines = ["Generate displacements"]
     if options.number is not None:
         lines = [
@@ -267,6 +266,7 @@ def displace_and_evaluate(
     displace(ph3, options, keep_fc2=plan.keep_fc2)
     first, *others = supercells_of(ph3)
     n_evaluated = sum(cell is not None for cell in first.displaced())
+    seconds = _seconds_of_evaluation(ph3.supercell, mlp, n_evaluated)
     show(
         [
             f"Evaluate forces in {n_evaluated} supercells by {mlp.calculator}",
@@ -293,20 +293,20 @@ def displace_and_evaluate(
         )
 
 
-def _seconds_of_evaluation(supercell: PhonopyAtoms, mlp: PluginMLP) -> float:
-    """Return the time of an evaluation of the supercell without displacements."""
+def _seconds_of_evaluation(
+    supercell: PhonopyAtoms, mlp: PluginMLP, number: int
+) -> float | None:
+    """Return the time of an evaluation if many may take long, otherwise None."""
     assert mlp.potential is not None
-    times = []
-    # The first one may compile, or list neighbours.
-    for _ in range(2):
-        begin = time.perf_counter()
-        evaluate(mlp.calculator, mlp.potential, [supercell])
-        times.append(time.perf_counter() - begin)
-    return min(times)
+    if mlp.health is None or not mlp.health.may_take_long(number):
+        return None
+    begin = time.perf_counter()
+    evaluate(mlp.calculator, mlp.potential, [supercell])
+    return time.perf_counter() - begin
 
 
 def _forecast_systematic(
-    ph3: Phono3py, options: DisplacementOptions, seconds: float
+    ph3: Phono3py, options: DisplacementOptions, mlp: PluginMLP
 ) -> list[str]:
     """Return lines about the number of systematic displacements."""
     supercell = ph3.supercell
@@ -321,8 +321,9 @@ def _forecast_systematic(
     except ValueError:
         # Told when displacements are generated.
         return []
-    share = pairs / len(supercell) ** 2
-    return forecast_systematic(len(first), len(supercell), share, seconds)
+    number = 6 * len(first) * pairs // len(supercell)
+    seconds = _seconds_of_evaluation(supercell, mlp, number)
+    return forecast_systematic(number, len(supercell), seconds)
 
 
 def _cutoff_pair(

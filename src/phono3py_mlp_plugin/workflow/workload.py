@@ -46,19 +46,15 @@ def check_memory_of_fc3(n_first: int, n_atoms: int) -> None:
         )
 
 
-def forecast_systematic(
-    n_first: int, n_atoms: int, share: float, seconds: float | None
-) -> list[str]:
+def forecast_systematic(number: int, n_atoms: int, seconds: float | None) -> list[str]:
     """Return lines about systematic displacements, if there are very many.
 
     Parameters
     ----------
-    n_first : int
-        Number of first displacements.
+    number : int
+        Of supercells, at most.
     n_atoms : int
         Number of atoms of the supercell.
-    share : float
-        Share of pairs of atoms within the cutoff.
     seconds : float or None
         Time of one evaluation, if it is known.
 
@@ -67,8 +63,6 @@ def forecast_systematic(
     ResourceError
         If the supercells do not fit into the free memory.
     """
-    # Second displacements of an atom of low symmetry: plus and minus along three axes.
-    number = int(6 * n_first * n_atoms * share)
     if number < _MANY:
         return []
     what = f"up to {number:,} supercells of {n_atoms} atoms by -d"
