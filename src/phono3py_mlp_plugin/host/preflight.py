@@ -133,7 +133,7 @@ def check_cell(ph3: Phono3py, settings: Any) -> None:
     """
     _check_isotopes(ph3, settings)
     check_equivalent_masses(ph3.supercell, ph3.primitive)
-    if settings.mesh_numbers is not None:
+    if settings.mesh_numbers is not None and (settings.is_bterta or settings.is_lbte):
         check_extended(ph3.unitcell)
         check_scattering_supercell(ph3.supercell)
     n_bands = 3 * len(ph3.phonon_primitive)
