@@ -17,7 +17,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,8 @@ class Case:
     name, kind : str
     calculator : tuple of str
         Options that name the teacher.
-    cell : PhonopyAtoms
+    cell : callable
+        Returns the unit cell.
     dim : tuple of int
         Nine numbers.
     mesh : tuple of int
@@ -57,7 +58,7 @@ class Case:
     name: str
     kind: str
     calculator: tuple[str, ...]
-    cell: PhonopyAtoms
+    cell: Callable[[], PhonopyAtoms]
     dim: tuple[int, ...]
     mesh: tuple[int, ...]
 
@@ -77,22 +78,23 @@ def of_zoo(name: str, kind: str) -> Case:
     item = f"calculator = zoo.ase_calculator:OfCrystal, crystal = {name}"
     calculator = ("--force-calculator", "ase", "--force-calculator-options", item)
     dim = tuple(int(x) for x in np.ravel(crystal.supercell))
-    return Case(name, kind, calculator, crystal.relaxed, dim, crystal.mesh)
+    return Case(name, kind, calculator, lambda: crystal.relaxed, dim, crystal.mesh)
+
+
+def _slab_cell() -> PhonopyAtoms:
+    from ase.build import fcc111
+
+    atoms = fcc111("Cu", (1, 1, 3), vacuum=6.0)
+    return PhonopyAtoms(
+        symbols=list(atoms.symbols), cell=atoms.cell[:], positions=atoms.positions
+    )
 
 
 def slab() -> Case:
     """Return three layers of copper in vacuum."""
-    from ase.build import fcc111
-
-    atoms = fcc111("Cu", (1, 1, 3), vacuum=6.0)
-    cell = PhonopyAtoms(
-        symbols=list(atoms.symbols), cell=atoms.cell[:], positions=atoms.positions
-    )
+    emt = ("--force-calculator", "emt")
     dim = (4, 0, 0, 0, 4, 0, 0, 0, 1)
-    name = "Cu slab EMT"
-    return Case(
-        name, "slab in vacuum", ("--force-calculator", "emt"), cell, dim, (7, 7, 1)
-    )
+    return Case("Cu slab EMT", "slab in vacuum", emt, _slab_cell, dim, (7, 7, 1))
 
 
 def cases() -> list[Case]:
@@ -114,7 +116,7 @@ def run(case: Case, options: Sequence[str]) -> dict[str, Any]:
     path = os.pathsep.join([str(BENCHMARKS), os.environ.get("PYTHONPATH", "")])
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as folder:
-        write_crystal_structure(Path(folder) / "POSCAR", case.cell)
+        write_crystal_structure(Path(folder) / "POSCAR", case.cell())
         done = subprocess.run(
             [Path(sys.executable).parent / "phono3py-mlp", *case.command(*options)[1:]],
             cwd=folder,
