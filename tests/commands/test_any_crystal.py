@@ -130,6 +130,7 @@ def test_shared_sites_have_no_forces(tmp_path, run):
     for words in (
         ["phono3py-mlp", "label", *EMT],
         ["phono3py-load", "phono3py_disp.yaml", "-d", *EMT],
+        kappa("phono3py_disp.yaml", *TWICE, *EMT),
     ):
         refused(run(words, tmp_path), "sites are shared by several elements")
 

@@ -39,9 +39,9 @@ from phono3py_mlp_plugin.workflow import (
     Cell,
     check_crystal,
     check_equivalent_masses,
+    check_ordered,
     check_vacuum,
     element_of,
-    shares_sites,
 )
 
 # Files that phono3py reads if it is given the name of the calculator. ASE does not read
@@ -110,13 +110,9 @@ def read_unitcell(
     unitcell = _unitcell(path)
     if moments is not None:
         _set_moments(unitcell, moments)
+    check_ordered(unitcell, str(path))
     check_crystal(
-        Cell(
-            unitcell.cell,
-            unitcell.scaled_positions,
-            unitcell.masses,
-            may_overlap=shares_sites(unitcell),
-        ),
+        Cell(unitcell.cell, unitcell.scaled_positions, unitcell.masses),
         {"supercell_matrix": matrix},
         str(path),
     )

@@ -28,6 +28,7 @@ from phono3py_mlp_plugin.workflow.crystal import (
     check_crystal,
     check_equivalent_masses,
     check_masses,
+    check_ordered,
     shares_sites,
 )
 from phono3py_mlp_plugin.workflow.crystal_notes import charges_note, crystal_notes
@@ -185,6 +186,7 @@ __all__ = [
     "check_found_force_constants",
     "check_masses",
     "check_memory_of_fc3",
+    "check_ordered",
     "check_phonons",
     "check_potential",
     "check_reach",
