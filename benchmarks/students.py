@@ -107,7 +107,6 @@ def cases() -> list[Case]:
         of_zoo("layers", "layers, rhombohedral"),
         of_zoo("Si triclinic", "triclinic, six atoms"),
         of_zoo("NaCl ions", "ions"),
-        of_zoo("GaN bonds", "wurtzite"),
     ]
 
 
