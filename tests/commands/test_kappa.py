@@ -185,10 +185,13 @@ def test_report_does_not_mix_crystals(tmp_path, run):
     assert "is of another crystal: it is not used" in done.stdout
 
 
-@pytest.mark.slow
 def test_supercell_in_which_fc3_vanishes_is_too_small(folder, run):
     write(folder / "POSCAR", bulk("Al", a=3.994))
-    refused(run([*KAPPA, *MESH], folder), "fc3: largest element = ")
+    refused(run([*KAPPA, *MESH], folder), "are half lattice vectors")
+    init = ["phono3py-init", "-d", "--dim", "2", "2", "2", "-c", "POSCAR", "--pa", "P"]
+    assert run(init, folder).returncode == 0
+    load = ["phono3py-load", "phono3py_disp.yaml", "--force-calculator", "emt", *MESH]
+    refused(run([*load, "--br"], folder), "are half lattice vectors")
 
 
 def test_labels_that_cannot_be(folder, run):

@@ -143,3 +143,143 @@ def test_species_that_auto_does_not_distinguish_are_told_with_the_remedy(tmp_pat
     with pytest.raises(ParameterError, match=r"--pa: .*--pa P takes the unit cell"):
         read_unitcell(path, [2, 2, 2], "auto")
     assert len(read_unitcell(path, [2, 2, 2], "P").supercell) == 32
+
+
+def fcc(**keywords):
+    from ase.build import bulk
+
+    atoms = bulk("Al", cubic=True, a=4.0)
+    for name, values in keywords.items():
+        getattr(atoms, f"set_{name}")(values)
+    return atoms
+
+
+POSCAR = """{title}
+1.0
+4 0 0
+0 4 0
+0 0 4
+{elements}
+4
+Direct
+0 0 0
+0 0.5 0.5
+0.5 0 0.5
+0.5 0.5 0
+"""
+
+
+@pytest.mark.parametrize("name", ["POSCAR", "any-name"])
+@pytest.mark.parametrize("element", ["Xx", "D", "al"])
+def test_unknown_elements_are_not_taken_for_hydrogen(tmp_path, name, element):
+    path = tmp_path / name
+    path.write_text(POSCAR.format(title="t", elements=element))
+    with pytest.raises(DatasetError, match=f"elements = {element}; expected chemical"):
+        read_unitcell(path, [1, 1, 1], "P")
+
+
+def test_species_with_numbers_are_kept(tmp_path):
+    path = tmp_path / "POSCAR"
+    text = POSCAR.format(title="t", elements="Fe1 Fe2").replace("\n4\n", "\n2 2\n")
+    path.write_text(text)
+    crystal = read_unitcell(path, [1, 1, 1], "P")
+    assert crystal.unitcell.symbols == ["Fe1", "Fe1", "Fe2", "Fe2"]
+    assert set(crystal.unitcell.numbers) == {26}
+
+
+CIF = """data_crystal
+_cell_length_a 4.0
+_cell_length_b 4.0
+_cell_length_c 4.0
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_Int_Tables_number 225
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+"""
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ("Al1 Al 0 0 0 0.5\n", "Al 0.5"),
+        ("Al1 Al 0 0 0 0.5\nCu1 Cu 0 0 0 0.5\n", "Al 0.5, Cu 0.5"),
+    ],
+)
+def test_sites_occupied_in_part_are_refused(tmp_path, rows, found):
+    path = tmp_path / "a.cif"
+    path.write_text(CIF + rows)
+    with pytest.raises(DatasetError, match=f"a site is occupied by {found}; expected"):
+        read_unitcell(path, [1, 1, 1], "P")
+
+
+@pytest.mark.parametrize("occupancy", ["1.0", "1.00(2)", "0.9999", ".", "?"])
+def test_symmetry_of_a_cif_is_applied_to_full_sites(tmp_path, occupancy):
+    path = tmp_path / "a.cif"
+    path.write_text(f"{CIF}Al1 Al 0 0 0 {occupancy}\n")
+    crystal = read_unitcell(path, [1, 1, 1], "auto")
+    assert crystal.unitcell.symbols == ["Al"] * 4
+    assert len(crystal.primitive) == 1
+
+
+def test_last_of_several_structures_is_used_and_told(tmp_path, capsys):
+    path = tmp_path / "a.traj"
+    smaller = fcc()
+    smaller.set_cell([3.9] * 3, scale_atoms=True)
+    ase_io.write(path, [fcc(), smaller])
+    crystal = read_unitcell(path, [1, 1, 1], "F")
+    assert crystal.unitcell.volume == pytest.approx(3.9**3)
+    assert "the last of 2 structures" in capsys.readouterr().out
+
+
+def test_magnetic_order_is_that_of_the_file_or_of_the_option(tmp_path, capsys):
+    path = tmp_path / "a.traj"
+    ase_io.write(path, fcc(initial_magnetic_moments=[2, 2, -2, -2]))
+    crystal = read_unitcell(path, [1, 1, 1], "auto")
+    # The primitive cell has both directions.
+    assert sorted(crystal.primitive.magnetic_moments) == [-2, 2]
+    assert "magnetic ordering" in capsys.readouterr().out
+    moments = ["1", "1", "-1", "-1"]
+    crystal = read_unitcell(path, [1, 1, 1], "P", moments=moments)
+    assert list(crystal.unitcell.magnetic_moments) == [1, 1, -1, -1]
+    with pytest.raises(ParameterError, match="--magmom 1 2; expected a number, or"):
+        read_unitcell(path, [1, 1, 1], "P", moments=["1", "2"])
+
+
+def test_isotopes_in_order_need_a_primitive_cell_that_keeps_them(tmp_path):
+    path = tmp_path / "a.traj"
+    ase_io.write(path, fcc(masses=[26, 27, 27, 27]))
+    with pytest.raises(DatasetError, match=r"masses: 27 and 26 .* Give --pa P"):
+        read_unitcell(path, [1, 1, 1], "auto")
+    crystal = read_unitcell(path, [1, 1, 1], "P")
+    assert list(crystal.primitive.masses) == [26, 27, 27, 27]
+
+
+def test_slab_needs_vacuum_where_it_is_not_periodic(tmp_path):
+    path = tmp_path / "slab.extxyz"
+    slab = fcc()
+    slab.pbc = (True, True, False)
+    slab.set_cell([4.0, 4.0, 12.0])
+    ase_io.write(path, slab)
+    assert len(read_unitcell(path, [1, 1, 1], "P").unitcell) == 4
+    slab.set_cell([4.0, 4.0, 5.0])
+    ase_io.write(path, slab)
+    with pytest.raises(DatasetError, match=r"not periodic along c, with a gap of 3.*"):
+        read_unitcell(path, [1, 1, 1], "P")
+
+
+def test_tolerance_finds_the_symmetry_of_rounded_coordinates(tmp_path):
+    path = tmp_path / "POSCAR"
+    text = POSCAR.format(title="t", elements="Al").replace("4 0 0", "4 0.001 0", 1)
+    path.write_text(text)
+    operations = [
+        len(read_unitcell(path, [1, 1, 1], "P", symprec).symmetry.pointgroup_operations)
+        for symprec in (None, 0.01)
+    ]
+    assert operations[0] < operations[1] == 48

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from phonopy.structure.atoms import PhonopyAtoms
+from phonopy.structure.cells import get_supercell
 
 from phono3py_mlp_plugin.errors import MLPError, ParameterError, PhysicsError
 from phono3py_mlp_plugin.host.settings import mesh_of
@@ -22,6 +24,7 @@ from phono3py_mlp_plugin.workflow.physics import (
     check_fit,
     check_phonons,
     check_residual_forces,
+    check_scattering_supercell,
     check_training,
 )
 
@@ -176,3 +179,27 @@ def test_no_force_constants_that_are_not_finite_describe_forces(value):
 
 def test_pivots_that_are_not_known_determine_nothing():
     assert undetermined_orders(np.array([1.0, 0.5, np.nan]), [(2, 2), (3, 1)]) == [3]
+
+
+@pytest.mark.parametrize(
+    ("basis", "dim", "vanishes"),
+    [
+        ([[0, 0, 0]], 2, True),
+        ([[0, 0, 0]], 3, False),
+        ([[0, 0, 0], [0.5, 0.5, 0.5]], 1, True),
+        ([[0, 0, 0], [0.5, 0.5, 0.5]], 2, False),
+        ([[0, 0, 0], [0.25, 0.25, 0.25]], 1, False),
+    ],
+)
+def test_fc3_vanishes_where_each_atom_is_its_own_image_under_inversion(
+    basis, dim, vanishes
+):
+    cell = PhonopyAtoms(
+        symbols=["Al"] * len(basis), cell=4 * np.eye(3), scaled_positions=basis
+    )
+    supercell = get_supercell(cell, dim * np.eye(3, dtype=int))
+    if vanishes:
+        with pytest.raises(PhysicsError, match="are half lattice vectors"):
+            check_scattering_supercell(supercell)
+    else:
+        check_scattering_supercell(supercell)

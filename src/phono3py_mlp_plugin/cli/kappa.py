@@ -24,6 +24,9 @@ from phono3py_mlp_plugin.ranges import POSITIVE, check_range
 from phono3py_mlp_plugin.supervision import raise_at_signals, run_step
 from phono3py_mlp_plugin.workflow import (
     CalculatorSpec,
+    RelaxedCell,
+    check_extended,
+    check_scattering_supercell,
     plan_potential,
     read_potential,
     relax_cell,
@@ -32,6 +35,7 @@ from phono3py_mlp_plugin.workflow import (
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
+    from phonopy.structure.atoms import PhonopyAtoms
 
 _RELAXED = Path("POSCAR-relaxed")
 
@@ -95,6 +99,7 @@ def run_kappa(arguments: Sequence[str], *, watched: bool) -> int:
     if _wants_budget(args, options):
         rest = [*rest, "--error-budget"]
     spec, potential = _requested(args, options)
+    args.symprec, args.moments = options.symmetry_tolerance, options.magmoms
     _write_crystal(args, spec, potential)
     for step in _steps(args, rest):
         if args.log_level:
@@ -267,12 +272,14 @@ def _crystal(
     args: argparse.Namespace, spec: CalculatorSpec, potential: Path | None
 ) -> Phono3py:
     """Return the crystal with its displacements, relaxed if requested."""
-    from phono3py_mlp_plugin.host.unitcell import read_unitcell
+    from phono3py_mlp_plugin.host.unitcell import crystal_of, read_unitcell
 
-    crystal = read_unitcell(args.cell, args.dim, args.pa)
+    crystal = read_unitcell(args.cell, args.dim, args.pa, args.symprec, args.moments)
+    check_extended(crystal.unitcell)
+    check_scattering_supercell(crystal.supercell)
     if args.relax:
-        _relax(args, spec, potential, crystal)
-        crystal = read_unitcell(_RELAXED, args.dim, args.pa)
+        relaxed = _relax(args, spec, potential, crystal)
+        crystal = crystal_of(relaxed, args.dim, args.pa, args.symprec)
     if args.teach is not None:
         crystal.generate_displacements(
             distance=args.amplitude or _AMPLITUDE,
@@ -287,8 +294,8 @@ def _relax(
     spec: CalculatorSpec,
     potential: Path | None,
     crystal: Phono3py,
-) -> None:
-    """Relax the unit cell and write it, if the potential can be trusted.
+) -> PhonopyAtoms:
+    """Relax the unit cell, write it and return it, if the potential can be trusted.
 
     Raises
     ------
@@ -313,14 +320,9 @@ def _relax(
     with replacing(_RELAXED) as temporary:
         write_crystal_structure(temporary, relaxed.cell)
         _keep_old(args, _RELAXED, temporary)
-    change = (relaxed.cell.volume / before.volume) ** (1 / 3) - 1
-    lattice = (
-        f"lattice changed by {100 * change:+.2f} % on average"
-        if relaxed.is_lattice_relaxed
-        else "lattice unchanged, because the force calculator gives no stress"
-    )
     lines = [
-        f'The relaxed unit cell is in "{_RELAXED}": {lattice}, largest force '
+        f'The relaxed unit cell is in "{_RELAXED}": '
+        f"{_lattice_change(relaxed, before.volume)}, largest force "
         f"{relaxed.largest_force:.0e} eV/angstrom."
     ]
     if not relaxed.is_converged:
@@ -329,6 +331,18 @@ def _relax(
             "calculator."
         )
     show(lines, args.log_level)
+    return relaxed.cell
+
+
+def _lattice_change(relaxed: RelaxedCell, volume: float) -> str:
+    """Describe what relaxation has done to a lattice of a volume before."""
+    if relaxed.is_lattice_relaxed:
+        change = (relaxed.cell.volume / volume) ** (1 / 3) - 1
+        kept = ", unchanged along the vacuum" if relaxed.has_vacuum else ""
+        return f"lattice changed by {100 * change:+.2f} % on average{kept}"
+    if relaxed.has_vacuum:
+        return "lattice unchanged, because of vacuum"
+    return "lattice unchanged, because the force calculator gives no stress"
 
 
 def _steps(args: argparse.Namespace, rest: Sequence[str]) -> list[list[str]]:

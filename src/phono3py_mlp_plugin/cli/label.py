@@ -75,6 +75,7 @@ def _label(args: argparse.Namespace) -> int:
     from phono3py_mlp_plugin.host.command import work_in_folder
     from phono3py_mlp_plugin.host.mlp import examine
     from phono3py_mlp_plugin.host.output import progress, show
+    from phono3py_mlp_plugin.host.predicted_charges import predict_born_charges
     from phono3py_mlp_plugin.host.reading import read_crystal
 
     folder = Path()
@@ -102,6 +103,7 @@ def _label(args: argparse.Namespace) -> int:
         return 0
     name = spec.calculator.name
     examine(spec, obtained, crystal.supercell, log_level, args.allow_poor_fit)
+    show(predict_born_charges(crystal, name, obtained.potential), log_level)
     number = label_supercells(crystal, name, obtained, folder, progress(log_level))
     _write(crystal, args.output, key, log_level)
     forget_partial_evaluations(folder)

@@ -40,6 +40,8 @@ from phono3py_mlp_plugin.files.partial import (
 )
 from phono3py_mlp_plugin.files.plain_json import INVALID_CONTENT, read_json, write_json
 from phono3py_mlp_plugin.files.plain_yaml import PlainLoader, each_file_once
+from phono3py_mlp_plugin.files.poscar import read_poscar
+from phono3py_mlp_plugin.files.program_output import Snapshot
 from phono3py_mlp_plugin.files.provenance import (
     Provenance,
     find_potential,
@@ -84,6 +86,7 @@ __all__ = [
     "PartialEvaluations",
     "PlainLoader",
     "Provenance",
+    "Snapshot",
     "back_up",
     "check_force_constants",
     "check_input",
@@ -115,6 +118,7 @@ __all__ = [
     "read_kappa",
     "read_models",
     "read_options",
+    "read_poscar",
     "read_provenance",
     "read_snapshots",
     "read_stamp",

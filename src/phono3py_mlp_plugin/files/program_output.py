@@ -36,6 +36,14 @@ class Snapshot:
     stresses : mapping of str to ndarray
         Name and stress (eV/angstrom^3) or virial (eV), as in the file, shape
         ``(3, 3)``.
+    masses : ndarray or None
+        In atomic mass units, if they are not those of the elements, shape ``(N,)``.
+    magnetic_moments : ndarray or None
+        In Bohr magnetons, shape ``(N,)`` or ``(N, 3)``.
+    pbc : tuple of bool
+        Along which lattice vectors it is periodic.
+    partial_site : str or None
+        Elements and occupancies of a site that is not occupied by one element.
     """
 
     lattice: FloatArray
@@ -44,6 +52,10 @@ class Snapshot:
     periodic: bool
     forces: Mapping[str, FloatArray]
     energies: Mapping[str, float]
+    masses: FloatArray | None = None
+    magnetic_moments: FloatArray | None = None
+    pbc: tuple[bool, bool, bool] = (True, True, True)
+    partial_site: str | None = None
     stresses: Mapping[str, FloatArray] = field(default_factory=dict)
 
 

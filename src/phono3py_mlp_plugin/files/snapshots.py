@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ _MARKS = {
 _NOT_FILES = ("mysql", "postgresql", "bundletrajectory")
 
 _DATABASES = ("db", "json")
+
+# Smallest occupancy of a site that is full up to rounding.
+_FULL = 0.99
 
 # ASE gives zero for the energies that are not in these files.
 _NO_ENERGIES = ("lammps-dump-text", "lammps-dump-binary")
@@ -216,6 +219,10 @@ def _snapshot(atoms: Any, with_energies: bool) -> Snapshot:
             if ("stress" in name.lower() or "virial" in name.lower())
             and np.size(value) in (6, 9)
         },
+        masses=np.array(atoms.arrays["masses"]) if "masses" in atoms.arrays else None,
+        magnetic_moments=_moments(atoms),
+        pbc=(bool(atoms.pbc[0]), bool(atoms.pbc[1]), bool(atoms.pbc[2])),
+        partial_site=_partial_site(atoms.info.get("occupancy")),
     )
 
 
@@ -226,6 +233,25 @@ def _tensor(value: Any) -> FloatArray:
         return numbers.reshape(3, 3)
     xx, yy, zz, yz, xz, xy = numbers.reshape(6)
     return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+
+
+def _moments(atoms: Any) -> FloatArray | None:
+    """Return the magnetic moments that a file sets, None if all are zero."""
+    moments = atoms.arrays.get("initial_magmoms")
+    return None if moments is None or not np.any(moments) else np.array(moments)
+
+
+def _partial_site(sites: Any) -> str | None:
+    """Return the elements of a site of a CIF that is not occupied by one element.
+
+    ASE keeps one of the elements, and ignores vacancies. Text stands for an unknown
+    occupancy.
+    """
+    for elements in sites.values() if isinstance(sites, Mapping) else ():
+        shares = [x for x in elements.values() if not isinstance(x, str)]
+        if len(elements) != 1 or not all(share >= _FULL for share in shares):
+            return ", ".join(f"{element} {x}" for element, x in elements.items())
+    return None
 
 
 def _is_number(value: Any) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from phonopy.harmonic.displacement import get_least_displacements
 
 from phono3py_mlp_plugin.errors import ParameterError, one_line
 from phono3py_mlp_plugin.files import fingerprint, read_stamp
@@ -22,6 +26,7 @@ from phono3py_mlp_plugin.workflow import (
     DisplacementOptions,
     ForceConstantsRequest,
     check_found_force_constants,
+    check_memory_of_fc3,
     check_solver_cutoffs,
     cutoffs_in_options,
     decide_force_constants,
@@ -31,11 +36,14 @@ from phono3py_mlp_plugin.workflow import (
     evaluate,
     fc2_dataset,
     force_constants_versions,
+    forecast_evaluations,
+    forecast_systematic,
     supercells_of,
 )
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
+    from phonopy.structure.atoms import PhonopyAtoms
 
 FC2, FC3 = "fc2.hdf5", "fc3.hdf5"
 
@@ -113,6 +121,10 @@ def plan_force_constants(
     line = choose_solver(settings, random_fc2=random_fc2)
     show([] if line is None else [line], log_level)
     check_finite_differences(settings, own_fc2=own_fc2)
+    compact = force_constants_request(settings).is_compact_fc
+    check_memory_of_fc3(
+        len(ph3.primitive if compact else ph3.supercell), len(ph3.supercell)
+    )
     settings.cutoff_pair_distance = _cutoff_pair(script, ph3, settings, log_level)
     return ForceConstantsPlan(
         displacement_options(settings, request),
@@ -242,6 +254,8 @@ def displace_and_evaluate(
     mlp = ph3.mlp
     assert isinstance(mlp, PluginMLP) and mlp.potential is not None
     options = plan.displacements
+    if options.number is None:
+        show(_forecast_systematic(ph3, options, mlp), log_level)
     lines = ["Generate displacements"]
     if options.number is not None:
         lines = [
@@ -252,8 +266,13 @@ def displace_and_evaluate(
     displace(ph3, options, keep_fc2=plan.keep_fc2)
     first, *others = supercells_of(ph3)
     n_evaluated = sum(cell is not None for cell in first.displaced())
+    seconds = _seconds_of_evaluation(ph3.supercell, mlp, n_evaluated)
     show(
-        [f"Evaluate forces in {n_evaluated} supercells by {mlp.calculator}"], log_level
+        [
+            f"Evaluate forces in {n_evaluated} supercells by {mlp.calculator}",
+            *forecast_evaluations(n_evaluated, seconds),
+        ],
+        log_level,
     )
     mlp.folder = Path()
     ph3.evaluate_mlp()
@@ -272,6 +291,39 @@ def displace_and_evaluate(
         part.set_evaluation(
             evaluate(mlp.calculator, mlp.potential, cells, progress(log_level))
         )
+
+
+def _seconds_of_evaluation(
+    supercell: PhonopyAtoms, mlp: PluginMLP, number: int
+) -> float | None:
+    """Return the time of an evaluation if many may take long, otherwise None."""
+    assert mlp.potential is not None
+    if mlp.health is None or not mlp.health.may_take_long(number):
+        return None
+    begin = time.perf_counter()
+    evaluate(mlp.calculator, mlp.potential, [supercell])
+    return time.perf_counter() - begin
+
+
+def _forecast_systematic(
+    ph3: Phono3py, options: DisplacementOptions, mlp: PluginMLP
+) -> list[str]:
+    """Return lines about the number of systematic displacements."""
+    supercell = ph3.supercell
+    pairs = len(supercell) ** 2
+    if options.cutoff_pair is not None:
+        sphere = 4 / 3 * np.pi * options.cutoff_pair**3
+        pairs = min(pairs, int(pairs * sphere / supercell.volume) + len(supercell))
+    try:
+        first = get_least_displacements(
+            ph3.symmetry, is_plusminus=True, is_diagonal=False
+        )
+    except ValueError:
+        # Told when displacements are generated.
+        return []
+    number = 6 * len(first) * pairs // len(supercell)
+    seconds = _seconds_of_evaluation(supercell, mlp, number)
+    return forecast_systematic(number, len(supercell), seconds)
 
 
 def _cutoff_pair(

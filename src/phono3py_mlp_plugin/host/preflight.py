@@ -17,6 +17,11 @@ from phonopy.structure.atomic_data import get_atomic_data
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.host.files_to_read import check_files_to_read
 from phono3py_mlp_plugin.ranges import NOT_NEGATIVE, POSITIVE, Range, check_range
+from phono3py_mlp_plugin.workflow import (
+    check_equivalent_masses,
+    check_extended,
+    check_scattering_supercell,
+)
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -120,9 +125,17 @@ def check_cell(ph3: Phono3py, settings: Any) -> None:
     Raises
     ------
     ParameterError, DatasetError
-        If a requested grid point, band, mass variance or file does not exist.
+        If a requested grid point, band, mass variance or file does not exist, or the
+        masses do not fit the primitive cell.
+    PhysicsError
+        If kappa is requested of a molecule in a box, or of a supercell in which fc3
+        vanishes.
     """
     _check_isotopes(ph3, settings)
+    check_equivalent_masses(ph3.supercell, ph3.primitive)
+    if settings.mesh_numbers is not None and (settings.is_bterta or settings.is_lbte):
+        check_extended(ph3.unitcell)
+        check_scattering_supercell(ph3.supercell)
     n_bands = 3 * len(ph3.phonon_primitive)
     if settings.band_indices is not None:
         bands = np.hstack(settings.band_indices)

@@ -44,6 +44,7 @@ from phono3py_mlp_plugin.host.force_constants import (
 )
 from phono3py_mlp_plugin.host.mlp import PluginMLP, attach_potential
 from phono3py_mlp_plugin.host.output import progress, show
+from phono3py_mlp_plugin.host.predicted_charges import charges_lines
 from phono3py_mlp_plugin.host.preflight import check_cell, check_settings
 from phono3py_mlp_plugin.host.process import end_command, put, when_command_ends
 from phono3py_mlp_plugin.host.reading import (
@@ -71,9 +72,11 @@ from phono3py_mlp_plugin.host.settings import (
 from phono3py_mlp_plugin.host.solvers import is_host_only, set_host_only
 from phono3py_mlp_plugin.host.writing import HostFiles
 from phono3py_mlp_plugin.workflow import (
+    CalculatorSpec,
     StructureFiles,
     check_born_charges,
     check_found_force_constants,
+    crystal_notes,
     missing_stamps,
     read_dataset,
     structures_lines,
@@ -305,6 +308,7 @@ class Run:
         assert state is not None
         check_cell(ph3py, settings)
         check_born_charges(ph3py)
+        self._show_notes(ph3py, log_level)
         request = state.request
         dataset = state.dataset = _pop_dataset(ph3py, request.structures, log_level)
         if self._study is not None:
@@ -315,14 +319,7 @@ class Run:
         state.plan = plan_force_constants(
             self._script, ph3py, settings, request, log_level
         )
-        attach_potential(
-            ph3py,
-            calculator,
-            dataset,
-            request.mlp_file,
-            log_level,
-            request.allow_poor_fit,
-        )
+        self._attach(state, ph3py, calculator, log_level, with_charges=settings.is_nac)
         if settings.relax_atomic_positions:
             ph3py = self._relaxed(state, ph3py, settings, log_level)
         _read_models(state, ph3py)
@@ -351,6 +348,33 @@ class Run:
             log_level,
         )
         return ph3py
+
+    def _attach(
+        self,
+        state: RunState,
+        ph3py: Phono3py,
+        calculator: CalculatorSpec,
+        log_level: int,
+        *,
+        with_charges: bool,
+    ) -> None:
+        """Obtain the potential, and its Born charges if it predicts them."""
+        attach_potential(
+            ph3py,
+            calculator,
+            state.dataset,
+            state.request.mlp_file,
+            log_level,
+            state.request.allow_poor_fit,
+        )
+        if with_charges:
+            show(charges_lines(ph3py), log_level)
+
+    def _show_notes(self, ph3py: Phono3py, log_level: int) -> None:
+        """Print what the user should know about the crystal."""
+        # The host is quiet in a study.
+        notes = [f"Note: {note}" for note in crystal_notes(ph3py)]
+        show(notes, 1 if self._study is not None else log_level)
 
     def _relaxed(
         self, state: RunState, ph3py: Phono3py, settings: Any, log_level: int

@@ -43,6 +43,7 @@ from phono3py_mlp_plugin.workflow import (
     ObtainedPotential,
     Split,
     Transport,
+    charges_note,
     check_dataset,
     forecast,
     train,
@@ -218,8 +219,8 @@ class StudyRun:
         check_study(study, len(dataset))
         self._dataset = dataset
         notes = check_dataset(dataset)
-        if ph3.nac_params is None and settings.is_nac:
-            notes.append("no Born charges: long-range forces are not corrected.")
+        of_charges = charges_note(ph3) if settings.is_nac else None
+        notes += [] if of_charges is None else [of_charges]
         lines = [f"Note: {note}" for note in notes]
         if ph3.nac_params is not None:
             lines.append("Born charges correct for long-range forces.")

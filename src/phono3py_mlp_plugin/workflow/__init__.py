@@ -37,9 +37,12 @@ from phono3py_mlp_plugin.workflow.cost import CostOfRun, Stage, cost_lines
 from phono3py_mlp_plugin.workflow.crystal import (
     Cell,
     check_crystal,
+    check_equivalent_masses,
     check_masses,
+    check_ordered,
     shares_sites,
 )
+from phono3py_mlp_plugin.workflow.crystal_notes import charges_note, crystal_notes
 from phono3py_mlp_plugin.workflow.cutoffs import (
     check_reach,
     check_solver_cutoffs,
@@ -98,6 +101,7 @@ from phono3py_mlp_plugin.workflow.physics import (
     check_phonons,
     check_potential,
     check_residual_forces,
+    check_scattering_supercell,
     is_imaginary,
 )
 from phono3py_mlp_plugin.workflow.relax import relax_positions
@@ -122,6 +126,7 @@ from phono3py_mlp_plugin.workflow.reuse import (
     missing_stamps,
     origin_of,
 )
+from phono3py_mlp_plugin.workflow.species import element_of
 from phono3py_mlp_plugin.workflow.structures import (
     StructureFiles,
     structures_content,
@@ -149,6 +154,12 @@ from phono3py_mlp_plugin.workflow.train import (
     unused_parameters,
 )
 from phono3py_mlp_plugin.workflow.truncation import describe_truncation
+from phono3py_mlp_plugin.workflow.vacuum import check_extended, check_vacuum
+from phono3py_mlp_plugin.workflow.workload import (
+    check_memory_of_fc3,
+    forecast_evaluations,
+    forecast_systematic,
+)
 
 __all__ = [
     "CONTINUE_REMEDY",
@@ -190,22 +201,30 @@ __all__ = [
     "budget_lines",
     "budget_notes",
     "budget_table",
+    "charges_note",
     "check_anharmonicity",
     "check_born_charges",
     "check_crystal",
     "check_dataset",
     "check_drift",
+    "check_equivalent_masses",
+    "check_extended",
     "check_fit",
     "check_found_force_constants",
     "check_masses",
+    "check_memory_of_fc3",
+    "check_ordered",
     "check_phonons",
     "check_potential",
     "check_reach",
     "check_residual_forces",
+    "check_scattering_supercell",
     "check_solver_cutoffs",
     "check_split",
+    "check_vacuum",
     "contributions_above",
     "cost_lines",
+    "crystal_notes",
     "cutoffs_in_options",
     "dataset_of_frames",
     "decide_force_constants",
@@ -217,6 +236,7 @@ __all__ = [
     "describe_truncation",
     "differentiate",
     "displace",
+    "element_of",
     "engine_of",
     "error_budget",
     "evaluate",
@@ -227,6 +247,8 @@ __all__ = [
     "force_constants_problem",
     "force_constants_versions",
     "forecast",
+    "forecast_evaluations",
+    "forecast_systematic",
     "harmonic_crystal",
     "high_symmetry_points",
     "is_finished",

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import Potential, Progress, no_progress
 from phono3py_mlp_plugin.errors import PluginNotFound, PotentialError
 from phono3py_mlp_plugin.workflow.evaluate import evaluate
+from phono3py_mlp_plugin.workflow.vacuum import vacuum_axes
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
@@ -21,6 +23,9 @@ _STEPS = 1000
 
 # Largest force that is accepted from a potential whose noise prevents a smaller one.
 _ACCEPTED_FORCE = 1e-3
+
+# Cosine between the normal of a vacuum and a Cartesian axis.
+_ALONG = 1 - 1e-6
 
 # Largest factor of the volume of a crystal that is bound, also from a rough guess.
 _VOLUME = 3.0
@@ -36,12 +41,15 @@ class RelaxedCell:
     largest_force : float
         In eV/angstrom.
     is_lattice_relaxed : bool
-        False if the potential gives no stress.
+        False if the potential gives no stress, or there is vacuum in all directions.
+    has_vacuum : bool
+        Whether the lattice is kept along a vacuum.
     """
 
     cell: PhonopyAtoms
     largest_force: float
     is_lattice_relaxed: bool
+    has_vacuum: bool
 
     @property
     def is_converged(self) -> bool:
@@ -58,7 +66,8 @@ def relax_cell(
 ) -> RelaxedCell:
     """Return the cell with relaxed lattice and positions and unchanged symmetry.
 
-    The lattice is relaxed if the potential gives stresses.
+    The lattice is relaxed if the potential gives stresses, but not where there is
+    vacuum.
 
     Parameters
     ----------
@@ -93,28 +102,51 @@ def relax_cell(
     )
     atoms.calc = _calculator_of(name, potential, cell, has_stress)
     atoms.set_constraint(FixSymmetry(atoms, symprec=symprec))
-    subject = FrechetCellFilter(atoms) if has_stress else atoms
+    strains = _strains(cell) if has_stress else np.zeros(6, dtype=bool)
+    subject = FrechetCellFilter(atoms, mask=strains) if strains.any() else atoms
     with progress("Relaxing the crystal", None) as advance:
         for _ in BFGS(subject, logfile=None).irun(fmax=_LARGEST_FORCE, steps=_STEPS):
             _check_volume(float(atoms.get_volume()), float(cell.volume))
             advance(1)
     largest = float(np.linalg.norm(subject.get_forces(), axis=1).max())
-    if not largest <= _ACCEPTED_FORCE:
-        raise PotentialError(
-            f"relaxation: the largest force is {largest:.1e} eV/angstrom after "
-            f"{_STEPS} steps; expected {_LARGEST_FORCE:.0e}. Start closer to the "
-            "minimum, or check the potential."
-        )
+    _check_forces(largest)
     relaxed = cell.copy()
     relaxed.cell = np.array(atoms.cell)
     relaxed.scaled_positions = atoms.get_scaled_positions(wrap=False)
-    return RelaxedCell(relaxed, largest, has_stress)
+    has_vacuum = has_stress and not strains.all()
+    return RelaxedCell(relaxed, largest, bool(strains.any()), has_vacuum)
+
+
+def _strains(cell: PhonopyAtoms) -> NDArray[np.bool_]:
+    """Return which strains (xx, yy, zz, yz, xz, xy) are relaxed: none of vacuum.
+
+    The thickness of vacuum has no minimum, or one at zero. If its normal is not a
+    Cartesian axis, the lattice is kept.
+    """
+    free = np.ones(3, dtype=bool)
+    normals = np.linalg.inv(cell.cell).T
+    for axis in vacuum_axes(cell):
+        along = np.abs(normals[axis]) / np.linalg.norm(normals[axis])
+        if along.max() < _ALONG:
+            return np.zeros(6, dtype=bool)
+        free[along.argmax()] = False
+    x, y, z = free
+    return np.array([x, y, z, y and z, x and z, x and y])
 
 
 def _check_ase() -> None:
     if importlib.util.find_spec("ase") is None:
         raise PluginNotFound(
             "relaxation: ase is not installed. Install it by 'pip install ase'."
+        )
+
+
+def _check_forces(largest: float) -> None:
+    if not largest <= _ACCEPTED_FORCE:
+        raise PotentialError(
+            f"relaxation: the largest force is {largest:.1e} eV/angstrom after "
+            f"{_STEPS} steps; expected {_LARGEST_FORCE:.0e}. Start closer to the "
+            "minimum, or check the potential."
         )
 
 

@@ -14,6 +14,7 @@ from phono3py_mlp_plugin.errors import DatasetError, ResourceError
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
+    from phonopy.structure.cells import Primitive
 
 # fc3 of ten thousand atoms needs 20 GB for each atom of the primitive cell.
 _MOST_ATOMS = 20_000
@@ -24,6 +25,9 @@ _CLOSEST = 0.3
 
 # Smallest volume of the cell as a fraction of that of a box with the same edges.
 _FLATTEST = 1e-4
+
+# Difference of masses (atomic mass units) by digits of files.
+_SAME_MASS = 1e-3
 
 _SHIFTS = np.array(np.meshgrid(*[(-1, 0, 1)] * 3)).reshape(3, -1).T
 
@@ -93,13 +97,23 @@ def check_crystal(cell: Cell, matrices: Mapping[str, Any], where: str) -> None:
 
 def check_supercell(supercell: PhonopyAtoms, where: str) -> None:
     """Raise if a supercell is invalid; see `check_crystal`."""
-    cell = Cell(
-        supercell.cell,
-        supercell.scaled_positions,
-        supercell.masses,
-        may_overlap=shares_sites(supercell),
-    )
+    check_ordered(supercell, where)
+    cell = Cell(supercell.cell, supercell.scaled_positions, supercell.masses)
     check_crystal(cell, {}, where)
+
+
+def check_ordered(cell: PhonopyAtoms, where: str) -> None:
+    """Raise if a site is shared by several species, for which there are no forces.
+
+    Raises
+    ------
+    DatasetError
+    """
+    if shares_sites(cell):
+        raise DatasetError(
+            f"{where}: sites are shared by several elements; expected one element on "
+            "each. Potentials know no mixtures: give an ordered supercell."
+        )
 
 
 def shares_sites(cell: PhonopyAtoms) -> bool:
@@ -119,6 +133,32 @@ def check_masses(masses: Iterable[Any] | None, where: str) -> None:
                 f"{where}: mass of atom {number} = {mass}; expected a positive number "
                 "of atomic mass units. Correct it, or leave all masses out."
             )
+
+
+def check_equivalent_masses(supercell: PhonopyAtoms, primitive: Primitive) -> None:
+    """Raise if atoms that a primitive cell takes for one have different masses.
+
+    Parameters
+    ----------
+    supercell : PhonopyAtoms
+    primitive : Primitive
+        Of this supercell.
+
+    Raises
+    ------
+    DatasetError
+        phono3py would take the mass of the first for all of them.
+    """
+    representative = np.asarray(primitive.s2p_map)
+    masses = np.asarray(supercell.masses, dtype="double")
+    different = np.abs(masses - masses[representative]) > _SAME_MASS
+    if different.any():
+        atom = int(different.argmax())
+        raise DatasetError(
+            f"masses: {masses[atom]:g} and {masses[representative[atom]]:g} for atoms "
+            f"({supercell.symbols[atom]}) that are one in the primitive cell; expected "
+            "one mass. Give --pa P for isotopes in order, or the same masses."
+        )
 
 
 def _is_number(value: Any) -> bool:

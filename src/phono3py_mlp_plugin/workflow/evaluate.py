@@ -18,6 +18,7 @@ from phono3py_mlp_plugin.contracts import (
 )
 from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.files import PartialEvaluations
+from phono3py_mlp_plugin.workflow.crystal import check_ordered
 from phono3py_mlp_plugin.workflow.cutoffs import check_reach
 from phono3py_mlp_plugin.workflow.species import with_known_symbols, with_species
 
@@ -53,32 +54,33 @@ def evaluate(
     progress, task
         Progress display and name of the task.
     keep : PartialEvaluations, optional
-        Storage of finished parts, which are saved every few seconds and used again.
+        Storage of finished parts, which are used again.
     supercell : PhonopyAtoms, optional
-        The supercell without displacements, from which species are taken: the host's
-        displaced supercells do not have the numbers of species such as Mn1.
+        Without displacements. Species such as Mn1 are taken from it.
 
     Returns
     -------
     Evaluation
-        Energies ``(n,)`` in eV, forces ``(n, N, 3)`` in eV/angstrom, and stresses
-        ``(n, 3, 3)`` in eV/angstrom^3 if the potential returns them.
+        Energies ``(n,)`` (eV), forces ``(n, N, 3)`` (eV/angstrom), and if the potential
+        gives them stresses ``(n, 3, 3)`` (eV/angstrom^3).
 
     Raises
     ------
+    DatasetError
+        If a site is shared by several species.
     PotentialError
-        If it is no potential, does not know an element of the supercells, or its cutoff
-        isolates an atom.
+        If it is no potential, does not know an element, or its cutoff isolates an atom.
     PluginFailed
         If the values returned by the potential are invalid.
     """
     _check_potential(name, potential)
     present = [i for i, cell in enumerate(supercells) if cell is not None]
     cells = with_species([cell for cell in supercells if cell is not None], supercell)
+    check_ordered(cells[0] if supercell is None else supercell, name)
     cells = with_known_symbols(name, potential, cells)
     check_reach(name, potential, cells[0])
-    n, n_atoms = len(supercells), len(cells[0])
-    energies, forces = np.zeros(n), np.zeros((n, n_atoms, 3))
+    n = len(supercells)
+    energies, forces = np.zeros(n), np.zeros((n, len(cells[0]), 3))
     stresses: np.ndarray | None = np.zeros((n, 3, 3))
     with progress(task, len(cells)) as advance:
         for start, result in _parts(name, potential, cells, present, keep):

@@ -76,6 +76,11 @@ _LARGEST_AMPLITUDE = 0.05  # angstrom
 _ROUGH = 1.0
 
 
+# Evaluations of an examination, and time (s) from which it matters.
+_EVALUATIONS = 15
+_LONG = 60.0
+
+
 @dataclass(frozen=True)
 class PotentialHealth:
     """Properties of a potential in one supercell.
@@ -123,6 +128,13 @@ class PotentialHealth:
     third: float
     fifth: float
     seconds: float
+
+    def may_take_long(self, number: int) -> bool:
+        """Return whether so many evaluations may take more than a minute.
+
+        The examination may include the start of a library.
+        """
+        return number * self.seconds / _EVALUATIONS > _LONG
 
     @property
     def effective_noise(self) -> float:

@@ -34,10 +34,8 @@ _FITTED = 0.7
 # Smallest error of kappa that is mentioned for a single fit.
 _NOTABLE = 0.02
 
-# Orders of magnitude by which the smallest penalty is lowered, and the lowest that
-# differs from none in double precision.
-_FURTHER = 5
-_LOWEST = -14
+# Penalty below which kappa is not biased: the smallest one of the remedy, and rounding.
+_SMALL = 2e-8
 
 
 @dataclass(frozen=True)
@@ -127,15 +125,11 @@ def penalty_note(alpha: float | None, smallest: float | None) -> str | None:
     smallest : float or None
         The smallest one of several.
     """
-    if alpha is None or smallest is None or alpha > smallest:
-        return None
-    lowest = round(np.log10(alpha)) - _FURTHER if alpha > 0 else -np.inf
-    if lowest < _LOWEST:
+    if alpha is None or smallest is None or alpha > smallest or alpha < _SMALL:
         return None
     return (
         f"the smallest ridge penalty that was tried, {alpha:.0e}, is the best: kappa "
-        f"may be biased. Add 'reg_alpha_params = {lowest} 1 {2 - lowest}' to "
-        "--mlp-params."
+        "may be biased. Add 'reg_alpha_params = -8 1 10' to --mlp-params."
     )
 
 

@@ -25,8 +25,9 @@ _ACOUSTIC = 0.05
 _IMAGINARY = -0.1
 
 IMAGINARY_REMEDY = (
-    "The structure is not at its minimum, or the potential is not good enough: try "
-    "--relax-atomic-positions or more supercells; to continue anyway, use "
+    "The structure is not at its minimum (--relax-atomic-positions; the lattice too: "
+    "phono3py-mlp kappa --relax), the potential is not good enough (more supercells), "
+    "or the crystal is unstable in this symmetry; to continue anyway, use "
     "--allow-imaginary."
 )
 
@@ -43,6 +44,9 @@ _DRIFT = 1e-3
 # Largest fc3 relative to fc2 (1/angstrom) that can be due to rounding. In crystals it
 # is of the order of 1.
 _HARMONIC = 1e-8
+
+# Largest deviation (scaled coordinates) from half a lattice vector by digits of files.
+_HALF_VECTOR = 1e-5
 
 # Test error over the rms force of the test set, for a good fit (these models reach 0.05
 # to 1 %) and for a failed one. Models trained on a handful of supercells reach 20 %;
@@ -153,6 +157,33 @@ def check_drift(fc2: FloatArray, fc3: FloatArray) -> Check:
     )
 
 
+_VANISHES = (
+    "In a supercell where each atom is its own image under inversion, such as 2x2x2 of "
+    "one atom or the cube of fcc, fc3 vanishes by symmetry: take a larger supercell."
+)
+
+
+def check_scattering_supercell(supercell: PhonopyAtoms) -> None:
+    """Raise if fc3 vanishes by the symmetry of the supercell, before it is computed.
+
+    Inversion about an atom maps each atom onto itself or its image if all vectors
+    between atoms are half lattice vectors.
+
+    Raises
+    ------
+    PhysicsError
+        If kappa would be infinite.
+    """
+    scaled = supercell.scaled_positions
+    doubled = 2 * (scaled - scaled[0])
+    if np.abs(doubled - np.rint(doubled)).max() < _HALF_VECTOR:
+        raise PhysicsError(
+            f"supercell of {len(supercell)} atoms: all vectors between atoms are half "
+            "lattice vectors; expected others: phonons do not scatter, and kappa is "
+            f"infinite. {_VANISHES}"
+        )
+
+
 def check_anharmonicity(fc2: FloatArray, fc3: FloatArray) -> None:
     """Raise if phonons do not scatter, because fc3 vanishes.
 
@@ -170,10 +201,8 @@ def check_anharmonicity(fc2: FloatArray, fc3: FloatArray) -> None:
     if largest <= _HARMONIC * float(np.abs(fc2).max()):
         raise PhysicsError(
             f"fc3: largest element = {largest:.1e} eV/angstrom^3; expected more than "
-            "rounding: phonons do not scatter, and kappa is infinite. In a supercell "
-            "where each atom is its own image under inversion, such as 2x2x2 of one "
-            "atom or the cube of fcc, fc3 vanishes by symmetry: take a larger "
-            "supercell. Otherwise, check the potential and cutoffs."
+            f"rounding: phonons do not scatter, and kappa is infinite. {_VANISHES} "
+            "Otherwise, check the potential and cutoffs."
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from phono3py_mlp_plugin.contracts import Evaluation
+from phono3py_mlp_plugin.contracts import Evaluation, FloatArray
 from phono3py_mlp_plugin.errors import PotentialError
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ Results: TypeAlias = tuple[Any, Any, Any]
 
 EvaluateMany: TypeAlias = Callable[[Any, Sequence[Any]], Sequence[Results]]
 """``evaluate_many(calculator, list_of_atoms)``, for libraries that take batches."""
+
+# Properties of ASE from which the splitting of optical modes follows.
+_CHARGES = ("born_effective_charges", "dielectric_tensor")
 
 
 class AsePotential:
@@ -78,6 +81,31 @@ class AsePotential:
             np.array([_array(forces) for _, forces, _ in results]),
             None if any(s is None for s in stresses) else np.array(stresses),
         )
+
+    def born_charges(self, cell: PhonopyAtoms) -> tuple[FloatArray, FloatArray] | None:
+        """Return Born charges and dielectric tensor, None if they are not predicted.
+
+        Charges alone, as of tight binding, are not Born charges.
+
+        Parameters
+        ----------
+        cell : PhonopyAtoms
+            N atoms.
+
+        Returns
+        -------
+        tuple of ndarray or None
+            In units of the elementary charge, shape ``(N, 3, 3)``, and the electronic
+            dielectric tensor, shape ``(3, 3)``.
+        """
+        known = getattr(self.calculator, "implemented_properties", None) or ()
+        if not all(name in known for name in _CHARGES):
+            return None
+        atoms = _atoms_of(cell)
+        with self._context():
+            found = [self.calculator.get_property(name, atoms) for name in _CHARGES]
+        born, dielectric = map(_array, found)
+        return born.reshape(len(cell), 3, 3), dielectric.reshape(3, 3)
 
     def _one(self, atoms: Any) -> Results:
         # Forces first: many calculators compute energies along with forces.
