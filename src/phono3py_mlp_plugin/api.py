@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from phono3py_mlp_plugin.contracts import (
 )
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError, PotentialError
 from phono3py_mlp_plugin.files import find_potential, potential_files
+from phono3py_mlp_plugin.parallel import distribution_of
 from phono3py_mlp_plugin.workflow import Training
 
 if TYPE_CHECKING:
@@ -184,7 +186,11 @@ def load_potential(
 
 
 def evaluate(
-    ph3: Phono3py, potential: Potential, progress: Progress = no_progress
+    ph3: Phono3py,
+    potential: Potential,
+    progress: Progress = no_progress,
+    *,
+    executor: Executor | int | None = None,
 ) -> None:
     """Set forces and energies of the displaced supercells of ``ph3``.
 
@@ -196,6 +202,10 @@ def evaluate(
         Phono3py object with displacements.
     potential : Potential
         Potential of any force calculator.
+    progress : Progress, optional
+        Reports the progress.
+    executor : concurrent.futures.Executor or int, optional
+        Any executor, or a number of processes. The result is the same to the last bit.
 
     Raises
     ------
@@ -203,6 +213,8 @@ def evaluate(
         If there are no displacements.
     PotentialError
         If the potential does not support an element of the crystal.
+    WorkerError
+        If workers cannot be used, or the potential cannot be sent to them.
 
     Examples
     --------
@@ -218,10 +230,17 @@ def evaluate(
     """
     name = type(potential).__name__
     first, *others = workflow.supercells_of(ph3)
-    for part in (first, *(part for part in others if part.dataset is not None)):
-        part.set_evaluation(
-            workflow.evaluate(name, potential, part.displaced(), progress)
-        )
+    with distribution_of(executor) as distribution:
+        for part in (first, *(part for part in others if part.dataset is not None)):
+            part.set_evaluation(
+                workflow.evaluate(
+                    name,
+                    potential,
+                    part.displaced(),
+                    progress,
+                    distribution=distribution,
+                )
+            )
 
 
 def solve_force_constants(

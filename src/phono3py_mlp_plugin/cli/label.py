@@ -15,12 +15,11 @@ from phono3py_mlp_plugin.cli.inputs import (
     write_dataset,
 )
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
-from phono3py_mlp_plugin.files import (
-    forget_partial_evaluations,
-    read_json,
-    write_json,
-)
+from phono3py_mlp_plugin.files import read_json, write_json
+from phono3py_mlp_plugin.host.arguments import add_distribution_options
+from phono3py_mlp_plugin.parallel import ExecutorSpec, Part, forget_chunks
 from phono3py_mlp_plugin.workflow import (
+    EVALUATION,
     label_supercells,
     labels_fingerprint,
     plan_potential,
@@ -66,17 +65,21 @@ def add_label(commands: Any) -> None:
         action="store_true",
         help="continue if the forces are not derivatives of the energy",
     )
+    add_distribution_options(parser)
     parser.set_defaults(run=_label)
 
 
 def _label(args: argparse.Namespace) -> int:
     from phono3py_mlp_plugin.host.command import work_in_folder
+    from phono3py_mlp_plugin.host.distribution import start_distribution
     from phono3py_mlp_plugin.host.mlp import examine
     from phono3py_mlp_plugin.host.output import progress
     from phono3py_mlp_plugin.host.reading import read_crystal
 
     folder = Path()
-    work_in_folder(folder, watched=args.watched)
+    where = ExecutorSpec.parse(args.jobs, args.executor)
+    part = None if args.part is None else Part.parse(args.part)
+    work_in_folder(folder, watched=args.watched, shared=part is not None)
     spec = requested_calculator(args)
     crystal = read_crystal(args.filename)
     if read_dataset(crystal.dataset, crystal.supercell) is not None:
@@ -99,9 +102,10 @@ def _label(args: argparse.Namespace) -> int:
         return 0
     name = spec.calculator.name
     examine(spec, obtained, crystal.supercell, 1, args.allow_poor_fit)
-    number = label_supercells(crystal, name, obtained, folder, progress(1))
+    distribution = start_distribution(where, part)
+    number = label_supercells(crystal, name, obtained, progress(1), distribution)
     _write(crystal, args.output, key)
-    forget_partial_evaluations(folder)
+    forget_chunks(folder, EVALUATION)
     print(f'Forces and energies of {number} supercells are in "{args.output}".')
     return 0
 

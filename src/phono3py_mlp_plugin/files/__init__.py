@@ -8,7 +8,7 @@ from phono3py_mlp_plugin.files.atomic import (
     unfinished_folder,
 )
 from phono3py_mlp_plugin.files.content import check_named, content_of, versions_of
-from phono3py_mlp_plugin.files.fingerprint import fingerprint
+from phono3py_mlp_plugin.files.fingerprint import evaluation_key, fingerprint
 from phono3py_mlp_plugin.files.force_constants import (
     CHANGED,
     NUMBERS,
@@ -26,11 +26,10 @@ from phono3py_mlp_plugin.files.members import (
     count_finished_members,
     forget_finished_members,
 )
-from phono3py_mlp_plugin.files.options_file import read_options, text_of_options
-from phono3py_mlp_plugin.files.partial import (
-    PartialEvaluations,
-    evaluation_key,
-    forget_partial_evaluations,
+from phono3py_mlp_plugin.files.options_file import (
+    read_options,
+    read_options_file,
+    text_of_options,
 )
 from phono3py_mlp_plugin.files.plain_json import INVALID_CONTENT, read_json, write_json
 from phono3py_mlp_plugin.files.plain_yaml import PlainLoader, each_file_once
@@ -72,7 +71,6 @@ __all__ = [
     "FolderLock",
     "Frame",
     "KappaFile",
-    "PartialEvaluations",
     "PlainLoader",
     "Provenance",
     "back_up",
@@ -89,7 +87,6 @@ __all__ = [
     "find_potential",
     "fingerprint",
     "forget_finished_members",
-    "forget_partial_evaluations",
     "hash_of_numbers",
     "open_regular",
     "open_text",
@@ -103,6 +100,7 @@ __all__ = [
     "read_json",
     "read_kappa",
     "read_options",
+    "read_options_file",
     "read_provenance",
     "read_snapshots",
     "read_stamp",

@@ -99,7 +99,9 @@ def _parse(
     ):
         # Fork before phono3py starts threads, which a forked process would not have. A
         # process in which Python has called a command before may have them.
-        _run_and_exit(run, args, lambda: work_in_folder(Path(), watched=_is_first))
+        shared = options.part is not None
+        prepare = partial(work_in_folder, Path(), watched=_is_first, shared=shared)
+        _run_and_exit(run, args, prepare)
     if options.scattering == "fft":
         # Not locked: several runs in a folder may compute different grid points.
         _run_and_exit(run, args, lambda: None)
@@ -156,8 +158,13 @@ def run_study(
         )
     restore_filename(parser, args)
     check_inputs(Path(), vars(args).values())
-    work_in_folder(Path(), describe_saved_study, watched=watched)
     options = _take_options(args)
+    work_in_folder(
+        Path(),
+        describe_saved_study,
+        watched=watched,
+        shared=options.part is not None,
+    )
     if options.force_calculator is None:
         args.use_pypolymlp = True
     args.log_level = 0
@@ -213,6 +220,7 @@ def work_in_folder(
     kept: Callable[[Path], str] = lambda folder: "",
     *,
     watched: bool = True,
+    shared: bool = False,
 ) -> None:
     """Continue in a supervised process that has locked the folder.
 
@@ -224,6 +232,8 @@ def work_in_folder(
         "3 points are kept", or an empty string.
     watched : bool
         Run in a separate process; False for calls from Python.
+    shared : bool
+        See `FolderLock`.
 
     Raises
     ------
@@ -243,7 +253,7 @@ def work_in_folder(
             lambda line: print(line, file=sys.stderr),
             lambda: kept(folder),
         )
-    lock = FolderLock(folder)
+    lock = FolderLock(folder, shared=shared)
     atexit.register(lock.release)
     when_command_ends(lock.release)
     remove_unfinished(folder)

@@ -255,7 +255,6 @@ def displace_and_evaluate(
     show(
         [f"Evaluate forces in {n_evaluated} supercells by {mlp.calculator}"], log_level
     )
-    mlp.folder = Path()
     ph3.evaluate_mlp()
     for part in others:
         if plan.keep_fc2:
@@ -270,7 +269,15 @@ def displace_and_evaluate(
             log_level,
         )
         part.set_evaluation(
-            evaluate(mlp.calculator, mlp.potential, cells, progress(log_level))
+            evaluate(
+                mlp.calculator,
+                mlp.potential,
+                cells,
+                progress(log_level),
+                distribution=mlp.distribution,
+                source=mlp.source,
+                origin=mlp.origin,
+            )
         )
 
 

@@ -17,7 +17,6 @@ from phono3py_mlp_plugin.errors import ParameterError, one_line
 from phono3py_mlp_plugin.files import (
     STAMP,
     each_file_once,
-    forget_partial_evaluations,
 )
 from phono3py_mlp_plugin.host.arguments import CommandOptions, option_quoted_in
 from phono3py_mlp_plugin.host.bindings import (
@@ -28,6 +27,7 @@ from phono3py_mlp_plugin.host.bindings import (
 )
 from phono3py_mlp_plugin.host.bindings import replace as replace_names
 from phono3py_mlp_plugin.host.bindings import restore as restore_names
+from phono3py_mlp_plugin.host.distribution import start_distribution
 from phono3py_mlp_plugin.host.error_bars import ErrorBars
 from phono3py_mlp_plugin.host.force_constants import (
     FC2,
@@ -70,7 +70,9 @@ from phono3py_mlp_plugin.host.settings import (
 from phono3py_mlp_plugin.host.solvers import is_host_only, set_host_only
 from phono3py_mlp_plugin.host.study import StudyRun
 from phono3py_mlp_plugin.host.writing import HostFiles
+from phono3py_mlp_plugin.parallel import SERIAL, Distribution, forget_chunks
 from phono3py_mlp_plugin.workflow import (
+    EVALUATION,
     check_born_charges,
     check_found_force_constants,
     missing_stamps,
@@ -96,6 +98,8 @@ class RunState:
         Fingerprint of the force constants of this run.
     files : HostFiles
     log_level : int
+    distribution : Distribution
+        Where chunks of work are computed.
     """
 
     request: RunRequest
@@ -105,6 +109,7 @@ class RunState:
     wanted: str | None = None
     files: HostFiles = field(default_factory=HostFiles)
     log_level: int = 1
+    distribution: Distribution = SERIAL
 
 
 class Run:
@@ -191,7 +196,10 @@ class Run:
         check_settings(settings)
         if settings.create_displacements and not generates:
             show(["Systematic displacements (-d) are generated for this."], log_level)
-        state = self._state = RunState(request, log_level=log_level)
+        distribution = start_distribution(request.executor, request.part)
+        state = self._state = RunState(
+            request, log_level=log_level, distribution=distribution
+        )
         if self._study is not None:
             self._study.set_request(request, settings, confs)
         elif request.uncertainty is not None:
@@ -297,6 +305,7 @@ class Run:
             request.mlp_file,
             log_level,
             request.allow_poor_fit,
+            state.distribution,
         )
         if settings.relax_atomic_positions:
             ph3py = self._relaxed(state, ph3py, settings, log_level)
@@ -319,7 +328,7 @@ class Run:
             return ph3py
         displace_and_evaluate(ph3py, plan, log_level)
         ph3py.save(mlp_eval_filename)
-        forget_partial_evaluations(Path())
+        forget_chunks(Path(), EVALUATION)
         show(
             [f'Dataset generated using MLPs was written in "{mlp_eval_filename}".'],
             log_level,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from phono3py_mlp_plugin.errors import ParameterError, PluginNotFound, Potential
 from phono3py_mlp_plugin.files import potential_files, text_of_options
 from phono3py_mlp_plugin.host.arguments import CommandOptions
 from phono3py_mlp_plugin.host.mlp import DEFAULT_CALCULATOR
+from phono3py_mlp_plugin.parallel import ExecutorSpec, Part
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
 from phono3py_mlp_plugin.workflow import (
     FINITE_DIFFERENCES,
@@ -74,6 +75,10 @@ class RunRequest:
     allow_imaginary : bool
     allow_poor_fit : bool
         Continue even if the error of the potential is as large as the forces.
+    executor : ExecutorSpec
+        Where chunks of work are computed.
+    part : Part or None
+        Which of them.
     """
 
     calculator: CalculatorSpec
@@ -85,6 +90,8 @@ class RunRequest:
     uncertainty_mesh: tuple[float, ...] | None = None
     allow_imaginary: bool = False
     allow_poor_fit: bool = False
+    executor: ExecutorSpec = field(default_factory=ExecutorSpec)
+    part: Part | None = None
 
 
 def run_request(
@@ -152,6 +159,8 @@ def run_request(
         uncertainty_mesh=None if mesh is None else mesh_of(mesh, "--uncertainty-mesh"),
         allow_imaginary=bool(options.allow_imaginary),
         allow_poor_fit=bool(options.allow_poor_fit),
+        executor=ExecutorSpec.parse(options.jobs, options.executor),
+        part=None if options.part is None else Part.parse(options.part),
     )
 
 

@@ -42,7 +42,11 @@ from phono3py_mlp_plugin.workflow.ensemble import (
     Transport,
     run_ensemble,
 )
-from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
+from phono3py_mlp_plugin.workflow.evaluate import (
+    EVALUATION,
+    evaluate,
+    root_mean_square_errors,
+)
 from phono3py_mlp_plugin.workflow.force_constants import (
     ForceConstantsOf,
     differentiate,
@@ -85,6 +89,7 @@ from phono3py_mlp_plugin.workflow.physics import (
     check_potential,
     is_imaginary,
 )
+from phono3py_mlp_plugin.workflow.potential_source import PotentialSource
 from phono3py_mlp_plugin.workflow.relax import relax_positions
 from phono3py_mlp_plugin.workflow.request import (
     FINITE_DIFFERENCES,
@@ -103,6 +108,7 @@ from phono3py_mlp_plugin.workflow.reuse import (
     check_found_force_constants,
     decide_force_constants,
     decide_potential,
+    engine_of,
     force_constants_versions,
     missing_stamps,
     origin_of,
@@ -120,7 +126,6 @@ from phono3py_mlp_plugin.workflow.train import (
     CONTINUE_REMEDY,
     Training,
     deciding_options,
-    engine_of,
     forecast,
     train,
     training_fingerprint,
@@ -132,6 +137,7 @@ from phono3py_mlp_plugin.workflow.truncation import describe_truncation
 __all__ = [
     "CONTINUE_REMEDY",
     "EQUATIONS",
+    "EVALUATION",
     "FINITE_DIFFERENCES",
     "HEALTH_FILE",
     "IMAGINARY_REMEDY",
@@ -154,6 +160,7 @@ __all__ = [
     "PhononsAt",
     "PotentialHealth",
     "PotentialPlan",
+    "PotentialSource",
     "RelaxedCell",
     "SolverSpec",
     "Split",

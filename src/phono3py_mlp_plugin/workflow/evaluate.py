@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,19 +16,46 @@ from phono3py_mlp_plugin.contracts import (
     Progress,
     no_progress,
 )
-from phono3py_mlp_plugin.errors import PotentialError
-from phono3py_mlp_plugin.files import PartialEvaluations
+from phono3py_mlp_plugin.errors import PluginFailed, PotentialError
+from phono3py_mlp_plugin.files import fingerprint
+from phono3py_mlp_plugin.parallel import SERIAL, Arrays, Chunk, Distribution, Stage
 from phono3py_mlp_plugin.workflow.cutoffs import check_reach
+from phono3py_mlp_plugin.workflow.potential_source import PotentialSource, SentPotential
 from phono3py_mlp_plugin.workflow.species import with_known_symbols, with_species
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
 
-# Large enough to use all cores, small enough to show progress.
-_BATCH = 16
+EVALUATION = "evaluation"
+"""Name of the stage, by which finished chunks are filed."""
 
-# Seconds between saves of finished parts; a run that is killed loses no more work.
-_SAVE_EVERY = 5.0
+# Atoms of the supercells that are evaluated together: a tenth of a second for a
+# polynomial potential.
+_ATOMS = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class _Supercells:
+    """Supercells that are evaluated together, and their numbers in messages."""
+
+    cells: Sequence[PhonopyAtoms]
+    numbers: Sequence[int]
+
+    @property
+    def label(self) -> str:
+        first, last = self.numbers[0], self.numbers[-1]
+        return f"supercell {first}" if first == last else f"supercells {first}-{last}"
+
+    @property
+    def content(self) -> dict[str, object]:
+        """What determines energies and forces, in addition to the potential."""
+        first = self.cells[0]
+        return {
+            "lattices": np.array([cell.cell for cell in self.cells]),
+            "positions": np.array([cell.positions for cell in self.cells]),
+            "symbols": list(first.symbols),
+            "moments": first.magnetic_moments,
+        }
 
 
 def evaluate(
@@ -37,8 +64,10 @@ def evaluate(
     supercells: Sequence[PhonopyAtoms | None],
     progress: Progress = no_progress,
     task: str = "Evaluating forces",
-    keep: PartialEvaluations | None = None,
     supercell: PhonopyAtoms | None = None,
+    distribution: Distribution = SERIAL,
+    source: PotentialSource | None = None,
+    origin: str | None = None,
 ) -> Evaluation:
     """Return energies and forces of supercells.
 
@@ -52,11 +81,16 @@ def evaluate(
         are zero, and the host does not use them.
     progress, task
         Progress display and name of the task.
-    keep : PartialEvaluations, optional
-        Storage of finished parts, which are saved every few seconds and used again.
     supercell : PhonopyAtoms, optional
         The supercell without displacements, from which species are taken: the host's
         displaced supercells do not have the numbers of species such as Mn1.
+    distribution : Distribution
+        Where supercells are evaluated, and finished ones kept.
+    source : PotentialSource, optional
+        From which workers load the potential themselves.
+    origin : str, optional
+        Fingerprint of everything that determines the forces of the potential. Nothing
+        is kept on disk without it.
 
     Returns
     -------
@@ -70,7 +104,9 @@ def evaluate(
         If it is no potential, does not know an element of the supercells, or its cutoff
         isolates an atom.
     PluginFailed
-        If the values returned by the potential are invalid.
+        If the potential fails, or the values it returns are invalid.
+    WorkerError
+        See `Distribution.compute`.
     """
     _check_potential(name, potential)
     present = [i for i, cell in enumerate(supercells) if cell is not None]
@@ -80,13 +116,25 @@ def evaluate(
     n, n_atoms = len(supercells), len(cells[0])
     energies, forces = np.zeros(n), np.zeros((n, n_atoms, 3))
     stresses: np.ndarray | None = np.zeros((n, 3, 3))
+    stage = Stage(
+        EVALUATION,
+        _evaluate_chunk,
+        SentPotential(name, potential, source),
+        None if origin is None else fingerprint({"potential": origin}),
+        plugins.distributions(name),
+    )
+    chunks = [
+        Chunk(part.label, part, part.content)
+        for part in _divided(cells, present, _chunk_size(potential, n_atoms))
+    ]
     with progress(task, len(cells)) as advance:
-        for start, result in _parts(name, potential, cells, present, keep):
-            rows = present[start : start + len(result.energies)]
-            energies[rows] = result.energies
-            forces[rows] = result.forces
-            if stresses is not None and result.stresses is not None:
-                stresses[rows] = result.stresses
+        results = distribution.compute(stage, chunks)
+        for chunk, result in zip(chunks, results, strict=True):
+            rows = [number - 1 for number in chunk.arguments.numbers]
+            energies[rows] = result["energies"]
+            forces[rows] = result["forces"]
+            if stresses is not None and "stresses" in result:
+                stresses[rows] = result["stresses"]
             else:
                 stresses = None
             advance(len(rows))
@@ -105,47 +153,57 @@ def _check_potential(name: str, potential: Potential) -> None:
         )
 
 
-def _parts(
-    name: str,
-    potential: Potential,
-    cells: Sequence[PhonopyAtoms],
-    present: Sequence[int],
-    keep: PartialEvaluations | None,
-) -> Iterator[tuple[int, Evaluation]]:
-    """Yield evaluations and the index of their first supercell.
+def _chunk_size(potential: Potential, n_atoms: int) -> int:
+    """Return the number of supercells that are evaluated together.
 
-    Parts that were saved before are not computed again.
+    It does not depend on who evaluates them. A potential can have its own number, for
+    example 1 if a single supercell takes seconds.
     """
-    saved_parts = {} if keep is None else keep.load()
-    unsaved: list[Evaluation] = []
-    last_save = time.monotonic()
-    start = 0
-    while start < len(cells):
-        if start in saved_parts:
-            part = saved_parts[start]
-            unsaved.clear()
-        else:
-            rows = slice(start, start + _BATCH)
-            numbers = [index + 1 for index in present[rows]]
-            part = plugins.evaluate(name, potential, cells[rows], numbers)
-            unsaved.append(part)
-        yield start, part
-        start += len(part.energies)
-        due = time.monotonic() - last_save > _SAVE_EVERY
-        if keep is not None and unsaved and due:
-            joined = _concatenated(unsaved)
-            keep.save(start - len(joined.energies), joined)
-            unsaved.clear()
-            last_save = time.monotonic()
+    own: int | None = getattr(potential, "supercells_at_once", None)
+    return own or max(1, _ATOMS // n_atoms)
 
 
-def _concatenated(parts: Sequence[Evaluation]) -> Evaluation:
-    stresses = [part.stresses for part in parts if part.stresses is not None]
-    return Evaluation(
-        np.concatenate([part.energies for part in parts]),
-        np.concatenate([part.forces for part in parts]),
-        np.concatenate(stresses) if len(stresses) == len(parts) else None,
-    )
+def _divided(
+    cells: Sequence[PhonopyAtoms], present: Sequence[int], size: int
+) -> Iterator[_Supercells]:
+    for start in range(0, len(cells), size):
+        rows = slice(start, start + size)
+        yield _Supercells(cells[rows], [index + 1 for index in present[rows]])
+
+
+def _evaluate_chunk(sent: SentPotential, part: _Supercells) -> Arrays:
+    """Return energies and forces of some supercells; see `evaluate`.
+
+    Raises
+    ------
+    PluginFailed
+        If the potential fails; the supercell is named.
+    """
+    with sent.in_use() as potential:
+        try:
+            result = plugins.evaluate(sent.name, potential, part.cells, part.numbers)
+        except PluginFailed as error:
+            number = _failing(sent.name, potential, part)
+            where = part.label if number is None else f"supercell {number}"
+            if where in str(error):
+                raise
+            raise PluginFailed(f"{error} ({where})") from error
+    arrays = {"energies": result.energies, "forces": result.forces}
+    if result.stresses is not None:
+        arrays["stresses"] = result.stresses
+    return arrays
+
+
+def _failing(name: str, potential: Potential, part: _Supercells) -> int | None:
+    """Return the number of the first supercell that fails alone, or None."""
+    if len(part.cells) == 1:
+        return part.numbers[0]
+    for cell, number in zip(part.cells, part.numbers, strict=True):
+        try:
+            plugins.evaluate(name, potential, [cell], [number])
+        except PluginFailed:
+            return number
+    return None
 
 
 def root_mean_square_errors(

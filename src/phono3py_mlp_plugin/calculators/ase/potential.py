@@ -53,6 +53,26 @@ class AsePotential:
         self._has_stress = _may_have_stress(calculator)
 
     @property
+    def supercells_at_once(self) -> int | None:
+        """How many supercells are evaluated together: one, unless it takes batches."""
+        takes_batches = self._evaluate_many is not None or callable(
+            getattr(self.calculator, "evaluate_many", None)
+        )
+        return None if takes_batches else 1
+
+    def use_folder(self, name: str) -> None:
+        """Let a program that reads and writes files use a folder of this name.
+
+        Parameters
+        ----------
+        name : str
+            A folder in that of the calculator; it is made when it is needed.
+        """
+        directory = getattr(self.calculator, "directory", None)
+        if directory is not None:
+            self.calculator.directory = type(directory)(Path(directory) / name)
+
+    @property
     def elements(self) -> tuple[str, ...]:
         """Empty, because the elements that a calculator supports are not known."""
         return ()
