@@ -104,6 +104,7 @@ def _label(args: argparse.Namespace) -> int:
     examine(spec, obtained, crystal.supercell, 1, args.allow_poor_fit)
     distribution = start_distribution(where, part)
     number = label_supercells(crystal, name, obtained, progress(1), distribution)
+    distribution.end_part()
     _write(crystal, args.output, key)
     forget_chunks(folder, EVALUATION)
     print(f'Forces and energies of {number} supercells are in "{args.output}".')

@@ -21,11 +21,6 @@ from phono3py_mlp_plugin.files.force_constants import (
 from phono3py_mlp_plugin.files.frames import NO_ENERGY, Frame, read_energy, read_frames
 from phono3py_mlp_plugin.files.kappa import KappaFile, find_kappa, read_kappa
 from phono3py_mlp_plugin.files.lock import FolderLock, remove_dead_lock
-from phono3py_mlp_plugin.files.members import (
-    FinishedMembers,
-    count_finished_members,
-    forget_finished_members,
-)
 from phono3py_mlp_plugin.files.options_file import (
     read_options,
     read_options_file,
@@ -67,7 +62,6 @@ __all__ = [
     "STAMP",
     "UNCERTAINTY_FILE",
     "UNREADABLE",
-    "FinishedMembers",
     "FolderLock",
     "Frame",
     "KappaFile",
@@ -80,13 +74,11 @@ __all__ = [
     "check_named",
     "check_regular",
     "content_of",
-    "count_finished_members",
     "each_file_once",
     "evaluation_key",
     "find_kappa",
     "find_potential",
     "fingerprint",
-    "forget_finished_members",
     "hash_of_numbers",
     "open_regular",
     "open_text",

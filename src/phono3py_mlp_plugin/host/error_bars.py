@@ -23,13 +23,17 @@ from phono3py_mlp_plugin.host.force_constants import ForceConstantsPlan
 from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.host.settings import RunRequest
 from phono3py_mlp_plugin.host.transport import (
+    InteractionSetUp,
     RunTransport,
     kappa_of,
     replace_kappa_calculation,
 )
+from phono3py_mlp_plugin.parallel import SERIAL, Distribution, forget_chunks
 from phono3py_mlp_plugin.uncertainty import ErrorBar, ErrorBudget, room_temperature
 from phono3py_mlp_plugin.workflow import (
+    KAPPA,
     CalculatorSpec,
+    EnsembleMeshes,
     EnsembleResult,
     ForceConstantsOf,
     ForceConstantsRequest,
@@ -60,13 +64,22 @@ class ErrorBars:
     request : RunRequest
     settings : Phono3pySettings
     log_level : int
+    distribution : Distribution
+        Where kappa of the ensemble is computed.
     """
 
-    def __init__(self, request: RunRequest, settings: Any, log_level: int) -> None:
+    def __init__(
+        self,
+        request: RunRequest,
+        settings: Any,
+        log_level: int,
+        distribution: Distribution = SERIAL,
+    ) -> None:
         assert request.uncertainty is not None
         self._request = request
         self._settings = settings
         self._log_level = log_level
+        self._distribution = distribution
         self._fits: Iterator[NestedFit] = iter(())
         self._fit: NestedFit | None = None
         self._dataset: Dataset | None = None
@@ -113,7 +126,7 @@ class ErrorBars:
 
         return replace(spec, calculator=replace(spec.calculator, train=train))
 
-    def record(self, ph3: Phono3py, set_up: Callable[[Phono3py], None]) -> None:
+    def record(self, ph3: Phono3py, set_up: InteractionSetUp) -> None:
         """Record how the interaction is set up and how kappa is computed."""
 
         def compute_kappa(
@@ -150,10 +163,13 @@ class ErrorBars:
             ph3,
             fit,
             force_constants,
-            [lambda _place, fcs: transport.kappa(fcs, mesh)],
+            transport,
+            [EnsembleMeshes(mesh, mesh)],
             report,
             "Kappa of the ensemble",
+            self._distribution,
         )
+        self._distribution.end_part()
         temperatures = transport.temperatures
         bars = [
             [result.error_bar(t, c) for c in range(3)] if temperature > 0 else []
@@ -174,6 +190,7 @@ class ErrorBars:
             result.phonons,
             budget,
         )
+        forget_chunks(Path(), KAPPA)
         show(_lines(result, kappa, temperatures, bars), self._log_level)
         assert self._dataset is not None
         misfit = misfit_of(fit, self._dataset, bars[room_temperature(temperatures)])

@@ -69,6 +69,7 @@ from phono3py_mlp_plugin.host.settings import (
 )
 from phono3py_mlp_plugin.host.solvers import is_host_only, set_host_only
 from phono3py_mlp_plugin.host.study import StudyRun
+from phono3py_mlp_plugin.host.transport import InteractionSetUp
 from phono3py_mlp_plugin.host.writing import HostFiles
 from phono3py_mlp_plugin.parallel import SERIAL, Distribution, forget_chunks
 from phono3py_mlp_plugin.workflow import (
@@ -201,15 +202,15 @@ class Run:
             request, log_level=log_level, distribution=distribution
         )
         if self._study is not None:
-            self._study.set_request(request, settings, confs)
+            self._study.set_request(request, settings, confs, distribution)
         elif request.uncertainty is not None:
             # Kappa of the run and of the ensemble are computed with the same settings.
             show(make_reproducible(settings, confs), log_level)
-            state.error_bars = ErrorBars(request, settings, log_level)
+            state.error_bars = ErrorBars(request, settings, log_level, distribution)
         else:
             show(recommend_reproducible(settings, confs), log_level)
         # The output of runs without a potential stays byte-identical.
-        state.files.install(sys.modules)
+        state.files.install(sys.modules, writes=request.part is None)
         return result  # type: ignore[no-any-return]
 
     def read_cell(
@@ -327,6 +328,8 @@ class Run:
         if plan.request.takes_potential:
             return ph3py
         displace_and_evaluate(ph3py, plan, log_level)
+        if request.part is not None:
+            return ph3py
         ph3py.save(mlp_eval_filename)
         forget_chunks(Path(), EVALUATION)
         show(
@@ -397,15 +400,14 @@ class Run:
     ) -> None:
         """Set up the interaction with phono3py; stop if modes are imaginary."""
         host = self._host["_init_phph_interaction"]
-
-        def set_up(crystal: Phono3py) -> None:
-            host(crystal, settings, updated_settings, 0)
-
+        set_up = InteractionSetUp(host, settings, updated_settings)
         if self._study is not None:
             self._study.record(phono3py, set_up)
             return
-        host(phono3py, settings, updated_settings, log_level)
         state = self._state
+        if state is not None and state.error_bars is None:
+            state.distribution.end_part()
+        host(phono3py, settings, updated_settings, log_level)
         if state is None:
             return
         checks = physics_checks(
@@ -436,6 +438,8 @@ class Run:
         if state is not None and state.error_bars is not None:
             assert state.plan is not None
             state.error_bars.report(phono3py, state.plan)
+        if state is not None:
+            state.distribution.end_part()
         try:
             self._host["_finalize_phono3py"](
                 phono3py, confs_dict, log_level, *args, **options

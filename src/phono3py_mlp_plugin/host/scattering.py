@@ -126,6 +126,11 @@ def enable_fast_scattering(
     return scattering
 
 
+def is_fast_scattering_enabled() -> bool:
+    """Return whether scattering is computed by Fourier transform at present."""
+    return _active is not None
+
+
 def _activate(scattering: FastScattering | None) -> None:
     """Let an object compute scattering, or phono3py."""
     global _active

@@ -59,11 +59,14 @@ class Chunk:
         Second argument of the function of the stage. It is sent to workers.
     content : mapping
         What determines the result, in addition to the content of the stage.
+    size : int
+        Of the arguments in bytes, if it is large.
     """
 
     label: str
     arguments: Any
     content: Mapping[str, Any]
+    size: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +169,8 @@ class Message:
         Function and arguments.
     n_threads : int or None
         Threads of the worker; None: the number that it was started with, or one.
+    sender : tuple
+        Machine and process that sends it.
     """
 
     versions: Mapping[str, str]
@@ -173,6 +178,7 @@ class Message:
     shared: bytes | None
     work: bytes
     n_threads: int | None
+    sender: tuple[str, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +227,9 @@ def message(
     key, shared = stage.pickled
     sends = with_shared or len(shared) <= _SMALL
     work = pickled((stage.function, chunk.arguments), chunk.label)
-    return Message(stage.versions, key, shared if sends else None, work, n_threads)
+    return Message(
+        stage.versions, key, shared if sends else None, work, n_threads, _this_process()
+    )
 
 
 @dataclass
@@ -247,7 +255,8 @@ def run_chunk(sent: Message) -> Outcome:
     if reason is not None:
         return Refused(reason)
     with _process.lock:
-        _limit_threads(sent.n_threads)
+        if sent.sender != _this_process():
+            _limit_threads(sent.n_threads)
         try:
             if sent.shared_key not in _process.shared:
                 if sent.shared is None:
@@ -268,6 +277,10 @@ def run_here(stage: Stage, chunk: Chunk) -> Outcome:
         return Done(stage.function(stage.shared, chunk.arguments))
     except Exception as error:
         return Failed(error)
+
+
+def _this_process() -> tuple[str, int]:
+    return socket.gethostname(), os.getpid()
 
 
 def _different_version(versions: Mapping[str, str]) -> str | None:

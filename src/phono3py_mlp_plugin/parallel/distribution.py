@@ -14,7 +14,7 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from phono3py_mlp_plugin.errors import (
@@ -104,6 +104,24 @@ class Distribution:
     def is_distributed(self) -> bool:
         """Whether not all chunks are computed by this process."""
         return self.part is not None or type(self.workers) is not Workers
+
+    def end_part(self) -> None:
+        """End a part of a run before steps that are not done in parts.
+
+        Raises
+        ------
+        PartFinished
+            If this is one.
+        """
+        if self.part is not None:
+            raise PartFinished(
+                f"Part {self.part}: nothing is left that is done in parts. Run "
+                "phono3py-mlp collect, or the same without --part, to go on."
+            )
+
+    def without_parts(self) -> Distribution:
+        """Return the distribution for steps that each part does itself."""
+        return replace(self, part=None)
 
     def compute(self, stage: Stage, chunks: Iterable[Chunk]) -> Iterator[Arrays]:
         """Yield the results of chunks in their order.
@@ -280,6 +298,7 @@ class _StageRun:
             self._stage, sent.chunk, with_shared=sent.with_shared
         )
         self._pending[future] = sent
+        self._held += sent.chunk.size
 
     def _advance(self) -> None:
         """Give lost chunks away again, and wait for any chunk."""
@@ -293,6 +312,7 @@ class _StageRun:
         for future in finished:
             sent = self._pending.pop(future, None)
             if sent is not None:
+                self._held -= sent.chunk.size
                 self._finish(future, sent)
 
     def _is_alone(self) -> bool:
@@ -334,6 +354,7 @@ class _StageRun:
                     "new one, then run the same again, or give a number of processes."
                 ) from error
             lost += self._pending.values()
+            self._held -= sum(item.chunk.size for item in self._pending.values())
             self._pending.clear()
             self._workers.restart()
         for item in lost:

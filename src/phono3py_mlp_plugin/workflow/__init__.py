@@ -36,8 +36,9 @@ from phono3py_mlp_plugin.workflow.cutoffs import (
 )
 from phono3py_mlp_plugin.workflow.dataset import Split, read_dataset, split_dataset
 from phono3py_mlp_plugin.workflow.ensemble import (
+    KAPPA,
+    EnsembleMeshes,
     EnsembleResult,
-    Kappa,
     Mesh,
     Transport,
     run_ensemble,
@@ -141,6 +142,7 @@ __all__ = [
     "FINITE_DIFFERENCES",
     "HEALTH_FILE",
     "IMAGINARY_REMEDY",
+    "KAPPA",
     "LEAST_PAIRS",
     "CalculatorSpec",
     "Cell",
@@ -148,10 +150,10 @@ __all__ = [
     "CrystalSupercell",
     "Decision",
     "DisplacementOptions",
+    "EnsembleMeshes",
     "EnsembleResult",
     "ForceConstantsOf",
     "ForceConstantsRequest",
-    "Kappa",
     "KappaOfFit",
     "Mesh",
     "Misfit",

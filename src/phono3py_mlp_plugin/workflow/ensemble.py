@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -14,6 +14,8 @@ from phono3py_mlp_plugin.contracts import (
     NestedFit,
     Progress,
 )
+from phono3py_mlp_plugin.files import fingerprint
+from phono3py_mlp_plugin.parallel import SERIAL, Arrays, Chunk, Distribution, Stage
 from phono3py_mlp_plugin.uncertainty import ErrorBar, error_bar, norm_scatter
 from phono3py_mlp_plugin.workflow.bands import (
     PhononsAt,
@@ -27,13 +29,8 @@ from phono3py_mlp_plugin.workflow.physics import is_imaginary
 if TYPE_CHECKING:
     from phono3py import Phono3py
 
-Kappa: TypeAlias = Callable[[int, ForceConstants], FloatArray]
-"""Thermal conductivity of force constants in W/m-K, shape ``(n_temperatures, 6)``.
-
-The first argument is the index of the potential: 0 is the fit, followed by the members
-of the ensemble and the fits with other penalties.
-"""
-
+KAPPA = "kappa"
+"""Name of the stage, by which finished chunks are filed."""
 
 Mesh: TypeAlias = tuple[float, ...]
 """Three mesh numbers, or one length."""
@@ -81,8 +78,9 @@ class EnsembleResult:
     ----------
     size : int
         Number of training supercells.
-    reference : ndarray
-        Kappa of the fit in W/m-K, xx yy zz yz xz xy, shape ``(n_temperatures, 6)``.
+    of_fit, reference : ndarray
+        Kappa of the fit in W/m-K, xx yy zz yz xz xy, shape ``(n_temperatures, 6)``, on
+        its own mesh and on that of the ensemble.
     members, alternatives : ndarray
         Kappa of the members of the ensemble and of fits with other penalties, shape
         ``(k, n_temperatures, 6)``.
@@ -95,6 +93,7 @@ class EnsembleResult:
     """
 
     size: int
+    of_fit: FloatArray
     reference: FloatArray
     members: FloatArray
     alternatives: FloatArray
@@ -117,11 +116,13 @@ def run_ensemble(
     crystal: Phono3py,
     fit: NestedFit,
     force_constants: ForceConstantsOf,
-    kappas: Sequence[Kappa],
+    transport: Transport,
+    meshes: Sequence[EnsembleMeshes],
     progress: Progress,
     task: str,
+    distribution: Distribution = SERIAL,
 ) -> list[EnsembleResult]:
-    """Return kappa of a fit and of its ensemble, computed in one or several ways.
+    """Return kappa of a fit and of its ensemble, on one or several meshes.
 
     Parameters
     ----------
@@ -129,50 +130,148 @@ def run_ensemble(
         Provides cells and Born charges.
     fit : NestedFit
     force_constants : ForceConstantsOf
-    kappas : sequence of callable
-        Functions that compute kappa; see `Kappa`.
+    transport : Transport
+    meshes : sequence of EnsembleMeshes
     progress : Progress
     task : str
         Name of the task shown by the progress display.
+    distribution : Distribution
+        Where kappa of single potentials is computed, and kept.
 
     Returns
     -------
     list of EnsembleResult
-        One for each of ``kappas``.
+        One for each of ``meshes``.
     """
     potentials = [fit.trained.potential, *fit.members, *fit.alternatives]
     n_members = len(fit.members)
-    runs: list[list[FloatArray]] = [[] for _ in kappas]
-    first: ForceConstants | None = None
-    fc2: list[FloatArray] = []
-    # One set at a time, because fc3 of a large supercell needs much memory.
-    fc3_scatter: list[float] = []
-    solutions = force_constants.solve(potentials, progress)
-    with progress(task, len(potentials) * len(kappas)) as advance:
-        for index, fcs in enumerate(solutions):
-            first = first or {3: fcs[3].copy()}
-            fc2.append(fcs[2].copy())
-            if 0 < index <= n_members:
-                fc3_scatter.append(norm_scatter(first[3], [fcs[3]]))
-            for run, kappa in zip(runs, kappas, strict=True):
-                run.append(kappa(index, fcs))
-                advance(1)
-    fc2_error = norm_scatter(fc2[0], fc2[1 : 1 + n_members])
-    fc3_error = float(np.sqrt(np.mean(np.square(fc3_scatter))))
-    phonons, n_imaginary = _phonons(crystal, fc2, n_members, fit.size)
+    members = _Members(meshes, n_members, copies=distribution.is_distributed)
+    solutions = force_constants.solve(potentials, progress, distribution)
+    stage = Stage(KAPPA, _kappa_chunk, transport, _content(crystal, transport))
+    total = len(potentials) * len(meshes) + sum(m.differ for m in meshes)
+    with progress(task, total) as advance:
+        results = distribution.compute(stage, members.chunks(solutions))
+        kappas = []
+        for result in results:
+            kappas.append(result["kappa"])
+            advance(1)
+    phonons, n_imaginary = _phonons(crystal, members.fc2, n_members, fit.size)
     return [
         EnsembleResult(
             fit.size,
-            run[0],
-            np.array(run[1 : 1 + n_members]),
-            np.array(run[1 + n_members :]).reshape(-1, *run[0].shape),
-            fc2_error,
-            fc3_error,
+            kappas[places[0]],
+            kappas[places[1]],
+            np.array([kappas[k] for k in places[2 : 2 + n_members]]),
+            np.array([kappas[k] for k in places[2 + n_members :]]).reshape(
+                -1, *kappas[places[1]].shape
+            ),
+            *members.errors(),
             phonons,
             n_imaginary,
         )
-        for run in runs
+        for places in members.places
     ]
+
+
+@dataclass(frozen=True)
+class EnsembleMeshes:
+    """Meshes of one result: three numbers, one length, or None for that of the run.
+
+    Attributes
+    ----------
+    of_fit, of_ensemble : tuple of float or None
+    """
+
+    of_fit: Mesh | None
+    of_ensemble: Mesh | None
+
+    @property
+    def differ(self) -> bool:
+        """Whether kappa of the fit is computed twice."""
+        return self.of_fit != self.of_ensemble
+
+
+class _Members:
+    """Chunks of the potentials of an ensemble, and what is kept of each.
+
+    One set of force constants at a time, because fc3 of a large supercell needs much
+    memory.
+
+    Attributes
+    ----------
+    fc2 : list of ndarray
+    places : list of list of int
+        For each of the meshes, which chunks are kappa of the fit on its own mesh, and
+        of all potentials on that of the ensemble.
+    """
+
+    def __init__(
+        self, meshes: Sequence[EnsembleMeshes], n_members: int, *, copies: bool
+    ) -> None:
+        self._meshes = meshes
+        self._n_members = n_members
+        self._copies = copies
+        self._fc3: FloatArray = np.zeros(0)
+        self._scatter: list[float] = []
+        self.fc2: list[FloatArray] = []
+        self.places: list[list[int]] = [[] for _ in meshes]
+        self._number = 0
+
+    def chunks(self, solutions: Iterable[ForceConstants]) -> Iterator[Chunk]:
+        """Yield chunks of all potentials."""
+        for index, found in enumerate(solutions):
+            # A solver may reuse its arrays before a worker has got them.
+            fcs = {k: v.copy() for k, v in found.items()} if self._copies else found
+            self.fc2.append(fcs[2].copy())
+            if index == 0:
+                self._fc3 = fcs[3].copy()
+            elif index <= self._n_members:
+                self._scatter.append(norm_scatter(self._fc3, [fcs[3]]))
+            for meshes, places in zip(self._meshes, self.places, strict=True):
+                if index == 0:
+                    places.append(self._number)
+                    if meshes.differ:
+                        yield self._chunk(index, fcs, meshes.of_fit)
+                places.append(self._number)
+                yield self._chunk(index, fcs, meshes.of_ensemble)
+
+    def _chunk(self, index: int, fcs: ForceConstants, mesh: Mesh | None) -> Chunk:
+        self._number += 1
+        content = {"fc2": fcs[2], "fc3": fcs[3], "mesh": mesh}
+        size = fcs[2].nbytes + fcs[3].nbytes
+        return Chunk(f"kappa of potential {index + 1}", (fcs, mesh), content, size)
+
+    def errors(self) -> tuple[float, float]:
+        """Return the relative scatter of fc2 and fc3 over the ensemble."""
+        fc2 = norm_scatter(self.fc2[0], self.fc2[1 : 1 + self._n_members])
+        return fc2, float(np.sqrt(np.mean(np.square(self._scatter))))
+
+
+def _kappa_chunk(
+    transport: Transport, arguments: tuple[ForceConstants, Mesh | None]
+) -> Arrays:
+    """Return kappa of one potential."""
+    return {"kappa": transport.kappa(*arguments)}
+
+
+def _content(crystal: Phono3py, transport: Transport) -> str:
+    """Return the fingerprint of what determines kappa of given force constants."""
+    nac = crystal.nac_params
+    return fingerprint(
+        {
+            "settings": transport.settings,
+            "temperatures": transport.temperatures,
+            "mesh": transport.mesh,
+            "lattice": crystal.supercell.cell,
+            "positions": crystal.supercell.scaled_positions,
+            "symbols": list(crystal.supercell.symbols),
+            "masses": crystal.supercell.masses,
+            "supercell": crystal.supercell_matrix,
+            "primitive": crystal.primitive_matrix,
+            "phonon_supercell": crystal.phonon_supercell_matrix,
+            "nac": None if nac is None else dict(nac),
+        }
+    )
 
 
 def _phonons(

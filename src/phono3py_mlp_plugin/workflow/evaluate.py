@@ -12,6 +12,7 @@ from phono3py_mlp_plugin import plugins
 from phono3py_mlp_plugin.contracts import (
     Dataset,
     Evaluation,
+    FloatArray,
     Potential,
     Progress,
     no_progress,
@@ -139,6 +140,67 @@ def evaluate(
                 stresses = None
             advance(len(rows))
     return Evaluation(energies, forces, stresses)
+
+
+def forces_of(
+    name: str,
+    potentials: Sequence[Potential],
+    supercells: Sequence[PhonopyAtoms],
+    progress: Progress,
+    task: str,
+    distribution: Distribution = SERIAL,
+) -> FloatArray:
+    """Return the forces of the same supercells by several potentials.
+
+    Parameters
+    ----------
+    name, supercells, progress, task, distribution
+        See `evaluate`.
+    potentials : sequence of Potential
+        Of one class, such as those of an ensemble.
+
+    Returns
+    -------
+    ndarray
+        In eV/angstrom, shape ``(n_potentials, n, N, 3)``.
+
+    Raises
+    ------
+    PotentialError, PluginFailed, WorkerError
+        See `evaluate`.
+    """
+    cells = with_known_symbols(name, potentials[0], supercells)
+    check_reach(name, potentials[0], cells[0])
+    size = _chunk_size(potentials[0], len(cells[0]))
+    parts = list(_divided(cells, range(len(cells)), size))
+    stage = Stage(
+        EVALUATION,
+        _evaluate_member,
+        [SentPotential(name, potential) for potential in potentials],
+        packages=plugins.distributions(name),
+    )
+    chunks = [
+        Chunk(f"{part.label} by potential {k + 1}", (k, part), {})
+        for k in range(len(potentials))
+        for part in parts
+    ]
+    forces = np.zeros((len(potentials), len(cells), len(cells[0]), 3))
+    with progress(task, len(chunks)) as advance:
+        results = distribution.without_parts().compute(stage, chunks)
+        for chunk, result in zip(chunks, results, strict=True):
+            k, part = chunk.arguments
+            rows = [number - 1 for number in part.numbers]
+            forces[k, rows] = result["forces"]
+            advance(1)
+    return forces
+
+
+def _evaluate_member(
+    sent: Sequence[SentPotential], arguments: tuple[int, _Supercells]
+) -> Arrays:
+    """Return forces of some supercells by one of several potentials."""
+    number, part = arguments
+    return {"forces": _evaluate_chunk(sent[number], part)["forces"]}
 
 
 def _check_potential(name: str, potential: Potential) -> None:

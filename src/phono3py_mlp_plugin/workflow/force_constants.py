@@ -19,8 +19,9 @@ from phono3py_mlp_plugin.contracts import (
     no_progress,
 )
 from phono3py_mlp_plugin.errors import DatasetError
+from phono3py_mlp_plugin.parallel import SERIAL, Distribution
 from phono3py_mlp_plugin.workflow.dataset import displacements_of, with_pairs_marked
-from phono3py_mlp_plugin.workflow.evaluate import evaluate
+from phono3py_mlp_plugin.workflow.evaluate import forces_of
 from phono3py_mlp_plugin.workflow.request import (
     FINITE_DIFFERENCES,
     ForceConstantsRequest,
@@ -238,11 +239,14 @@ class ForceConstantsOf:
                 self._fits.append((part.name, number, prepared))
 
     def solve(
-        self, potentials: Sequence[Potential], progress: Progress = no_progress
+        self,
+        potentials: Sequence[Potential],
+        progress: Progress = no_progress,
+        distribution: Distribution = SERIAL,
     ) -> Iterator[ForceConstants]:
         """Evaluate the forces of all potentials; return fc2 and fc3 of each."""
         forces = {
-            name: self._forces(cells, potentials, progress)
+            name: self._forces(cells, potentials, progress, distribution)
             for name, cells in self._cells.items()
         }
         # A fit of fc2 may use single displacements only, which are the first ones.
@@ -267,14 +271,12 @@ class ForceConstantsOf:
         cells: Sequence[PhonopyAtoms],
         potentials: Sequence[Potential],
         progress: Progress,
+        distribution: Distribution,
     ) -> FloatArray:
         task = f"Evaluating forces of {len(potentials)} potentials"
-        forces = []
-        with progress(task, len(potentials)) as advance:
-            for potential in potentials:
-                forces.append(evaluate(self._calculator, potential, cells).forces)
-                advance(1)
-        return np.array(forces)
+        return forces_of(
+            self._calculator, potentials, cells, progress, task, distribution
+        )
 
 
 def _fits(

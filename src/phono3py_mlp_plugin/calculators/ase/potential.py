@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Results: TypeAlias = tuple[Any, Any, Any]
 """Energy, forces and stress (or None) of one supercell, in any form of ASE."""
 
+# Supercells of a batch, for libraries that take them.
+_BATCH = 16
+
 EvaluateMany: TypeAlias = Callable[[Any, Sequence[Any]], Sequence[Results]]
 """``evaluate_many(calculator, list_of_atoms)``, for libraries that take batches."""
 
@@ -53,12 +56,12 @@ class AsePotential:
         self._has_stress = _may_have_stress(calculator)
 
     @property
-    def supercells_at_once(self) -> int | None:
+    def supercells_at_once(self) -> int:
         """How many supercells are evaluated together: one, unless it takes batches."""
         takes_batches = self._evaluate_many is not None or callable(
             getattr(self.calculator, "evaluate_many", None)
         )
-        return None if takes_batches else 1
+        return _BATCH if takes_batches else 1
 
     def use_folder(self, name: str) -> None:
         """Let a program that reads and writes files use a folder of this name.
