@@ -27,7 +27,11 @@ from phono3py_mlp_plugin.host.bindings import (
 )
 from phono3py_mlp_plugin.host.bindings import replace as replace_names
 from phono3py_mlp_plugin.host.bindings import restore as restore_names
-from phono3py_mlp_plugin.host.distribution import start_distribution
+from phono3py_mlp_plugin.host.distribution import (
+    distribution_of_options,
+    end_part_without_scattering,
+    undistributed_steps,
+)
 from phono3py_mlp_plugin.host.error_bars import ErrorBars
 from phono3py_mlp_plugin.host.force_constants import (
     FC2,
@@ -56,7 +60,7 @@ from phono3py_mlp_plugin.host.reproducibility import (
     recommend_reproducible,
 )
 from phono3py_mlp_plugin.host.run_checks import checks_without_mesh, physics_checks
-from phono3py_mlp_plugin.host.scattering import choose_scattering
+from phono3py_mlp_plugin.host.scattering import SCATTERING, choose_scattering
 from phono3py_mlp_plugin.host.settings import (
     RunRequest,
     check_mesh,
@@ -99,8 +103,6 @@ class RunState:
         Fingerprint of the force constants of this run.
     files : HostFiles
     log_level : int
-    distribution : Distribution
-        Where chunks of work are computed.
     """
 
     request: RunRequest
@@ -110,7 +112,6 @@ class RunState:
     wanted: str | None = None
     files: HostFiles = field(default_factory=HostFiles)
     log_level: int = 1
-    distribution: Distribution = SERIAL
 
 
 class Run:
@@ -136,6 +137,7 @@ class Run:
         self._study = study
         self._host: dict[str, Any] = {}
         self._state: RunState | None = None
+        self._distribution: Distribution = SERIAL
 
     def install(self) -> None:
         """Replace functions of the script by methods until the command ends."""
@@ -173,16 +175,21 @@ class Run:
         )
         when_command_ends(partial(set_host_only, is_host_only()))
         set_host_only(without_calculator)
+        distribution = self._distribution = distribution_of_options(self._options)
         choose_scattering(
             self._options.scattering,
             by_default="host" if without_calculator else "fft",
             report=lambda line: show([line], log_level),
             # Not known to all versions of phono3py.
             legacy_backend=bool(getattr(settings, "use_legacy_backend", False)),
+            distribution=distribution,
         )
         if without_calculator:
             refuse_without_calculator(settings, self._options)
+            if distribution.part is not None:
+                HostFiles().install(sys.modules, writes=False)
             return result  # type: ignore[no-any-return]
+        show(undistributed_steps(settings, distribution), log_level)
         set_random_seed(args, settings, confs)
         generates = settings.create_displacements
         if self._study is not None:
@@ -197,10 +204,7 @@ class Run:
         check_settings(settings)
         if settings.create_displacements and not generates:
             show(["Systematic displacements (-d) are generated for this."], log_level)
-        distribution = start_distribution(request.executor, request.part)
-        state = self._state = RunState(
-            request, log_level=log_level, distribution=distribution
-        )
+        state = self._state = RunState(request, log_level=log_level)
         if self._study is not None:
             self._study.set_request(request, settings, confs, distribution)
         elif request.uncertainty is not None:
@@ -210,7 +214,7 @@ class Run:
         else:
             show(recommend_reproducible(settings, confs), log_level)
         # The output of runs without a potential stays byte-identical.
-        state.files.install(sys.modules, writes=request.part is None)
+        state.files.install(sys.modules, writes=distribution.part is None)
         return result  # type: ignore[no-any-return]
 
     def read_cell(
@@ -306,7 +310,7 @@ class Run:
             request.mlp_file,
             log_level,
             request.allow_poor_fit,
-            state.distribution,
+            self._distribution,
         )
         if settings.relax_atomic_positions:
             ph3py = self._relaxed(state, ph3py, settings, log_level)
@@ -328,7 +332,7 @@ class Run:
         if plan.request.takes_potential:
             return ph3py
         displace_and_evaluate(ph3py, plan, log_level)
-        if request.part is not None:
+        if self._distribution.part is not None:
             return ph3py
         ph3py.save(mlp_eval_filename)
         forget_chunks(Path(), EVALUATION)
@@ -406,7 +410,7 @@ class Run:
             return
         state = self._state
         if state is not None and state.error_bars is None:
-            state.distribution.end_part()
+            end_part_without_scattering(settings, self._distribution)
         host(phono3py, settings, updated_settings, log_level)
         if state is None:
             return
@@ -438,8 +442,9 @@ class Run:
         if state is not None and state.error_bars is not None:
             assert state.plan is not None
             state.error_bars.report(phono3py, state.plan)
-        if state is not None:
-            state.distribution.end_part()
+        self._distribution.end_part()
+        if self._distribution.is_distributed:
+            forget_chunks(Path(), SCATTERING)
         try:
             self._host["_finalize_phono3py"](
                 phono3py, confs_dict, log_level, *args, **options

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from phono3py_mlp_plugin.errors import ParameterError, PluginNotFound, Potential
 from phono3py_mlp_plugin.files import potential_files, text_of_options
 from phono3py_mlp_plugin.host.arguments import CommandOptions
 from phono3py_mlp_plugin.host.mlp import DEFAULT_CALCULATOR
-from phono3py_mlp_plugin.parallel import ExecutorSpec, Part
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
 from phono3py_mlp_plugin.workflow import (
     FINITE_DIFFERENCES,
@@ -37,7 +36,10 @@ CALCULATIONS = (
 """Settings of phono3py for calculations that need force constants."""
 
 # Options of ours that mean something without a force calculator.
-_WITHOUT_CALCULATOR = ("scattering",)
+_WITHOUT_CALCULATOR = ("scattering", "jobs", "executor", "part")
+
+# Those of them that need work which is done in chunks.
+_OF_CHUNKS = ("jobs", "executor", "part")
 
 # With a potential they imply -d.
 _NEED_FORCE_CONSTANTS = (*CALCULATIONS, "is_isotope", "write_phonon")
@@ -75,10 +77,6 @@ class RunRequest:
     allow_imaginary : bool
     allow_poor_fit : bool
         Continue even if the error of the potential is as large as the forces.
-    executor : ExecutorSpec
-        Where chunks of work are computed.
-    part : Part or None
-        Which of them.
     """
 
     calculator: CalculatorSpec
@@ -90,8 +88,6 @@ class RunRequest:
     uncertainty_mesh: tuple[float, ...] | None = None
     allow_imaginary: bool = False
     allow_poor_fit: bool = False
-    executor: ExecutorSpec = field(default_factory=ExecutorSpec)
-    part: Part | None = None
 
 
 def run_request(
@@ -159,8 +155,6 @@ def run_request(
         uncertainty_mesh=None if mesh is None else mesh_of(mesh, "--uncertainty-mesh"),
         allow_imaginary=bool(options.allow_imaginary),
         allow_poor_fit=bool(options.allow_poor_fit),
-        executor=ExecutorSpec.parse(options.jobs, options.executor),
-        part=None if options.part is None else Part.parse(options.part),
     )
 
 
@@ -360,6 +354,14 @@ def refuse_without_calculator(settings: Any, options: CommandOptions) -> None:
         for k, v in options.given().items()
         if k not in _WITHOUT_CALCULATOR
     }
+    if options.scattering != "fft":
+        for name in _OF_CHUNKS:
+            value = getattr(options, name)
+            if value is not None:
+                raise ParameterError(
+                    f"--{name} = {value}: needs --pypolymlp, --force-calculator NAME "
+                    "or --scattering fft; nothing else here is done in chunks."
+                )
     given["--mlp-params"] = settings.mlp_params
     given["--amplitude"] = settings.displacement_distance
     given["--rd-auto-factor"] = settings.rd_number_estimation_factor

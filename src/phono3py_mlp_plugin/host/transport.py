@@ -19,6 +19,7 @@ from phono3py_mlp_plugin.errors import ParameterError, one_line
 from phono3py_mlp_plugin.host.scattering import (
     enable_fast_scattering,
     is_fast_scattering_enabled,
+    scattering_in_this_process,
 )
 from phono3py_mlp_plugin.workflow import Mesh, check_anharmonicity
 
@@ -130,7 +131,9 @@ class RunTransport:
     def _scattering(self) -> Iterator[None]:
         """Compute scattering in a worker as in the process that sent the work."""
         if not self._is_fast or is_fast_scattering_enabled():
-            yield
+            # Kappa as a whole is what is given to workers.
+            with scattering_in_this_process():
+                yield
             return
         with enable_fast_scattering(lambda _line: None):
             yield
