@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from phono3py_mlp_plugin.cli.collect import add_collect
 from phono3py_mlp_plugin.cli.converge import add_converge, run_converge
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
 from phono3py_mlp_plugin.cli.doctor import add_doctor
@@ -20,7 +21,7 @@ from phono3py_mlp_plugin.host.boundary import run_to_end
 from phono3py_mlp_plugin.supervision import supervise
 
 # Commands that start the supervised process themselves, with a lock of the folder.
-_SUPERVISED = ("label", "report")
+_SUPERVISED = ("collect", "label", "report")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_converge,
         add_report,
         add_label,
+        add_collect,
         add_import,
         add_extend,
         add_export,

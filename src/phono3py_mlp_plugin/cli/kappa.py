@@ -19,6 +19,7 @@ from phono3py_mlp_plugin.cli.inputs import (
 from phono3py_mlp_plugin.cli.parser import Parser
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import FolderLock, back_up, check_inputs, replacing
+from phono3py_mlp_plugin.parallel import ExecutorSpec
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
 from phono3py_mlp_plugin.supervision import raise_at_signals, run_step
 from phono3py_mlp_plugin.workflow import (
@@ -89,6 +90,12 @@ def run_kappa(arguments: Sequence[str], *, watched: bool) -> int:
         rest = [*rest, "--mlp-params", _PENALTIES]
     args.summary = options.output_yaml_filename or SUMMARY
     args.is_random = options.random_displacements is not None
+    args.where = [
+        word
+        for name in ("jobs", "executor")
+        if (value := getattr(options, name)) is not None
+        for word in (f"--{name}", str(value))
+    ]
     args.allowed = ["--allow-poor-fit"] if options.allow_poor_fit else []
     spec = requested_calculator(args)
     potential = plan_potential(spec, None, args.mlp_file, Path()).path
@@ -97,7 +104,7 @@ def run_kappa(arguments: Sequence[str], *, watched: bool) -> int:
     _write_crystal(args, spec, potential)
     for step in _steps(args, rest):
         print(f"$ {shlex.join(step)}", flush=True)
-        code, line = run_step([*_program(step[0]), *step[1:]])
+        code, line = run_step([*program(step[0]), *step[1:]])
         if line is not None:
             print(line, file=sys.stderr)
         if code != 0:
@@ -206,6 +213,12 @@ def _checked(rest: Sequence[str]) -> argparse.Namespace:
     if not options.mesh_numbers:
         raise ParameterError("--mesh is missing. Give --mesh N N N.")
     check_mesh(options.mesh_numbers)
+    if options.part is not None:
+        raise ParameterError(
+            f"--part = {options.part}: is for one command, not for all steps. Give it "
+            "to the commands that this one prints, or use --jobs or --executor."
+        )
+    ExecutorSpec.parse(options.jobs, options.executor)
     return options
 
 
@@ -286,15 +299,17 @@ def _steps(args: argparse.Namespace, rest: Sequence[str]) -> list[list[str]]:
             *calculator,
             *file,
             *args.allowed,
+            *args.where,
         ],
         ["phono3py-load", PARAMS, "--pypolymlp", *rest, *seed],
         ["phono3py-mlp", "report", PARAMS],
     ]
 
 
-def _program(name: str) -> list[str]:
+def program(name: str) -> list[str]:
     """Return how a command is started by this Python."""
     module, function = {
+        "phono3py": ("phono3py.scripts.phono3py", "run"),
         "phono3py-load": ("phono3py.scripts.phono3py_load", "run"),
         "phono3py-mlp": ("phono3py_mlp_plugin.cli", "main"),
     }[name]

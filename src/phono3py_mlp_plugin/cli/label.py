@@ -78,8 +78,9 @@ def _label(args: argparse.Namespace) -> int:
 
     folder = Path()
     where = ExecutorSpec.parse(args.jobs, args.executor)
-    part = None if args.part is None else Part.parse(args.part)
-    work_in_folder(folder, watched=args.watched, shared=part is not None)
+    Part.option(args.part)
+    shared = Part.is_shared(args.part)
+    work_in_folder(folder, watched=args.watched, shared=shared)
     spec = requested_calculator(args)
     crystal = read_crystal(args.filename)
     if read_dataset(crystal.dataset, crystal.supercell) is not None:
@@ -102,7 +103,7 @@ def _label(args: argparse.Namespace) -> int:
         return 0
     name = spec.calculator.name
     examine(spec, obtained, crystal.supercell, 1, args.allow_poor_fit)
-    distribution = start_distribution(where, part)
+    distribution = start_distribution(where, args.part)
     number = label_supercells(crystal, name, obtained, progress(1), distribution)
     distribution.end_part()
     _write(crystal, args.output, key)

@@ -34,6 +34,7 @@ from phono3py_mlp_plugin.host.process import (
 )
 from phono3py_mlp_plugin.host.run import Run
 from phono3py_mlp_plugin.host.study import StudyRun
+from phono3py_mlp_plugin.parallel import ExecutorSpec, Part
 from phono3py_mlp_plugin.supervision import supervise
 
 # The parsed arguments while `_run_and_exit` runs the main function of phono3py, which
@@ -99,7 +100,7 @@ def _parse(
     ):
         # Fork before phono3py starts threads, which a forked process would not have. A
         # process in which Python has called a command before may have them.
-        shared = options.part is not None
+        shared = Part.is_shared(options.part)
         prepare = partial(work_in_folder, Path(), watched=_is_first, shared=shared)
         _run_and_exit(run, args, prepare)
     if options.scattering == "fft":
@@ -163,7 +164,7 @@ def run_study(
         Path(),
         describe_saved_study,
         watched=watched,
-        shared=options.part is not None,
+        shared=Part.is_shared(options.part),
     )
     if options.force_calculator is None:
         args.use_pypolymlp = True
@@ -174,9 +175,18 @@ def run_study(
 
 
 def _take_options(args: argparse.Namespace) -> CommandOptions:
-    """Remove the options of this package from ``args`` and return them."""
+    """Remove the options of this package from ``args`` and return them.
+
+    Raises
+    ------
+    ParameterError, PluginNotFound
+        If it is not possible to compute where they say.
+    """
     names = CommandOptions.__dataclass_fields__
-    return CommandOptions(**{name: args.__dict__.pop(name) for name in names})
+    options = CommandOptions(**{name: args.__dict__.pop(name) for name in names})
+    ExecutorSpec.parse(options.jobs, options.executor)
+    Part.option(options.part)
+    return options
 
 
 def _run_and_exit(

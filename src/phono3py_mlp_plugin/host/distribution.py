@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ from typing import Any
 from phono3py_mlp_plugin.host.arguments import CommandOptions
 from phono3py_mlp_plugin.host.process import when_command_ends
 from phono3py_mlp_plugin.host.scattering import is_fast_scattering_enabled
-from phono3py_mlp_plugin.parallel import Distribution, ExecutorSpec, Part
+from phono3py_mlp_plugin.parallel import Distribution, ExecutorSpec, Part, write_command
+
+COMMANDS = ("phono3py", "phono3py-load", "phono3py-mlp")
+"""Commands that `phono3py-mlp collect` runs again."""
 
 
 def distribution_of_options(options: CommandOptions) -> Distribution:
@@ -20,28 +24,37 @@ def distribution_of_options(options: CommandOptions) -> Distribution:
     ParameterError, PluginNotFound, WorkerError
         See `ExecutorSpec.parse`, `Part.parse` and `ExecutorSpec.start`.
     """
-    part = None if options.part is None else Part.parse(options.part)
-    return start_distribution(ExecutorSpec.parse(options.jobs, options.executor), part)
+    where = ExecutorSpec.parse(options.jobs, options.executor)
+    return start_distribution(where, options.part)
 
 
-def start_distribution(spec: ExecutorSpec, part: Part | None) -> Distribution:
+def start_distribution(where: ExecutorSpec, option: str | None) -> Distribution:
     """Return the distribution of a command, which is ended with it.
 
     Finished chunks are kept in the current folder.
 
     Parameters
     ----------
-    spec : ExecutorSpec
-    part : Part or None
+    where : ExecutorSpec
+    option : str or None
+        Text of ``--part``.
 
     Raises
     ------
+    ParameterError
+        If the part is not possible.
     WorkerError
         If the executor cannot be reached.
     """
-    workers = spec.start()
+    part, collects = Part.option(option)
+    workers = where.start()
     when_command_ends(partial(workers.close, at_once=True))
-    return Distribution(workers, Path().absolute(), part)
+    folder = Path().absolute()
+    if part is not None:
+        name = Path(sys.argv[0]).name
+        if name in COMMANDS:
+            write_command(folder, [name, *sys.argv[1:]])
+    return Distribution(workers, folder, part, collects)
 
 
 def _distributes_scattering(settings: Any) -> bool:

@@ -11,7 +11,13 @@ from phono3py_mlp_plugin.parallel.distribution import (
     distribution_of,
 )
 from phono3py_mlp_plugin.parallel.executors import ExecutorSpec
-from phono3py_mlp_plugin.parallel.store import ChunkStore, count_chunks, forget_chunks
+from phono3py_mlp_plugin.parallel.store import (
+    ChunkStore,
+    count_chunks,
+    forget_chunks,
+    read_command,
+    write_command,
+)
 
 __all__ = [
     "SERIAL",
@@ -25,4 +31,6 @@ __all__ = [
     "count_chunks",
     "distribution_of",
     "forget_chunks",
+    "read_command",
+    "write_command",
 ]

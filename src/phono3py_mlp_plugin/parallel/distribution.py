@@ -46,6 +46,9 @@ _FAILURES = 3
 _HELD = 1e9
 
 
+_COLLECT = "collect/"
+
+
 @dataclass(frozen=True)
 class Part:
     """The option ``--part i/N``: every N-th chunk, from the i-th on."""
@@ -75,6 +78,30 @@ class Part:
             )
         return cls(*numbers)
 
+    @classmethod
+    def option(cls, text: str | None) -> tuple[Part | None, int | None]:
+        """Return the part of an option, or the number of parts that are collected.
+
+        Raises
+        ------
+        ParameterError
+            See `parse`.
+        """
+        if text is None:
+            return None, None
+        if text.startswith(_COLLECT):
+            return None, cls.parse(f"1/{text.removeprefix(_COLLECT)}").of
+        return cls.parse(text), None
+
+    @staticmethod
+    def is_shared(text: str | None) -> bool:
+        """Return whether others may work in the folder at the same time."""
+        return text is not None and not text.startswith(_COLLECT)
+
+    def to_collect(self) -> str:
+        """Return the text of the option of a run that collects all parts."""
+        return f"{_COLLECT}{self.of}"
+
     def has(self, number: int) -> bool:
         """Return whether a chunk belongs to the part."""
         return number % self.of == self.number - 1
@@ -94,16 +121,21 @@ class Distribution:
         Folder of a run: finished chunks are kept there, and used again.
     part : Part or None
         Only these chunks are computed.
+    collects : int or None
+        Number of the parts that have computed chunks before. Chunks that are missing in
+        a step which they have begun are an error.
     """
 
     workers: Workers = field(default_factory=Workers)
     folder: Path | None = None
     part: Part | None = None
+    collects: int | None = None
 
     @property
     def is_distributed(self) -> bool:
         """Whether not all chunks are computed by this process."""
-        return self.part is not None or type(self.workers) is not Workers
+        in_parts = self.part is not None or self.collects is not None
+        return in_parts or type(self.workers) is not Workers
 
     def end_part(self) -> None:
         """End a part of a run before steps that are not done in parts.
@@ -212,6 +244,7 @@ class _StageRun:
     def __init__(self, distribution: Distribution, stage: Stage) -> None:
         self._workers = distribution.workers
         self._part = distribution.part
+        self._collects = distribution.collects
         self._stage = stage
         keeps = distribution.folder is not None and stage.content is not None
         self._store = (
@@ -224,6 +257,8 @@ class _StageRun:
                 f"--part = {self._part}: {stage.name} has no fingerprint by which "
                 "chunks are known. Use --jobs or --executor."
             )
+        self._demands = self._collects is not None and bool(self._store)
+        self._missing_parts: set[int] = set()
         self._pending: dict[Future[Outcome], _Sent] = {}
         self._again: deque[_Sent] = deque()
         self._results: dict[int, Arrays] = {}
@@ -254,6 +289,8 @@ class _StageRun:
                 break
         if self._failures:
             raise self._failures[min(self._failures)]
+        if self._missing_parts:
+            raise WorkerError(self._incomplete())
         if self._is_incomplete:
             raise PartFinished(self._summary())
 
@@ -268,7 +305,7 @@ class _StageRun:
     def _is_incomplete(self) -> bool:
         """Whether there will be no results of the whole stage."""
         in_part = self._part is not None and self._n_missing + self._n_computed > 0
-        return in_part or bool(self._failures)
+        return in_part or bool(self._failures) or bool(self._missing_parts)
 
     def _has_room(self, following: int) -> bool:
         """Return whether another chunk can be begun."""
@@ -284,6 +321,9 @@ class _StageRun:
         if found is not None:
             self._n_found += 1
             self._keep(number, found)
+        elif self._demands:
+            self._n_missing += 1
+            self._missing_parts.add(number % (self._collects or 1) + 1)
         elif self._part is not None and not self._part.has(number):
             self._n_missing += 1
         else:
@@ -370,12 +410,23 @@ class _StageRun:
             ) from error
         self._again.extend(sorted(lost, key=lambda item: item.number))
 
+    def _incomplete(self) -> str:
+        parts = sorted(self._missing_parts)
+        shown = " ".join(f"{part}/{self._collects}" for part in parts[:10])
+        more = " ..." if len(parts) > 10 else ""
+        n = self._n_found + self._n_missing
+        return (
+            f"collect: {self._n_missing} of {n} chunks of {self._stage.name} are "
+            f"missing; expected all. Run --part {shown}{more} again, or the same "
+            "without --part, which computes them."
+        )
+
     def _summary(self) -> str:
         n = self._n_found + self._n_computed + self._n_missing
         there = self._n_found + self._n_computed
         rest = (
-            "all are there. Run the same without --part (or phono3py-mlp collect) to "
-            "go on"
+            "all are there. The same again goes on with the next step, phono3py-mlp "
+            "collect finishes the run"
             if not self._n_missing
             else f"{self._n_missing} are missing, which belong to other parts"
         )

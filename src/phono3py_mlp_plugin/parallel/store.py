@@ -10,16 +10,23 @@ import contextlib
 import hashlib
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from phono3py_mlp_plugin.files import check_regular, replacing
+from phono3py_mlp_plugin.files import (
+    check_regular,
+    read_json,
+    replacing,
+    write_json,
+)
 from phono3py_mlp_plugin.parallel.chunks import Arrays
 
 FOLDER = ".phono3py-mlp-chunks"
+
+_COMMAND = "command.json"
 
 # Seconds between writes: no more work is lost if the run is killed. In long runs, up to
 # this part of the time that the run has taken.
@@ -109,6 +116,21 @@ def count_chunks(parent: Path, stage: str) -> int:
     return len(ChunkStore(parent, stage))
 
 
+def write_command(parent: Path, command: Sequence[str]) -> None:
+    """Keep the command whose parts are computed in a folder, for `read_command`."""
+    (parent / FOLDER).mkdir(exist_ok=True)
+    write_json(parent / FOLDER / _COMMAND, {"command": list(command)})
+
+
+def read_command(parent: Path) -> list[str] | None:
+    """Return the command whose parts have been computed in a folder, or None."""
+    record = read_json(parent / FOLDER / _COMMAND)
+    words = None if record is None else record.get("command")
+    if not isinstance(words, list) or not all(isinstance(w, str) for w in words):
+        return None
+    return words
+
+
 def forget_chunks(parent: Path, stage: str | None = None) -> None:
     """Remove the finished chunks of a stage, or all, after the results are written."""
     folder = parent / FOLDER
@@ -117,9 +139,8 @@ def forget_chunks(parent: Path, stage: str | None = None) -> None:
         return
     for path in folder.glob(f"{stage}-*.hdf5"):
         path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        # Other stages may have chunks in it.
-        folder.rmdir()
+    if not any(folder.glob("*.hdf5")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _keys(path: Path) -> list[str]:

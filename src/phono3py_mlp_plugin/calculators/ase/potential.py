@@ -103,6 +103,10 @@ class AsePotential:
         )
 
     def _one(self, atoms: Any) -> Results:
+        # Neighbour lists of earlier supercells change the order of sums.
+        reset = getattr(self.calculator, "reset", None)
+        if callable(reset):
+            reset()
         # Forces first: many calculators compute energies along with forces.
         forces = _property(self.calculator, "forces", "get_forces", atoms)
         energy = _property(self.calculator, "energy", "get_potential_energy", atoms)
