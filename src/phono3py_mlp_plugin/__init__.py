@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         PluginNotFound,
         PotentialError,
         SolverError,
+        WorkerError,
     )
     from phono3py_mlp_plugin.hookspecs import hookimpl
     from phono3py_mlp_plugin.host.scattering import enable_fast_scattering
@@ -71,6 +72,7 @@ _NAMES_BY_MODULE = {
         "PluginNotFound",
         "PotentialError",
         "SolverError",
+        "WorkerError",
     ),
     "hookspecs": ("hookimpl",),
     "host.scattering": ("enable_fast_scattering",),
@@ -98,6 +100,7 @@ __all__ = [
     "SolverError",
     "SupportsForceConstants",
     "TrainedPotential",
+    "WorkerError",
     "enable_fast_scattering",
     "evaluate",
     "examine_potential",

@@ -354,6 +354,7 @@ def differentiate_potential(
             mlp.potential,
             is_compact_fc=plan.request.is_compact_fc,
             progress=progress(log_level),
+            distribution=mlp.distribution,
         )
         if 3 in found:
             ph3.fc3 = found[3]

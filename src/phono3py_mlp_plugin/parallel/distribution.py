@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from asyncio import CancelledError
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -16,7 +16,9 @@ from concurrent.futures import (
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from phono3py_mlp_plugin.contracts import MapChunks, map_here
 from phono3py_mlp_plugin.errors import (
     ParameterError,
     PartFinished,
@@ -26,6 +28,7 @@ from phono3py_mlp_plugin.errors import (
 from phono3py_mlp_plugin.parallel.chunks import (
     Arrays,
     Chunk,
+    ChunkFunction,
     Done,
     Failed,
     Needed,
@@ -154,6 +157,26 @@ class Distribution:
     def without_parts(self) -> Distribution:
         """Return the distribution for steps that each part does itself."""
         return replace(self, part=None)
+
+    def mapped(self, name: str) -> MapChunks:
+        """Return a function for solvers, whose chunks are not kept on disk.
+
+        Parameters
+        ----------
+        name : str
+            Of the stage.
+        """
+        if not self.is_distributed:
+            return map_here
+
+        def map_chunks(
+            function: ChunkFunction, shared: Any, items: Sequence[Any]
+        ) -> Iterator[Arrays]:
+            chunks = [Chunk(f"{name} {i + 1}", x, {}) for i, x in enumerate(items)]
+            stage = Stage(name, function, shared)
+            return self.without_parts().compute(stage, chunks)
+
+        return map_chunks
 
     def compute(self, stage: Stage, chunks: Iterable[Chunk]) -> Iterator[Arrays]:
         """Yield the results of chunks in their order.

@@ -146,19 +146,26 @@ class ProcessWorkers(Workers):
             self._number, mp_context=context, initializer=_start_worker
         )
 
+    def processes(self) -> list[int]:
+        """Return the numbers of the running processes."""
+        return [process.pid for process in self._running()]
+
+    def _running(self) -> list[Any]:
+        # There is no public way to end processes that are busy.
+        return list((getattr(self._pool, "_processes", None) or {}).values())
+
     def restart(self) -> None:
         """End the processes that are left; new ones are started when needed."""
         self.close(at_once=True)
 
     def close(self, *, at_once: bool = False) -> None:
         """End the processes."""
+        if at_once:
+            for process in self._running():
+                process.kill()
         pool, self._pool = self._pool, None
         if pool is None:
             return
-        processes = list((getattr(pool, "_processes", None) or {}).values())
-        if at_once:
-            for process in processes:
-                process.kill()
         pool.shutdown(wait=True, cancel_futures=True)
 
 

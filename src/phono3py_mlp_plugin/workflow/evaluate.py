@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 EVALUATION = "evaluation"
 """Name of the stage, by which finished chunks are filed."""
 
-# Atoms of the supercells that are evaluated together: a tenth of a second for a
+# Supercells that are evaluated together, and their atoms: a tenth of a second for a
 # polynomial potential.
+_AT_ONCE = 16
 _ATOMS = 1024
 
 
@@ -222,7 +223,7 @@ def _chunk_size(potential: Potential, n_atoms: int) -> int:
     example 1 if a single supercell takes seconds.
     """
     own: int | None = getattr(potential, "supercells_at_once", None)
-    return own or max(1, _ATOMS // n_atoms)
+    return own or min(_AT_ONCE, max(1, _ATOMS // n_atoms))
 
 
 def _divided(

@@ -43,6 +43,7 @@ def force_constants_problem(
     forces: FloatArray | None = None,
     log_level: int = 0,
     progress: Progress = no_progress,
+    distribution: Distribution = SERIAL,
 ) -> ForceConstantsProblem:
     """Return the input of a force-constants solver.
 
@@ -58,6 +59,8 @@ def force_constants_problem(
         Zero by default, to be set later.
     log_level : int
     progress : Progress
+    distribution : Distribution
+        For steps of the solver that workers can share.
 
     Raises
     ------
@@ -86,6 +89,7 @@ def force_constants_problem(
         options=request.options,
         log_level=log_level,
         progress=progress,
+        map_chunks=distribution.mapped("derivatives"),
     )
     return problem if forces is None else problem.with_forces(forces)
 
@@ -149,6 +153,7 @@ def differentiate(
     *,
     is_compact_fc: bool = True,
     progress: Progress = no_progress,
+    distribution: Distribution = SERIAL,
 ) -> ForceConstants:
     """Return force constants by a solver that takes a potential instead of forces.
 
@@ -160,6 +165,7 @@ def differentiate(
     potential : Potential
     is_compact_fc : bool
     progress : Progress
+    distribution : Distribution
 
     Raises
     ------
@@ -167,7 +173,12 @@ def differentiate(
         See `plugins.differentiate`.
     """
     problem = force_constants_problem(
-        part, request, orders, is_compact_fc=is_compact_fc, progress=progress
+        part,
+        request,
+        orders,
+        is_compact_fc=is_compact_fc,
+        progress=progress,
+        distribution=distribution,
     )
     name = type(potential).__name__
     (result,) = plugins.differentiate(request.solver, name, [potential], problem)
