@@ -1,10 +1,16 @@
 """Chunks of work: equal for all who compute them, whatever happens to workers."""
 
+import contextlib
 import os
 import signal
 import threading
 import time
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import (
+    Executor,
+    Future,
+    InvalidStateError,
+    ThreadPoolExecutor,
+)
 from concurrent.futures.process import BrokenProcessPool
 
 import h5py
@@ -12,6 +18,7 @@ import numpy as np
 import pytest
 
 import chunk_functions
+import phono3py_mlp_plugin as mlp
 from phono3py_mlp_plugin.errors import ParameterError, PartFinished, WorkerError
 from phono3py_mlp_plugin.parallel import (
     Chunk,
@@ -61,7 +68,8 @@ class Backwards(Executor):
         while self.waiting:
             future, function, args = self.waiting.pop()
             self.sizes.append(len(args[0].shared or b""))
-            future.set_result(function(*args))
+            if future.set_running_or_notify_cancel():
+                future.set_result(function(*args))
 
 
 def test_results_are_in_order_whoever_computes_them_in_any_order():
@@ -99,15 +107,18 @@ class Losing(Workers):
             self._times -= 1
             error = BrokenProcessPool if self._breaks else ConnectionError
             for other in self._open if self._breaks else [future]:
-                if not other.done():
+                with contextlib.suppress(InvalidStateError):
                     other.set_exception(error("a worker was lost"))
         elif self._breaks:
-            threading.Timer(
-                0.02, lambda: future.done() or future.set_result(done(of_stage, chunk))
-            ).start()
+            threading.Timer(0.02, finish, (future, of_stage, chunk)).start()
         else:
             future.set_result(done(of_stage, chunk))
         return future
+
+
+def finish(future, of_stage, chunk):
+    with contextlib.suppress(InvalidStateError):
+        future.set_result(done(of_stage, chunk))
 
 
 def done(of_stage, chunk):
@@ -168,6 +179,18 @@ def test_nothing_more_is_computed_where_everything_fails(tmp_path):
     assert count_chunks(tmp_path, "test") == 0
 
 
+@pytest.fixture
+def slow(monkeypatch):
+    """Everything takes so long that it is kept."""
+    monkeypatch.setattr(ChunkStore, "is_slow", True)
+
+
+def test_fast_stages_leave_nothing_on_disk(tmp_path):
+    values(Distribution(folder=tmp_path), stage(chunk_functions.square, 1.0))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("slow")
 def test_finished_chunks_are_not_computed_again(tmp_path):
     first = values(Distribution(folder=tmp_path), stage(chunk_functions.square, 1.0))
     # The content is the same, the function would not give it.
@@ -179,6 +202,7 @@ def test_finished_chunks_are_not_computed_again(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty", "other"])
 def test_damaged_chunks_are_computed_again(tmp_path, damage):
     values(Distribution(folder=tmp_path), stage(chunk_functions.square, 1.0))
@@ -291,3 +315,27 @@ def test_errors_that_cannot_be_sent_back_become_text():
     outcome = run_chunk(sent)
     assert isinstance(outcome.error, WorkerError)
     assert "ValueError: 0 is poison" in str(outcome.error)
+
+
+def test_exact_force_constants_by_workers_are_those_of_one_process():
+    """Chunks are central atoms; products of features have terms of their own."""
+    from analytic_crystal import analytic_crystal
+    from phono3py_mlp_plugin.workflow import (
+        differentiate,
+        request_force_constants,
+        supercells_of,
+    )
+
+    crystal = analytic_crystal()
+    crystal.mlp_dataset = crystal.dataset
+    options = "cutoff=4.0, gtinv_maxl=2 2, gaussian_params2=0 3 3, ntrain=20, ntest=10"
+    potential = mlp.train(crystal, options=options, allow_poor_fit=True).potential
+    (part,) = supercells_of(crystal)
+    solver = request_force_constants("exact").fc3
+    alone = differentiate(part, solver, (2, 3), potential)
+    with distribution_of(Backwards()) as distribution:
+        found = differentiate(
+            part, solver, (2, 3), potential, distribution=distribution
+        )
+    for order in (2, 3):
+        assert found[order].tobytes() == alone[order].tobytes()

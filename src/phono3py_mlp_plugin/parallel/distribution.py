@@ -203,8 +203,10 @@ class Distribution:
         run = _StageRun(self, stage)
         try:
             yield from run.results(chunks)
-        finally:
+        except BaseException:
             run.write()
+            raise
+        run.write_if_slow()
 
 
 @contextmanager
@@ -316,6 +318,11 @@ class _StageRun:
             raise WorkerError(self._incomplete())
         if self._is_incomplete:
             raise PartFinished(self._summary())
+
+    def write_if_slow(self) -> None:
+        """Write what took long to disk, although the stage is complete."""
+        if self._store is not None and self._store.is_slow:
+            self._store.write()
 
     def write(self) -> None:
         """Write what is finished to disk, and give up what is not begun."""

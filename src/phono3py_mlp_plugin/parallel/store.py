@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -90,21 +91,34 @@ class ChunkStore:
         if now - self._last > max(_SECONDS, _PART * (now - self._start)):
             self.write()
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether its chunks took so long that they are worth a file."""
+        return time.monotonic() - self._start > _SECONDS
+
     def write(self) -> None:
         """Write all chunks that are not yet on disk into one file."""
         new, self._new = self._new, {}
         self._last = time.monotonic()
         if not new:
             return
-        self._folder.mkdir(exist_ok=True)
         name = hashlib.sha256(" ".join(new).encode()).hexdigest()[:_LENGTH]
         path = self._folder / f"{self._stage}-{name}.hdf5"
-        with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        # HDF5 crashes if a write to the disk fails.
+        content = io.BytesIO()
+        with h5py.File(content, "w") as file:
             for key, arrays in new.items():
                 group = file.create_group(key)
                 for item, array in arrays.items():
                     group[item] = np.asarray(array, dtype=np.float64)
                 group.attrs["sha256"] = _hash(arrays)
+        self._folder.mkdir(exist_ok=True)
+        try:
+            with replacing(path) as temporary:
+                temporary.write_bytes(content.getbuffer())
+        finally:
+            if not any(self._folder.iterdir()):
+                self._folder.rmdir()
         self._files |= dict.fromkeys(new, path)
 
     def _paths(self) -> list[Path]:
