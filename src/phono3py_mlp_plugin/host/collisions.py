@@ -46,8 +46,8 @@ _NOTED_MEMORY = 1_000_000_000
 # Memory in bytes that points which are computed at the same time may need together.
 _MEMORY_OF_POINTS = 1_000_000_000
 
-# Products of three bands at triplets that are computed together: about a second.
-_PRODUCTS = 20_000_000
+# Products of three bands at triplets that are computed together: half a second.
+_PRODUCTS = 5_000_000
 
 # Arguments that are outputs, or of single points.
 _OF_POINTS = ("collisions", "grid_points", "grid_point")

@@ -146,26 +146,17 @@ class ErrorBars:
         fit = self._fit or next(self._fits)
         kappa = kappa_of(ph3)
         show([" error bars of kappa ".center(76, "-")], self._log_level)
-        report = progress(self._log_level)
         crystal = _copy(ph3)
         if ph3.dataset is None and not plan.request.takes_potential:
             displace(crystal, plan.displacements, keep_fc2=plan.keep_fc2)
-        with report("Preparing the force-constants solver", None):
-            force_constants = ForceConstantsOf(
-                crystal,
-                plan.request,
-                self._request.calculator.calculator.name,
-                keep_fc2=plan.keep_fc2,
-                progress=report,
-            )
         mesh = self._request.uncertainty_mesh
         (result,) = run_ensemble(
             ph3,
             fit,
-            force_constants,
+            self._force_constants(crystal, plan),
             transport,
             [EnsembleMeshes(mesh, mesh)],
-            report,
+            progress(self._log_level),
             "Kappa of the ensemble",
             self._distribution,
         )
@@ -200,6 +191,20 @@ class ErrorBars:
             show(_budget_lines(budget, kappa), self._log_level)
         line = f'Error bars for all temperatures are in "{UNCERTAINTY_FILE}".'
         show([line], self._log_level)
+
+    def _force_constants(
+        self, crystal: Phono3py, plan: ForceConstantsPlan
+    ) -> ForceConstantsOf:
+        """Return the solver of force constants, prepared."""
+        report = progress(self._log_level)
+        with report("Preparing the force-constants solver", None):
+            return ForceConstantsOf(
+                crystal,
+                plan.request,
+                self._request.calculator.calculator.name,
+                keep_fc2=plan.keep_fc2,
+                progress=report,
+            )
 
     def _budget(
         self,

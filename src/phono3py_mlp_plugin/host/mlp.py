@@ -31,6 +31,7 @@ from phono3py_mlp_plugin.workflow import (
     CalculatorSpec,
     ObtainedPotential,
     PotentialHealth,
+    PotentialPlan,
     PotentialSource,
     check_born_charges,
     check_dataset,
@@ -267,13 +268,7 @@ def attach_potential(
         log_level,
     )
     plan = plan_potential(spec, dataset, mlp_file, Path())
-    if plan.trains and distribution.part is not None:
-        raise ParameterError(
-            f"--part = {distribution.part}: the potential is not trained yet"
-            f"{plan.reason and f' ({plan.reason})'}, which is not done in parts. Run "
-            "phono3py-load with the same options of the potential once, without --part "
-            "and --mesh."
-        )
+    _check_part(plan, distribution)
     show(plan_lines(plan, spec, dataset), log_level)
     if plan.split is not None:
         assert dataset is not None
@@ -288,6 +283,17 @@ def attach_potential(
     ph3.mlp = mlp
     mlp.health = examine(spec, obtained, ph3.supercell, log_level, allow_poor_fit)
     show([f" {calculator.name} end ".center(76, "-")], log_level)
+
+
+def _check_part(plan: PotentialPlan, distribution: Distribution) -> None:
+    """Raise if each of several parts of a run would train the potential."""
+    if plan.trains and distribution.part is not None:
+        raise ParameterError(
+            f"--part = {distribution.part}: the potential is not trained yet"
+            f"{plan.reason and f' ({plan.reason})'}, which is not done in parts. Run "
+            "phono3py-load with the same options of the potential once, without --part "
+            "and --mesh."
+        )
 
 
 def examine(

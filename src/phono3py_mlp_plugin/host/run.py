@@ -175,21 +175,13 @@ class Run:
         )
         when_command_ends(partial(set_host_only, is_host_only()))
         set_host_only(without_calculator)
-        distribution = self._distribution = distribution_of_options(self._options)
-        choose_scattering(
-            self._options.scattering,
-            by_default="host" if without_calculator else "fft",
-            report=lambda line: show([line], log_level),
-            # Not known to all versions of phono3py.
-            legacy_backend=bool(getattr(settings, "use_legacy_backend", False)),
-            distribution=distribution,
-        )
+        self._distribution = distribution_of_options(self._options)
+        self._choose_scattering(settings, log_level, without_calculator)
         if without_calculator:
             refuse_without_calculator(settings, self._options)
-            if distribution.part is not None:
+            if self._distribution.part is not None:
                 HostFiles().install(sys.modules, writes=False)
             return result  # type: ignore[no-any-return]
-        show(undistributed_steps(settings, distribution), log_level)
         set_random_seed(args, settings, confs)
         generates = settings.create_displacements
         if self._study is not None:
@@ -206,16 +198,34 @@ class Run:
             show(["Systematic displacements (-d) are generated for this."], log_level)
         state = self._state = RunState(request, log_level=log_level)
         if self._study is not None:
-            self._study.set_request(request, settings, confs, distribution)
+            self._study.set_request(request, settings, confs, self._distribution)
         elif request.uncertainty is not None:
             # Kappa of the run and of the ensemble are computed with the same settings.
             show(make_reproducible(settings, confs), log_level)
-            state.error_bars = ErrorBars(request, settings, log_level, distribution)
+            state.error_bars = ErrorBars(
+                request, settings, log_level, self._distribution
+            )
         else:
             show(recommend_reproducible(settings, confs), log_level)
         # The output of runs without a potential stays byte-identical.
-        state.files.install(sys.modules, writes=distribution.part is None)
+        state.files.install(sys.modules, writes=self._distribution.part is None)
         return result  # type: ignore[no-any-return]
+
+    def _choose_scattering(
+        self, settings: Any, log_level: int, without_calculator: bool
+    ) -> None:
+        """Choose how and where scattering is computed, and tell what is not shared."""
+        choose_scattering(
+            self._options.scattering,
+            by_default="host" if without_calculator else "fft",
+            report=lambda line: show([line], log_level),
+            # Not known to all versions of phono3py.
+            legacy_backend=bool(getattr(settings, "use_legacy_backend", False)),
+            distribution=self._distribution,
+        )
+        # A study distributes kappa as a whole.
+        if self._study is None and not without_calculator:
+            show(undistributed_steps(settings, self._distribution), log_level)
 
     def read_cell(
         self,
@@ -332,14 +342,11 @@ class Run:
         if plan.request.takes_potential:
             return ph3py
         displace_and_evaluate(ph3py, plan, log_level)
-        if self._distribution.part is not None:
-            return ph3py
-        ph3py.save(mlp_eval_filename)
-        forget_chunks(Path(), EVALUATION)
-        show(
-            [f'Dataset generated using MLPs was written in "{mlp_eval_filename}".'],
-            log_level,
-        )
+        if self._distribution.part is None:
+            ph3py.save(mlp_eval_filename)
+            forget_chunks(Path(), EVALUATION)
+            line = f'Dataset generated using MLPs was written in "{mlp_eval_filename}".'
+            show([line], log_level)
         return ph3py
 
     def _relaxed(

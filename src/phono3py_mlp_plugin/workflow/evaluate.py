@@ -118,13 +118,7 @@ def evaluate(
     n, n_atoms = len(supercells), len(cells[0])
     energies, forces = np.zeros(n), np.zeros((n, n_atoms, 3))
     stresses: np.ndarray | None = np.zeros((n, 3, 3))
-    stage = Stage(
-        EVALUATION,
-        _evaluate_chunk,
-        SentPotential(name, potential, source),
-        None if origin is None else fingerprint({"potential": origin}),
-        plugins.distributions(name),
-    )
+    stage = _stage(name, potential, source, origin)
     chunks = [
         Chunk(part.label, part, part.content)
         for part in _divided(cells, present, _chunk_size(potential, n_atoms))
@@ -141,6 +135,18 @@ def evaluate(
                 stresses = None
             advance(len(rows))
     return Evaluation(energies, forces, stresses)
+
+
+def _stage(
+    name: str, potential: Potential, source: PotentialSource | None, origin: str | None
+) -> Stage:
+    return Stage(
+        EVALUATION,
+        _evaluate_chunk,
+        SentPotential(name, potential, source),
+        None if origin is None else fingerprint({"potential": origin}),
+        plugins.distributions(name),
+    )
 
 
 def forces_of(

@@ -184,7 +184,7 @@ class ForceConstantsOfModel:
                 for atom, parts in zip(
                     atoms, map_chunks(_parts_of_centre, shared, atoms), strict=True
                 ):
-                    self._add_parts(atom, parts, sums[0])
+                    _add_parts(self, atom, parts, sums[0])
                     advance(self._number_of_orbits(atom))
             return list(executor.map(self._unfolded, sums))
 
@@ -241,41 +241,6 @@ class ForceConstantsOfModel:
             weight = cells * (labels == labels[atoms[place]]).sum()
             part = second[:, :, place].transpose(0, 2, 1)
             fc2[row, moved[atoms]] += weight * part
-
-    def parts_of_centre(
-        self, atom: int, coefficients: FloatArray
-    ) -> dict[str, FloatArray]:
-        """Return the derivatives of the energy of a centre, before they are added."""
-        centre = self._centre(atom)
-        triples = representative_triples(
-            self._symmetry, atom, centre.expansion.neighbours
-        )
-        firsts = [t.first for t in triples] if self._order == 3 else []
-        energy = CentreEnergy(centre, coefficients, firsts)
-        parts = {
-            "second": energy.second(),
-            "neighbours": centre.expansion.neighbours.astype(np.float64),
-        }
-        if self._order == 3:
-            chunks = _chunks(triples, centre)
-            order = [item.first for chunk in chunks for item in chunk]
-            parts["order"] = np.array(order, dtype=np.float64)
-            for chunk in chunks:
-                for item, part in zip(chunk, energy.third(chunk), strict=True):
-                    parts[f"third-{item.first}"] = part
-        return parts
-
-    def _add_parts(self, atom: int, parts: dict[str, FloatArray], sums: _Sums) -> None:
-        """Add derivatives of a centre in the order of `_add_centre`."""
-        neighbours = parts["neighbours"].astype(np.int64)
-        atoms = np.append(neighbours, atom)
-        triples = representative_triples(self._symmetry, atom, neighbours)
-        self._add_second(atom, atoms, triples, parts["second"], sums.fc2)
-        if self._order == 3:
-            by_first = {item.first: item for item in triples}
-            for first in parts["order"].astype(np.int64).tolist():
-                part = parts[f"third-{first}"]
-                self._add_third([by_first[first]], [part], atoms, sums.fc3)
 
     def _add_third(
         self,
@@ -371,9 +336,46 @@ class ForceConstantsOfModel:
 def _parts_of_centre(
     shared: tuple[ForceConstantsOfModel, FloatArray], atom: int
 ) -> dict[str, FloatArray]:
-    """Return the derivatives of the energy of a centre by one potential."""
+    """Return the derivatives of the energy of a centre by one potential.
+
+    They are not added up yet: sums are made in one order by one process.
+    """
     model, coefficients = shared
-    return model.parts_of_centre(atom, coefficients)
+    centre = model._centre(atom)
+    neighbours = centre.expansion.neighbours
+    triples = representative_triples(model._symmetry, atom, neighbours)
+    firsts = [t.first for t in triples] if model._order == 3 else []
+    energy = CentreEnergy(centre, coefficients, firsts)
+    parts = {
+        "second": energy.second(),
+        "neighbours": neighbours.astype(np.float64),
+    }
+    if firsts:
+        chunks = _chunks(triples, centre)
+        order = [item.first for chunk in chunks for item in chunk]
+        parts["order"] = np.array(order, dtype=np.float64)
+        for chunk in chunks:
+            for item, part in zip(chunk, energy.third(chunk), strict=True):
+                parts[f"third-{item.first}"] = part
+    return parts
+
+
+def _add_parts(
+    model: ForceConstantsOfModel,
+    atom: int,
+    parts: dict[str, FloatArray],
+    sums: _Sums,
+) -> None:
+    """Add derivatives of a centre in the order of a single process."""
+    neighbours = parts["neighbours"].astype(np.int64)
+    atoms = np.append(neighbours, atom)
+    triples = representative_triples(model._symmetry, atom, neighbours)
+    model._add_second(atom, atoms, triples, parts["second"], sums.fc2)
+    if "order" in parts:
+        by_first = {item.first: item for item in triples}
+        for first in parts["order"].astype(np.int64).tolist():
+            part = parts[f"third-{first}"]
+            model._add_third([by_first[first]], [part], atoms, sums.fc3)
 
 
 def _add_rotated(
