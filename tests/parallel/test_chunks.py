@@ -12,6 +12,7 @@ from concurrent.futures import (
     ThreadPoolExecutor,
 )
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -31,6 +32,7 @@ from phono3py_mlp_plugin.parallel import (
     distribution_of,
     forget_chunks,
 )
+from phono3py_mlp_plugin.parallel import chunks as chunk_module
 from phono3py_mlp_plugin.parallel.chunks import run_chunk
 from phono3py_mlp_plugin.parallel.executors import Workers
 
@@ -80,14 +82,25 @@ def test_results_are_in_order_whoever_computes_them_in_any_order():
             assert values(distribution, stage(chunk_functions.square, 1.0)) == expected
 
 
-def test_large_shared_arguments_are_sent_to_those_who_lack_them():
+@pytest.mark.parametrize("has_disk", [True, False])
+def test_large_shared_arguments_are_on_disk_or_sent(tmp_path, monkeypatch, has_disk):
     executor = Backwards()
     shared = np.full(100_000, 2.0)
-    with distribution_of(executor) as distribution:
-        results = distribution.compute(stage(chunk_functions.square, shared), chunks(3))
+    if not has_disk:
+        # Workers of another machine.
+        monkeypatch.setattr(Path, "read_bytes", no_file)
+    with distribution_of(executor, tmp_path) as distribution:
+        of_stage = stage(chunk_functions.square, shared, content=None)
+        results = distribution.compute(of_stage, chunks(3))
         for number, arrays in enumerate(results):
             assert (arrays["square"] == 2.0 * number**2).all()
-    assert 0 in executor.sizes and max(executor.sizes) > shared.nbytes
+    assert (max(executor.sizes) > shared.nbytes) != has_disk
+    assert list(tmp_path.iterdir()) == []
+    chunk_module._process.shared.clear()
+
+
+def no_file(path):
+    raise FileNotFoundError(path)
 
 
 class Losing(Workers):
@@ -100,7 +113,7 @@ class Losing(Workers):
         self._deadly, self._times, self._breaks = deadly, times, breaks
         self._open = []
 
-    def submit(self, of_stage, chunk, *, with_shared):
+    def submit(self, of_stage, chunk, shared_file):
         future = Future()
         self._open.append(future)
         if chunk.arguments in self._deadly and self._times > 0:
@@ -309,8 +322,8 @@ def test_errors_that_cannot_be_sent_back_become_text():
     sent = message(
         stage(chunk_functions.refuse, (0,)),
         chunks(1)[0],
-        with_shared=True,
-        n_threads=None,
+        None,
+        None,
     )
     outcome = run_chunk(sent)
     assert isinstance(outcome.error, WorkerError)

@@ -10,7 +10,7 @@ from typing import Any
 from phono3py_mlp_plugin.host.arguments import CommandOptions
 from phono3py_mlp_plugin.host.process import when_command_ends
 from phono3py_mlp_plugin.host.scattering import is_fast_scattering_enabled
-from phono3py_mlp_plugin.parallel import Distribution, ExecutorSpec, Part, write_command
+from phono3py_mlp_plugin.parallel import Distribution, ExecutorSpec, Part
 
 COMMANDS = ("phono3py", "phono3py-load", "phono3py-mlp")
 """Commands that `phono3py-mlp collect` runs again."""
@@ -50,11 +50,10 @@ def start_distribution(where: ExecutorSpec, option: str | None) -> Distribution:
     workers = where.start()
     when_command_ends(partial(workers.close, at_once=True))
     folder = Path().absolute()
-    if part is not None:
-        name = Path(sys.argv[0]).name
-        if name in COMMANDS:
-            write_command(folder, [name, *sys.argv[1:]])
-    return Distribution(workers, folder, part, collects)
+    name = Path(sys.argv[0]).name
+    # Python may call commands, too.
+    command = (name, *sys.argv[1:]) if part is not None and name in COMMANDS else ()
+    return Distribution(workers, folder, part, collects, command)
 
 
 def _distributes_scattering(settings: Any) -> bool:

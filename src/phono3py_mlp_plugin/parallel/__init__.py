@@ -16,7 +16,6 @@ from phono3py_mlp_plugin.parallel.store import (
     count_chunks,
     forget_chunks,
     read_command,
-    write_command,
 )
 
 __all__ = [
@@ -32,5 +31,4 @@ __all__ = [
     "distribution_of",
     "forget_chunks",
     "read_command",
-    "write_command",
 ]

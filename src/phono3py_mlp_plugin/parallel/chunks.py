@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from threadpoolctl import threadpool_limits
@@ -40,8 +41,8 @@ PACKAGES = (
 )
 """Distributions that must have the same version at all workers."""
 
-# Shared arguments up to this size (bytes) are sent with each chunk.
-_SMALL = 100_000
+SMALL = 100_000
+"""Shared arguments up to this size (bytes) are sent with each chunk."""
 
 # Shared arguments that a worker keeps: those of the current and of earlier stages.
 _KEPT = 4
@@ -164,7 +165,8 @@ class Message:
         Versions of distributions that the worker must have.
     shared_key : str
     shared : bytes or None
-        None if the worker may have it already.
+    shared_file : Path or None
+        File with it, if it is not sent.
     work : bytes
         Function and arguments.
     n_threads : int or None
@@ -176,6 +178,7 @@ class Message:
     versions: Mapping[str, str]
     shared_key: str
     shared: bytes | None
+    shared_file: Path | None
     work: bytes
     n_threads: int | None
     sender: tuple[str, int]
@@ -197,7 +200,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Needed:
-    """The worker does not have the shared argument."""
+    """The worker cannot read the file of the shared argument."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,7 @@ Outcome: TypeAlias = Done | Failed | Needed | Refused
 
 
 def message(
-    stage: Stage, chunk: Chunk, *, with_shared: bool, n_threads: int | None
+    stage: Stage, chunk: Chunk, shared_file: Path | None, n_threads: int | None
 ) -> Message:
     """Return what is sent to a worker.
 
@@ -219,16 +222,21 @@ def message(
     ----------
     stage : Stage
     chunk : Chunk
-    with_shared : bool
-        Send the shared argument even if it is large.
+    shared_file : Path or None
+        File of the shared argument, which is sent without.
     n_threads : int or None
         See `Message`.
     """
     key, shared = stage.pickled
-    sends = with_shared or len(shared) <= _SMALL
     work = pickled((stage.function, chunk.arguments), chunk.label)
     return Message(
-        stage.versions, key, shared if sends else None, work, n_threads, _this_process()
+        stage.versions,
+        key,
+        shared if shared_file is None else None,
+        shared_file,
+        work,
+        n_threads,
+        _this_process(),
     )
 
 
@@ -259,16 +267,28 @@ def run_chunk(sent: Message) -> Outcome:
             _limit_threads(sent.n_threads)
         try:
             if sent.shared_key not in _process.shared:
-                if sent.shared is None:
+                data = _shared_of(sent)
+                if data is None:
                     return Needed()
-                shared = pickle.loads(sent.shared)  # noqa: S301  # Sent by the driver.
-                _process.shared[sent.shared_key] = shared
+                # It comes from the driver, or is what the driver has named by content.
+                _process.shared[sent.shared_key] = pickle.loads(data)  # noqa: S301
                 while len(_process.shared) > _KEPT:
                     _process.shared.popitem(last=False)
             function, arguments = pickle.loads(sent.work)  # noqa: S301
             return Done(function(_process.shared[sent.shared_key], arguments))
         except Exception as error:
             return Failed(_portable(error))
+
+
+def _shared_of(sent: Message) -> bytes | None:
+    """Return the pickled shared argument, None if the worker has no such file."""
+    if sent.shared is not None or sent.shared_file is None:
+        return sent.shared
+    try:
+        data = sent.shared_file.read_bytes()
+    except OSError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == sent.shared_key else None
 
 
 def run_here(stage: Stage, chunk: Chunk) -> Outcome:

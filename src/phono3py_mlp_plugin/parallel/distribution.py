@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from asyncio import CancelledError
 from collections import deque
@@ -26,6 +27,7 @@ from phono3py_mlp_plugin.errors import (
     one_line,
 )
 from phono3py_mlp_plugin.parallel.chunks import (
+    SMALL,
     Arrays,
     Chunk,
     ChunkFunction,
@@ -37,7 +39,11 @@ from phono3py_mlp_plugin.parallel.chunks import (
     Stage,
 )
 from phono3py_mlp_plugin.parallel.executors import ExecutorSpec, Workers, workers_of
-from phono3py_mlp_plugin.parallel.store import ChunkStore
+from phono3py_mlp_plugin.parallel.store import (
+    ChunkStore,
+    write_command,
+    write_shared,
+)
 
 # How often a chunk is given to workers that are lost, before it is blamed.
 _ATTEMPTS = 3
@@ -127,18 +133,21 @@ class Distribution:
     collects : int or None
         Number of the parts that have computed chunks before. Chunks that are missing in
         a step which they have begun are an error.
+    command : tuple of str
+        The command of a part, which is kept with its chunks, to be collected.
     """
 
     workers: Workers = field(default_factory=Workers)
     folder: Path | None = None
     part: Part | None = None
     collects: int | None = None
+    command: tuple[str, ...] = ()
 
     @property
     def is_distributed(self) -> bool:
         """Whether not all chunks are computed by this process."""
         in_parts = self.part is not None or self.collects is not None
-        return in_parts or type(self.workers) is not Workers
+        return in_parts or self.workers.are_elsewhere
 
     def end_part(self) -> None:
         """End a part of a run before steps that are not done in parts.
@@ -260,7 +269,6 @@ class _Sent:
     chunk: Chunk
     key: str | None
     attempts: int = 0
-    with_shared: bool = False
 
 
 class _StageRun:
@@ -270,6 +278,7 @@ class _StageRun:
         self._workers = distribution.workers
         self._part = distribution.part
         self._collects = distribution.collects
+        self._folder, self._command = distribution.folder, distribution.command
         self._stage = stage
         keeps = distribution.folder is not None and stage.content is not None
         self._store = (
@@ -282,6 +291,9 @@ class _StageRun:
                 f"--part = {self._part}: {stage.name} has no fingerprint by which "
                 "chunks are known. Use --jobs or --executor."
             )
+        self._has_begun = False
+        self._written: Path | None = None
+        self._shared_file: Path | None = None
         self._demands = self._collects is not None and bool(self._store)
         self._missing_parts: set[int] = set()
         self._pending: dict[Future[Outcome], _Sent] = {}
@@ -323,13 +335,30 @@ class _StageRun:
         """Write what took long to disk, although the stage is complete."""
         if self._store is not None and self._store.is_slow:
             self._store.write()
+        self._remove_shared()
 
     def write(self) -> None:
         """Write what is finished to disk, and give up what is not begun."""
         if self._store is not None:
             self._store.write()
+        if self._command and self._n_computed and self._folder is not None:
+            write_command(self._folder, self._command)
         for future in self._pending:
             future.cancel()
+        self._remove_shared()
+
+    def _write_shared(self) -> Path | None:
+        """Write what all chunks share to a file, if it is too large to be sent."""
+        if self._folder is None or not self._workers.are_elsewhere:
+            return None
+        key, data = self._stage.pickled
+        return None if len(data) <= SMALL else write_shared(self._folder, key, data)
+
+    def _remove_shared(self) -> None:
+        if self._written is not None:
+            self._written.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._written.parent.rmdir()
 
     @property
     def _is_incomplete(self) -> bool:
@@ -364,9 +393,10 @@ class _StageRun:
         self._held += _size(arrays)
 
     def _submit(self, sent: _Sent) -> None:
-        future = self._workers.submit(
-            self._stage, sent.chunk, with_shared=sent.with_shared
-        )
+        if not self._has_begun:
+            self._has_begun = True
+            self._shared_file = self._written = self._write_shared()
+        future = self._workers.submit(self._stage, sent.chunk, self._shared_file)
         self._pending[future] = sent
         self._held += sent.chunk.size
 
@@ -400,7 +430,8 @@ class _StageRun:
             if self._store is not None and sent.key is not None:
                 self._store.add(sent.key, outcome.arrays)
         elif isinstance(outcome, Needed):
-            sent.with_shared = True
+            # There is no common disk.
+            self._shared_file = None
             self._again.append(sent)
         elif isinstance(outcome, Refused):
             raise WorkerError(f"{outcome.reason}, then run the same again.")
@@ -429,7 +460,6 @@ class _StageRun:
             self._workers.restart()
         for item in lost:
             item.attempts += 1
-            item.with_shared = False
         # dask has given it to several workers itself.
         is_last = type(error).__name__ == "KilledWorker" or sent.attempts >= _ATTEMPTS
         if is_last and len(lost) == 1:

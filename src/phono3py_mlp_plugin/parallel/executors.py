@@ -56,16 +56,19 @@ class Workers:
         Number of chunks that are given away at a time.
     can_restart : bool
         Whether new workers can be started after some were lost.
+    are_elsewhere : bool
+        Whether anything is sent to them.
     """
 
     n_waiting = 1
     can_restart = False
+    are_elsewhere = False
 
     def submit(
-        self, stage: Stage, chunk: Chunk, *, with_shared: bool
+        self, stage: Stage, chunk: Chunk, shared_file: Path | None
     ) -> Future[Outcome]:
         """Start a chunk; see `message` for the arguments."""
-        del with_shared
+        del shared_file
         future: Future[Outcome] = Future()
         future.set_result(run_here(stage, chunk))
         return future
@@ -81,15 +84,16 @@ class _ExecutorWorkers(Workers):
     """Workers of an executor that somebody else has made and ends."""
 
     n_waiting = _WAITING
+    are_elsewhere = True
 
     def __init__(self, executor: Executor, end: Callable[[], object] | None) -> None:
         self._executor = executor
         self._end = end
 
     def submit(
-        self, stage: Stage, chunk: Chunk, *, with_shared: bool
+        self, stage: Stage, chunk: Chunk, shared_file: Path | None
     ) -> Future[Outcome]:
-        sent = message(stage, chunk, with_shared=with_shared, n_threads=None)
+        sent = message(stage, chunk, shared_file, None)
         try:
             with warnings.catch_warnings():
                 # dask notes that arguments are large.
@@ -117,6 +121,7 @@ class ProcessWorkers(Workers):
     """
 
     can_restart = True
+    are_elsewhere = True
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -125,12 +130,12 @@ class ProcessWorkers(Workers):
         self._pool: ProcessPoolExecutor | None = None
 
     def submit(
-        self, stage: Stage, chunk: Chunk, *, with_shared: bool
+        self, stage: Stage, chunk: Chunk, shared_file: Path | None
     ) -> Future[Outcome]:
         """Start a chunk, and the processes if they do not run."""
         if self._pool is None:
             self._pool = self._start()
-        sent = message(stage, chunk, with_shared=with_shared, n_threads=1)
+        sent = message(stage, chunk, shared_file, 1)
         return self._pool.submit(run_chunk, sent)
 
     def _start(self) -> ProcessPoolExecutor:

@@ -130,6 +130,16 @@ def count_chunks(parent: Path, stage: str) -> int:
     return len(ChunkStore(parent, stage))
 
 
+def write_shared(parent: Path, key: str, data: bytes) -> Path:
+    """Write what the chunks of a stage share into a file for workers; return it."""
+    folder = (parent / FOLDER).absolute()
+    folder.mkdir(exist_ok=True)
+    path = folder / f"shared-{key[:_LENGTH]}"
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+    return path
+
+
 def write_command(parent: Path, command: Sequence[str]) -> None:
     """Keep the command whose parts are computed in a folder, for `read_command`."""
     (parent / FOLDER).mkdir(exist_ok=True)
@@ -153,7 +163,7 @@ def forget_chunks(parent: Path, stage: str | None = None) -> None:
         return
     for path in folder.glob(f"{stage}-*.hdf5"):
         path.unlink(missing_ok=True)
-    if not any(folder.glob("*.hdf5")):
+    if not any(folder.glob("*-*")):
         shutil.rmtree(folder, ignore_errors=True)
 
 
