@@ -6,6 +6,7 @@ that it does not matter who computes it, or how often.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import pickle
@@ -259,7 +260,7 @@ def run_chunk(sent: Message) -> Outcome:
     that was lost. One chunk at a time is computed in a process, because a potential may
     change the state of the process.
     """
-    reason = _different_version(sent.versions)
+    reason = _different_version(tuple(sent.versions.items()))
     if reason is not None:
         return Refused(reason)
     with _process.lock:
@@ -303,10 +304,14 @@ def _this_process() -> tuple[str, int]:
     return socket.gethostname(), os.getpid()
 
 
-def _different_version(versions: Mapping[str, str]) -> str | None:
-    """Return which distribution has another version here, or None."""
-    here = versions_of(versions)
-    for name, expected in versions.items():
+@functools.cache
+def _different_version(versions: tuple[tuple[str, str], ...]) -> str | None:
+    """Return which distribution has another version here, or None.
+
+    Looking for them takes as long as a small chunk.
+    """
+    here = versions_of(name for name, _ in versions)
+    for name, expected in versions:
         found = here.get(name, "none")
         if found != expected:
             return (
