@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         PluginNotFound,
         PotentialError,
         SolverError,
+        WorkerError,
     )
     from phono3py_mlp_plugin.hookspecs import hookimpl
     from phono3py_mlp_plugin.host.scattering import enable_fast_scattering
@@ -78,6 +79,7 @@ _NAMES_BY_MODULE = {
         "PluginNotFound",
         "PotentialError",
         "SolverError",
+        "WorkerError",
     ),
     "hookspecs": ("hookimpl",),
     "host.scattering": ("enable_fast_scattering",),
@@ -107,6 +109,7 @@ __all__ = [
     "SupportsForceConstants",
     "TrainedPotential",
     "TrainingCost",
+    "WorkerError",
     "enable_fast_scattering",
     "evaluate",
     "examine_potential",

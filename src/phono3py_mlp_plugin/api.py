@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from phono3py_mlp_plugin.contracts import (
 )
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError, PotentialError
 from phono3py_mlp_plugin.files import find_potential, potential_files
+from phono3py_mlp_plugin.parallel import distribution_of
 from phono3py_mlp_plugin.workflow import Training
 
 if TYPE_CHECKING:
@@ -192,7 +194,11 @@ def load_potential(
 
 
 def evaluate(
-    ph3: Phono3py, potential: Potential, progress: Progress = no_progress
+    ph3: Phono3py,
+    potential: Potential,
+    progress: Progress = no_progress,
+    *,
+    executor: Executor | int | None = None,
 ) -> None:
     """Set forces and energies of the displaced supercells of ``ph3``.
 
@@ -204,6 +210,10 @@ def evaluate(
         Phono3py object with displacements.
     potential : Potential
         Potential of any force calculator.
+    progress : Progress, optional
+        Reports the progress.
+    executor : concurrent.futures.Executor or int, optional
+        Any executor, or a number of processes. The result is the same to the last bit.
 
     Raises
     ------
@@ -211,6 +221,8 @@ def evaluate(
         If there are no displacements.
     PotentialError
         If the potential does not support an element of the crystal.
+    WorkerError
+        If workers cannot be used, or the potential cannot be sent to them.
 
     Examples
     --------
@@ -226,10 +238,17 @@ def evaluate(
     """
     name = type(potential).__name__
     first, *others = workflow.supercells_of(ph3)
-    for part in (first, *(part for part in others if part.dataset is not None)):
-        part.set_evaluation(
-            workflow.evaluate(name, potential, part.displaced(), progress)
-        )
+    with distribution_of(executor) as distribution:
+        for part in (first, *(part for part in others if part.dataset is not None)):
+            part.set_evaluation(
+                workflow.evaluate(
+                    name,
+                    potential,
+                    part.displaced(),
+                    progress,
+                    distribution=distribution,
+                )
+            )
 
 
 def solve_force_constants(
@@ -341,13 +360,46 @@ def kappa_of_models(
     """
     ensemble = workflow.EnsembleOfPotentials.of_models(models)
     request = _solver_request(solver, options, is_compact_fc=True)
-    first: ForceConstants = {}
+    transport = _GivenKappa(ph3, kappa)
+    (result,) = workflow.run_ensemble(
+        ph3,
+        ensemble,
+        workflow.ForceConstantsOf(ph3, request, "potential"),
+        transport,
+        [workflow.EnsembleMeshes(None, None)],
+        progress,
+        "Kappa of the models",
+    )
+    ph3.fc2, ph3.fc3 = transport.first[2], transport.first[3]
+    return result
 
-    def kappa_from(_index: int, found: ForceConstants) -> FloatArray:
-        if not first:
-            first.update({order: array.copy() for order, array in found.items()})
-        ph3.fc2, ph3.fc3 = found[2], found[3]
-        values = np.array(kappa(ph3), dtype="double")
+
+class _GivenKappa:
+    """A function of the user as `workflow.Transport`.
+
+    Attributes
+    ----------
+    first : dict
+        The force constants of which kappa was computed first.
+    """
+
+    def __init__(self, ph3: Phono3py, kappa: Callable[[Phono3py], Any]) -> None:
+        self._ph3 = ph3
+        self._kappa = kappa
+        self.first: ForceConstants = {}
+        self.temperatures = np.zeros(0)
+        self.mesh: workflow.Mesh | None = None
+        self.settings: Mapping[str, Any] = {}
+
+    def kappa(
+        self, force_constants: ForceConstants, mesh: Sequence[float] | None = None
+    ) -> FloatArray:
+        """Return kappa of force constants on the mesh of the crystal."""
+        del mesh
+        if not self.first:
+            self.first = {k: array.copy() for k, array in force_constants.items()}
+        self._ph3.fc2, self._ph3.fc3 = force_constants[2], force_constants[3]
+        values = np.array(self._kappa(self._ph3), dtype="double")
         if values.ndim != 2 or values.shape[1] != 6:
             raise ParameterError(
                 f"kappa: returned an array of shape {values.shape}; expected "
@@ -355,16 +407,9 @@ def kappa_of_models(
             )
         return values
 
-    (result,) = workflow.run_ensemble(
-        ph3,
-        ensemble,
-        workflow.ForceConstantsOf(ph3, request, "potential"),
-        [kappa_from],
-        progress,
-        "Kappa of the models",
-    )
-    ph3.fc2, ph3.fc3 = first[2], first[3]
-    return result
+    def mesh_density(self, mesh: workflow.Mesh) -> float:
+        """Return the number of points along an axis."""
+        return float(np.prod(mesh) ** (1 / len(mesh)))
 
 
 def _solver_request(

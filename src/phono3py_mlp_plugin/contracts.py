@@ -47,6 +47,37 @@ def no_progress(task: str, total: int | None) -> Iterator[Callable[[int], None]]
     yield lambda _done: None
 
 
+class MapChunks(Protocol):
+    """Compute a function of arrays for many arguments, by workers if there are some."""
+
+    def __call__(
+        self,
+        function: Callable[[Any, Any], dict[str, FloatArray]],
+        shared: Any,
+        items: Sequence[Any],
+    ) -> Iterator[dict[str, FloatArray]]:
+        """Yield ``function(shared, item)`` of all items in their order.
+
+        Parameters
+        ----------
+        function : callable
+            A function of a module, which returns arrays that depend on its arguments
+            alone.
+        shared : object
+            The same for all items; it is sent to each worker once.
+        items : sequence
+        """
+
+
+def map_here(
+    function: Callable[[Any, Any], dict[str, FloatArray]],
+    shared: Any,
+    items: Sequence[Any],
+) -> Iterator[dict[str, FloatArray]]:
+    """Compute a function in this process; see `MapChunks`."""
+    return (function(shared, item) for item in items)
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """Energies, forces and stresses of ``n`` supercells.
@@ -414,6 +445,8 @@ class ForceConstantsProblem:
         0 is silent.
     progress : Progress
         For steps of more than a few seconds.
+    map_chunks : MapChunks
+        For steps that several workers can share.
     """
 
     supercell: PhonopyAtoms
@@ -428,6 +461,7 @@ class ForceConstantsProblem:
     options: Any = field(default_factory=NoOptions)
     log_level: int = 0
     progress: Progress = no_progress
+    map_chunks: MapChunks = map_here
 
     def shape(self, order: int) -> tuple[int, ...]:
         """Return the required shape of force constants of this order."""

@@ -12,6 +12,8 @@
     ├── PhysicsError        phonons that give no meaningful result
     ├── UnusableFile        not a regular file, or a file too large to read
     ├── FolderInUse         a folder that another run uses
+    ├── WorkerError         workers that cannot be reached or used, or that were lost
+    ├── PartFinished        no error: a part of the work is done, others are not
     └── IncompatibleHost    a phono3py that this package cannot bind to
 
 Every message is one line that states the place, the value, the expected value and the
@@ -74,6 +76,14 @@ class UnusableFile(MLPError, OSError):
 
 class FolderInUse(MLPError):
     """A folder that another run uses."""
+
+
+class WorkerError(MLPError):
+    """Workers that cannot be reached or used, or that were lost again and again."""
+
+
+class PartFinished(MLPError):
+    """The end of a run that computes a part of the work (``--part``), not a failure."""
 
 
 class IncompatibleHost(MLPError):

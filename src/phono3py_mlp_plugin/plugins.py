@@ -568,6 +568,12 @@ def _place(mask: Any) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argwhere(mask)[0])
 
 
+def distributions(name: str) -> tuple[str, ...]:
+    """Return the distributions that provide a force calculator, if it is known."""
+    entry = registry().calculators.get(name)
+    return () if entry is None else (entry.origin.distribution,)
+
+
 def _kind(value: Any) -> str:
     """Return the type of a value in words."""
     return "None" if value is None else f"a {type(value).__name__}"

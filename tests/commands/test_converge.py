@@ -183,7 +183,7 @@ def test_interrupted_study_ends_in_one_line(analytic_params, tmp_path):
     # Members of the next point may have been finished meanwhile.
     assert line.startswith("Stopped by SIGINT. 1 point ")
     assert line.endswith(" kept: run the same again.")
-    names = {p.name for p in tmp_path.iterdir()} - {".phono3py-mlp-members"}
+    names = {p.name for p in tmp_path.iterdir()} - {".phono3py-mlp-chunks"}
     assert names == {PARAMS, JSON}
 
 

@@ -1,6 +1,5 @@
 """Runs that are stopped, meet another run, or find the disk full."""
 
-import importlib
 import os
 import resource
 import shutil
@@ -9,17 +8,13 @@ import subprocess
 import time
 
 import h5py
-import numpy as np
 import pytest
 import yaml
 
 from conftest import SCRIPTS, TIMEOUT
-from phono3py_mlp_plugin.contracts import Evaluation
-from phono3py_mlp_plugin.errors import FolderInUse, PluginFailed
-from phono3py_mlp_plugin.files import FolderLock, PartialEvaluations, remove_unfinished
+from phono3py_mlp_plugin.errors import FolderInUse
+from phono3py_mlp_plugin.files import FolderLock, remove_unfinished
 from phono3py_mlp_plugin.files.atomic import is_running
-from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
-from phono3py_mlp_plugin.workflow import evaluate
 from small_model import MODEL
 
 pytestmark = pytest.mark.real_process
@@ -245,52 +240,3 @@ def test_process_that_nobody_waited_for_does_not_live():
     assert not is_running(process.pid)
     process.wait()
     assert is_running(os.getpid())
-
-
-class Fragile:
-    """The analytic potential, failing after some batches."""
-
-    elements = ("Na", "Cl")
-
-    def __init__(self, batches):
-        self.batches = batches
-        self.asked = 0
-        self._potential = RigidIonNaCl()
-
-    def evaluate(self, supercells):
-        if self.batches == 0:
-            raise RuntimeError("the machine went down")
-        self.batches -= 1
-        self.asked += len(supercells)
-        return self._potential.evaluate(supercells)
-
-    def save(self, path):
-        raise NotImplementedError
-
-
-def test_evaluation_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
-    module = importlib.import_module("phono3py_mlp_plugin.workflow.evaluate")
-    monkeypatch.setattr(module, "_SAVE_EVERY", 0.0)
-    _, data = nacl_dataset(50, repeats=1)
-    cells = data.supercells()
-    keep = PartialEvaluations(tmp_path, "0123")
-    with pytest.raises(PluginFailed):
-        evaluate("fragile", Fragile(2), cells, keep=keep)
-    potential = Fragile(9)
-    resumed = evaluate("fragile", potential, cells, keep=keep)
-    assert potential.asked == 50 - 32
-    at_once = RigidIonNaCl().evaluate(cells)
-    assert isinstance(resumed, Evaluation)
-    assert np.array_equal(resumed.forces, at_once.forces)
-    assert np.array_equal(resumed.energies, at_once.energies)
-
-
-def test_damaged_part_is_computed_again(tmp_path):
-    _, data = nacl_dataset(20, repeats=1)
-    keep = PartialEvaluations(tmp_path, "0123")
-    keep.save(0, RigidIonNaCl().evaluate(data.supercells()[:16]))
-    (part,) = (tmp_path / ".phono3py-mlp-partial").iterdir()
-    part.write_bytes(part.read_bytes()[:1000])
-    potential = Fragile(9)
-    evaluate("fragile", potential, data.supercells(), keep=keep)
-    assert potential.asked == 20

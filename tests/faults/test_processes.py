@@ -21,9 +21,6 @@ from phono3py_mlp_plugin.convergence import (
 )
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import (
-    FinishedMembers,
-    count_finished_members,
-    forget_finished_members,
     read_uncertainty,
 )
 from phono3py_mlp_plugin.host import boundary
@@ -31,6 +28,7 @@ from phono3py_mlp_plugin.host.boundary import TRACEBACK, run_to_end
 from phono3py_mlp_plugin.host.reasons import reason
 from phono3py_mlp_plugin.host.streams import OutputLost, Stream
 from phono3py_mlp_plugin.isolation import isolated
+from phono3py_mlp_plugin.parallel import ChunkStore
 from phono3py_mlp_plugin.supervision import Stopped
 
 # A run without the host: it says that it has begun, does something, sends word.
@@ -517,70 +515,14 @@ def test_json_nested_without_end_is_a_damaged_file(content, tmp_path):
     assert read_uncertainty(path) == []
 
 
-KAPPA = np.arange(12.0).reshape(2, 6) / 7
-
-
-def test_finished_members_are_found_again_by_point_and_place(tmp_path):
-    FinishedMembers(tmp_path, "a" * 64).save(3, KAPPA)
-    FinishedMembers(tmp_path, "b" * 64).save(3, 2 * KAPPA)
-    found = FinishedMembers(tmp_path, "a" * 64).load()
-    assert list(found) == [3]
-    assert np.array_equal(found[3], KAPPA)
-    assert count_finished_members(tmp_path) == 2
-
-
-def test_finished_member_is_not_computed_again(tmp_path):
-    members = FinishedMembers(tmp_path, "a")
-    asked = []
-
-    def compute():
-        asked.append(1)
-        return KAPPA
-
-    for _ in range(2):
-        assert np.array_equal(members.get_or_compute(0, compute), KAPPA)
-    assert asked == [1]
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda path: path.write_bytes(path.read_bytes()[:-20]),
-        lambda path: path.write_bytes(b""),
-        lambda path: np.save(path, np.full((2, 6), np.nan)),
-        lambda path: np.save(path, np.zeros(6)),
-        lambda path: np.save(path, np.array([{}]), allow_pickle=True),
-    ],
-    ids=["cut", "empty", "not finite", "shape", "objects"],
-)
-def test_member_whose_file_is_damaged_is_computed_again(spoil, tmp_path):
-    members = FinishedMembers(tmp_path, "a")
-    members.save(0, KAPPA)
-    (path,) = tmp_path.glob("*/*.npy")
-    spoil(path)
-    assert members.load() == {}
-    assert np.array_equal(members.get_or_compute(0, lambda: KAPPA), KAPPA)
-
-
-def test_members_are_forgotten_when_their_point_is_finished(tmp_path):
-    one, other = FinishedMembers(tmp_path, "a"), FinishedMembers(tmp_path, "b")
-    for members in (one, other):
-        members.save(0, KAPPA)
-    one.forget()
-    assert list(other.load()) == [0]
-    other.forget()
-    assert not list(tmp_path.iterdir())
-    one.save(0, KAPPA)
-    forget_finished_members(tmp_path)
-    assert not list(tmp_path.iterdir())
-
-
 def test_study_that_is_stopped_says_what_it_keeps(tmp_path):
     path = tmp_path / "phono3py_mlp_convergence.json"
     write_convergence(path, [{"key": "a"}], {})
     assert describe_saved_study(tmp_path) == "1 point is kept"
-    for place in range(3):
-        FinishedMembers(tmp_path, "b").save(place, KAPPA)
+    store = ChunkStore(tmp_path, "kappa")
+    for number in range(3):
+        store.add(str(number), {"kappa": np.zeros((1, 6))})
+    store.write()
     assert (
         describe_saved_study(tmp_path)
         == "1 point and 3 members of unfinished points are kept"

@@ -8,7 +8,6 @@ import os
 import socket
 
 import h5py
-import numpy as np
 import pytest
 
 from phono3py_mlp_plugin.convergence import (
@@ -26,7 +25,6 @@ from phono3py_mlp_plugin.files import (
     read_uncertainty,
     regular,
 )
-from phono3py_mlp_plugin.files.partial import PartialEvaluations
 
 READERS = [
     open_text,
@@ -154,29 +152,3 @@ def test_kappa_of_arrays_that_were_never_written_is_refused(tmp_path):
     assert find_kappa(tmp_path) == [path]
     with pytest.raises(Exception, match=r"kappa: 4.8e\+04 GB"):
         read_kappa(path)
-
-
-@pytest.mark.parametrize(
-    "arrays",
-    [
-        {"forces": np.full((2, 3, 3), np.nan)},
-        {"forces": np.zeros((3, 3, 3))},
-        {"forces": np.zeros(2)},
-        {"forces": np.zeros((2, 3, 3), dtype="complex")},
-        {"energies": np.zeros(0), "forces": np.zeros((0, 3, 3))},
-        {"energies": np.float64(0.0)},
-        {"start": np.array([1, 2])},
-        {"stresses": np.zeros((2, 6))},
-    ],
-)
-def test_kept_evaluation_that_is_none_is_computed_again(tmp_path, arrays):
-    kept = PartialEvaluations(tmp_path, "k" * 64)
-    folder = tmp_path / ".phono3py-mlp-partial"
-    folder.mkdir()
-    path = folder / f"{'k' * 32}-00000000.npz"
-    whole = {"start": 0, "energies": np.zeros(2), "forces": np.zeros((2, 3, 3))}
-    np.savez(path, **whole)
-    assert list(kept.load()) == [0]
-    np.savez(path, **(whole | arrays))
-    assert kept.load() == {}
-    assert not path.exists()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from phono3py_mlp_plugin.cli.campaign import add_campaign
+from phono3py_mlp_plugin.cli.collect import add_collect
 from phono3py_mlp_plugin.cli.converge import add_converge, run_converge
 from phono3py_mlp_plugin.cli.convert import add_convert
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
@@ -27,7 +28,7 @@ from phono3py_mlp_plugin.supervision import supervise
 from phono3py_mlp_plugin.switch import SWITCH, is_switched_off
 
 # Commands that start the supervised process themselves, with a lock of the folder.
-_SUPERVISED = ("label", "report")
+_SUPERVISED = ("collect", "label", "report")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_campaign,
         add_report,
         add_label,
+        add_collect,
         add_import,
         add_extend,
         add_convert,

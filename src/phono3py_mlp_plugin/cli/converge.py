@@ -25,10 +25,8 @@ from phono3py_mlp_plugin.convergence import (
     write_convergence,
 )
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.files import (
-    forget_finished_members,
-    replacing,
-)
+from phono3py_mlp_plugin.files import replacing
+from phono3py_mlp_plugin.parallel import forget_chunks
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
 from phono3py_mlp_plugin.uncertainty import ErrorBudget
 from phono3py_mlp_plugin.workflow import (
@@ -304,7 +302,7 @@ def _run_task(task: StudyTask, progress: Any) -> None:
         known,
         keep,
         progress,
-        Path(),
+        task.distribution,
     ):
         points.append(point)
         table.show(point, reused=point.key in known)
@@ -331,7 +329,7 @@ def _run_task(task: StudyTask, progress: Any) -> None:
     )
     with replacing(Path(_FIGURE)) as temporary:
         save(draw_convergence(points), temporary)
-    forget_finished_members(Path())
+    forget_chunks(Path())
     print(f'Points are in "{path}", the figure is "{_FIGURE}".')
 
 

@@ -20,6 +20,7 @@ from phono3py_mlp_plugin.cli.parser import Parser
 from phono3py_mlp_plugin.cli.programs import program
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import FolderLock, back_up, check_inputs, replacing
+from phono3py_mlp_plugin.parallel import ExecutorSpec
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
 from phono3py_mlp_plugin.supervision import raise_at_signals, run_step
 from phono3py_mlp_plugin.workflow import (
@@ -98,6 +99,12 @@ def run_kappa(arguments: Sequence[str], *, watched: bool) -> int:
     args.log_level = 0 if options.quiet else 1
     if _wants_budget(args, options):
         rest = [*rest, "--error-budget"]
+    args.where = [
+        word
+        for name in ("jobs", "executor")
+        if (value := getattr(options, name)) is not None
+        for word in (f"--{name}", str(value))
+    ]
     spec, potential = _requested(args, options)
     args.symprec, args.moments = options.symmetry_tolerance, options.magmoms
     _write_crystal(args, spec, potential)
@@ -265,6 +272,12 @@ def _checked(rest: Sequence[str]) -> argparse.Namespace:
     if not options.mesh_numbers:
         raise ParameterError("--mesh is missing. Give --mesh N N N.")
     check_mesh(options.mesh_numbers)
+    if options.part is not None:
+        raise ParameterError(
+            f"--part = {options.part}: is for one command, not for all steps. Give it "
+            "to the commands that this one prints, or use --jobs or --executor."
+        )
+    ExecutorSpec.parse(options.jobs, options.executor)
     return options
 
 
@@ -376,6 +389,7 @@ def _steps(args: argparse.Namespace, rest: Sequence[str]) -> list[list[str]]:
             *calculator,
             *first,
             *(["--allow-poor-fit"] if args.allows else []),
+            *args.where,
             *quiet,
         ],
         ["phono3py-load", PARAMS, "--pypolymlp", *rest, *seed],

@@ -16,12 +16,11 @@ from phono3py_mlp_plugin.cli.inputs import (
     write_dataset,
 )
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
-from phono3py_mlp_plugin.files import (
-    forget_partial_evaluations,
-    read_json,
-    write_json,
-)
+from phono3py_mlp_plugin.files import read_json, write_json
+from phono3py_mlp_plugin.host.arguments import add_distribution_options
+from phono3py_mlp_plugin.parallel import ExecutorSpec, Part, forget_chunks
 from phono3py_mlp_plugin.workflow import (
+    EVALUATION,
     label_supercells,
     labels_fingerprint,
     plan_potential,
@@ -68,18 +67,23 @@ def add_label(commands: Any) -> None:
         help="continue if the forces are not derivatives of the energy",
     )
     add_quiet(parser)
+    add_distribution_options(parser)
     parser.set_defaults(run=_label)
 
 
 def _label(args: argparse.Namespace) -> int:
     from phono3py_mlp_plugin.host.command import work_in_folder
+    from phono3py_mlp_plugin.host.distribution import start_distribution
     from phono3py_mlp_plugin.host.mlp import examine
     from phono3py_mlp_plugin.host.output import progress, show
     from phono3py_mlp_plugin.host.predicted_charges import predict_born_charges
     from phono3py_mlp_plugin.host.reading import read_crystal
 
     folder = Path()
-    work_in_folder(folder, watched=args.watched)
+    where = ExecutorSpec.parse(args.jobs, args.executor)
+    Part.option(args.part)
+    shared = Part.is_shared(args.part)
+    work_in_folder(folder, watched=args.watched, shared=shared)
     log_level = 0 if args.quiet else 1
     spec, file = requested_calculator(args)
     crystal = read_crystal(args.filename)
@@ -104,9 +108,13 @@ def _label(args: argparse.Namespace) -> int:
     name = spec.calculator.name
     examine(spec, obtained, crystal.supercell, log_level, args.allow_poor_fit)
     show(predict_born_charges(crystal, name, obtained.potential), log_level)
-    number = label_supercells(crystal, name, obtained, folder, progress(log_level))
+    distribution = start_distribution(where, args.part)
+    number = label_supercells(
+        crystal, name, obtained, progress(log_level), distribution
+    )
+    distribution.end_part()
     _write(crystal, args.output, key, log_level)
-    forget_partial_evaluations(folder)
+    forget_chunks(folder, EVALUATION)
     line = f'Forces and energies of {number} supercells are in "{args.output}".'
     show([line], log_level)
     return 0

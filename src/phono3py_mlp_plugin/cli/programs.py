@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 _FUNCTIONS = {
+    "phono3py": ("phono3py.scripts.phono3py", "run"),
     "phono3py-load": ("phono3py.scripts.phono3py_load", "run"),
     "phono3py-mlp": ("phono3py_mlp_plugin.cli", "main"),
 }

@@ -6,12 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from phono3py_mlp_plugin.files import (
-    INVALID_CONTENT,
-    count_finished_members,
-    read_json,
-    write_json,
-)
+from phono3py_mlp_plugin.files import INVALID_CONTENT, read_json, write_json
+from phono3py_mlp_plugin.parallel import count_chunks
+from phono3py_mlp_plugin.workflow import KAPPA
 
 CONVERGENCE_FILE = "phono3py_mlp_convergence.json"
 
@@ -51,7 +48,7 @@ def describe_saved_study(folder: Path) -> str:
     'No point is finished yet'
     """
     points = len(read_convergence(folder / CONVERGENCE_FILE))
-    members = count_finished_members(folder)
+    members = count_chunks(folder, KAPPA)
     words = []
     if points:
         words.append(f"{points} point{'s' if points > 1 else ''}")

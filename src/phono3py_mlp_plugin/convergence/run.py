@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from phono3py_mlp_plugin.contracts import (
     Dataset,
     FloatArray,
-    ForceConstants,
     NestedFit,
     Progress,
     no_progress,
@@ -22,12 +20,15 @@ from phono3py_mlp_plugin.convergence.point import Point
 from phono3py_mlp_plugin.convergence.study import Study, Variant, check_study
 from phono3py_mlp_plugin.convergence.verdict import judge
 from phono3py_mlp_plugin.errors import ParameterError, PhysicsError
-from phono3py_mlp_plugin.files import FinishedMembers, content_of, fingerprint
+from phono3py_mlp_plugin.files import content_of, fingerprint
+from phono3py_mlp_plugin.parallel import SERIAL, Distribution, forget_chunks
 from phono3py_mlp_plugin.uncertainty import DRAWS, scatter_exponent
 from phono3py_mlp_plugin.workflow import (
     CONTINUE_REMEDY,
     IMAGINARY_REMEDY,
+    KAPPA,
     CalculatorSpec,
+    EnsembleMeshes,
     EnsembleOfPotentials,
     ForceConstantsOf,
     KappaOfFit,
@@ -59,7 +60,7 @@ def converge(
     known: Mapping[str, Point],
     keep: Callable[[Point], None],
     progress: Progress = no_progress,
-    folder: Path | None = None,
+    distribution: Distribution = SERIAL,
 ) -> Iterator[Point]:
     """Yield the points of a study. Points of an earlier run are not computed again.
 
@@ -78,8 +79,9 @@ def converge(
     keep : callable
         Called with each new point.
     progress : Progress
-    folder : Path, optional
-        Folder in which finished members of the current point are saved.
+    distribution : Distribution
+        Where kappa of single potentials is computed; those of the current point are
+        kept.
 
     Raises
     ------
@@ -87,7 +89,7 @@ def converge(
         If the calculator does not provide error bars, or there are too few supercells.
     """
     check_study(study, len(dataset))
-    run = _Run(crystal, dataset, study, transport, known, keep, progress, folder)
+    run = _Run(crystal, dataset, study, transport, known, keep, progress, distribution)
     pool = np.arange(len(dataset) - study.ntest)
     for variants in _by_training(study.variants):
         for order in range(study.orders):
@@ -95,6 +97,7 @@ def converge(
             if order:
                 rows = np.random.default_rng(order).permutation(pool)
             yield from run.order(variants, order, rows)
+    distribution.end_part()
 
 
 def _by_training(variants: Sequence[Variant]) -> list[list[Variant]]:
@@ -116,7 +119,7 @@ class _Run:
     known: Mapping[str, Point]
     keep: Callable[[Point], None]
     progress: Progress
-    folder: Path | None
+    distribution: Distribution
 
     def __post_init__(self) -> None:
         self.test = np.arange(len(self.dataset) - self.study.ntest, len(self.dataset))
@@ -163,19 +166,26 @@ class _Run:
             if study.with_budget and order == 0 and is_last:
                 without = [v for v in variants if _needs_budget(done[v.label][-1])]
                 if without:
+                    self.distribution.end_part()
                     fit = fit or next(fit for fit in fits if fit.size == size)
                     self._add_budgets(without, fit, done)
             for variant in variants:
                 point = done[variant.label][-1]
                 if point != self.known.get(point.key):
-                    self.keep(point)
-                finished = self._finished_members(point.key)
-                if finished is not None:
-                    finished.forget()
+                    self._keep(point)
                 yield point
                 self._check_phonons(point)
             if converged:
                 return
+
+    def _keep(self, point: Point) -> None:
+        """Store a point, except in one of several parts of a study."""
+        if self.distribution.part is not None:
+            return
+        self.keep(point)
+        if self.distribution.folder is not None:
+            # Kappa of its members.
+            forget_chunks(self.distribution.folder, KAPPA)
 
     def _add_budgets(
         self,
@@ -238,31 +248,24 @@ class _Run:
         rmse = self._test_error(variants[0].request, fit)
         points = {}
         for group in _by_force_constants(variants):
-            kappas = [
-                _VariantKappa(
-                    v,
-                    self.transport,
-                    self.study,
-                    self._finished_members(keys[v.label]),
-                )
-                for v in group
-            ]
             results = run_ensemble(
                 self.crystal,
                 EnsembleOfPotentials.of_fit(fit),
                 self._force_constants(group[0]),
-                kappas,
+                self.transport,
+                [EnsembleMeshes(v.mesh, self.study.ensemble_mesh) for v in group],
                 self.progress,
                 f"Kappa of {fit.size} supercells",
+                self.distribution,
             )
-            for variant, kappa, result in zip(group, kappas, results, strict=True):
+            for variant, result in zip(group, results, strict=True):
                 points[variant.label] = Point(
                     key=keys[variant.label],
                     label=variant.label,
                     order=order,
                     size=fit.size,
                     temperatures=self.transport.temperatures.tolist(),
-                    kappa=kappa.of_fit.tolist(),
+                    kappa=result.of_fit.tolist(),
                     members=result.members.tolist(),
                     alternatives=result.alternatives.tolist(),
                     reference=result.reference.tolist(),
@@ -277,9 +280,6 @@ class _Run:
                     n_imaginary=result.n_imaginary,
                 )
         return points
-
-    def _finished_members(self, key: str) -> FinishedMembers | None:
-        return None if self.folder is None else FinishedMembers(self.folder, key)
 
     def _test_error(self, spec: CalculatorSpec, fit: NestedFit) -> float:
         """Return the root mean square error of forces on the test set."""
@@ -356,44 +356,6 @@ class _Run:
                 "test": [*_arrays(dataset.select(self.test))],
                 **structures_content(dataset.structures),
             }
-        )
-
-
-class _VariantKappa:
-    """Kappa of a variant.
-
-    Attributes
-    ----------
-    of_fit : ndarray
-        Kappa of the fit on the mesh of the variant.
-    """
-
-    def __init__(
-        self,
-        variant: Variant,
-        transport: Transport,
-        study: Study,
-        finished: FinishedMembers | None,
-    ) -> None:
-        self._finished = finished
-        self._mesh = variant.mesh
-        self._ensemble_mesh = study.ensemble_mesh
-        self._transport = transport
-        self.of_fit: FloatArray = np.zeros(0)
-
-    def __call__(self, index: int, force_constants: ForceConstants) -> FloatArray:
-        if index == 0:
-            self.of_fit = self._transport.kappa(force_constants, self._mesh)
-            if self._mesh == self._ensemble_mesh:
-                return self.of_fit
-
-        def compute() -> FloatArray:
-            return self._transport.kappa(force_constants, self._ensemble_mesh)
-
-        return (
-            compute()
-            if self._finished is None
-            else self._finished.get_or_compute(index, compute)
         )
 
 

@@ -14,7 +14,7 @@ from phono3py_mlp_plugin.files.columnar import (
     write_columnar,
 )
 from phono3py_mlp_plugin.files.content import check_named, content_of, versions_of
-from phono3py_mlp_plugin.files.fingerprint import fingerprint
+from phono3py_mlp_plugin.files.fingerprint import evaluation_key, fingerprint
 from phono3py_mlp_plugin.files.force_constants import (
     CHANGED,
     NUMBERS,
@@ -27,16 +27,10 @@ from phono3py_mlp_plugin.files.force_constants import (
 from phono3py_mlp_plugin.files.frames import NO_ENERGY, Frame, read_energy, read_frames
 from phono3py_mlp_plugin.files.kappa import KappaFile, find_kappa, read_kappa
 from phono3py_mlp_plugin.files.lock import FolderLock, remove_dead_lock
-from phono3py_mlp_plugin.files.members import (
-    FinishedMembers,
-    count_finished_members,
-    forget_finished_members,
-)
-from phono3py_mlp_plugin.files.options_file import read_options, text_of_options
-from phono3py_mlp_plugin.files.partial import (
-    PartialEvaluations,
-    evaluation_key,
-    forget_partial_evaluations,
+from phono3py_mlp_plugin.files.options_file import (
+    read_options,
+    read_options_file,
+    text_of_options,
 )
 from phono3py_mlp_plugin.files.plain_json import INVALID_CONTENT, read_json, write_json
 from phono3py_mlp_plugin.files.plain_yaml import PlainLoader, each_file_once
@@ -79,11 +73,9 @@ __all__ = [
     "STAMP",
     "UNCERTAINTY_FILE",
     "UNREADABLE",
-    "FinishedMembers",
     "FolderLock",
     "Frame",
     "KappaFile",
-    "PartialEvaluations",
     "PlainLoader",
     "Provenance",
     "Snapshot",
@@ -94,14 +86,11 @@ __all__ = [
     "check_named",
     "check_regular",
     "content_of",
-    "count_finished_members",
     "each_file_once",
     "evaluation_key",
     "find_kappa",
     "find_potential",
     "fingerprint",
-    "forget_finished_members",
-    "forget_partial_evaluations",
     "format_yaml",
     "hash_of_numbers",
     "is_columnar",
@@ -118,6 +107,7 @@ __all__ = [
     "read_kappa",
     "read_models",
     "read_options",
+    "read_options_file",
     "read_poscar",
     "read_provenance",
     "read_snapshots",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from phono3py_mlp_plugin.files.content import content_of
+
+if TYPE_CHECKING:
+    from phonopy.structure.atoms import PhonopyAtoms
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:
@@ -31,6 +34,26 @@ def fingerprint(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(
         json.dumps(_plain(content), sort_keys=True).encode()
     ).hexdigest()
+
+
+def evaluation_key(origin: str | None, cells: Sequence[PhonopyAtoms | None]) -> str:
+    """Return the fingerprint of potential and supercells.
+
+    Parameters
+    ----------
+    origin : str or None
+        Fingerprint of everything that determines the forces of the potential.
+    cells : sequence of PhonopyAtoms or None
+    """
+    present = [cell for cell in cells if cell is not None]
+    return fingerprint(
+        {
+            "potential": origin,
+            "lattices": np.array([cell.cell for cell in present]),
+            "positions": np.array([cell.positions for cell in present]),
+            "symbols": list(present[0].symbols) if present else [],
+        }
+    )
 
 
 def _plain(value: Any) -> Any:

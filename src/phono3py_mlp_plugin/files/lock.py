@@ -1,4 +1,4 @@
-"""A lock that allows one run at a time in a folder."""
+"""A lock that allows one run at a time in a folder, or many parts of one run."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ class FolderLock:
     Parameters
     ----------
     folder : Path
+    shared : bool
+        Allow others that share the folder, too: parts of a run, which write finished
+        chunks only.
 
     Raises
     ------
@@ -45,10 +48,13 @@ class FolderLock:
         If the folder is not writable.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, shared: bool = False) -> None:
         self._path = folder / NAME
         self._process = os.getpid()
+        self._shared = shared
         self._descriptor = self._acquire()
+        if shared:
+            return
         owner = f"{self._process} on {socket.gethostname()} since {time.ctime()}\n"
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, owner.encode())
@@ -57,7 +63,7 @@ class FolderLock:
         while True:
             descriptor = _open(self._path, os.O_CREAT)
             try:
-                _lock(descriptor)
+                _lock(descriptor, shared=self._shared)
             except OSError as error:
                 if error.errno in _UNSUPPORTED:
                     return descriptor
@@ -65,9 +71,10 @@ class FolderLock:
                 os.close(descriptor)
                 if not isinstance(error, BlockingIOError):
                     raise
+                by = f"process {owner}" if owner else "parts of a run, by --part"
                 raise FolderInUse(
-                    f"another run works in this folder (process {owner}). Wait for it, "
-                    "or run in another folder: their files would be mixed."
+                    f"another run works in this folder ({by}). Wait for it, or run in "
+                    "another folder: their files would be mixed."
                 ) from error
             # Its previous owner may have removed the file between opening and locking.
             with contextlib.suppress(FileNotFoundError):
@@ -83,17 +90,28 @@ class FolderLock:
             # Windows cannot remove an open file.
             os.close(self._descriptor)
             self._path.unlink(missing_ok=True)
+        elif self._shared and not self._is_last():
+            os.close(self._descriptor)
         else:
             self._path.unlink(missing_ok=True)
             os.close(self._descriptor)
         self._descriptor = -1
 
+    def _is_last(self) -> bool:
+        """Return whether nobody else shares the folder."""
+        try:
+            _lock(self._descriptor)
+        except OSError:
+            return False
+        return True
 
-def _lock(descriptor: int) -> None:
+
+def _lock(descriptor: int, *, shared: bool = False) -> None:
     """Lock an open file; raise an error if another process has locked it."""
     if fcntl is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
 
 
 def remove_dead_lock(folder: Path) -> None:

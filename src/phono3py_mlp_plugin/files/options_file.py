@@ -51,7 +51,7 @@ def read_options(text: str, where: str) -> dict[str, Any]:
         named = item.strip()
         found: dict[str, Any]
         if named.startswith(_MARK):
-            found = _read_file(named[1:].strip().strip("'\""), where)
+            found = read_options_file(named[1:].strip().strip("'\""), where)
         else:
             found = dict(split_items(item, where))
         for key, value in found.items():
@@ -90,8 +90,14 @@ def _text_of(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _read_file(name: str, where: str) -> dict[str, Any]:
+def read_options_file(name: str, where: str) -> dict[str, Any]:
     """Return the content of a file of options.
+
+    Parameters
+    ----------
+    name : str
+    where : str
+        Source of the name for error messages.
 
     Raises
     ------

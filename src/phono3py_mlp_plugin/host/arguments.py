@@ -41,6 +41,9 @@ class CommandOptions:
     allow_imaginary: bool | None = None
     allow_poor_fit: bool | None = None
     scattering: str | None = None
+    jobs: int | None = None
+    executor: str | None = None
+    part: str | None = None
 
     @property
     def n_models(self) -> int:
@@ -164,6 +167,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="Phonon-phonon scattering by phono3py itself, or by Fourier transform "
         "(default with a force calculator)",
     )
+    add_distribution_options(group)
     group.add_argument(
         "--rd-fc2",
         "--random-displacements-fc2",
@@ -190,6 +194,36 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             nargs=nargs,
             help=argparse.SUPPRESS,
             default=argparse.SUPPRESS,
+        )
+
+
+def add_distribution_options(group: Any, *, parts: bool = True) -> None:
+    """Add the options that say where chunks of work are computed.
+
+    Parameters
+    ----------
+    group : argparse.ArgumentParser or group of arguments
+    parts : bool
+        Add ``--part``, too.
+    """
+    group.add_argument(
+        "--jobs",
+        metavar="N",
+        type=int,
+        help="Compute in N processes of this machine (default: one)",
+    )
+    group.add_argument(
+        "--executor",
+        metavar="KIND=PLACE",
+        help="Compute by workers elsewhere: dask=tcp://HOST:PORT, dask=FILE (scheduler "
+        "file), or slurm=FILE.yaml (options of executorlib)",
+    )
+    if parts:
+        group.add_argument(
+            "--part",
+            metavar="i/N",
+            help="Compute every N-th chunk, from the i-th on, of the first step that "
+            "is not complete; for job arrays. phono3py-mlp collect goes on from there",
         )
 
 

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from phono3py_mlp_plugin.errors import message_for_user, one_line
+from phono3py_mlp_plugin.errors import PartFinished, message_for_user, one_line
 from phono3py_mlp_plugin.files import replacing
 from phono3py_mlp_plugin.host.process import end_command
 from phono3py_mlp_plugin.host.streams import OutputLost, Stream, guarded_streams
@@ -48,7 +48,7 @@ def run_to_end(work: Callable[[], int], *, verbose: bool = False) -> int:
             code = work()
             output.flush()
         except BaseException as error:
-            if verbose and not isinstance(error, SystemExit):
+            if verbose and not isinstance(error, SystemExit | PartFinished):
                 traceback.print_exception(error)
             code, line = _exit_code_and_message(error, output)
             try:
@@ -59,7 +59,8 @@ def run_to_end(work: Callable[[], int], *, verbose: bool = False) -> int:
                     code, line = _exit_code_and_message(lost, output)
             supervised = send_exit_code(code)
             if line is not None and not (supervised and isinstance(error, Stopped)):
-                print(line, file=sys.stderr, flush=True)
+                stream = sys.stderr if code else sys.stdout
+                print(line, file=stream, flush=True)
             return code
         send_exit_code(code)
     return code
@@ -74,6 +75,8 @@ def _exit_code_and_message(
             # The reader of the output has closed the pipe.
             return 128 + signal.SIGPIPE, None
         return 1, f"ERROR: {_output_error(output.failure)}"
+    if isinstance(error, PartFinished):
+        return 0, one_line(error)
     if isinstance(error, Stopped):
         return 128 + error.number, stop_message(error.number)
     if isinstance(error, KeyboardInterrupt):

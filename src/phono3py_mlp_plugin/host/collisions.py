@@ -17,8 +17,11 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from phono3py_mlp_plugin.files import fingerprint
 from phono3py_mlp_plugin.host.bindings import original
-from phono3py_mlp_plugin.host.scattering import calculation
+from phono3py_mlp_plugin.host.output import progress
+from phono3py_mlp_plugin.host.scattering import SCATTERING, calculation, distribution
+from phono3py_mlp_plugin.parallel import Arrays, Chunk, Stage
 from phono3py_mlp_plugin.scattering import (
     Crystal,
     Interaction,
@@ -42,6 +45,12 @@ _NOTED_MEMORY = 1_000_000_000
 
 # Memory in bytes that points which are computed at the same time may need together.
 _MEMORY_OF_POINTS = 1_000_000_000
+
+# Products of three bands at triplets that are computed together: half a second.
+_PRODUCTS = 5_000_000
+
+# Arguments that are outputs, or of single points.
+_OF_POINTS = ("collisions", "grid_points", "grid_point")
 
 # Type of the grids whose map contains the first of all equivalent points.
 _DENSE_MAP = 2
@@ -85,6 +94,10 @@ class Calculation:
         # Kept, because the search for these libraries takes as long as some points.
         self._blas = ThreadpoolController()
 
+    def supports(self, args: SimpleNamespace) -> bool:
+        """Return whether collisions of these arguments can be computed."""
+        return self._interaction(args) is not None
+
     def fill_strengths(self, args: SimpleNamespace) -> bool:
         """Fill in interaction strengths; return whether this was possible."""
         interaction = self._interaction(args)
@@ -109,7 +122,7 @@ class Calculation:
         self,
         args: SimpleNamespace,
         grid_points: Sequence[int],
-        collisions: Sequence[Any],
+        collisions: Any,
     ) -> bool:
         """Fill in the collisions of points; return whether this was possible."""
         interaction = self._interaction(args)
@@ -213,8 +226,72 @@ def run_collision_at_grid_points(*values: Any, **named: Any) -> None:
     )
     args = _arguments(host, values, named)
     points = [int(grid_point) for grid_point in args.grid_points]
-    if not calculation().fill_collisions(args, points, args.collisions):
+    found = calculation()
+    if distribution().is_distributed and found.supports(args):
+        _fill_by_chunks(found, args, points)
+    elif not found.fill_collisions(args, points, args.collisions):
         host(*values, **named)
+
+
+class _SentArguments:
+    """Arguments of phono3py's function that are the same for all points.
+
+    Parameters
+    ----------
+    args : SimpleNamespace
+    calculation : Calculation
+        Used by this process; a worker makes its own.
+    """
+
+    def __init__(self, args: SimpleNamespace, calculation: Calculation) -> None:
+        self.values = {k: v for k, v in vars(args).items() if k not in _OF_POINTS}
+        self.shape = args.collisions.shape[1:]
+        self._args = args
+        self._calculation = calculation
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state that workers need."""
+        return {"values": self.values, "shape": self.shape}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the state in a worker."""
+        vars(self).update(state)
+        self._args = SimpleNamespace(**self.values)
+        self._calculation = Calculation(lambda _line: None)
+
+    def collisions(self, points: Sequence[int]) -> Any:
+        """Return the collisions of points."""
+        found = np.zeros((len(points), *self.shape))
+        self._calculation.fill_collisions(self._args, points, found)
+        return found
+
+
+def _points_chunk(sent: _SentArguments, points: Sequence[int]) -> Arrays:
+    """Return the collisions of some points."""
+    return {"collisions": sent.collisions(points)}
+
+
+def _fill_by_chunks(
+    calculation: Calculation, args: SimpleNamespace, points: Sequence[int]
+) -> None:
+    """Fill in the collisions of points, chunk by chunk, where they are computed."""
+    sent = _SentArguments(args, calculation)
+    stage = Stage(SCATTERING, _points_chunk, sent, fingerprint(sent.values))
+    n_bands = args.frequencies.shape[1]
+    # Half of all triplets at a point of low symmetry.
+    products = int(np.prod(args.d_diag)) // 2 * n_bands**2 * len(args.band_indices)
+    step = max(1, _PRODUCTS // max(1, products))
+    chunks = [
+        Chunk(f"grid points {part[0]}-{part[-1]}", part, {"points": part})
+        for part in (points[i : i + step] for i in range(0, len(points), step))
+    ]
+    filled = 0
+    with progress(1)("Scattering at grid points", len(points)) as advance:
+        for result in distribution().compute(stage, chunks):
+            found = result["collisions"]
+            args.collisions[filled : filled + len(found)] = found
+            filled += len(found)
+            advance(len(found))
 
 
 def _arguments(

@@ -32,6 +32,7 @@ from phono3py_mlp_plugin.host.process import (
     when_command_ends,
 )
 from phono3py_mlp_plugin.host.run import Run, TakesOver
+from phono3py_mlp_plugin.parallel import ExecutorSpec, Part
 from phono3py_mlp_plugin.supervision import supervise
 
 # The parsed arguments while `_run_and_exit` runs the main function of phono3py, which
@@ -97,7 +98,9 @@ def _parse(
     ):
         # Fork before phono3py starts threads, which a forked process would not have. A
         # process in which Python has called a command before may have them.
-        _run_and_exit(run, args, lambda: work_in_folder(Path(), watched=_is_first))
+        shared = Part.is_shared(options.part)
+        prepare = partial(work_in_folder, Path(), watched=_is_first, shared=shared)
+        _run_and_exit(run, args, prepare)
     if options.scattering == "fft":
         # Not locked: several runs in a folder may compute different grid points.
         _run_and_exit(run, args, lambda: None)
@@ -156,8 +159,13 @@ def run_study(
         )
     restore_filename(parser, args)
     check_inputs(Path(), vars(args).values())
-    work_in_folder(Path(), kept, watched=watched)
     options = _take_options(args)
+    work_in_folder(
+        Path(),
+        kept,
+        watched=watched,
+        shared=Part.is_shared(options.part),
+    )
     if options.force_calculator is None:
         args.use_pypolymlp = True
     args.log_level = 0
@@ -167,9 +175,18 @@ def run_study(
 
 
 def _take_options(args: argparse.Namespace) -> CommandOptions:
-    """Remove the options of this package from ``args`` and return them."""
+    """Remove the options of this package from ``args`` and return them.
+
+    Raises
+    ------
+    ParameterError, PluginNotFound
+        If it is not possible to compute where they say.
+    """
     names = CommandOptions.__dataclass_fields__
-    return CommandOptions(**{name: args.__dict__.pop(name) for name in names})
+    options = CommandOptions(**{name: args.__dict__.pop(name) for name in names})
+    ExecutorSpec.parse(options.jobs, options.executor)
+    Part.option(options.part)
+    return options
 
 
 def _run_and_exit(
@@ -213,6 +230,7 @@ def work_in_folder(
     kept: Callable[[Path], str] = lambda folder: "",
     *,
     watched: bool = True,
+    shared: bool = False,
 ) -> None:
     """Continue in a supervised process that has locked the folder.
 
@@ -224,6 +242,8 @@ def work_in_folder(
         "3 points are kept", or an empty string.
     watched : bool
         Run in a separate process; False for calls from Python.
+    shared : bool
+        See `FolderLock`.
 
     Raises
     ------
@@ -243,7 +263,7 @@ def work_in_folder(
             lambda line: print(line, file=sys.stderr),
             lambda: kept(folder),
         )
-    lock = FolderLock(folder)
+    lock = FolderLock(folder, shared=shared)
     atexit.register(lock.release)
     when_command_ends(lock.release)
     remove_unfinished(folder)

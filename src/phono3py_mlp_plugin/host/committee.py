@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phono3py_mlp_plugin.contracts import Dataset, Potential
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.files import PartialEvaluations, evaluation_key
 from phono3py_mlp_plugin.host.mlp import PluginMLP, obtain
 from phono3py_mlp_plugin.host.output import show
 from phono3py_mlp_plugin.host.settings import RunRequest
+from phono3py_mlp_plugin.parallel import SERIAL, Distribution
 from phono3py_mlp_plugin.workflow import (
     EnsembleOfPotentials,
     check_residual_forces,
@@ -21,13 +19,16 @@ from phono3py_mlp_plugin.workflow import (
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
-    from phonopy.structure.atoms import PhonopyAtoms
 
 _REMEDY = "The structure is at the minimum of the first model, not of this one."
 
 
 def read_committee(
-    ph3: Phono3py, request: RunRequest, dataset: Dataset | None, log_level: int
+    ph3: Phono3py,
+    request: RunRequest,
+    dataset: Dataset | None,
+    log_level: int,
+    distribution: Distribution = SERIAL,
 ) -> EnsembleOfPotentials:
     """Read and examine the other models of a run, before any work with them.
 
@@ -39,6 +40,8 @@ def read_committee(
     dataset : Dataset or None
         Forces with which models are compared.
     log_level : int
+    distribution : Distribution
+        Where supercells are evaluated.
 
     Raises
     ------
@@ -56,6 +59,7 @@ def read_committee(
         line = f"The first {request.uncertainty} of {given} models are used."
         show([line], log_level)
     models = {first.name: mlp.potential}
+    sources = [mlp.source]
     origins = {mlp.origin: first.name}
     for model in others:
         spec = model.calculator
@@ -69,6 +73,7 @@ def read_committee(
             log_level,
             request.allow_poor_fit,
             name,
+            distribution,
         )
         if obtained.origin in origins:
             raise ParameterError(
@@ -78,12 +83,8 @@ def read_committee(
         origins[obtained.origin] = model.name
         _check_structure(name, obtained.potential, ph3, log_level)
         models[model.name] = obtained.potential
-    fingerprints = list(origins)
-
-    def keep(index: int, cells: Sequence[PhonopyAtoms]) -> PartialEvaluations:
-        return PartialEvaluations(Path(), evaluation_key(fingerprints[index], cells))
-
-    return EnsembleOfPotentials.of_models(models, keep)
+        sources.append(obtained.source)
+    return EnsembleOfPotentials.of_models(models, sources)
 
 
 def _check_structure(

@@ -20,7 +20,6 @@ from phono3py_mlp_plugin.contracts import (
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import (
     UNCERTAINTY_FILE,
-    forget_partial_evaluations,
     write_uncertainty,
 )
 from phono3py_mlp_plugin.host.committee import read_committee
@@ -30,13 +29,18 @@ from phono3py_mlp_plugin.host.mlp import PluginMLP
 from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.host.settings import RunRequest
 from phono3py_mlp_plugin.host.transport import (
+    InteractionSetUp,
     RunTransport,
     kappa_of,
     replace_kappa_calculation,
 )
+from phono3py_mlp_plugin.parallel import SERIAL, Distribution, forget_chunks
 from phono3py_mlp_plugin.uncertainty import ErrorBar, ErrorBudget, room_temperature
 from phono3py_mlp_plugin.workflow import (
+    EVALUATION,
+    KAPPA,
     CalculatorSpec,
+    EnsembleMeshes,
     EnsembleOfPotentials,
     EnsembleResult,
     ForceConstantsOf,
@@ -65,12 +69,21 @@ class ErrorBars:
     request : RunRequest
     settings : Phono3pySettings
     log_level : int
+    distribution : Distribution
+        Where kappa of the ensemble is computed.
     """
 
-    def __init__(self, request: RunRequest, settings: Any, log_level: int) -> None:
+    def __init__(
+        self,
+        request: RunRequest,
+        settings: Any,
+        log_level: int,
+        distribution: Distribution = SERIAL,
+    ) -> None:
         self._request = request
         self._settings = settings
         self._log_level = log_level
+        self._distribution = distribution
         self._fits: Iterator[NestedFit] = iter(())
         self._fit: NestedFit | None = None
         self._dataset: Dataset | None = None
@@ -127,14 +140,14 @@ class ErrorBars:
         """Read and examine the other models of the run, if there are any."""
         if self._request.models:
             self._committee = read_committee(
-                ph3, self._request, self._dataset, self._log_level
+                ph3, self._request, self._dataset, self._log_level, self._distribution
             )
 
     def note_force_constants(self, ph3: Phono3py) -> None:
         """Note whether force constants were read from files, of whatever origin."""
         self._found = ph3.fc2 is not None or ph3.fc3 is not None
 
-    def record(self, ph3: Phono3py, set_up: Callable[[Phono3py], None]) -> None:
+    def record(self, ph3: Phono3py, set_up: InteractionSetUp) -> None:
         """Record how the interaction is set up and how kappa is computed."""
 
         def compute_kappa(
@@ -169,7 +182,8 @@ class ErrorBars:
             budget,
         )
         if self._committee is not None:
-            forget_partial_evaluations(Path())
+            forget_chunks(Path(), EVALUATION)
+        forget_chunks(Path(), KAPPA)
         self._show(kappa, bars, result, budget)
 
     def _ensemble(
@@ -185,31 +199,25 @@ class ErrorBars:
             # A potential that was read from a file has no ensemble yet.
             self._fit = self._fit or next(self._fits)
             ensemble = EnsembleOfPotentials.of_fit(self._fit)
-        report = progress(self._log_level)
         known = None
         if ph3.dataset is None and not plan.request.takes_potential:
             displace(crystal, plan.displacements, keep_fc2=plan.keep_fc2)
         elif ensemble.names and not self._found:
             # Evaluations of models that were not trained here are expensive.
             known = {2: ph3.fc2, 3: ph3.fc3}
-        with report("Preparing the force-constants solver", None):
-            force_constants = ForceConstantsOf(
-                crystal,
-                plan.request,
-                self._request.calculator.calculator.name,
-                keep_fc2=plan.keep_fc2,
-                progress=report,
-            )
         mesh = self._request.uncertainty_mesh
         (result,) = run_ensemble(
             ph3,
             ensemble,
-            force_constants,
-            [lambda _place, fcs: transport.kappa(fcs, mesh)],
-            report,
+            self._force_constants(crystal, plan),
+            transport,
+            [EnsembleMeshes(mesh, mesh)],
+            progress(self._log_level),
             "Kappa of the ensemble",
+            self._distribution,
             known,
         )
+        self._distribution.end_part()
         return result
 
     def _bars(self, result: EnsembleResult) -> list[list[ErrorBar]]:
@@ -219,6 +227,20 @@ class ErrorBars:
             [result.error_bar(t, c) for c in range(3)] if temperature > 0 else []
             for t, temperature in enumerate(self._transport.temperatures)
         ]
+
+    def _force_constants(
+        self, crystal: Phono3py, plan: ForceConstantsPlan
+    ) -> ForceConstantsOf:
+        """Return the solver of force constants, prepared."""
+        report = progress(self._log_level)
+        with report("Preparing the force-constants solver", None):
+            return ForceConstantsOf(
+                crystal,
+                plan.request,
+                self._request.calculator.calculator.name,
+                keep_fc2=plan.keep_fc2,
+                progress=report,
+            )
 
     def _budget(
         self,

@@ -274,7 +274,6 @@ def displace_and_evaluate(
         ],
         log_level,
     )
-    mlp.folder = Path()
     ph3.evaluate_mlp()
     for part in others:
         if plan.keep_fc2:
@@ -289,7 +288,15 @@ def displace_and_evaluate(
             log_level,
         )
         part.set_evaluation(
-            evaluate(mlp.calculator, mlp.potential, cells, progress(log_level))
+            evaluate(
+                mlp.calculator,
+                mlp.potential,
+                cells,
+                progress(log_level),
+                distribution=mlp.distribution,
+                source=mlp.source,
+                origin=mlp.origin,
+            )
         )
 
 
@@ -399,6 +406,7 @@ def differentiate_potential(
             mlp.potential,
             is_compact_fc=plan.request.is_compact_fc,
             progress=progress(log_level),
+            distribution=mlp.distribution,
         )
         if 3 in found:
             ph3.fc3 = found[3]

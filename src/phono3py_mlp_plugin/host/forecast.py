@@ -34,7 +34,11 @@ from phono3py_mlp_plugin.host.force_constants import (
 from phono3py_mlp_plugin.host.output import progress, show
 from phono3py_mlp_plugin.host.reproducibility import make_reproducible
 from phono3py_mlp_plugin.host.settings import RunRequest, choose_derivatives
-from phono3py_mlp_plugin.host.transport import replace_kappa_calculation
+from phono3py_mlp_plugin.host.transport import (
+    InteractionSetUp,
+    replace_kappa_calculation,
+)
+from phono3py_mlp_plugin.parallel import Distribution
 from phono3py_mlp_plugin.plugins import plugin_errors
 from phono3py_mlp_plugin.threads import default_threads
 from phono3py_mlp_plugin.workflow import (
@@ -99,7 +103,11 @@ class ForecastRun:
         )
 
     def set_request(
-        self, request: RunRequest, settings: Any, confs: dict[str, Any]
+        self,
+        request: RunRequest,
+        settings: Any,
+        confs: dict[str, Any],
+        distribution: Distribution,
     ) -> None:
         """Set the options of the run.
 
@@ -113,7 +121,12 @@ class ForecastRun:
                 "forecast and --lbte: the collision matrix is not forecast. Give --br "
                 "instead: scattering takes the same time."
             )
-        if request.uncertainty is not None:
+        if distribution.is_distributed:
+            raise ParameterError(
+                "forecast: measures on this machine alone. Leave out --jobs, "
+                "--executor and --part; --workers N shows the time on N machines."
+            )
+        if request.estimates_errors:
             make_reproducible(settings, confs)
         self._request, self._settings = request, settings
 
@@ -134,7 +147,7 @@ class ForecastRun:
             sys.exit(0)
         return ph3
 
-    def record(self, ph3: Phono3py, set_up: Callable[[Phono3py], None]) -> None:
+    def record(self, ph3: Phono3py, set_up: InteractionSetUp) -> None:
         """Replace the calculation of kappa by the measurement of some of its points."""
 
         def compute_kappa(
@@ -249,7 +262,7 @@ class ForecastRun:
     def _kappa(
         self,
         ph3: Phono3py,
-        set_up: Callable[[Phono3py], None],
+        set_up: InteractionSetUp,
         host: Callable[..., None],
         arguments: Mapping[str, Any],
     ) -> None:

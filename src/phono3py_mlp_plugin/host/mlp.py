@@ -14,9 +14,7 @@ from phonopy.interface.mlp import PhonopyMLP
 from phono3py_mlp_plugin.contracts import Potential
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError, PotentialError
 from phono3py_mlp_plugin.files import (
-    PartialEvaluations,
     Provenance,
-    evaluation_key,
     write_potential,
 )
 from phono3py_mlp_plugin.host.bindings import original
@@ -28,10 +26,13 @@ from phono3py_mlp_plugin.host.output import (
     show,
 )
 from phono3py_mlp_plugin.host.solvers import set_host_only
+from phono3py_mlp_plugin.parallel import SERIAL, Distribution
 from phono3py_mlp_plugin.workflow import (
     CalculatorSpec,
     ObtainedPotential,
     PotentialHealth,
+    PotentialPlan,
+    PotentialSource,
     check_born_charges,
     check_dataset,
     check_split,
@@ -67,8 +68,10 @@ class PluginMLP(PhonopyMLP):
         None for a potential that was read from a file without provenance.
     origin : str or None
         Fingerprint of everything that determines the forces.
-    folder : Path or None
-        Folder in which finished parts of long evaluations are stored.
+    distribution : Distribution
+        Where supercells are evaluated, and finished ones kept.
+    source : PotentialSource or None
+        From which workers can load the potential.
     supercell : PhonopyAtoms or None
         Supercell without displacements, which defines the species.
     health : PotentialHealth or None
@@ -81,7 +84,8 @@ class PluginMLP(PhonopyMLP):
         self.potential: Potential | None = None
         self.provenance: Provenance | None = None
         self.origin: str | None = None
-        self.folder: Path | None = None
+        self.distribution: Distribution = SERIAL
+        self.source: PotentialSource | None = None
         self.supercell: PhonopyAtoms | None = None
         self.health: PotentialHealth | None = None
 
@@ -98,6 +102,7 @@ class PluginMLP(PhonopyMLP):
         self.potential = obtained.potential
         self.provenance = obtained.provenance
         self.origin = obtained.origin
+        self.source = obtained.source
         return self
 
     def develop(
@@ -174,8 +179,10 @@ class PluginMLP(PhonopyMLP):
             self.potential,
             cells,
             progress(self._log_level),
-            keep=self._partial_evaluations(cells),
             supercell=self._perfect_supercell(cells),
+            distribution=self.distribution,
+            source=self.source,
+            origin=self.origin,
         )
         stresses = np.zeros((len(cells), 6))
         if result.stresses is not None:
@@ -193,14 +200,6 @@ class PluginMLP(PhonopyMLP):
         ):
             return None
         return self.supercell
-
-    def _partial_evaluations(
-        self, cells: Sequence[PhonopyAtoms | None]
-    ) -> PartialEvaluations | None:
-        """Return the storage for parts of this evaluation, if this is a command."""
-        if self.folder is None:
-            return None
-        return PartialEvaluations(self.folder, evaluation_key(self.origin, cells))
 
 
 def develop_or_load(
@@ -236,6 +235,7 @@ def attach_potential(
     mlp_file: Path | None,
     log_level: int,
     allow_poor_fit: bool = False,
+    distribution: Distribution = SERIAL,
 ) -> None:
     """Obtain the potential, set it in ``ph3`` and print the steps.
 
@@ -250,6 +250,13 @@ def attach_potential(
     log_level : int
     allow_poor_fit : bool
         Continue even if its error is as large as the forces.
+    distribution : Distribution
+        Where supercells are evaluated.
+
+    Raises
+    ------
+    ParameterError
+        If a part of the work is requested, but the potential is not trained yet.
     """
     calculator = spec.calculator
     show(
@@ -261,10 +268,17 @@ def attach_potential(
         log_level,
     )
     obtained, health = obtain(
-        spec, dataset, mlp_file, ph3.supercell, log_level, allow_poor_fit
+        spec,
+        dataset,
+        mlp_file,
+        ph3.supercell,
+        log_level,
+        allow_poor_fit,
+        distribution=distribution,
     )
     mlp = PluginMLP(log_level=log_level).set_potential(calculator.name, obtained)
     mlp.supercell = ph3.supercell
+    mlp.distribution = distribution
     mlp.health = health
     ph3.mlp = mlp
     show([f" {calculator.name} end ".center(76, "-")], log_level)
@@ -278,6 +292,7 @@ def obtain(
     log_level: int,
     allow_poor_fit: bool = False,
     name: str | None = None,
+    distribution: Distribution = SERIAL,
 ) -> tuple[ObtainedPotential, PotentialHealth | None]:
     """Obtain a potential, compare it with a dataset, examine it; print the steps.
 
@@ -289,17 +304,36 @@ def obtain(
         Supercell without displacements.
     name : str, optional
         Name in messages, by default that of the calculator.
+    distribution : Distribution
+        Where supercells are evaluated.
+
+    Raises
+    ------
+    ParameterError
+        If a part of the work is requested, but the potential is not trained yet.
     """
     plan = plan_potential(spec, dataset, file, Path())
+    _check_part(plan, distribution)
     show(plan_lines(plan, spec, dataset), log_level)
     if plan.split is not None:
         assert dataset is not None
         show(list(forecast(spec, dataset, plan.split)), log_level)
     obtained = obtain_potential(
-        plan, spec, dataset, progress(log_level), allow_poor_fit
+        plan, spec, dataset, progress(log_level), allow_poor_fit, distribution
     )
     show(potential_lines(plan, obtained, dataset), log_level)
     return obtained, examine(spec, obtained, supercell, log_level, allow_poor_fit, name)
+
+
+def _check_part(plan: PotentialPlan, distribution: Distribution) -> None:
+    """Raise if each of several parts of a run would train the potential."""
+    if plan.trains and distribution.part is not None:
+        raise ParameterError(
+            f"--part = {distribution.part}: the potential is not trained yet"
+            f"{plan.reason and f' ({plan.reason})'}, which is not done in parts. Run "
+            "phono3py-load with the same options of the potential once, without --part "
+            "and --mesh."
+        )
 
 
 def examine(

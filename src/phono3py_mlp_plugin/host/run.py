@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,6 @@ from phono3py_mlp_plugin.errors import DatasetError, ParameterError, one_line
 from phono3py_mlp_plugin.files import (
     STAMP,
     each_file_once,
-    forget_partial_evaluations,
 )
 from phono3py_mlp_plugin.host.arguments import CommandOptions, option_quoted_in
 from phono3py_mlp_plugin.host.bindings import (
@@ -29,6 +27,11 @@ from phono3py_mlp_plugin.host.bindings import (
 )
 from phono3py_mlp_plugin.host.bindings import replace as replace_names
 from phono3py_mlp_plugin.host.bindings import restore as restore_names
+from phono3py_mlp_plugin.host.distribution import (
+    distribution_of_options,
+    end_part_without_scattering,
+    undistributed_steps,
+)
 from phono3py_mlp_plugin.host.error_bars import ErrorBars
 from phono3py_mlp_plugin.host.force_constants import (
     FC2,
@@ -58,7 +61,7 @@ from phono3py_mlp_plugin.host.reproducibility import (
     recommend_reproducible,
 )
 from phono3py_mlp_plugin.host.run_checks import checks_without_mesh, physics_checks
-from phono3py_mlp_plugin.host.scattering import choose_scattering
+from phono3py_mlp_plugin.host.scattering import SCATTERING, choose_scattering
 from phono3py_mlp_plugin.host.settings import (
     RunRequest,
     check_mesh,
@@ -70,8 +73,11 @@ from phono3py_mlp_plugin.host.settings import (
     set_random_seed,
 )
 from phono3py_mlp_plugin.host.solvers import is_host_only, set_host_only
+from phono3py_mlp_plugin.host.transport import InteractionSetUp
 from phono3py_mlp_plugin.host.writing import HostFiles
+from phono3py_mlp_plugin.parallel import SERIAL, Distribution, forget_chunks
 from phono3py_mlp_plugin.workflow import (
+    EVALUATION,
     CalculatorSpec,
     StructureFiles,
     check_born_charges,
@@ -95,16 +101,20 @@ class TakesOver(Protocol):
         """Set defaults of options; return whether derivatives are one of them."""
 
     def set_request(
-        self, request: RunRequest, settings: Any, confs: dict[str, Any]
+        self,
+        request: RunRequest,
+        settings: Any,
+        confs: dict[str, Any],
+        distribution: Distribution,
     ) -> None:
-        """Set the checked options of the run."""
+        """Set the checked options of the run, and where chunks are computed."""
 
     def set_crystal(
         self, script: ModuleType, ph3: Phono3py, settings: Any, dataset: Dataset | None
     ) -> Phono3py:
         """Return the crystal, in place of training and displacements."""
 
-    def record(self, ph3: Phono3py, set_up: Callable[[Phono3py], None]) -> None:
+    def record(self, ph3: Phono3py, set_up: InteractionSetUp) -> None:
         """Replace the calculation of kappa."""
 
 
@@ -157,6 +167,7 @@ class Run:
         self._study = study
         self._host: dict[str, Any] = {}
         self._state: RunState | None = None
+        self._distribution: Distribution = SERIAL
 
     def install(self) -> None:
         """Replace functions of the script by methods until the command ends."""
@@ -194,15 +205,12 @@ class Run:
         )
         when_command_ends(partial(set_host_only, is_host_only()))
         set_host_only(without_calculator)
-        choose_scattering(
-            self._options.scattering,
-            by_default="host" if without_calculator else "fft",
-            report=lambda line: show([line], log_level),
-            # Not known to all versions of phono3py.
-            legacy_backend=bool(getattr(settings, "use_legacy_backend", False)),
-        )
+        self._distribution = distribution_of_options(self._options)
+        self._choose_scattering(settings, log_level, without_calculator)
         if without_calculator:
             refuse_without_calculator(settings, self._options)
+            if self._distribution.part is not None:
+                HostFiles().install(sys.modules, writes=False)
             return result  # type: ignore[no-any-return]
         set_random_seed(args, settings, confs)
         generates = settings.create_displacements
@@ -220,16 +228,34 @@ class Run:
             show(["Systematic displacements (-d) are generated for this."], log_level)
         state = self._state = RunState(request, log_level=log_level)
         if self._study is not None:
-            self._study.set_request(request, settings, confs)
+            self._study.set_request(request, settings, confs, self._distribution)
         elif request.estimates_errors:
             # Kappa of the run and of the ensemble are computed with the same settings.
             show(make_reproducible(settings, confs), log_level)
-            state.error_bars = ErrorBars(request, settings, log_level)
+            state.error_bars = ErrorBars(
+                request, settings, log_level, self._distribution
+            )
         else:
             show(recommend_reproducible(settings, confs), log_level)
         # The output of runs without a potential stays byte-identical.
-        state.files.install(sys.modules)
+        state.files.install(sys.modules, writes=self._distribution.part is None)
         return result  # type: ignore[no-any-return]
+
+    def _choose_scattering(
+        self, settings: Any, log_level: int, without_calculator: bool
+    ) -> None:
+        """Choose how and where scattering is computed, and tell what is not shared."""
+        choose_scattering(
+            self._options.scattering,
+            by_default="host" if without_calculator else "fft",
+            report=lambda line: show([line], log_level),
+            # Not known to all versions of phono3py.
+            legacy_backend=bool(getattr(settings, "use_legacy_backend", False)),
+            distribution=self._distribution,
+        )
+        # A study distributes kappa as a whole.
+        if self._study is None and not without_calculator:
+            show(undistributed_steps(settings, self._distribution), log_level)
 
     def read_cell(
         self,
@@ -341,12 +367,11 @@ class Run:
         if plan.request.takes_potential:
             return ph3py
         displace_and_evaluate(ph3py, plan, log_level)
-        ph3py.save(mlp_eval_filename)
-        forget_partial_evaluations(Path())
-        show(
-            [f'Dataset generated using MLPs was written in "{mlp_eval_filename}".'],
-            log_level,
-        )
+        if self._distribution.part is None:
+            ph3py.save(mlp_eval_filename)
+            forget_chunks(Path(), EVALUATION)
+            line = f'Dataset generated using MLPs was written in "{mlp_eval_filename}".'
+            show([line], log_level)
         return ph3py
 
     def _attach(
@@ -366,6 +391,7 @@ class Run:
             state.request.mlp_file,
             log_level,
             state.request.allow_poor_fit,
+            self._distribution,
         )
         if with_charges:
             show(charges_lines(ph3py), log_level)
@@ -438,15 +464,14 @@ class Run:
     ) -> None:
         """Set up the interaction with phono3py; stop if modes are imaginary."""
         host = self._host["_init_phph_interaction"]
-
-        def set_up(crystal: Phono3py) -> None:
-            host(crystal, settings, updated_settings, 0)
-
+        set_up = InteractionSetUp(host, settings, updated_settings)
         if self._study is not None:
             self._study.record(phono3py, set_up)
             return
-        host(phono3py, settings, updated_settings, log_level)
         state = self._state
+        if state is not None and state.error_bars is None:
+            end_part_without_scattering(settings, self._distribution)
+        host(phono3py, settings, updated_settings, log_level)
         if state is None:
             return
         checks = physics_checks(
@@ -477,6 +502,9 @@ class Run:
         if state is not None and state.error_bars is not None:
             assert state.plan is not None
             state.error_bars.report(phono3py, state.plan)
+        self._distribution.end_part()
+        if self._distribution.is_distributed:
+            forget_chunks(Path(), SCATTERING)
         try:
             self._host["_finalize_phono3py"](
                 phono3py, confs_dict, log_level, *args, **options

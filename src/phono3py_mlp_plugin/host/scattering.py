@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from phono3py_mlp_plugin.host.bindings import (
     restore,
 )
 from phono3py_mlp_plugin.host.process import when_command_ends
+from phono3py_mlp_plugin.parallel import SERIAL, Distribution
 from phono3py_mlp_plugin.threads import default_threads
 
 if TYPE_CHECKING:
@@ -25,12 +26,18 @@ if TYPE_CHECKING:
 
 _BINDINGS = (*SCATTERING_BINDINGS, *SYMMETRY_BINDINGS)
 
+SCATTERING = "scattering"
+"""Name of the stage, by which finished chunks are filed."""
+
 # Environment variable of phono3py: how many mesh points are passed at once.
 _POINTS_AT_ONCE = "PHONO3PY_RUST_GP_BATCH_SIZE"
 
 # Mesh points for each thread that are passed at once. All threads are in use most of
 # the time, although some points have more triplets than others.
 _POINTS_PER_THREAD = 4
+
+# More than any mesh has.
+_ALL_POINTS = 2**31
 
 _active: FastScattering | None = None
 
@@ -42,10 +49,18 @@ class FastScattering:
     ----------
     report : callable
         Called with a line of text if a case is not supported and left to phono3py.
+    distribution : Distribution
+        Where collisions of mesh points are computed in the relaxation-time
+        approximation.
     """
 
-    def __init__(self, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        report: Callable[[str], None],
+        distribution: Distribution = SERIAL,
+    ) -> None:
         self._report = report
+        self.distribution = distribution
         self._undo = ExitStack()
 
     def __enter__(self) -> FastScattering:
@@ -69,12 +84,16 @@ class FastScattering:
     def pass_points_together(self) -> None:
         """Let phono3py pass several mesh points at once, which are for the threads.
 
-        A number that the user has set is used.
+        A number that the user has set is used, unless points are given to workers.
         """
-        if _POINTS_AT_ONCE not in os.environ:
+        before = os.environ.get(_POINTS_AT_ONCE)
+        if self.distribution.is_distributed:
+            self._undo.callback(_set_points_at_once, before)
+            _set_points_at_once(str(_ALL_POINTS))
+        elif before is None:
             number = _POINTS_PER_THREAD * default_threads()
-            os.environ[_POINTS_AT_ONCE] = str(number)
-            self._undo.callback(os.environ.pop, _POINTS_AT_ONCE, None)
+            self._undo.callback(_set_points_at_once, None)
+            _set_points_at_once(str(number))
 
     def undo(self) -> None:
         """Restore the environment."""
@@ -89,6 +108,8 @@ class FastScattering:
 
 def enable_fast_scattering(
     report: Callable[[str], None] = print,
+    *,
+    distribution: Distribution = SERIAL,
 ) -> FastScattering:
     """Compute phonon-phonon scattering of all `Phono3py` objects by Fourier transform.
 
@@ -102,6 +123,8 @@ def enable_fast_scattering(
     report : callable, optional
         Called with a line of text if a case is not supported and left to phono3py. By
         default the line is printed.
+    distribution : Distribution, optional
+        Where collisions of mesh points are computed.
 
     Returns
     -------
@@ -119,11 +142,23 @@ def enable_fast_scattering(
         with phono3py_mlp_plugin.enable_fast_scattering():
             ph3.run_thermal_conductivity()
     """
-    scattering = FastScattering(report)
+    scattering = FastScattering(report, distribution)
     # If it is already enabled, only the first object disables it.
     if _active is None:
         _activate(scattering)
     return scattering
+
+
+def _set_points_at_once(number: str | None) -> None:
+    if number is None:
+        os.environ.pop(_POINTS_AT_ONCE, None)
+    else:
+        os.environ[_POINTS_AT_ONCE] = number
+
+
+def is_fast_scattering_enabled() -> bool:
+    """Return whether scattering is computed by Fourier transform at present."""
+    return _active is not None
 
 
 def _activate(scattering: FastScattering | None) -> None:
@@ -144,6 +179,7 @@ def choose_scattering(
     report: Callable[[str], None],
     *,
     legacy_backend: bool = False,
+    distribution: Distribution = SERIAL,
 ) -> None:
     """Choose how scattering is computed until the command ends.
 
@@ -157,6 +193,8 @@ def choose_scattering(
         Called with a line of text if scattering is left to phono3py.
     legacy_backend : bool
         Whether phono3py uses its C extension, of which no function is replaced.
+    distribution : Distribution
+        Where collisions of mesh points are computed.
 
     Raises
     ------
@@ -175,7 +213,7 @@ def choose_scattering(
     if reason is not None and wanted is None:
         report(f"Scattering is left to phono3py: {reason}")
         return
-    enable_fast_scattering(report)
+    enable_fast_scattering(report, distribution=distribution)
 
 
 def unavailable_reason() -> str | None:
@@ -186,6 +224,24 @@ def unavailable_reason() -> str | None:
     except IncompatibleHost as error:
         return str(error)
     return None
+
+
+def distribution() -> Distribution:
+    """Return where collisions of mesh points are computed."""
+    return SERIAL if _active is None else _active.distribution
+
+
+@contextmanager
+def scattering_in_this_process() -> Iterator[None]:
+    """Do not distribute scattering within this context, but what it is a part of."""
+    if _active is None:
+        yield
+        return
+    before, _active.distribution = _active.distribution, SERIAL
+    try:
+        yield
+    finally:
+        _active.distribution = before
 
 
 def calculation() -> Calculation:

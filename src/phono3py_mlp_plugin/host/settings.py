@@ -39,7 +39,10 @@ CALCULATIONS = (
 """Settings of phono3py for calculations that need force constants."""
 
 # Options of ours that mean something without a force calculator.
-_WITHOUT_CALCULATOR = ("scattering",)
+_WITHOUT_CALCULATOR = ("scattering", "jobs", "executor", "part")
+
+# Those of them that need work which is done in chunks.
+_OF_CHUNKS = ("jobs", "executor", "part")
 
 # With a potential they imply -d.
 _NEED_FORCE_CONSTANTS = (*CALCULATIONS, "is_isotope", "write_phonon")
@@ -437,6 +440,14 @@ def refuse_without_calculator(settings: Any, options: CommandOptions) -> None:
         for k, v in options.given().items()
         if k not in _WITHOUT_CALCULATOR
     }
+    if options.scattering != "fft":
+        for name in _OF_CHUNKS:
+            value = getattr(options, name)
+            if value is not None:
+                raise ParameterError(
+                    f"--{name} = {value}: needs --pypolymlp, --force-calculator NAME "
+                    "or --scattering fft; nothing else here is done in chunks."
+                )
     given["--mlp-params"] = settings.mlp_params
     given["--amplitude"] = settings.displacement_distance
     given["--rd-auto-factor"] = settings.rd_number_estimation_factor

@@ -36,7 +36,12 @@ from phono3py_mlp_plugin.host.settings import (
     choose_derivatives,
     takes_potential,
 )
-from phono3py_mlp_plugin.host.transport import RunTransport, replace_kappa_calculation
+from phono3py_mlp_plugin.host.transport import (
+    InteractionSetUp,
+    RunTransport,
+    replace_kappa_calculation,
+)
+from phono3py_mlp_plugin.parallel import SERIAL, Distribution
 from phono3py_mlp_plugin.workflow import (
     EQUATIONS,
     LEAST_PAIRS,
@@ -75,12 +80,14 @@ class StudyTask:
     dataset : Dataset
     study : Study
     transport : Transport
+    distribution : Distribution
     """
 
     crystal: Phono3py
     dataset: Dataset
     study: Study
     transport: Transport
+    distribution: Distribution
 
 
 class StudyPlanner(Protocol):
@@ -121,6 +128,7 @@ class StudyRun:
         self._settings: Any = None
         self._dataset: Dataset | None = None
         self._study: Study | None = None
+        self._distribution = SERIAL
 
     def set_defaults(
         self, settings: Any, confs: dict[str, Any], options: CommandOptions
@@ -151,7 +159,11 @@ class StudyRun:
         return derivatives
 
     def set_request(
-        self, request: RunRequest, settings: Any, confs: dict[str, Any]
+        self,
+        request: RunRequest,
+        settings: Any,
+        confs: dict[str, Any],
+        distribution: Distribution,
     ) -> None:
         """Set the options of the run after checking that a study is possible.
 
@@ -196,6 +208,7 @@ class StudyRun:
             raise ParameterError("converge: --mesh is missing. Give --mesh N N N.")
         show(make_reproducible(settings, confs), self._log_level)
         self._request, self._settings = request, settings
+        self._distribution = distribution
 
     def set_crystal(
         self, script: ModuleType, ph3: Phono3py, settings: Any, dataset: Dataset | None
@@ -231,7 +244,7 @@ class StudyRun:
             return self._relaxed(script, ph3, settings, split)
         return ph3
 
-    def record(self, ph3: Phono3py, set_up: Callable[[Phono3py], None]) -> None:
+    def record(self, ph3: Phono3py, set_up: InteractionSetUp) -> None:
         """Replace the calculation of kappa by the study."""
 
         def compute_kappa(
@@ -239,7 +252,15 @@ class StudyRun:
         ) -> None:
             assert self._dataset is not None and self._study is not None
             transport = RunTransport(ph3, set_up, host, arguments, self._settings)
-            self._run_study(StudyTask(ph3, self._dataset, self._study, transport))
+            self._run_study(
+                StudyTask(
+                    ph3,
+                    self._dataset,
+                    self._study,
+                    transport,
+                    self._distribution,
+                )
+            )
 
         replace_kappa_calculation(ph3, compute_kappa)
 

@@ -6,6 +6,7 @@ repeated with other force constants, so that every option of phono3py is respect
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,10 +16,31 @@ import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray, ForceConstants
 from phono3py_mlp_plugin.errors import ParameterError, one_line
+from phono3py_mlp_plugin.host.scattering import (
+    enable_fast_scattering,
+    is_fast_scattering_enabled,
+    scattering_in_this_process,
+)
 from phono3py_mlp_plugin.workflow import Mesh, check_anharmonicity
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
+
+# What a worker does not need or gets anew.
+_DATA = (
+    "_dataset",
+    "_phonon_dataset",
+    "_supercells_with_displacements",
+    "_phonon_supercells_with_displacements",
+    "_thermal_conductivity",
+    "_fc2",
+    "_fc3",
+    "_mlp",
+    "_mlp_dataset",
+    "_phonon_mlp",
+    "_phonon_mlp_dataset",
+    "_interaction",
+)
 
 # Settings of phono3py that affect output only, not kappa.
 _OUTPUT_SETTINGS = ("hdf5_compression", "output_yaml_filename", "mlp_params")
@@ -31,8 +53,7 @@ class RunTransport:
     ----------
     ph3 : Phono3py
         Its force constants and mesh are replaced for each kappa and restored.
-    set_up : callable
-        Sets up the interaction of a Phono3py object without output.
+    set_up : InteractionSetUp
     compute : callable
         Method ``run_thermal_conductivity`` of phono3py.
     arguments : mapping
@@ -43,7 +64,7 @@ class RunTransport:
     def __init__(
         self,
         ph3: Phono3py,
-        set_up: Callable[[Phono3py], None],
+        set_up: InteractionSetUp,
         compute: Callable[..., None],
         arguments: Mapping[str, Any],
         settings: Any,
@@ -52,6 +73,7 @@ class RunTransport:
         self._set_up = set_up
         self._compute = compute
         self._settings = settings
+        self._is_fast = False
         self.mesh = _mesh_of(ph3, settings)
         quiet = {k: False for k in arguments if k.startswith("write_")}
         self._arguments = {**arguments, **quiet, "log_level": 0}
@@ -64,6 +86,21 @@ class RunTransport:
             if name not in _OUTPUT_SETTINGS and not name.startswith("write_")
         }
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state that workers need, without force constants and results."""
+        state = vars(self).copy()
+        del state["_compute"]
+        return {
+            **state,
+            "_ph3": _without_data(self._ph3),
+            "_is_fast": is_fast_scattering_enabled(),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the state in a worker."""
+        vars(self).update(state)
+        self._compute = self._ph3.run_thermal_conductivity
+
     def kappa(
         self, force_constants: ForceConstants, mesh: Sequence[float] | None = None
     ) -> FloatArray:
@@ -73,7 +110,7 @@ class RunTransport:
         before = ph3.fc2, ph3.fc3
         ph3.fc2, ph3.fc3 = force_constants[2], force_constants[3]
         try:
-            with self._meshed(mesh):
+            with self._scattering(), self._meshed(mesh):
                 self._set_up(ph3)
                 self._compute(**self._arguments)
             return kappa_of(ph3)
@@ -89,6 +126,17 @@ class RunTransport:
             # Numbers along the axes of a generalized regular grid are not alike.
             n_axes = 3 if grid.grid_matrix is not None else max(1, (numbers > 1).sum())
             return float(np.prod(numbers) ** (1 / n_axes))
+
+    @contextmanager
+    def _scattering(self) -> Iterator[None]:
+        """Compute scattering in a worker as in the process that sent the work."""
+        if not self._is_fast or is_fast_scattering_enabled():
+            # Kappa as a whole is what is given to workers.
+            with scattering_in_this_process():
+                yield
+            return
+        with enable_fast_scattering(lambda _line: None):
+            yield
 
     @contextmanager
     def _meshed(self, mesh: Sequence[float] | None) -> Iterator[None]:
@@ -109,6 +157,52 @@ class RunTransport:
         finally:
             # As the user gave it: numbers do not define a generalized regular grid.
             ph3.mesh_numbers = self._settings.mesh_numbers
+
+
+class InteractionSetUp:
+    """How the interaction of a run is set up, without output.
+
+    Parameters
+    ----------
+    function : callable
+        ``_init_phph_interaction`` of the script of phono3py.
+    settings : Phono3pySettings
+    updated_settings : dict
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., None],
+        settings: Any,
+        updated_settings: dict[str, Any],
+    ) -> None:
+        self._function = function
+        self._arguments = settings, updated_settings
+
+    def __call__(self, ph3: Phono3py) -> None:
+        """Set up the interaction of a Phono3py object."""
+        self._function(ph3, *self._arguments, 0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without the function, which has been replaced here."""
+        return {"_arguments": self._arguments}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the function of phono3py, which no run has replaced in a worker."""
+        from phono3py.cui import phono3py_script
+
+        vars(self).update(state)
+        self._function = phono3py_script._init_phph_interaction
+
+
+def _without_data(ph3: Phono3py) -> Phono3py:
+    """Return a Phono3py object with the same cells, symmetry, grid and parameters."""
+    bare = copy.copy(ph3)
+    for name in _DATA:
+        if name in vars(bare):
+            setattr(bare, name, None)
+    vars(bare).pop("run_thermal_conductivity", None)
+    return bare
 
 
 def replace_kappa_calculation(

@@ -49,14 +49,21 @@ class HostFiles:
 
     def __init__(self) -> None:
         self.attributes: dict[str, Mapping[str, str]] = {}
+        self.writes = True
 
-    def install(self, modules: Mapping[str, ModuleType]) -> None:
-        """Replace ``open`` and ``h5py`` where phono3py writes, for one command."""
+    def install(
+        self, modules: Mapping[str, ModuleType], *, writes: bool = True
+    ) -> None:
+        """Replace ``open`` and ``h5py`` where phono3py writes, for one command.
+
+        Without ``writes`` the files do not appear: the command is a part of a run.
+        """
+        self.writes = writes
         for name in _MODULES:
             module: Any = modules.get(name)
             if module is None:
                 continue
-            put(module, "open", _open)
+            put(module, "open", _open if writes else _open_unseen)
             if hasattr(module, "h5py"):
                 put(module, "h5py", _H5py(self))
 
@@ -84,12 +91,16 @@ class _Unfinished:
     path: Path
     folder: Path
     keep_old: bool = False
+    appears: bool = True
 
     @property
     def temporary(self) -> Path:
         return self.folder / self.path.name
 
     def finish(self) -> None:
+        if not self.appears:
+            self.discard()
+            return
         if self.keep_old and self.path.is_file():
             back_up(self.path)
         put_in_place(self.temporary, self.path)
@@ -172,7 +183,10 @@ class _AtomicHDF5(_AtomicFile, h5py.File):  # type: ignore[misc]
     ) -> None:
         self._attributes = files.attributes.get(path.name)
         unfinished = _Unfinished(
-            path, unfinished_folder(path), keep_old=self._attributes is not None
+            path,
+            unfinished_folder(path),
+            keep_old=self._attributes is not None,
+            appears=files.writes,
         )
         self._disk = _Disk(unfinished.temporary, "w+b")
         try:
@@ -200,8 +214,8 @@ class _AtomicHDF5(_AtomicFile, h5py.File):  # type: ignore[misc]
 
 
 class _AtomicText(_AtomicFile, io.TextIOWrapper):
-    def __init__(self, path: Path) -> None:
-        unfinished = _Unfinished(path, unfinished_folder(path))
+    def __init__(self, path: Path, *, appears: bool = True) -> None:
+        unfinished = _Unfinished(path, unfinished_folder(path), appears=appears)
         super().__init__(io.BufferedWriter(io.FileIO(unfinished.temporary, "wb")))
         self._unfinished = unfinished
 
@@ -216,3 +230,10 @@ def _open(file: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
     if mode != "w" or not isinstance(file, str | os.PathLike) or args or options:
         return io.open(file, mode, *args, **options)  # noqa: UP020
     return _AtomicText(Path(file))
+
+
+def _open_unseen(file: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
+    """Replace the built-in function; new text files do not appear."""
+    if mode != "w" or not isinstance(file, str | os.PathLike):
+        return _open(file, mode, *args, **options)
+    return _AtomicText(Path(file), appears=False)

@@ -167,7 +167,9 @@ class PolynomialPotential:
                 problem.orders,
             )
             coefficients = np.array([p.coefficients for p in chunk])
-            for found in model.compute(coefficients, problem.progress):
+            for found in model.compute(
+                coefficients, problem.progress, problem.map_chunks
+            ):
                 yield _spread(found, problem, np.array(here, dtype=np.int64), atoms)
 
     def save(self, path: Path) -> None:

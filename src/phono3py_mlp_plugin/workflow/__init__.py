@@ -50,14 +50,19 @@ from phono3py_mlp_plugin.workflow.cutoffs import (
 )
 from phono3py_mlp_plugin.workflow.dataset import Split, read_dataset, split_dataset
 from phono3py_mlp_plugin.workflow.ensemble import (
+    KAPPA,
+    EnsembleMeshes,
     EnsembleOfPotentials,
     EnsembleResult,
-    Kappa,
     Mesh,
     Transport,
     run_ensemble,
 )
-from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
+from phono3py_mlp_plugin.workflow.evaluate import (
+    EVALUATION,
+    evaluate,
+    root_mean_square_errors,
+)
 from phono3py_mlp_plugin.workflow.force_constants import (
     ForceConstantsOf,
     differentiate,
@@ -104,6 +109,7 @@ from phono3py_mlp_plugin.workflow.physics import (
     check_scattering_supercell,
     is_imaginary,
 )
+from phono3py_mlp_plugin.workflow.potential_source import PotentialSource
 from phono3py_mlp_plugin.workflow.relax import relax_positions
 from phono3py_mlp_plugin.workflow.request import (
     FINITE_DIFFERENCES,
@@ -122,6 +128,7 @@ from phono3py_mlp_plugin.workflow.reuse import (
     check_found_force_constants,
     decide_force_constants,
     decide_potential,
+    engine_of,
     force_constants_versions,
     missing_stamps,
     origin_of,
@@ -146,7 +153,6 @@ from phono3py_mlp_plugin.workflow.train import (
     CONTINUE_REMEDY,
     Training,
     deciding_options,
-    engine_of,
     forecast,
     train,
     training_fingerprint,
@@ -164,9 +170,11 @@ from phono3py_mlp_plugin.workflow.workload import (
 __all__ = [
     "CONTINUE_REMEDY",
     "EQUATIONS",
+    "EVALUATION",
     "FINITE_DIFFERENCES",
     "HEALTH_FILE",
     "IMAGINARY_REMEDY",
+    "KAPPA",
     "LEAST_PAIRS",
     "CalculatorSpec",
     "Cell",
@@ -175,11 +183,11 @@ __all__ = [
     "CrystalSupercell",
     "Decision",
     "DisplacementOptions",
+    "EnsembleMeshes",
     "EnsembleOfPotentials",
     "EnsembleResult",
     "ForceConstantsOf",
     "ForceConstantsRequest",
-    "Kappa",
     "KappaOfFit",
     "Mesh",
     "Misfit",
@@ -188,6 +196,7 @@ __all__ = [
     "PhononsAt",
     "PotentialHealth",
     "PotentialPlan",
+    "PotentialSource",
     "RelaxedCell",
     "Result",
     "SolverSpec",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -17,6 +17,8 @@ from phono3py_mlp_plugin.contracts import (
     Progress,
 )
 from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.files import fingerprint
+from phono3py_mlp_plugin.parallel import SERIAL, Arrays, Chunk, Distribution, Stage
 from phono3py_mlp_plugin.uncertainty import (
     ErrorBar,
     NormScatter,
@@ -29,19 +31,15 @@ from phono3py_mlp_plugin.workflow.bands import (
     high_symmetry_points,
     phonons_with_errors,
 )
-from phono3py_mlp_plugin.workflow.force_constants import ForceConstantsOf, Keep
+from phono3py_mlp_plugin.workflow.force_constants import ForceConstantsOf
 from phono3py_mlp_plugin.workflow.physics import is_imaginary
+from phono3py_mlp_plugin.workflow.potential_source import PotentialSource
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
 
-Kappa: TypeAlias = Callable[[int, ForceConstants], FloatArray]
-"""Thermal conductivity of force constants in W/m-K, shape ``(n_temperatures, 6)``.
-
-The first argument is the index of the potential: 0 is the fit, followed by the members
-of the ensemble and the fits with other penalties.
-"""
-
+KAPPA = "kappa"
+"""Name of the stage, by which finished chunks are filed."""
 
 Mesh: TypeAlias = tuple[float, ...]
 """Three mesh numbers, or one length."""
@@ -96,8 +94,8 @@ class EnsembleOfPotentials:
         Number of training supercells, or of models, `potential` included.
     names : tuple of str
         Names of all models; empty if members are drawn around a fit.
-    keep : callable or None
-        Returns the storage of parts of the evaluation of a model, by its index.
+    sources : sequence of PotentialSource or None
+        Where models come from, if their evaluations are kept on disk.
     """
 
     potential: Potential
@@ -105,7 +103,7 @@ class EnsembleOfPotentials:
     alternatives: Sequence[Potential]
     n: int
     names: tuple[str, ...] = ()
-    keep: Keep | None = None
+    sources: Sequence[PotentialSource | None] = ()
 
     @classmethod
     def of_fit(cls, fit: NestedFit) -> EnsembleOfPotentials:
@@ -114,7 +112,9 @@ class EnsembleOfPotentials:
 
     @classmethod
     def of_models(
-        cls, models: Mapping[str, Potential], keep: Keep | None = None
+        cls,
+        models: Mapping[str, Potential],
+        sources: Sequence[PotentialSource | None] = (),
     ) -> EnsembleOfPotentials:
         """Return an ensemble of models that do not depend on each other, by name.
 
@@ -130,14 +130,7 @@ class EnsembleOfPotentials:
                 f"models = {len(models)}; expected 2 or more. Give different models."
             )
         first, *others = models.values()
-        return cls(first, others, (), len(models), tuple(models), keep)
-
-    def kept(self, start: int) -> Keep | None:
-        """Return `keep` for the models from an index on."""
-        keep = self.keep
-        if keep is None:
-            return None
-        return lambda index, cells: keep(start + index, cells)
+        return cls(first, others, (), len(models), tuple(models), sources)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,8 +141,9 @@ class EnsembleResult:
     ----------
     size : int
         Number of training supercells, or of models.
-    reference : ndarray
-        Kappa of the fit in W/m-K, xx yy zz yz xz xy, shape ``(n_temperatures, 6)``.
+    of_fit, reference : ndarray
+        Kappa of the fit in W/m-K, xx yy zz yz xz xy, shape ``(n_temperatures, 6)``, on
+        its own mesh and on that of the ensemble.
     members, alternatives : ndarray
         Kappa of the members of the ensemble and of fits with other penalties, shape
         ``(k, n_temperatures, 6)``.
@@ -165,6 +159,7 @@ class EnsembleResult:
     """
 
     size: int
+    of_fit: FloatArray
     reference: FloatArray
     members: FloatArray
     alternatives: FloatArray
@@ -194,12 +189,14 @@ def run_ensemble(
     crystal: Phono3py,
     ensemble: EnsembleOfPotentials,
     force_constants: ForceConstantsOf,
-    kappas: Sequence[Kappa],
+    transport: Transport,
+    meshes: Sequence[EnsembleMeshes],
     progress: Progress,
     task: str,
+    distribution: Distribution = SERIAL,
     known: ForceConstants | None = None,
 ) -> list[EnsembleResult]:
-    """Return kappa of a fit and of its ensemble, computed in one or several ways.
+    """Return kappa of a fit and of its ensemble, on one or several meshes.
 
     Parameters
     ----------
@@ -207,11 +204,13 @@ def run_ensemble(
         Provides cells and Born charges.
     ensemble : EnsembleOfPotentials
     force_constants : ForceConstantsOf
-    kappas : sequence of callable
-        Functions that compute kappa; see `Kappa`.
+    transport : Transport
+    meshes : sequence of EnsembleMeshes
     progress : Progress
     task : str
         Name of the task shown by the progress display.
+    distribution : Distribution
+        Where kappa of single potentials is computed, and kept.
     known : dict, optional
         Force constants of the first potential from the same displacements, if they are
         known already.
@@ -219,69 +218,170 @@ def run_ensemble(
     Returns
     -------
     list of EnsembleResult
-        One for each of ``kappas``.
+        One for each of ``meshes``.
     """
     n_members = len(ensemble.members)
-    of_models = bool(ensemble.names)
-    runs: list[list[FloatArray]] = [[] for _ in kappas]
-    fc2: list[FloatArray] = []
-    # One set at a time, because fc3 of a large supercell needs much memory.
-    fc3: NormScatter | None = None
-    total = 1 + n_members + len(ensemble.alternatives)
-    with progress(task, total * len(kappas)) as advance:
-        for index, fcs in enumerate(
-            _solutions(ensemble, force_constants, progress, known)
-        ):
-            fc2.append(fcs[2].copy())
-            if fc3 is None:
-                fc3 = NormScatter(fcs[3], of_models=of_models)
-            elif index <= n_members:
-                fc3.add(fcs[3])
-            for run, kappa in zip(runs, kappas, strict=True):
-                run.append(kappa(index, fcs))
-                advance(1)
-    assert fc3 is not None
-    return [_result(crystal, ensemble, run, fc2, fc3) for run in runs]
+    members = _Members(
+        meshes,
+        n_members,
+        copies=distribution.is_distributed,
+        of_models=bool(ensemble.names),
+    )
+    solutions = _solutions(ensemble, force_constants, progress, distribution, known)
+    stage = Stage(KAPPA, _kappa_chunk, transport, _content(crystal, transport))
+    n_potentials = 1 + n_members + len(ensemble.alternatives)
+    total = n_potentials * len(meshes) + sum(m.differ for m in meshes)
+    with progress(task, total) as advance:
+        results = distribution.compute(stage, members.chunks(solutions))
+        kappas = []
+        for result in results:
+            kappas.append(result["kappa"])
+            advance(1)
+    phonons, n_imaginary = _phonons(crystal, members.fc2, ensemble)
+    return [
+        EnsembleResult(
+            ensemble.n,
+            kappas[places[0]],
+            kappas[places[1]],
+            np.array([kappas[k] for k in places[2 : 2 + n_members]]),
+            np.array([kappas[k] for k in places[2 + n_members :]]).reshape(
+                -1, *kappas[places[1]].shape
+            ),
+            *members.errors(),
+            phonons,
+            n_imaginary,
+            ensemble.names,
+        )
+        for places in members.places
+    ]
 
 
 def _solutions(
     ensemble: EnsembleOfPotentials,
     force_constants: ForceConstantsOf,
     progress: Progress,
+    distribution: Distribution,
     known: ForceConstants | None,
 ) -> Iterator[ForceConstants]:
     """Return the force constants of all potentials, one after another."""
     potentials = [ensemble.potential, *ensemble.members, *ensemble.alternatives]
     start = 0 if known is None else 1
     others = force_constants.solve(
-        potentials[start:], progress, ensemble.names[start:], ensemble.kept(start)
+        potentials[start:],
+        progress,
+        distribution,
+        ensemble.names[start:],
+        ensemble.sources[start:],
     )
     return itertools.chain([] if known is None else [known], others)
 
 
-def _result(
-    crystal: Phono3py,
-    ensemble: EnsembleOfPotentials,
-    run: Sequence[FloatArray],
-    fc2: Sequence[FloatArray],
-    fc3: NormScatter,
-) -> EnsembleResult:
-    """Return the result of one way of computing kappa."""
-    n_members = len(ensemble.members)
-    scatter = NormScatter(fc2[0], of_models=bool(ensemble.names))
-    for one in fc2[1 : 1 + n_members]:
-        scatter.add(one)
-    phonons, n_imaginary = _phonons(crystal, fc2, ensemble)
-    return EnsembleResult(
-        ensemble.n,
-        run[0],
-        np.array(run[1 : 1 + n_members]),
-        np.array(run[1 + n_members :]).reshape(-1, *run[0].shape),
-        scatter.relative,
-        fc3.relative,
-        phonons,
-        n_imaginary,
-        ensemble.names,
+@dataclass(frozen=True)
+class EnsembleMeshes:
+    """Meshes of one result: three numbers, one length, or None for that of the run.
+
+    Attributes
+    ----------
+    of_fit, of_ensemble : tuple of float or None
+    """
+
+    of_fit: Mesh | None
+    of_ensemble: Mesh | None
+
+    @property
+    def differ(self) -> bool:
+        """Whether kappa of the fit is computed twice."""
+        return self.of_fit != self.of_ensemble
+
+
+class _Members:
+    """Chunks of the potentials of an ensemble, and what is kept of each.
+
+    One set of force constants at a time, because fc3 of a large supercell needs much
+    memory.
+
+    Attributes
+    ----------
+    fc2 : list of ndarray
+    places : list of list of int
+        For each of the meshes, which chunks are kappa of the fit on its own mesh, and
+        of all potentials on that of the ensemble.
+    """
+
+    def __init__(
+        self,
+        meshes: Sequence[EnsembleMeshes],
+        n_members: int,
+        *,
+        copies: bool,
+        of_models: bool,
+    ) -> None:
+        self._meshes = meshes
+        self._n_members = n_members
+        self._copies = copies
+        self._of_models = of_models
+        self._fc3: NormScatter | None = None
+        self.fc2: list[FloatArray] = []
+        self.places: list[list[int]] = [[] for _ in meshes]
+        self._number = 0
+
+    def chunks(self, solutions: Iterable[ForceConstants]) -> Iterator[Chunk]:
+        """Yield chunks of all potentials."""
+        for index, found in enumerate(solutions):
+            # A solver may reuse its arrays before a worker has got them.
+            fcs = {k: v.copy() for k, v in found.items()} if self._copies else found
+            self.fc2.append(fcs[2].copy())
+            if self._fc3 is None:
+                self._fc3 = NormScatter(fcs[3], of_models=self._of_models)
+            elif index <= self._n_members:
+                self._fc3.add(fcs[3])
+            for meshes, places in zip(self._meshes, self.places, strict=True):
+                if index == 0:
+                    places.append(self._number)
+                    if meshes.differ:
+                        yield self._chunk(index, fcs, meshes.of_fit)
+                places.append(self._number)
+                yield self._chunk(index, fcs, meshes.of_ensemble)
+
+    def _chunk(self, index: int, fcs: ForceConstants, mesh: Mesh | None) -> Chunk:
+        self._number += 1
+        content = {"fc2": fcs[2], "fc3": fcs[3], "mesh": mesh}
+        size = fcs[2].nbytes + fcs[3].nbytes
+        return Chunk(f"kappa of potential {index + 1}", (fcs, mesh), content, size)
+
+    def errors(self) -> tuple[float, float]:
+        """Return the relative scatter of fc2 and fc3 over the ensemble."""
+        assert self._fc3 is not None
+        fc2 = NormScatter(self.fc2[0], of_models=self._of_models)
+        for one in self.fc2[1 : 1 + self._n_members]:
+            fc2.add(one)
+        return fc2.relative, self._fc3.relative
+
+
+def _kappa_chunk(
+    transport: Transport, arguments: tuple[ForceConstants, Mesh | None]
+) -> Arrays:
+    """Return kappa of one potential."""
+    return {"kappa": transport.kappa(*arguments)}
+
+
+def _content(crystal: Phono3py, transport: Transport) -> str:
+    """Return the fingerprint of what determines kappa of given force constants."""
+    nac = crystal.nac_params
+    return fingerprint(
+        {
+            "settings": transport.settings,
+            "temperatures": transport.temperatures,
+            "mesh": transport.mesh,
+            "lattice": crystal.supercell.cell,
+            "positions": crystal.supercell.scaled_positions,
+            "symbols": list(crystal.supercell.symbols),
+            "masses": crystal.supercell.masses,
+            "supercell": crystal.supercell_matrix,
+            "primitive": crystal.primitive_matrix,
+            "phonon_supercell": crystal.phonon_supercell_matrix,
+            "nac": None if nac is None else dict(nac),
+        }
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,9 +20,10 @@ from phono3py_mlp_plugin.contracts import (
     no_progress,
 )
 from phono3py_mlp_plugin.errors import DatasetError
-from phono3py_mlp_plugin.files import PartialEvaluations
+from phono3py_mlp_plugin.parallel import SERIAL, Distribution
 from phono3py_mlp_plugin.workflow.dataset import displacements_of, with_pairs_marked
-from phono3py_mlp_plugin.workflow.evaluate import evaluate
+from phono3py_mlp_plugin.workflow.evaluate import evaluate, forces_of
+from phono3py_mlp_plugin.workflow.potential_source import PotentialSource
 from phono3py_mlp_plugin.workflow.request import (
     FINITE_DIFFERENCES,
     ForceConstantsRequest,
@@ -44,6 +45,7 @@ def force_constants_problem(
     forces: FloatArray | None = None,
     log_level: int = 0,
     progress: Progress = no_progress,
+    distribution: Distribution = SERIAL,
 ) -> ForceConstantsProblem:
     """Return the input of a force-constants solver.
 
@@ -59,6 +61,8 @@ def force_constants_problem(
         Zero by default, to be set later.
     log_level : int
     progress : Progress
+    distribution : Distribution
+        For steps of the solver that workers can share.
 
     Raises
     ------
@@ -87,6 +91,7 @@ def force_constants_problem(
         options=request.options,
         log_level=log_level,
         progress=progress,
+        map_chunks=distribution.mapped("derivatives"),
     )
     return problem if forces is None else problem.with_forces(forces)
 
@@ -150,6 +155,7 @@ def differentiate(
     *,
     is_compact_fc: bool = True,
     progress: Progress = no_progress,
+    distribution: Distribution = SERIAL,
 ) -> ForceConstants:
     """Return force constants by a solver that takes a potential instead of forces.
 
@@ -161,6 +167,7 @@ def differentiate(
     potential : Potential
     is_compact_fc : bool
     progress : Progress
+    distribution : Distribution
 
     Raises
     ------
@@ -168,15 +175,16 @@ def differentiate(
         See `plugins.differentiate`.
     """
     problem = force_constants_problem(
-        part, request, orders, is_compact_fc=is_compact_fc, progress=progress
+        part,
+        request,
+        orders,
+        is_compact_fc=is_compact_fc,
+        progress=progress,
+        distribution=distribution,
     )
     name = type(potential).__name__
     (result,) = plugins.differentiate(request.solver, name, [potential], problem)
     return result
-
-
-Keep: TypeAlias = "Callable[[int, Sequence[PhonopyAtoms]], PartialEvaluations | None]"
-"""Returns the storage of parts of an evaluation, by the index of the potential."""
 
 
 class ForceConstantsOf:
@@ -247,8 +255,9 @@ class ForceConstantsOf:
         self,
         potentials: Sequence[Potential],
         progress: Progress = no_progress,
+        distribution: Distribution = SERIAL,
         names: Sequence[str] = (),
-        keep: Keep | None = None,
+        sources: Sequence[PotentialSource | None] = (),
     ) -> Iterator[ForceConstants]:
         """Evaluate the forces of all potentials; return fc2 and fc3 of each.
 
@@ -258,13 +267,19 @@ class ForceConstantsOf:
         progress : Progress
         names : sequence of str
             Names of the potentials in messages, if they are told apart.
-        keep : callable, optional
-            Returns the storage of finished parts of the evaluations of a potential.
+        distribution : Distribution
+            Where supercells are evaluated.
+        sources : sequence of PotentialSource or None
+            Where potentials that were not trained here come from. Their evaluations,
+            which may take long, are kept on disk.
         """
-        called = [f"{self._calculator} ({name})" for name in names]
-        called = called or [self._calculator] * len(potentials)
+        sources = sources or [None] * len(potentials)
+        called = [
+            (f"{self._calculator} ({name})", source)
+            for name, source in zip(names, sources, strict=False)
+        ]
         forces = {
-            name: self._forces(cells, potentials, called, progress, keep)
+            name: self._forces(cells, potentials, called, progress, distribution)
             for name, cells in self._cells.items()
         }
         # A fit of fc2 may use single displacements only, which are the first ones.
@@ -288,11 +303,15 @@ class ForceConstantsOf:
         self,
         cells: Sequence[PhonopyAtoms],
         potentials: Sequence[Potential],
-        names: Sequence[str],
+        called: Sequence[tuple[str, PotentialSource | None]],
         progress: Progress,
-        keep: Keep | None,
+        distribution: Distribution,
     ) -> FloatArray:
         task = f"Evaluating forces of {len(potentials)} potentials"
+        if not called:
+            return forces_of(
+                self._calculator, potentials, cells, progress, task, distribution
+            )
         forces = []
         with progress(task, len(potentials) * len(cells)) as advance:
 
@@ -303,11 +322,16 @@ class ForceConstantsOf:
                 del task, total
                 yield advance
 
-            for index, (name, potential) in enumerate(
-                zip(names, potentials, strict=True)
-            ):
-                stored = None if keep is None else keep(index, cells)
-                result = evaluate(name, potential, cells, part_of_it, keep=stored)
+            for (name, source), potential in zip(called, potentials, strict=True):
+                result = evaluate(
+                    name,
+                    potential,
+                    cells,
+                    part_of_it,
+                    distribution=distribution,
+                    source=source,
+                    origin=None if source is None else source.origin,
+                )
                 forces.append(result.forces)
         return np.array(forces)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phono3py_mlp_plugin.contracts import Progress, no_progress
 from phono3py_mlp_plugin.errors import DatasetError
-from phono3py_mlp_plugin.files import PartialEvaluations, evaluation_key, fingerprint
+from phono3py_mlp_plugin.files import evaluation_key, fingerprint
+from phono3py_mlp_plugin.parallel import SERIAL, Distribution
 from phono3py_mlp_plugin.workflow.evaluate import evaluate
 from phono3py_mlp_plugin.workflow.obtain import ObtainedPotential
 from phono3py_mlp_plugin.workflow.supercells import CrystalSupercell, supercells_of
@@ -20,12 +20,10 @@ def label_supercells(
     crystal: Phono3py,
     name: str,
     obtained: ObtainedPotential,
-    folder: Path,
     progress: Progress = no_progress,
+    distribution: Distribution = SERIAL,
 ) -> int:
     """Set forces and energies of all displaced supercells of a crystal.
-
-    Finished parts are stored in the folder and used again.
 
     Parameters
     ----------
@@ -34,8 +32,9 @@ def label_supercells(
     name : str
         Name of the force calculator, used in messages.
     obtained : ObtainedPotential
-    folder : Path
     progress : Progress
+    distribution : Distribution
+        Where supercells are evaluated, and finished ones kept.
 
     Returns
     -------
@@ -46,7 +45,7 @@ def label_supercells(
     ------
     DatasetError
         If there are no displacements.
-    PotentialError, PluginFailed
+    PotentialError, PluginFailed, WorkerError
         See `evaluate`.
     """
     number = 0
@@ -57,8 +56,10 @@ def label_supercells(
             obtained.potential,
             cells,
             progress,
-            keep=PartialEvaluations(folder, evaluation_key(obtained.origin, cells)),
             supercell=part.supercell,
+            distribution=distribution,
+            source=obtained.source,
+            origin=obtained.origin,
         )
         part.set_evaluation(evaluation)
         number += len(cells)

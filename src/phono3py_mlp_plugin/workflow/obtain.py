@@ -16,16 +16,17 @@ from phono3py_mlp_plugin.files import (
     read_provenance,
     write_potential,
 )
+from phono3py_mlp_plugin.parallel import SERIAL, Distribution
 from phono3py_mlp_plugin.workflow.checks import check_dataset, check_split
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.physics import Check, check_fit
+from phono3py_mlp_plugin.workflow.potential_source import PotentialSource
 from phono3py_mlp_plugin.workflow.request import CalculatorSpec
-from phono3py_mlp_plugin.workflow.reuse import decide_potential, origin_of
+from phono3py_mlp_plugin.workflow.reuse import decide_potential, engine_of, origin_of
 from phono3py_mlp_plugin.workflow.train import (
     CONTINUE_REMEDY,
     Training,
-    engine_of,
     train,
     training_fingerprint,
     training_parameters,
@@ -77,6 +78,8 @@ class ObtainedPotential:
         not trained on (eV/angstrom).
     fit : Check or None
         Result of the check of this difference.
+    source : PotentialSource or None
+        From which workers can load it.
     """
 
     potential: Potential
@@ -85,6 +88,7 @@ class ObtainedPotential:
     backup: Path | None = None
     difference: float | None = None
     fit: Check | None = None
+    source: PotentialSource | None = None
 
     @classmethod
     def just_trained(cls, training: Training) -> ObtainedPotential:
@@ -154,6 +158,7 @@ def obtain_potential(
     dataset: Dataset | None,
     progress: Progress = no_progress,
     allow_poor_fit: bool = False,
+    distribution: Distribution = SERIAL,
 ) -> ObtainedPotential:
     """Train and save the potential, or read it, as planned.
 
@@ -169,7 +174,7 @@ def obtain_potential(
         if dataset is None:
             return obtained
         return _with_checked_fit(
-            plan, spec, dataset, obtained, progress, allow_poor_fit
+            plan, spec, dataset, obtained, progress, allow_poor_fit, distribution
         )
     assert dataset is not None and plan.path is not None
     training = train(spec, dataset, plan.split, progress, allow_poor_fit)
@@ -190,6 +195,7 @@ def _with_checked_fit(
     obtained: ObtainedPotential,
     progress: Progress,
     allow_poor_fit: bool,
+    distribution: Distribution,
 ) -> ObtainedPotential:
     """Check the error of a potential that was read, and return it with the result."""
     if plan.reason:
@@ -203,7 +209,13 @@ def _with_checked_fit(
             )
         return obtained
     evaluation = evaluate(
-        spec.calculator.name, obtained.potential, dataset.supercells(), progress
+        spec.calculator.name,
+        obtained.potential,
+        dataset.supercells(),
+        progress,
+        distribution=distribution,
+        source=obtained.source,
+        origin=obtained.origin,
     )
     difference = root_mean_square_errors(dataset, evaluation)["force"]
     # A calculator that is not trained need not reproduce these forces.
@@ -223,8 +235,10 @@ def read_potential(spec: CalculatorSpec, path: Path | None) -> ObtainedPotential
     if path is not None and not potential_files(path):
         raise PotentialError(f'"{path}" is not found. Train a potential or name one.')
     potential = plugins.load(spec.calculator, path, spec.options)
+    origin = origin_of(spec, path, engine_of(potential))
     return ObtainedPotential(
         potential,
         None if path is None else read_provenance(path),
-        origin_of(spec, path, engine_of(potential)),
+        origin,
+        source=PotentialSource.of(spec, path, origin),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phono3py_mlp_plugin.contracts import Potential
 from phono3py_mlp_plugin.files import (
     CHANGED,
     Provenance,
@@ -143,6 +144,11 @@ def origin_of(spec: CalculatorSpec, path: Path | None, engine: str = "") -> str:
     if path is None or spec.calculator.train is None:
         content["options"] = spec.options
     return fingerprint(content)
+
+
+def engine_of(potential: Potential) -> str:
+    """Return the name and version of the engine of a potential, or an empty string."""
+    return str(getattr(potential, "engine", ""))
 
 
 def _calculator_versions(name: str) -> dict[str, str]:

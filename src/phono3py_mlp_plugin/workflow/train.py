@@ -24,6 +24,7 @@ from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
 from phono3py_mlp_plugin.workflow.physics import check_fit
 from phono3py_mlp_plugin.workflow.request import CalculatorSpec
+from phono3py_mlp_plugin.workflow.reuse import engine_of
 from phono3py_mlp_plugin.workflow.structures import (
     check_structures_used,
     errors_on_structures,
@@ -148,11 +149,6 @@ def forecast(spec: CalculatorSpec, dataset: Dataset, split: Split) -> Sequence[s
     training, test = dataset.select(split.training), dataset.select(split.test)
     with plugin_errors(f"force calculator {calculator.name!r} failed in its forecast"):
         return calculator.forecast(training, test, spec.options)
-
-
-def engine_of(potential: Potential) -> str:
-    """Return the name and version of the engine of a potential, or an empty string."""
-    return str(getattr(potential, "engine", ""))
 
 
 def training_fingerprint(spec: CalculatorSpec, dataset: Dataset, split: Split) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Results: TypeAlias = tuple[Any, Any, Any]
 """Energy, forces and stress (or None) of one supercell, in any form of ASE."""
 
+# Supercells of a batch, for libraries that take them.
+_BATCH = 16
+
 EvaluateMany: TypeAlias = Callable[[Any, Sequence[Any]], Sequence[Results]]
 """``evaluate_many(calculator, list_of_atoms)``, for libraries that take batches."""
 
@@ -54,6 +57,26 @@ class AsePotential:
         self._evaluate_many = evaluate_many
         self._context = context or contextlib.nullcontext
         self._has_stress = _may_have_stress(calculator)
+
+    @property
+    def supercells_at_once(self) -> int:
+        """How many supercells are evaluated together: one, unless it takes batches."""
+        takes_batches = self._evaluate_many is not None or callable(
+            getattr(self.calculator, "evaluate_many", None)
+        )
+        return _BATCH if takes_batches else 1
+
+    def use_folder(self, name: str) -> None:
+        """Let a program that reads and writes files use a folder of this name.
+
+        Parameters
+        ----------
+        name : str
+            A folder in that of the calculator; it is made when it is needed.
+        """
+        directory = getattr(self.calculator, "directory", None)
+        if directory is not None:
+            self.calculator.directory = type(directory)(Path(directory) / name)
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -108,6 +131,10 @@ class AsePotential:
         return born.reshape(len(cell), 3, 3), dielectric.reshape(3, 3)
 
     def _one(self, atoms: Any) -> Results:
+        # Neighbour lists of earlier supercells change the order of sums.
+        reset = getattr(self.calculator, "reset", None)
+        if callable(reset):
+            reset()
         # Forces first: many calculators compute energies along with forces.
         forces = _property(self.calculator, "forces", "get_forces", atoms)
         energy = _property(self.calculator, "energy", "get_potential_energy", atoms)

@@ -12,7 +12,9 @@ from phono3py_mlp_plugin.contracts import (
     FloatArray,
     ForceConstants,
     IntArray,
+    MapChunks,
     Progress,
+    map_here,
     no_progress,
 )
 from phono3py_mlp_plugin.errors import PotentialError
@@ -131,7 +133,10 @@ class ForceConstantsOfModel:
             )
 
     def compute(
-        self, coefficients: FloatArray, progress: Progress = no_progress
+        self,
+        coefficients: FloatArray,
+        progress: Progress = no_progress,
+        map_chunks: MapChunks = map_here,
     ) -> Iterator[ForceConstants]:
         """Yield fc2 and fc3 for each row of coefficients.
 
@@ -140,19 +145,23 @@ class ForceConstantsOfModel:
         coefficients : ndarray
             Shape ``(n_potentials, n_features)``.
         progress : Progress
+        map_chunks : MapChunks
+            Computes derivatives by centre, for a single potential.
         """
         size = 8 * len(self._sublattices) * (3 * len(self._structure)) ** 2
         if self._order == 3:
             size *= 3
         step = max(1, int(_SUMS / size))
         for first in range(0, len(coefficients), step):
-            found = self._of_inequivalent(coefficients[first : first + step], progress)
+            found = self._of_inequivalent(
+                coefficients[first : first + step], progress, map_chunks
+            )
             while found:
                 of_atoms = found.pop(0)
                 yield {o: self._all_rows(of_atom) for o, of_atom in of_atoms.items()}
 
     def _of_inequivalent(
-        self, coefficients: FloatArray, progress: Progress
+        self, coefficients: FloatArray, progress: Progress, map_chunks: MapChunks
     ) -> list[dict[int, dict[int, FloatArray]]]:
         """Return force constants of each potential by order and inequivalent atom."""
         n, rows = len(self._structure), len(self._sublattices)
@@ -167,8 +176,16 @@ class ForceConstantsOfModel:
         total = len(sums) * sum(self._number_of_orbits(atom) for atom in atoms)
         task = f"Derivatives of {len(sums)} potential{'s' if len(sums) > 1 else ''}"
         with threads(self._n_threads) as executor, progress(task, total) as advance:
-            for atom in atoms:
-                self._add_centre(atom, coefficients, sums, executor, advance)
+            if map_chunks is map_here or len(sums) > 1:
+                for atom in atoms:
+                    self._add_centre(atom, coefficients, sums, executor, advance)
+            else:
+                shared = self, coefficients[0]
+                for atom, parts in zip(
+                    atoms, map_chunks(_parts_of_centre, shared, atoms), strict=True
+                ):
+                    _add_parts(self, atom, parts, sums[0])
+                    advance(self._number_of_orbits(atom))
             return list(executor.map(self._unfolded, sums))
 
     def _add_centre(
@@ -187,15 +204,8 @@ class ForceConstantsOfModel:
         energies = list(
             executor.map(lambda row: CentreEnergy(centre, row, firsts), coefficients)
         )
-        labels = self._symmetry.orbit_labels(atom)
-        cells = self._symmetry.per_primitive_cell(atom)
         for energy, target in zip(energies, sums, strict=True):
-            second = energy.second()
-            for place in [*(t.first for t in triples), len(atoms) - 1]:
-                row, moved = self._to_row(int(atoms[place]))
-                weight = cells * (labels == labels[atoms[place]]).sum()
-                part = second[:, :, place].transpose(0, 2, 1)
-                target.fc2[row, moved[atoms]] += weight * part
+            self._add_second(atom, atoms, triples, energy.second(), target.fc2)
         if self._order == 2:
             advance(len(triples) * len(sums))
             return
@@ -214,6 +224,23 @@ class ForceConstantsOfModel:
         for chunk, parts in zip(chunks, thirds, strict=True):
             self._add_third(chunk, parts, atoms, sums[0].fc3)
             advance(len(chunk))
+
+    def _add_second(
+        self,
+        atom: int,
+        atoms: IntArray,
+        triples: Sequence[Triples],
+        second: FloatArray,
+        fc2: FloatArray,
+    ) -> None:
+        """Add second derivatives by the first atoms of triples and the centre."""
+        labels = self._symmetry.orbit_labels(atom)
+        cells = self._symmetry.per_primitive_cell(atom)
+        for place in [*(t.first for t in triples), len(atoms) - 1]:
+            row, moved = self._to_row(int(atoms[place]))
+            weight = cells * (labels == labels[atoms[place]]).sum()
+            part = second[:, :, place].transpose(0, 2, 1)
+            fc2[row, moved[atoms]] += weight * part
 
     def _add_third(
         self,
@@ -304,6 +331,51 @@ class ForceConstantsOfModel:
             rotation, moved = self._symmetry.between(known, atom)
             _add_rotated(of_atom[known], moved, rotation, result[row])
         return result
+
+
+def _parts_of_centre(
+    shared: tuple[ForceConstantsOfModel, FloatArray], atom: int
+) -> dict[str, FloatArray]:
+    """Return the derivatives of the energy of a centre by one potential.
+
+    They are not added up yet: sums are made in one order by one process.
+    """
+    model, coefficients = shared
+    centre = model._centre(atom)
+    neighbours = centre.expansion.neighbours
+    triples = representative_triples(model._symmetry, atom, neighbours)
+    firsts = [t.first for t in triples] if model._order == 3 else []
+    energy = CentreEnergy(centre, coefficients, firsts)
+    parts = {
+        "second": energy.second(),
+        "neighbours": neighbours.astype(np.float64),
+    }
+    if firsts:
+        chunks = _chunks(triples, centre)
+        order = [item.first for chunk in chunks for item in chunk]
+        parts["order"] = np.array(order, dtype=np.float64)
+        for chunk in chunks:
+            for item, part in zip(chunk, energy.third(chunk), strict=True):
+                parts[f"third-{item.first}"] = part
+    return parts
+
+
+def _add_parts(
+    model: ForceConstantsOfModel,
+    atom: int,
+    parts: dict[str, FloatArray],
+    sums: _Sums,
+) -> None:
+    """Add derivatives of a centre in the order of a single process."""
+    neighbours = parts["neighbours"].astype(np.int64)
+    atoms = np.append(neighbours, atom)
+    triples = representative_triples(model._symmetry, atom, neighbours)
+    model._add_second(atom, atoms, triples, parts["second"], sums.fc2)
+    if "order" in parts:
+        by_first = {item.first: item for item in triples}
+        for first in parts["order"].astype(np.int64).tolist():
+            part = parts[f"third-{first}"]
+            model._add_third([by_first[first]], [part], atoms, sums.fc3)
 
 
 def _add_rotated(
