@@ -7,10 +7,10 @@ from phono3py_mlp_plugin.parallel.chunks import Arrays, Chunk, Stage
 from phono3py_mlp_plugin.parallel.distribution import (
     SERIAL,
     Distribution,
-    Part,
     distribution_of,
 )
 from phono3py_mlp_plugin.parallel.executors import ExecutorSpec
+from phono3py_mlp_plugin.parallel.part import Part
 from phono3py_mlp_plugin.parallel.store import (
     ChunkStore,
     count_chunks,
