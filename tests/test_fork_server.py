@@ -230,7 +230,16 @@ def contents(folder):
     return found
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+SLOW = ("training to kappa", "systematic displacements")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name in COMMANDS
+    ],
+)
 def test_command_does_what_it_does_as_a_process(
     name, server, run_process, analytic_params, tmp_path
 ):

@@ -43,6 +43,7 @@ def by_converge(run, folder):
     return point["kappa"][0][0]
 
 
+@pytest.mark.slow
 def test_converge_finds_kappa_of_a_file_in_rydberg(run, tmp_path, crystal):
     write_in_units(crystal, "qe", tmp_path / "phono3py_params.yaml", OWN)
     assert by_converge(run, tmp_path) == pytest.approx(KAPPA, rel=TOLERANCE)

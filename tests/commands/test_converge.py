@@ -82,6 +82,7 @@ def test_kappa_is_that_of_a_run_of_each_size(finished, analytic_params, run, tmp
     np.testing.assert_allclose(point["kappa"][0][:3], kappa[:3], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_displacements_are_used_if_they_are_asked_for(analytic_params, run, tmp_path):
     shutil.copy(analytic_params, tmp_path / PARAMS)
     displaced = ["--rd", "8", "--random-seed", "0", "--amplitude", "0.01"]
@@ -187,6 +188,7 @@ def test_interrupted_study_ends_in_one_line(analytic_params, tmp_path):
     assert names == {PARAMS, JSON}
 
 
+@pytest.mark.slow
 def test_orders_and_variants(run, analytic_params, tmp_path):
     shutil.copy(analytic_params, tmp_path / PARAMS)
     done = run(
@@ -204,6 +206,7 @@ def test_orders_and_variants(run, analytic_params, tmp_path):
     assert found[0]["left_out"] == found[1]["left_out"] != found[2]["left_out"]
 
 
+@pytest.mark.slow
 @pytest.mark.real_process
 def test_study_stops_where_sizes_agree(run, analytic_params, tmp_path):
     shutil.copy(analytic_params, tmp_path / PARAMS)
@@ -416,6 +419,7 @@ def test_last_size_of_a_study_has_an_error_budget(finished):
     assert "Note: mesh: inf % of kappa" in done.stdout
 
 
+@pytest.mark.slow
 def test_error_budget_of_a_run_has_the_contribution_of_displacements(
     run, analytic_params, tmp_path
 ):

@@ -54,6 +54,7 @@ def test_studies_reports_and_datasets_read_it(run, folder):
     assert done.returncode == 1 and "snapshot 1" in done.stderr
 
 
+@pytest.mark.slow
 def test_displacements_in_pairs_and_separate_supercells(run, two_supercells):
     run(["phono3py-mlp", "convert", "with.yaml", "with.h5"], two_supercells)
     first = read_crystal(two_supercells / "with.yaml")

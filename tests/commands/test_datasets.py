@@ -62,6 +62,7 @@ def results(tmp_path, snapshots):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.real_process
 def test_extxyz_becomes_params_and_trains(run, results, snapshots):
     done = run(
@@ -99,6 +100,7 @@ def test_supercell_of_phono3py_disp_and_files_without_energies(run, results, sna
     assert found.nac_params is not None
 
 
+@pytest.mark.slow
 @pytest.mark.real_process
 def test_extend_adds_in_order_and_keeps_the_old(run, results, snapshots):
     for name in "ab":

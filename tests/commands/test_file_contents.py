@@ -52,6 +52,7 @@ def finished(run, command, folder):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_force_constants_follow_the_file_and_the_code_that_options_name(
     run, folder, spheres
 ):
@@ -69,6 +70,7 @@ def test_force_constants_follow_the_file_and_the_code_that_options_name(
     assert "from something else: computed anew" in finished(run, spheres, folder)
 
 
+@pytest.mark.slow
 def test_force_constants_changed_afterwards_are_computed_anew(run, folder, spheres):
     finished(run, spheres, folder)
     before = force_constants(folder)

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from conftest import HOST
 
 BASE = ["phono3py-load", "phono3py.yaml", "--br", "--ts", "300"]
@@ -38,6 +40,7 @@ def test_nothing_of_a_command_stays_in_its_process(trained):
     ) == [[0, []], [1, []], [0, []], [0, []], [1, []], [1, []]]
 
 
+@pytest.mark.slow
 def test_error_of_the_host_alone_changes_nothing_for_the_next_command(trained):
     error = ["phono3py-load", "missing.yaml"]
     ends = left_behind(trained, error, error, [*BASE, *MESH, *POTENTIAL])

@@ -8,6 +8,7 @@ from small_model import assert_same_force_constants
 SEEDED = ["phono3py-load", "--pypolymlp", "--random-seed", "3", "phono3py.yaml"]
 
 
+@pytest.mark.slow
 def test_symfc_is_chosen_at_once_and_said_so(
     run, run_plain, nacl_trained, plain_nacl_trained
 ):

@@ -164,6 +164,7 @@ def test_pairs_beyond_a_cutoff_are_not_compared_with_force_constants_of_the_host
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_pairs_beyond_a_cutoff_are_not_in_the_dataset(si_with_cutoff):
     ph3 = si_with_cutoff
     dataset = read_dataset(ph3.dataset, ph3.supercell)

@@ -8,6 +8,7 @@ from small_model import assert_same_force_constants, force_constants
 COMMAND = ["phono3py-load", "--pypolymlp", "-d", "phono3py.yaml"]
 
 
+@pytest.mark.slow
 @pytest.mark.real_process
 def test_force_constants_are_those_of_the_plain_host_within_rounding(
     run, run_plain, nacl_trained, plain_nacl_trained
@@ -82,6 +83,7 @@ def test_fc3_alone_is_computed_anew_where_only_fc2_is_to_be_read(run, trained):
     assert (trained / "fc2.hdf5.bak").read_bytes() == old
 
 
+@pytest.mark.slow
 @pytest.mark.real_process
 def test_kappa_without_d_implies_it(run, trained):
     done = run(

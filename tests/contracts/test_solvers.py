@@ -25,7 +25,13 @@ def silicon(host_source):
 
 
 @pytest.mark.parametrize("orders", [(2,), (2, 3)], ids=["fc2", "fc3"])
-@pytest.mark.parametrize("name", BUILTIN)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "hiphive" else [])
+        for name in BUILTIN
+    ],
+)
 def test_built_in_solver_keeps_the_contract(silicon, name, orders):
     solver = BUILTIN[name].record
     if (reason := solver.unavailable_reason()) is not None:

@@ -193,7 +193,14 @@ def whole_backup(path):
 
 
 # The potential has 9 kB, the evaluations 45 kB, fc3.hdf5 106 kB.
-@pytest.mark.parametrize("limit", [1_000, 10_000, 50_000])
+@pytest.mark.parametrize(
+    "limit",
+    [
+        pytest.param(1_000, marks=pytest.mark.slow),
+        10_000,
+        pytest.param(50_000, marks=pytest.mark.slow),
+    ],
+)
 def test_full_disk_is_told_and_no_file_is_cut(start, folder, limit, run):
     command = start(
         SMALL,

@@ -96,6 +96,7 @@ def test_wrong_options_are_refused(springs, tmp_path, analytic_params):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_calculator_and_solver_in_a_script(springs, tmp_path, nacl_params):
     program = f"""
 import phono3py, phono3py_mlp_plugin as mlp
