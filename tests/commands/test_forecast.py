@@ -25,6 +25,7 @@ def test_a_run_with_error_bars(run, folder):
     words = [*FORECAST, *SMALL, *MESH, "--uncertainty", "4", "--workers", "10"]
     found = stages(run(words, folder))
     assert list(found) == [
+        "start and input",
         "training",
         "force constants",
         "of the ensemble",
@@ -35,6 +36,8 @@ def test_a_run_with_error_bars(run, folder):
     assert "30 supercells of 16 atoms" in found["training"]
     assert "10 points of the mesh 5 5 5" in found["kappa"]
     assert sorted(path.name for path in folder.iterdir()) == before
+    alone = stages(run([*words, "--no-error-budget"], folder))
+    assert "error budget" not in alone
 
 
 def test_displacements_are_counted(run, folder):
@@ -52,7 +55,7 @@ def test_any_calculator(run, folder):
     pytest.importorskip("ase")
     words = [*FORECAST, "--force-calculator", "lj", *MESH]
     found = stages(run(words, folder))
-    assert list(found)[:2] == ["forces", "kappa"]
+    assert list(found)[1:3] == ["forces", "kappa"]
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ from phono3py_mlp_plugin.host.transport import (
 )
 from phono3py_mlp_plugin.parallel import Distribution
 from phono3py_mlp_plugin.plugins import plugin_errors
+from phono3py_mlp_plugin.polynomial import peak_memory
 from phono3py_mlp_plugin.threads import default_threads
 from phono3py_mlp_plugin.workflow import (
     CostOfRun,
@@ -136,6 +137,9 @@ class ForecastRun:
         """Measure potential and force constants."""
         request = self._request
         assert request is not None
+        self._stages.append(
+            Stage("start and input", time.process_time(), 0.0, peak_memory())
+        )
         potential = self._potential(request, dataset)
         if settings.relax_atomic_positions:
             self._not_included.append("the relaxation")
@@ -227,7 +231,7 @@ class ForecastRun:
                 next_one = max(two - one, 0.1 * one)
         members = (number - 1) * next_one
         detail = "derivatives of the potential"
-        self._stages.append(Stage("force constants", one, 0.0, _peak_memory(), detail))
+        self._stages.append(Stage("force constants", one, 0.0, peak_memory(), detail))
         if number > 1:
             detail = f"derivatives of {number - 1} potentials"
             self._stages.append(Stage("  of the ensemble", members, members, 0, detail))
@@ -255,7 +259,7 @@ class ForecastRun:
             atoms = len(part.supercell)
             detail = f"{number * len(cells)} supercells of {atoms} atoms"
             self._stages.append(
-                Stage("forces", seconds, seconds, _peak_memory(), detail)
+                Stage("forces", seconds, seconds, peak_memory(), detail)
             )
         ph3.dataset = None
 
@@ -298,7 +302,7 @@ class ForecastRun:
             second = compute(batch) if first < _LONG else first
             per_point = second / batch
         once += max(first - second, 0.0)
-        memory = _peak_memory()
+        memory = peak_memory()
         scattering = per_point * len(points)
         mesh = " ".join(str(n) for n in np.array(ph3.grid.D_diag))
         detail = f"{len(points)} points of the mesh {mesh}"
@@ -317,6 +321,9 @@ class ForecastRun:
                     f"{members} potentials",
                 )
             )
+
+        has_budget = bool(members) or bool(request.error_budget)
+        if has_budget and request.error_budget is not False:
             budget = _BUDGET * (once + scattering)
             self._stages.append(Stage("  error budget", budget, budget))
 
@@ -370,13 +377,3 @@ def _seconds(function: Callable[[], object]) -> float:
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
-
-
-def _peak_memory() -> float:
-    """Return the largest memory of this process so far in bytes, zero if unknown."""
-    try:
-        import resource
-    except ImportError:
-        return 0.0
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(largest) * (1 if sys.platform == "darwin" else 1024)

@@ -11,8 +11,8 @@ training, `measure` measures it. `fit` trains on a dataset by ridge regression w
 with an ensemble for each fit. The potentials are of type `PolynomialPotential`:
 ``evaluate`` returns energies, forces and stresses, ``force_constants`` second and third
 derivatives, and ``save`` writes a file that `load` reads.
-`available_memory` is that of the machine or job. `check_cutoff`,
-`check_beyond_nearest` and `nearest_distances` compare lengths with the
+`available_memory` is that of the machine or job, `peak_memory` that of the process.
+`check_cutoff`, `check_beyond_nearest` and `nearest_distances` compare lengths with the
 distances of a crystal.
 
 Names are imported at their first use, because listing plugins does not require the
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from phono3py_mlp_plugin.polynomial.cost import measure
-    from phono3py_mlp_plugin.polynomial.memory import available_memory
+    from phono3py_mlp_plugin.polynomial.memory import available_memory, peak_memory
     from phono3py_mlp_plugin.polynomial.model.invariants import Invariants, invariants
     from phono3py_mlp_plugin.polynomial.model.parameters import (
         ModelParameters,
@@ -61,10 +61,11 @@ __all__ = [
     "load",
     "measure",
     "nearest_distances",
+    "peak_memory",
 ]
 
 _NAMES = {
-    "memory": ("available_memory",),
+    "memory": ("available_memory", "peak_memory"),
     "model.invariants": ("Invariants", "invariants"),
     "model.parameters": (
         "ModelParameters",

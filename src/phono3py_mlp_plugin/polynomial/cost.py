@@ -9,10 +9,15 @@ import numpy as np
 
 from phono3py_mlp_plugin.contracts import Dataset, TrainingCost
 from phono3py_mlp_plugin.polynomial.design_matrix import Features
+from phono3py_mlp_plugin.polynomial.memory import peak_memory
 from phono3py_mlp_plugin.polynomial.model.feature_list import list_features
 from phono3py_mlp_plugin.polynomial.model.invariants import Table, invariants
 from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
-from phono3py_mlp_plugin.polynomial.regression.forecast import forecast, operations
+from phono3py_mlp_plugin.polynomial.regression.forecast import (
+    forecast,
+    memory_of_arrays,
+    operations,
+)
 from phono3py_mlp_plugin.polynomial.regression.options import RidgeOptions
 from phono3py_mlp_plugin.polynomial.structures.structure import structures_of
 
@@ -41,6 +46,7 @@ def measure(
         Number of potentials of the ensemble, zero if there is none.
     """
     needs = forecast(parameters, training, options, table)
+    before = peak_memory()
     start = time.perf_counter()
     features = Features(list_features(parameters, table))
     listing = time.perf_counter() - start
@@ -62,7 +68,8 @@ def measure(
     rate = 2.0 * _MEASURED**3 / _seconds_of(lambda: matrix @ matrix)
     # A cell of another size has more or fewer atoms within the cutoff of a centre: the
     # number of rows is a fair measure.
-    return TrainingCost(rows * per_row, listing + work / rate, needs.memory)
+    memory = memory_of_arrays(needs.form, needs.n_features, needs.n_rows, row)
+    return TrainingCost(rows * per_row, listing + work / rate, before + memory)
 
 
 def _seconds_of(function: Callable[[], object]) -> float:

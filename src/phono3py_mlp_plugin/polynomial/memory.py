@@ -82,3 +82,11 @@ def _lines(path: Path) -> list[str]:
         return path.read_text().splitlines()
     except OSError:
         return []
+
+
+def peak_memory() -> float:
+    """Return the largest memory of this process so far in bytes, zero if unknown."""
+    if resource is None:
+        return 0.0
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(largest) * (1 if sys.platform == "darwin" else 1024)

@@ -122,12 +122,34 @@ def _sizes(training: Dataset) -> FloatArray:
 
 
 def _memory(n_features: int, n_rows: int, row: int) -> dict[FormName, float]:
-    """Return the peak memory of the process in bytes for each form."""
-    block = 8.0 * n_features * row * max(1, BLOCK_BYTES // (8 * n_features * row))
+    """Return the largest memory of the process in bytes for each form."""
+    primal = memory_of_arrays("primal", n_features, n_rows, row)
     return {
-        "primal": _PROCESS + 8.0 * n_features**2 + 2 * block,
-        "dual": _PROCESS + 8.0 * (n_features * n_rows + 2 * n_rows**2),
+        # A second block, for the errors of supercells that are left out.
+        "primal": _PROCESS + primal + _block(n_features, row),
+        "dual": _PROCESS + memory_of_arrays("dual", n_features, n_rows, row),
     }
+
+
+def memory_of_arrays(form: FormName, n_features: int, n_rows: int, row: int) -> float:
+    """Return the memory of the arrays of a regression in bytes.
+
+    Parameters
+    ----------
+    form : {"primal", "dual"}
+    n_features, n_rows : int
+        Size of the problem.
+    row : int
+        Largest number of rows of a structure.
+    """
+    if form == "dual":
+        return 8.0 * (n_features * n_rows + 2 * n_rows**2)
+    return 8.0 * n_features**2 + _block(n_features, row)
+
+
+def _block(n_features: int, row: int) -> float:
+    size = 8.0 * n_features * row
+    return size * max(1, BLOCK_BYTES // size)
 
 
 def _seconds(unknowns: int, others: int, n_penalties: int) -> float:
