@@ -71,6 +71,9 @@ _LONG = 30.0
 # the time of kappa of the run, without what is counted by members.
 _BUDGET = 4.0
 
+# Potentials of an ensemble besides its members: the fit again, and two other penalties.
+_BESIDES = 3
+
 # Time of the derivatives of another potential relative to that of the first, where it
 # is not measured.
 _NEXT_POTENTIAL = 0.5
@@ -208,7 +211,8 @@ class ForecastRun:
     ) -> None:
         """Measure the forces of some supercells, or derivatives."""
         assert self._request is not None
-        number = 1 + (self._request.uncertainty or 0)
+        members = self._request.uncertainty
+        number = 1 if members is None else 1 + members + _BESIDES
         if not plan.request.takes_potential:
             with self._progress("Sample of the forces", None):
                 self._forces(ph3, plan, potential, number)
@@ -229,12 +233,12 @@ class ForecastRun:
                 one = _seconds(lambda: list(force_constants.solve([potential])))
                 two = _seconds(lambda: list(force_constants.solve([potential] * 2)))
                 next_one = max(two - one, 0.1 * one)
-        members = (number - 1) * next_one
         detail = "derivatives of the potential"
         self._stages.append(Stage("force constants", one, 0.0, peak_memory(), detail))
         if number > 1:
             detail = f"derivatives of {number - 1} potentials"
-            self._stages.append(Stage("  of the ensemble", members, members, 0, detail))
+            others = (number - 1) * next_one
+            self._stages.append(Stage("  of the ensemble", others, others, 0, detail))
 
     def _forces(
         self,
@@ -311,16 +315,10 @@ class ForecastRun:
         )
         members = request.uncertainty or 0
         if members:
-            one = (once + scattering) * self._smaller(ph3)
-            self._stages.append(
-                Stage(
-                    "  of the ensemble",
-                    members * one,
-                    members * one,
-                    0,
-                    f"{members} potentials",
-                )
-            )
+            number = members + _BESIDES
+            others = number * (once + scattering) * self._smaller(ph3)
+            detail = f"{number} potentials"
+            self._stages.append(Stage("  of the ensemble", others, others, 0, detail))
 
         has_budget = bool(members) or bool(request.error_budget)
         if has_budget and request.error_budget is not False:

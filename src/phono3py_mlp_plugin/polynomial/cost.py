@@ -46,7 +46,6 @@ def measure(
         Number of potentials of the ensemble, zero if there is none.
     """
     needs = forecast(parameters, training, options, table)
-    before = peak_memory()
     start = time.perf_counter()
     features = Features(list_features(parameters, table))
     listing = time.perf_counter() - start
@@ -69,7 +68,8 @@ def measure(
     # A cell of another size has more or fewer atoms within the cutoff of a centre: the
     # number of rows is a fair measure.
     memory = memory_of_arrays(needs.form, needs.n_features, needs.n_rows, row)
-    return TrainingCost(rows * per_row, listing + work / rate, before + memory)
+    # By now, kernels and libraries are loaded.
+    return TrainingCost(rows * per_row, listing + work / rate, peak_memory() + memory)
 
 
 def _seconds_of(function: Callable[[], object]) -> float:
