@@ -25,6 +25,7 @@ from phono3py_mlp_plugin.files import (
     replacing,
     write_json,
 )
+from phono3py_mlp_plugin.option_text import option_loader
 from phono3py_mlp_plugin.threads import default_threads
 from phono3py_mlp_plugin.workflow import (
     Result,
@@ -97,7 +98,7 @@ def _campaign(args: argparse.Namespace) -> int:
 def _read(path: Path) -> list[Task]:
     try:
         with open_text(path) as file:
-            content = yaml.load(file, Loader=PlainLoader)  # noqa: S506
+            content = yaml.load(file, Loader=option_loader(PlainLoader))  # noqa: S506
     except yaml.YAMLError as error:
         problem = " ".join(str(error).split())
         raise DatasetError(f"{path}: not YAML ({problem}).") from error
