@@ -167,6 +167,7 @@ def test_error_bars_and_studies_know_them(run, folder):
         (["--training-structures", "missing.xyz"], "missing.xyz"),
         (["--training-structures", "other.xyz"], "it has K; expected elements of"),
         (["--training-structures", "twice.xyz"], "is the same as"),
+        (["--training-structures", "slab.xyz"], "not periodic along c, with a gap of"),
         (["--training-structures", "good.xyz", "--mlp-file", "x.yaml"], "x.yaml"),
         (["--energy-key", "energy"], "--energy-key: is for --training-structures"),
         (
@@ -181,6 +182,8 @@ def test_what_cannot_be_used_is_one_line(run, folder, options, message):
     write(folder / "twice.xyz", [*found, *found])
     text = (folder / "good.xyz").read_text().replace("Na ", "K  ")
     (folder / "other.xyz").write_text(text)
+    text = (folder / "good.xyz").read_text().replace("T T T", "T T F")
+    (folder / "slab.xyz").write_text(text)
     command = [*LOAD, *options]
     if "lj" in options:
         command = ["phono3py-load", PARAMS, *options]

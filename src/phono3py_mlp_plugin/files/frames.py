@@ -48,6 +48,8 @@ class Frame:
         Names of other energies and forces in the file.
     stress : ndarray or None
         In eV/angstrom^3, positive under tension, shape ``(3, 3)``.
+    pbc : tuple of bool
+        Along which lattice vectors it is periodic.
     """
 
     where: str
@@ -59,6 +61,7 @@ class Frame:
     energy_name: str = "energy"
     unused: tuple[str, ...] = ()
     stress: FloatArray | None = None
+    pbc: tuple[bool, bool, bool] = (True, True, True)
 
 
 def read_frames(
@@ -147,6 +150,7 @@ def _frame(
         energy_name=energy_name or "",
         unused=_unused(snapshot, energy_name, forces_name),
         stress=_stress(snapshot, forces_name, where),
+        pbc=snapshot.pbc,
     )
 
 

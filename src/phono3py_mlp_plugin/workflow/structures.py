@@ -24,6 +24,7 @@ from phono3py_mlp_plugin.files import Frame, read_frames
 from phono3py_mlp_plugin.workflow.crystal import check_supercell
 from phono3py_mlp_plugin.workflow.evaluate import evaluate
 from phono3py_mlp_plugin.workflow.sites import Sites
+from phono3py_mlp_plugin.workflow.vacuum import check_vacuum
 
 # Largest force (eV/angstrom) and stress (eV/angstrom^3, 160 TPa) of a calculation.
 _LARGEST = {"force": 1e3, "stress": 1e3}
@@ -149,6 +150,7 @@ def _snapshot_of(cell: PhonopyAtoms, dataset: Dataset, sites: Sites) -> str | No
 
 
 def _structure(frame: Frame) -> LabelledStructure:
+    check_vacuum(frame.lattice, frame.positions, frame.pbc, frame.where)
     cell = PhonopyAtoms(
         symbols=frame.symbols, cell=frame.lattice, positions=frame.positions
     )
