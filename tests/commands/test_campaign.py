@@ -66,11 +66,22 @@ def test_good_and_bad_crystals(run, folder):
         (["salts.yaml", "--part", "x"], "--part = x; expected I/N"),
         (["salts.yaml", "--jobs", "0"], "--jobs = 0; expected 1 or more"),
         (["broken.yaml"], "not YAML"),
+        (["twice.yaml"], "'NaCl' is given twice"),
+        (["file.yaml"], "crystal 'file.yaml'; expected the name of a folder"),
+        (["table.yaml"], "crystal 'table.csv'; expected the name of a folder"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(run, folder, words, message):
     (folder / "salts.yaml").write_text(LIST.replace("other", "phono3py_params") % SMALL)
     (folder / "broken.yaml").write_text("a: [1")
+    entry = "%s: {dataset: phono3py_params.yaml}\n"
+    for name, crystals in (
+        ("twice", ["NaCl", "NaCl"]),
+        ("file", ["NaCl", "file.yaml"]),
+        ("table", ["table.csv"]),
+    ):
+        lines = ["crystals:\n", *(f"  {entry % crystal}" for crystal in crystals)]
+        (folder / f"{name}.yaml").write_text("".join(lines))
     before = sorted(folder.iterdir())
     done = run(["phono3py-mlp", "campaign", *words], folder)
     assert done.returncode == 1

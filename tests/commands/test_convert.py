@@ -76,6 +76,7 @@ def test_displacements_in_pairs_and_separate_supercells(run, two_supercells):
     ("words", "message"),
     [
         (["nothing.yaml"], '"nothing.yaml" is not found'),
+        (["nothing"], '"nothing" is not found'),
         ([PARAMS, "data.txt"], "expected a name ending in .yaml, .h5 or .hdf5"),
         ([PARAMS, PARAMS], "is the input"),
         (["other.yaml"], "there is no 'unit_cell'"),

@@ -69,6 +69,7 @@ def test_the_version_is_told(run, tmp_path):
         ("off", ["phono3py-mlp", "doctor"], 1, "PHONO3PY_MLP_PLUGIN=off switches it"),
         ("OFF", ["phono3py-load", "--mlp-file", "x"], 1, "Unset the variable"),
         ("offf", ["phono3py-load"], 1, "=offf; expected on or off"),
+        ("off", ["phono3py-mlp", "--version"], 0, "phono3py-mlp"),
     ],
 )
 def test_it_can_be_switched_off(run, tmp_path, monkeypatch, value, words, code, text):

@@ -167,6 +167,7 @@ def test_error_bars_and_studies_know_them(run, folder):
         (["--training-structures", "missing.xyz"], "missing.xyz"),
         (["--training-structures", "other.xyz"], "it has K; expected elements of"),
         (["--training-structures", "twice.xyz"], "is the same as"),
+        (["--training-structures", "slab.xyz"], "not periodic along c, with a gap of"),
         (["--training-structures", "good.xyz", "--mlp-file", "x.yaml"], "x.yaml"),
         (["--energy-key", "energy"], "--energy-key: is for --training-structures"),
         (
@@ -181,6 +182,8 @@ def test_what_cannot_be_used_is_one_line(run, folder, options, message):
     write(folder / "twice.xyz", [*found, *found])
     text = (folder / "good.xyz").read_text().replace("Na ", "K  ")
     (folder / "other.xyz").write_text(text)
+    text = (folder / "good.xyz").read_text().replace("T T T", "T T F")
+    (folder / "slab.xyz").write_text(text)
     command = [*LOAD, *options]
     if "lj" in options:
         command = ["phono3py-load", PARAMS, *options]
@@ -189,3 +192,22 @@ def test_what_cannot_be_used_is_one_line(run, folder, options, message):
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("ERROR:") and message in line
     assert not (folder / "polymlp.yaml").exists()
+
+
+@pytest.mark.parametrize("decimals", [9, 5])
+def test_a_supercell_of_the_dataset_is_known_however_it_is_written(decimals):
+    """Programs wrap, sort and round positions; the test set would be trained on."""
+    ph3 = analytic_crystal()
+    displaced = ph3.supercell.positions + ph3.dataset["displacements"][95]
+    wrapped = displaced @ np.linalg.inv(ph3.supercell.cell) % 1.0
+    positions = np.round(wrapped @ ph3.supercell.cell, decimals)[::-1]
+    same = mlp.LabelledStructure(
+        PhonopyAtoms(
+            symbols=ph3.supercell.symbols[::-1],
+            cell=ph3.supercell.cell,
+            positions=positions,
+        ),
+        ph3.forces[95][::-1],
+    )
+    with pytest.raises(mlp.DatasetError, match="is the same as snapshot 96"):
+        mlp.train(ph3, options=f"{MODEL}, ntrain = 12, ntest = 10", structures=[same])

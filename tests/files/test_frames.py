@@ -172,6 +172,30 @@ def test_names_of_energies_and_forces(tmp_path, name):
     assert found.energy is None
 
 
+def test_names_that_do_not_say_what_they_are_are_used_if_they_are_given(tmp_path):
+    path = tmp_path / "a.extxyz"
+    ase_io.write(path, with_names(FRAMES[0], ["E"], ["F"]))
+    with pytest.raises(DatasetError, match="there are no forces"):
+        read_frames(path)
+    (found,) = read_frames(path, energy_key="E", forces_key="F")
+    assert_same(found, FRAMES[0], 1e-7, 1e-7, 1e-7)
+    assert not found.unused
+
+
+@pytest.mark.parametrize(
+    ("forces", "stress"),
+    [("forces", "stress"), ("DFT_force", "dft_stress"), ("forces_pbe", "stress_pbe")],
+)
+def test_stress_is_the_one_that_is_named_as_the_forces(tmp_path, forces, stress):
+    atoms = with_names(FRAMES[0], [], [forces])
+    atoms.info.update({"stress": np.eye(3), "other_stress": 3 * np.eye(3)})
+    atoms.info[stress] = 2 * np.eye(3)
+    path = tmp_path / "a.extxyz"
+    ase_io.write(path, atoms)
+    (found,) = read_frames(path, forces_key=forces)
+    np.testing.assert_allclose(found.stress, 2 * np.eye(3))
+
+
 def test_force_as_gpumd_writes_it_is_known(tmp_path):
     path = tmp_path / "train.xyz"
     ase_io.write(path, with_names(FRAMES[0], ["energy"], ["force"]), format="extxyz")

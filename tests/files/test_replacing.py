@@ -107,3 +107,9 @@ def test_lock_never_touches_what_is_no_lock(tmp_path, kind):
     assert os.path.lexists(lock) and not (tmp_path / "nowhere").exists()
     if kind == "data":
         assert lock.read_text() == "mine\n"
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_with_the_name_of_the_file(tmp_path):
+    with pytest.raises(OSError, match="No such file") as caught:
+        write(tmp_path / "nothing" / "a.txt", "new")
+    assert caught.value.filename == str(tmp_path / "nothing" / "a.txt")

@@ -283,3 +283,16 @@ def test_tolerance_finds_the_symmetry_of_rounded_coordinates(tmp_path):
         for symprec in (None, 0.01)
     ]
     assert operations[0] < operations[1] == 48
+
+
+@pytest.mark.parametrize("name", ["POSCAR", "flat.extxyz"])
+def test_lattice_vectors_in_a_plane_are_refused(tmp_path, name):
+    path = tmp_path / name
+    if name == "POSCAR":
+        rows = ["Al", "1.0", "4 0 0", "4 0 0", "0 0 4", "Al", "1", "Direct", "0 0 0"]
+        path.write_text("\n".join(rows) + "\n")
+    else:
+        lattice = 'Lattice="4 0 0 4 0 0 0 0 4" pbc="T T T"'
+        path.write_text(f"1\n{lattice} Properties=species:S:1:pos:R:3\nAl 0 0 0\n")
+    with pytest.raises(DatasetError, match="three vectors that do not lie in a plane"):
+        read_unitcell(path, [2, 2, 2], None, 1e-5)

@@ -30,6 +30,9 @@ from phono3py_mlp_plugin.switch import SWITCH, is_switched_off
 # Commands that start the supervised process themselves, with a lock of the folder.
 _SUPERVISED = ("collect", "label", "report")
 
+# What only tells, also if this package is switched off.
+_ALWAYS = (["doctor"], ["--version"], ["--help"], ["-h"])
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
@@ -61,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
 
     def work() -> int:
-        if given[:1] != ["doctor"] and is_switched_off():
+        if given[:1] not in _ALWAYS and is_switched_off():
             raise ParameterError(
                 f"{SWITCH}=off: this package is switched off. Unset the variable."
             )

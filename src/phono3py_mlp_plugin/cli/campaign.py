@@ -25,6 +25,7 @@ from phono3py_mlp_plugin.files import (
     replacing,
     write_json,
 )
+from phono3py_mlp_plugin.option_text import option_loader
 from phono3py_mlp_plugin.threads import default_threads
 from phono3py_mlp_plugin.workflow import (
     Result,
@@ -38,6 +39,7 @@ from phono3py_mlp_plugin.workflow import (
 
 _LOG = "run.log"
 _REPORT = "phono3py_mlp_report.html"
+_TABLES = (".html", ".csv", ".json")
 _HEADER = (
     "crystal",
     "formula",
@@ -82,6 +84,7 @@ def _campaign(args: argparse.Namespace) -> int:
     if args.jobs < 1:
         raise ParameterError(f"--jobs = {args.jobs}; expected 1 or more.")
     folder = args.list.absolute().parent
+    _check_names(args.list, folder, tasks)
     runs = _Runs(folder, tasks, args.jobs)
     failed = runs.run(range(first, len(tasks), step))
     _write_tables(args.list, folder, tasks)
@@ -97,11 +100,23 @@ def _campaign(args: argparse.Namespace) -> int:
 def _read(path: Path) -> list[Task]:
     try:
         with open_text(path) as file:
-            content = yaml.load(file, Loader=PlainLoader)  # noqa: S506
+            content = yaml.load(file, Loader=option_loader(PlainLoader))  # noqa: S506
     except yaml.YAMLError as error:
         problem = " ".join(str(error).split())
         raise DatasetError(f"{path}: not YAML ({problem}).") from error
     return read_tasks(content, path.absolute().parent, str(path))
+
+
+def _check_names(path: Path, folder: Path, tasks: Sequence[Task]) -> None:
+    """Raise if there cannot be a folder of the name of a crystal."""
+    tables = [path.with_suffix(suffix).name for suffix in _TABLES]
+    for task in tasks:
+        place = folder / task.name
+        if task.name in tables or (place.exists() and not place.is_dir()):
+            raise ParameterError(
+                f"{path}: crystal {task.name!r}; expected the name of a folder, and it "
+                "is that of a file. Give the crystal another name."
+            )
 
 
 def _part(text: str | None) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from phono3py_mlp_plugin.cli.inputs import keep_old
-from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.files import (
     HDF5_SUFFIXES,
     format_yaml,
@@ -67,6 +67,8 @@ def _default_target(source: Path) -> Path:
     while plain.suffix and plain.suffix not in (*HDF5_SUFFIXES, *_YAML_SUFFIXES):
         plain = plain.with_suffix("")
     if not plain.suffix:
+        if not source.exists():
+            raise DatasetError(f'"{source}" is not found.')
         raise ParameterError(
             f'"{source}": give a name for the output, ending in .yaml or .h5.'
         )

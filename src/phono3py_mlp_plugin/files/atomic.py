@@ -86,7 +86,11 @@ def unfinished_folder(path: Path) -> Path:
     if target.parent != path.parent:
         # Only the folder of a run is cleaned otherwise.
         remove_unfinished(target.parent)
-    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=target.parent))
+    try:
+        folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=target.parent)
+    except OSError as error:
+        raise in_file(error, path) from error
+    return Path(folder)
 
 
 def put_in_place(temporary: Path, path: Path, *, keep_mode: bool = True) -> None:

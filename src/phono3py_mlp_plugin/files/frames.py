@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from phono3py_mlp_plugin.files.snapshots import read_snapshots
 # derivatives are the forces; without smearing both are the same.
 _ENERGIES = ("free_energy", "energy")
 _FORCES = ("forces", "force")
+
+# What is in the name of energies and forces; other names are used if they are given.
+_WORDS = {"energy": "energ", "forces": "force"}
 
 NO_ENERGY = "none"
 """Name of the energy if energies are not to be used."""
@@ -44,6 +48,8 @@ class Frame:
         Names of other energies and forces in the file.
     stress : ndarray or None
         In eV/angstrom^3, positive under tension, shape ``(3, 3)``.
+    pbc : tuple of bool
+        Along which lattice vectors it is periodic.
     """
 
     where: str
@@ -55,6 +61,7 @@ class Frame:
     energy_name: str = "energy"
     unused: tuple[str, ...] = ()
     stress: FloatArray | None = None
+    pbc: tuple[bool, bool, bool] = (True, True, True)
 
 
 def read_frames(
@@ -110,7 +117,8 @@ def _frame(
     if not snapshot.periodic or not abs(np.linalg.det(snapshot.lattice)) >= 1e-9:
         raise DatasetError(
             f"{where}: there is no periodic cell. Give lattice vectors and "
-            'periodicity (in extended XYZ: Lattice="..." pbc="T T T").'
+            'periodicity (in extended XYZ: Lattice="..." pbc="T T T"), or leave an '
+            "isolated atom or molecule out."
         )
     forces_name = _choose(snapshot.forces, _FORCES, forces_key, where, "forces")
     if forces_name is None:
@@ -142,15 +150,19 @@ def _frame(
         energy_name=energy_name or "",
         unused=_unused(snapshot, energy_name, forces_name),
         stress=_stress(snapshot, forces_name, where),
+        pbc=snapshot.pbc,
     )
 
 
 def _stress(snapshot: Snapshot, forces_name: str, where: str) -> FloatArray | None:
-    """Return the stress that belongs to forces of this name: REF_stress, REF_virial.
+    """Return the stress that belongs to forces of this name: REF_stress, virial_dft.
 
     A virial is minus the stress times the volume, as in files of GAP and MACE.
     """
-    prefix = forces_name[: forces_name.lower().index("force")]
+    parts = re.fullmatch(r"(.*?)forces?(.*)", forces_name.lower())
+    if parts is None:
+        return None
+    prefix, suffix = parts.groups()
     by_name = {name.lower(): value for name, value in snapshot.stresses.items()}
     volume = abs(np.linalg.det(snapshot.lattice))
     for name, factor in (
@@ -158,13 +170,13 @@ def _stress(snapshot: Snapshot, forces_name: str, where: str) -> FloatArray | No
         ("virial", -1.0 / volume),
         ("virials", -1.0 / volume),
     ):
-        found = by_name.get(f"{prefix}{name}".lower())
+        found = by_name.get(f"{prefix}{name}{suffix}")
         if found is None:
             continue
         if not np.isfinite(found).all():
             raise DatasetError(
-                f"{where}: a number of '{prefix}{name}' is not finite. Correct it, or "
-                "leave the frame out."
+                f"{where}: a number of '{prefix}{name}{suffix}' is not finite. Correct "
+                "it, or leave the frame out."
             )
         return factor * (found + found.T) / 2
     return None
@@ -178,7 +190,8 @@ def _choose(
     what: str,
 ) -> str | None:
     """Return the name to use, None if there is nothing."""
-    names = ", ".join(map(repr, found)) or "none"
+    named = _named(found, what)
+    names = ", ".join(map(repr, named)) or "none"
     if key is not None:
         if key in found:
             return key
@@ -186,15 +199,20 @@ def _choose(
     for name in standard:
         if name in found:
             return name
-    if not found:
+    if not named:
         return None
     option = f"--{what}-key"
     none = f", or give '{option} {NO_ENERGY}'" if what == "energy" else ""
     raise DatasetError(
         f"{where}: there is no {standard[-1] if what == 'energy' else standard[0]!r}; "
-        f"found: {names}. Name what to use, such as '{option} {next(iter(found))}'"
+        f"found: {names}. Name what to use, such as '{option} {named[0]}'"
         f"{none}."
     )
+
+
+def _named(found: Mapping[str, Any], what: str) -> list[str]:
+    """Return the names that say what they are."""
+    return [name for name in found if _WORDS[what] in name.lower()]
 
 
 def _unused(
@@ -204,13 +222,15 @@ def _unused(
     energy = None if energy_name is None else snapshot.energies[energy_name]
     energies = [
         name
-        for name, value in snapshot.energies.items()
-        if name not in _ENERGIES and energy is not None and value != energy
+        for name in _named(snapshot.energies, "energy")
+        if name not in _ENERGIES
+        and energy is not None
+        and snapshot.energies[name] != energy
     ]
     forces = [
         name
-        for name, value in snapshot.forces.items()
+        for name in _named(snapshot.forces, "forces")
         if name not in _FORCES
-        and not np.array_equal(value, snapshot.forces[forces_name])
+        and not np.array_equal(snapshot.forces[name], snapshot.forces[forces_name])
     ]
     return (*energies, *forces)

@@ -30,9 +30,10 @@ class Snapshot:
     periodic : bool
         Whether it is periodic in any direction.
     forces : mapping of str to ndarray
-        Name and forces (eV/angstrom), each of shape ``(N, 3)``.
+        Name and forces (eV/angstrom), each of shape ``(N, 3)``, and other vectors of
+        atoms, which a user may name.
     energies : mapping of str to float
-        Name and energy (eV).
+        Name and energy (eV), and other numbers.
     stresses : mapping of str to ndarray
         Name and stress (eV/angstrom^3) or virial (eV), as in the file, shape
         ``(3, 3)``.

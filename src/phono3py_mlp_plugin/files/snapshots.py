@@ -206,12 +206,12 @@ def _snapshot(atoms: Any, with_energies: bool) -> Snapshot:
         forces={
             name: np.array(value, dtype="double")
             for name, value in {**atoms.arrays, **in_database, **results}.items()
-            if "force" in name.lower() and np.shape(value) == (len(atoms), 3)
+            if name != "positions" and _are_vectors(value, len(atoms))
         },
         energies={
             name: float(value)
             for name, value in {**atoms.info, **in_database, **results}.items()
-            if with_energies and "energ" in name.lower() and _is_number(value)
+            if with_energies and _is_number(value)
         },
         stresses={
             name: _tensor(value)
@@ -252,6 +252,10 @@ def _partial_site(sites: Any) -> str | None:
         if len(elements) != 1 or not all(share >= _FULL for share in shares):
             return ", ".join(f"{element} {x}" for element, x in elements.items())
     return None
+
+
+def _are_vectors(value: Any, n_atoms: int) -> bool:
+    return np.shape(value) == (n_atoms, 3) and np.asarray(value).dtype.kind in "fiu"
 
 
 def _is_number(value: Any) -> bool:

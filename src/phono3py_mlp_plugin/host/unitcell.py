@@ -39,6 +39,7 @@ from phono3py_mlp_plugin.workflow import (
     Cell,
     check_crystal,
     check_equivalent_masses,
+    check_lattice,
     check_ordered,
     check_vacuum,
     element_of,
@@ -235,6 +236,7 @@ def _of_snapshot(snapshot: Snapshot, path: Path) -> PhonopyAtoms:
             f"{path}: elements = {' '.join(unknown)}; expected chemical symbols, such "
             "as Al. Correct them."
         )
+    check_lattice(snapshot.lattice, f"{path}: lattice")
     check_vacuum(snapshot.lattice, snapshot.positions, snapshot.pbc, str(path))
     return PhonopyAtoms(
         cell=snapshot.lattice,

@@ -75,7 +75,7 @@ def check_crystal(cell: Cell, matrices: Mapping[str, Any], where: str) -> None:
     ResourceError
         If a supercell would have too many atoms.
     """
-    lattice = _lattice(cell.lattice, f"{where}: lattice")
+    lattice = check_lattice(cell.lattice, f"{where}: lattice")
     positions = _numbers(
         cell.scaled_positions, f"{where}: coordinates", "three for each atom"
     )
@@ -187,7 +187,14 @@ def _matrix(values: Any, where: str) -> FloatArray:
     return array
 
 
-def _lattice(values: Any, where: str) -> FloatArray:
+def check_lattice(values: Any, where: str) -> FloatArray:
+    """Return lattice vectors (angstrom), shape ``(3, 3)``, that span a volume.
+
+    Raises
+    ------
+    DatasetError
+        If they are not numbers, lie in a plane, or are left-handed.
+    """
     lattice = _numbers(values, where, "three vectors")
     if lattice.shape != (3, 3):
         raise DatasetError(f"{where}: shape = {lattice.shape}; expected (3, 3).")

@@ -23,12 +23,17 @@ from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.files import Frame, read_frames
 from phono3py_mlp_plugin.workflow.crystal import check_supercell
 from phono3py_mlp_plugin.workflow.evaluate import evaluate
+from phono3py_mlp_plugin.workflow.sites import Sites
+from phono3py_mlp_plugin.workflow.vacuum import check_vacuum
 
 # Largest force (eV/angstrom) and stress (eV/angstrom^3, 160 TPa) of a calculation.
 _LARGEST = {"force": 1e3, "stress": 1e3}
 
 # Difference of positions (angstrom) and lattice vectors below which two are the same.
 _SAME = 1e-6
+
+# Output files have positions of four decimals or more.
+_PRINTED = 1e-4
 
 
 @dataclass(frozen=True)
@@ -117,21 +122,35 @@ def _check_repetitions(
     dataset: Dataset, structures: Sequence[LabelledStructure]
 ) -> None:
     """Raise if a structure is given twice, or is a supercell of the dataset."""
+    sites = Sites(dataset.supercell)
     known: dict[bytes, str] = {}
-    supercells = dataset.supercells()
-    cells = [(f"snapshot {k + 1}", cell) for k, cell in enumerate(supercells)]
-    cells += [(s.where or "a training structure", s.cell) for s in structures]
-    for where, cell in cells:
+    for structure in structures:
+        cell, where = structure.cell, structure.where or "a training structure"
         numbers = np.concatenate([cell.cell, cell.positions])
         key = np.round(numbers / _SAME).astype(np.int64).tobytes()
-        if key in known:
+        same = known.get(key) or _snapshot_of(cell, dataset, sites)
+        if same is not None:
             raise DatasetError(
-                f"{where}: is the same as {known[key]}. Leave one of them out."
+                f"{where}: is the same as {same}. Leave one of them out."
             )
         known[key] = where
 
 
+def _snapshot_of(cell: PhonopyAtoms, dataset: Dataset, sites: Sites) -> str | None:
+    """Return the snapshot of the dataset that a cell is, whose atoms may be wrapped."""
+    if len(cell) != len(dataset.supercell):
+        return None
+    try:
+        _, displacements = sites.assign(cell.cell, list(cell.symbols), cell.positions)
+    except DatasetError:
+        return None  # Another lattice or composition, or atoms that left their sites.
+    distances = np.abs(dataset.displacements - displacements).max(axis=(1, 2))
+    nearest = int(distances.argmin())
+    return f"snapshot {nearest + 1}" if distances[nearest] <= _PRINTED else None
+
+
 def _structure(frame: Frame) -> LabelledStructure:
+    check_vacuum(frame.lattice, frame.positions, frame.pbc, frame.where)
     cell = PhonopyAtoms(
         symbols=frame.symbols, cell=frame.lattice, positions=frame.positions
     )
