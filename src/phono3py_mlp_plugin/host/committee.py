@@ -39,9 +39,7 @@ def read_committee(
     request : RunRequest
     dataset : Dataset or None
         Forces with which models are compared.
-    log_level : int
-    distribution : Distribution
-        Where supercells are evaluated.
+    log_level, distribution
 
     Raises
     ------

@@ -169,7 +169,7 @@ class ErrorBars:
         if self._request.uncertainty is not None:
             show([" error bars of kappa ".center(76, "-")], self._log_level)
             result = self._ensemble(ph3, crystal, plan, self._transport)
-            bars = self._bars(result)
+            bars = _bars(result, self._transport.temperatures)
         else:
             show([" error budget of kappa ".center(76, "-")], self._log_level)
         budget = self._budget(ph3, crystal, plan, kappa, bars, result)
@@ -219,14 +219,6 @@ class ErrorBars:
         )
         self._distribution.end_part()
         return result
-
-    def _bars(self, result: EnsembleResult) -> list[list[ErrorBar]]:
-        """Return the error bars at each temperature, none at 0 K."""
-        assert self._transport is not None
-        return [
-            [result.error_bar(t, c) for c in range(3)] if temperature > 0 else []
-            for t, temperature in enumerate(self._transport.temperatures)
-        ]
 
     def _force_constants(
         self, crystal: Phono3py, plan: ForceConstantsPlan
@@ -312,6 +304,14 @@ class ErrorBars:
         what = "Error budgets" if result is None else "Error bars"
         line = f'{what} for all temperatures are in "{UNCERTAINTY_FILE}".'
         show([line], self._log_level)
+
+
+def _bars(result: EnsembleResult, temperatures: FloatArray) -> list[list[ErrorBar]]:
+    """Return the error bars at each temperature, none at 0 K."""
+    return [
+        [result.error_bar(t, c) for c in range(3)] if temperature > 0 else []
+        for t, temperature in enumerate(temperatures)
+    ]
 
 
 def _error_of_displacements(mlp: PluginMLP, plan: ForceConstantsPlan) -> float:

@@ -316,7 +316,8 @@ class ForecastRun:
         members = request.uncertainty or 0
         if members:
             number = members + _BESIDES
-            others = number * (once + scattering) * self._smaller(ph3)
+            meshes = request.uncertainty_mesh, self._settings.mesh_numbers
+            others = number * (once + scattering) * _smaller(ph3, *meshes)
             detail = f"{number} potentials"
             self._stages.append(Stage("  of the ensemble", others, others, 0, detail))
 
@@ -325,16 +326,15 @@ class ForecastRun:
             budget = _BUDGET * (once + scattering)
             self._stages.append(Stage("  error budget", budget, budget))
 
-    def _smaller(self, ph3: Phono3py) -> float:
-        """Return the time of kappa on the mesh of the ensemble relative to the run."""
-        assert self._request is not None and ph3.grid is not None
-        mesh = self._request.uncertainty_mesh
-        if mesh is None:
-            return 1.0
-        before = float(np.prod(ph3.grid.D_diag))
-        other = _number_of_points(ph3, mesh, self._settings.mesh_numbers)
-        # Measured from 15^3 to 19^3 points of NaCl.
-        return float((other / before) ** 1.5)
+
+def _smaller(ph3: Phono3py, mesh: tuple[float, ...] | None, own: Any) -> float:
+    """Return the time of kappa on another mesh relative to that of the run."""
+    assert ph3.grid is not None
+    if mesh is None:
+        return 1.0
+    before = float(np.prod(ph3.grid.D_diag))
+    # Measured from 15^3 to 19^3 points of NaCl.
+    return float((_number_of_points(ph3, mesh, own) / before) ** 1.5)
 
 
 def _number_of_points(ph3: Phono3py, mesh: tuple[float, ...], restored: Any) -> float:

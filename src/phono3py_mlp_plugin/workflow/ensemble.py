@@ -237,6 +237,17 @@ def run_ensemble(
         for result in results:
             kappas.append(result["kappa"])
             advance(1)
+    return _results(crystal, ensemble, members, kappas)
+
+
+def _results(
+    crystal: Phono3py,
+    ensemble: EnsembleOfPotentials,
+    members: _Members,
+    kappas: Sequence[FloatArray],
+) -> list[EnsembleResult]:
+    """Return the results from kappa of all chunks."""
+    n_members = len(ensemble.members)
     phonons, n_imaginary = _phonons(crystal, members.fc2, ensemble)
     return [
         EnsembleResult(
