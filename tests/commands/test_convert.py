@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import yaml
+from phono3py import Phono3py
 
 from phono3py_mlp_plugin.host import reading
 from phono3py_mlp_plugin.host.reading import read_crystal
@@ -100,3 +101,29 @@ def test_a_large_yaml_file_suggests_it(monkeypatch, capsys, folder):
     assert "phono3py-mlp convert" in capsys.readouterr().out
     content = yaml.safe_load((folder / PARAMS).read_text())
     assert content["dataset"]["forces"]
+
+
+def test_a_dataset_of_first_atoms_beside_one_of_displacements(folder):
+    given = read_crystal(folder / PARAMS)
+    crystal = Phono3py(
+        given.unitcell,
+        supercell_matrix=given.supercell_matrix,
+        phonon_supercell_matrix=given.supercell_matrix,
+        primitive_matrix=given.primitive_matrix,
+    )
+    crystal.dataset = given.dataset
+    crystal.phonon_dataset = {
+        "natom": len(crystal.supercell),
+        "first_atoms": [
+            {
+                "number": 0,
+                "displacement": [0.03, 0.0, 0.0],
+                "forces": np.full((len(crystal.supercell), 3), 0.1),
+            }
+        ],
+    }
+    content = reading.content_of_crystal(crystal)
+    assert content["dataset"]["forces"] is crystal.dataset["forces"]
+    (entry,) = content["phonon_displacements"]
+    np.testing.assert_allclose(entry["displacement"], [0.03, 0.0, 0.0], atol=1e-15)
+    np.testing.assert_allclose(entry["forces"], 0.1, atol=1e-15)

@@ -214,7 +214,9 @@ def content_of_crystal(crystal: Phono3py) -> dict[str, Any]:
         for key, value in arrays.items()
         if value is not None and "displacements" in value
     }
-    others = dict.fromkeys(("force_sets", "displacements"), "dataset" not in large)
+    # phono3py writes all datasets or none.
+    is_formatted = any(arrays[key] is not None for key in arrays.keys() - large.keys())
+    others = dict.fromkeys(("force_sets", "displacements"), is_formatted)
     with tempfile.TemporaryDirectory(prefix="phono3py-mlp-") as folder:
         path = Path(folder) / "phono3py_params.yaml"
         crystal.save(path, settings=others)
