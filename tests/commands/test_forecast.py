@@ -9,6 +9,7 @@ from small_model import MODEL
 PARAMS = "phono3py_params.yaml"
 FORECAST = ["phono3py-mlp", "forecast", PARAMS]
 SMALL = ["--mlp-params", f"{MODEL}, ntrain = 30, ntest = 10"]
+OPTIONS = "--force-calculator-options"
 MESH = ["--br", "--mesh", "5", "5", "5", "--ts", "300"]
 
 
@@ -58,12 +59,24 @@ def test_any_calculator(run, folder):
     assert list(found)[1:3] == ["forces", "kappa"]
 
 
+def test_kappa_of_each_of_several_models(run, folder):
+    pytest.importorskip("ase")
+    models = ["epsilon = 0.01, sigma = 2.5", "epsilon = 0.02, sigma = 2.5"]
+    words = [*FORECAST, "--force-calculator", "lj", *MESH]
+    words += [word for model in models for word in (OPTIONS, model)]
+    assert "1 potentials" in stages(run(words, folder))["of the ensemble"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--lbte", "--mesh", "5", "5", "5"], "forecast and --lbte"),
         ([*MESH, "--workers", "0"], "--workers = 0; expected positive numbers"),
         ([*MESH, "--mlp-params", "cutof = 3"], "cutof"),
+        (
+            [*SMALL, *MESH, "--uncertainty", "2", "--uncertainty-mesh", "5", "4", "3"],
+            "mesh = 5 4 3: ",
+        ),
     ],
 )
 def test_what_cannot_be_forecast_is_one_line(run, folder, words, message):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ from phono3py_mlp_plugin.host.reproducibility import make_reproducible
 from phono3py_mlp_plugin.host.settings import RunRequest, choose_derivatives
 from phono3py_mlp_plugin.host.transport import (
     InteractionSetUp,
+    meshed,
     replace_kappa_calculation,
 )
 from phono3py_mlp_plugin.parallel import Distribution
@@ -45,7 +46,6 @@ from phono3py_mlp_plugin.threads import default_threads
 from phono3py_mlp_plugin.workflow import (
     CostOfRun,
     ForceConstantsOf,
-    Split,
     Stage,
     check_dataset,
     displace,
@@ -179,7 +179,6 @@ class ForecastRun:
         training = dataset.select(plan.split.training)
         test = dataset.select(plan.split.test)
         few = max(2, _ROWS // (1 + 3 * len(dataset.supercell)))
-        sample = Split(plan.split.training[:few], plan.split.test[:1])
         members = request.uncertainty or 0
         with (
             self._progress("Sample of the training", None),
@@ -199,8 +198,8 @@ class ForecastRun:
                     )
                 )
             trained = calculator.train(
-                dataset.select(sample.training).without_structures(),
-                dataset.select(sample.test),
+                dataset.select(plan.split.training[:few]).without_structures(),
+                dataset.select(plan.split.test[:1]),
                 spec.options,
                 no_progress,
             )
@@ -211,8 +210,7 @@ class ForecastRun:
     ) -> None:
         """Measure the forces of some supercells, or derivatives."""
         assert self._request is not None
-        members = self._request.uncertainty
-        number = 1 if members is None else 1 + members + _BESIDES
+        number = 1 + _other_potentials(self._request)
         if not plan.request.takes_potential:
             with self._progress("Sample of the forces", None):
                 self._forces(ph3, plan, potential, number)
@@ -318,37 +316,36 @@ class ForecastRun:
         self._stages.append(
             Stage("kappa", once + scattering, scattering, memory, detail)
         )
-        members = request.uncertainty or 0
-        if members:
-            number = members + _BESIDES
-            meshes = request.uncertainty_mesh, self._settings.mesh_numbers
-            others = number * (once + scattering) * _smaller(ph3, *meshes)
+        number = _other_potentials(request)
+        if number:
+            smaller = _smaller(ph3, request.uncertainty_mesh, self._settings)
+            others = number * (once + scattering) * smaller
             detail = f"{number} potentials"
             self._stages.append(Stage("  of the ensemble", others, others, 0, detail))
-
-        has_budget = bool(members) or bool(request.error_budget)
+        has_budget = bool(number) or bool(request.error_budget)
         if has_budget and request.error_budget is not False:
             budget = _BUDGET * (once + scattering)
             self._stages.append(Stage("  error budget", budget, budget))
 
 
-def _smaller(ph3: Phono3py, mesh: tuple[float, ...] | None, own: Any) -> float:
+def _other_potentials(request: RunRequest) -> int:
+    """Return the number of potentials of which kappa is computed besides the first."""
+    if request.models:
+        return len(request.models) - 1
+    return 0 if request.uncertainty is None else request.uncertainty + _BESIDES
+
+
+def _smaller(ph3: Phono3py, mesh: Sequence[float] | None, settings: Any) -> float:
     """Return the time of kappa on another mesh relative to that of the run."""
-    assert ph3.grid is not None
-    if mesh is None:
-        return 1.0
-    before = float(np.prod(ph3.grid.D_diag))
-    # Measured from 15^3 to 19^3 points of NaCl.
-    return float((_number_of_points(ph3, mesh, own) / before) ** 1.5)
+    before = _number_of_points(ph3)
+    with meshed(ph3, mesh, settings):
+        # Measured from 15^3 to 19^3 points of NaCl.
+        return float((_number_of_points(ph3) / before) ** 1.5)
 
 
-def _number_of_points(ph3: Phono3py, mesh: tuple[float, ...], restored: Any) -> float:
-    """Return the number of points of another mesh."""
-    ph3.mesh_numbers = mesh[0] if len(mesh) == 1 else [int(n) for n in mesh]
+def _number_of_points(ph3: Phono3py) -> float:
     assert ph3.grid is not None
-    number = float(np.prod(ph3.grid.D_diag))
-    ph3.mesh_numbers = restored
-    return number
+    return float(np.prod(ph3.grid.D_diag))
 
 
 def _springs(ph3: Phono3py) -> ForceConstants:

@@ -110,7 +110,7 @@ class RunTransport:
         before = ph3.fc2, ph3.fc3
         ph3.fc2, ph3.fc3 = force_constants[2], force_constants[3]
         try:
-            with self._scattering(), self._meshed(mesh):
+            with self._scattering(), meshed(self._ph3, mesh, self._settings):
                 self._set_up(ph3)
                 self._compute(**self._arguments)
             return kappa_of(ph3)
@@ -119,7 +119,7 @@ class RunTransport:
 
     def mesh_density(self, mesh: Mesh) -> float:
         """Return the number of points along an axis; see `workflow.Transport`."""
-        with self._meshed(mesh):
+        with meshed(self._ph3, mesh, self._settings):
             grid = self._ph3.grid
             assert grid is not None
             numbers = np.array(grid.D_diag)
@@ -137,26 +137,6 @@ class RunTransport:
             return
         with enable_fast_scattering(lambda _line: None):
             yield
-
-    @contextmanager
-    def _meshed(self, mesh: Sequence[float] | None) -> Iterator[None]:
-        """Set another mesh within a context."""
-        if mesh is None:
-            yield
-            return
-        ph3 = self._ph3
-        try:
-            ph3.mesh_numbers = mesh[0] if len(mesh) == 1 else [int(n) for n in mesh]
-        except RuntimeError as error:
-            # A grid that does not have the symmetry of the crystal.
-            ph3.mesh_numbers = self._settings.mesh_numbers
-            numbers = " ".join(f"{n:g}" for n in mesh)
-            raise ParameterError(f"mesh = {numbers}: {one_line(error)}") from error
-        try:
-            yield
-        finally:
-            # As the user gave it: numbers do not define a generalized regular grid.
-            ph3.mesh_numbers = self._settings.mesh_numbers
 
 
 class InteractionSetUp:
@@ -193,6 +173,33 @@ class InteractionSetUp:
 
         vars(self).update(state)
         self._function = phono3py_script._init_phph_interaction
+
+
+@contextmanager
+def meshed(
+    ph3: Phono3py, mesh: Sequence[float] | None, settings: Any
+) -> Iterator[None]:
+    """Set another mesh within a context; afterwards that of the settings.
+
+    Raises
+    ------
+    ParameterError
+        If the grid does not have the symmetry of the crystal.
+    """
+    if mesh is None:
+        yield
+        return
+    try:
+        ph3.mesh_numbers = mesh[0] if len(mesh) == 1 else [int(n) for n in mesh]
+    except RuntimeError as error:
+        ph3.mesh_numbers = settings.mesh_numbers
+        numbers = " ".join(f"{n:g}" for n in mesh)
+        raise ParameterError(f"mesh = {numbers}: {one_line(error)}") from error
+    try:
+        yield
+    finally:
+        # As the user gave it: numbers do not define a generalized regular grid.
+        ph3.mesh_numbers = settings.mesh_numbers
 
 
 def _without_data(ph3: Phono3py) -> Phono3py:
