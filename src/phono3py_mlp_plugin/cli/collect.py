@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from phono3py_mlp_plugin.cli.programs import program
+from phono3py_mlp_plugin.cli.programs import run_command
 from phono3py_mlp_plugin.errors import DatasetError
 from phono3py_mlp_plugin.host.arguments import add_distribution_options
 from phono3py_mlp_plugin.parallel import ExecutorSpec, Part, read_command
-from phono3py_mlp_plugin.supervision import raise_at_signals, run_step
+from phono3py_mlp_plugin.supervision import raise_at_signals
 
 
 def add_collect(commands: Any) -> None:
@@ -45,13 +43,9 @@ def _collect(args: argparse.Namespace) -> int:
         value = getattr(args, name)
         if value is not None:
             command += [f"--{name}", str(value)]
-    print(f"$ {shlex.join(command)}", flush=True)
     if args.watched:
         raise_at_signals()
-    code, line = run_step([*program(command[0]), *command[1:]])
-    if line is not None:
-        print(line, file=sys.stderr)
-    return code
+    return run_command(command)
 
 
 def _without_part(words: Sequence[str]) -> list[str]:

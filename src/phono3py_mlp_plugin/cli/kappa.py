@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +15,12 @@ from phono3py_mlp_plugin.cli.inputs import (
     requested_calculator,
 )
 from phono3py_mlp_plugin.cli.parser import Parser
-from phono3py_mlp_plugin.cli.programs import program
+from phono3py_mlp_plugin.cli.programs import run_command
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import FolderLock, back_up, check_inputs, replacing
 from phono3py_mlp_plugin.parallel import ExecutorSpec
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
-from phono3py_mlp_plugin.supervision import raise_at_signals, run_step
+from phono3py_mlp_plugin.supervision import raise_at_signals
 from phono3py_mlp_plugin.workflow import (
     CalculatorSpec,
     RelaxedCell,
@@ -109,11 +107,7 @@ def run_kappa(arguments: Sequence[str], *, watched: bool) -> int:
     args.symprec, args.moments = options.symmetry_tolerance, options.magmoms
     _write_crystal(args, spec, potential)
     for step in _steps(args, rest):
-        if args.log_level:
-            print(f"$ {shlex.join(step)}", flush=True)
-        code, line = run_step([*program(step[0]), *step[1:]])
-        if line is not None:
-            print(line, file=sys.stderr)
+        code = run_command(step, args.log_level)
         if code != 0:
             return code
     return 0

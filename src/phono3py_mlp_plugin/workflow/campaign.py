@@ -20,6 +20,7 @@ from phono3py_mlp_plugin.files import (
     read_json,
     write_json,
 )
+from phono3py_mlp_plugin.uncertainty import room_temperature
 
 _RECORD = "campaign.json"
 _REPORT = "phono3py_mlp_report.json"
@@ -29,8 +30,6 @@ _INPUTS = ("cell", "dataset")
 
 # Text of numbers alone, such as a mesh, is several words.
 _NUMBERS = re.compile(r"[-+.\deE]+(\s+[-+.\deE]+)+")
-
-_ROOM_TEMPERATURE = 300.0
 
 
 @dataclass(frozen=True)
@@ -240,7 +239,7 @@ def result_of_report(task: Task, folder: Path, seconds: float) -> Result:
         assert report is not None
         kappa = report["kappa"]
         temperatures = np.array(kappa["temperatures_K"], dtype="double")
-        near = int(np.abs(temperatures - _ROOM_TEMPERATURE).argmin())
+        near = room_temperature(temperatures)
         values = tuple(float(x) for x in kappa["kappa_W_mK"][near][:3])
         bars = kappa["error_bars_W_mK"].get(f"{temperatures[near]:g}") or ()
         errors = tuple(float(x) for x in bars)
