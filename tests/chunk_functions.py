@@ -1,6 +1,7 @@
 """Functions of chunks, which worker processes of tests import."""
 
 import os
+import pickle
 import signal
 import time
 from pathlib import Path
@@ -35,6 +36,13 @@ def wait(shared, number):
     (Path(shared) / f"{number}-{os.getpid()}").touch()
     time.sleep(0.2)
     return {"square": np.array([float(number**2)])}
+
+
+def by_workers(function, shared, items):
+    """A `MapChunks` that sends all there and back; the last chunk is computed first."""
+    sent = [pickle.dumps((shared, item)) for item in items]
+    done = [pickle.dumps(function(*pickle.loads(one))) for one in reversed(sent)]
+    return map(pickle.loads, reversed(done))
 
 
 LOG, POISON = "log", "poison"

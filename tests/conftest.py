@@ -96,7 +96,7 @@ def once(
         if not made.exists():
             folder.mkdir(exist_ok=True)
             made.write_bytes(pickle.dumps(make(folder)))
-    found: Made = pickle.loads(made.read_bytes())  # noqa: S301
+    found: Made = pickle.loads(made.read_bytes())
     return found, folder
 
 

@@ -371,6 +371,9 @@ class ForceCalculator:
         ``--uncertainty``.
     takes_structures : bool
         Whether its training uses the structures of a `Dataset`, too.
+    distributes_training : bool
+        Whether `train` and `learning_curve` take a `MapChunks` as the keyword
+        ``map_chunks``, by which workers share their work.
     derivatives : bool
         Whether all potentials of its learning curves are `SupportsForceConstants`.
         ``converge`` and ``--uncertainty`` then use the solver ``exact`` by default.
@@ -409,6 +412,7 @@ class ForceCalculator:
     unavailable_reason: Callable[[], str | None] = always_usable
     citation: str = ""
     takes_structures: bool = False
+    distributes_training: bool = False
     derivatives: bool = False
     train_nested: LearningCurve | None = None
     obstacle: Callable[[], str | None] | None = None

@@ -32,7 +32,7 @@ def mlp(request, crystal):
 
 def sent(mlp):
     """A copy as another process gets it."""
-    return pickle.loads(pickle.dumps(mlp))  # noqa: S301
+    return pickle.loads(pickle.dumps(mlp))
 
 
 @pytest.mark.parametrize("copied", [sent, copy.deepcopy])

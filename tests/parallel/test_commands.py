@@ -190,8 +190,8 @@ def test_kappa_is_the_same_by_one_process_two_or_parts(run, analytic_params, tmp
         assert set(found) == set(expected)
         for name, array in expected.items():
             assert array.tobytes() == found[name].tobytes(), name
-        record = "phono3py_mlp_uncertainty.json"
-        assert (folder / record).read_bytes() == (alone / record).read_bytes()
+        for record in ("polymlp.yaml", "phono3py_mlp_uncertainty.json"):
+            assert (folder / record).read_bytes() == (alone / record).read_bytes()
         assert not (folder / ".phono3py-mlp-chunks").exists()
 
 

@@ -24,7 +24,7 @@ def lennard_jones():
 
 
 def sent_and_received(sent):
-    return pickle.loads(pickle.dumps(sent))  # noqa: S301
+    return pickle.loads(pickle.dumps(sent))
 
 
 def test_a_worker_loads_the_potential_and_writes_in_a_folder_of_its_own(lennard_jones):

@@ -103,12 +103,12 @@ def alone(run_process, analytic_params, tmp_path_factory):
 def test_a_run_by_workers_elsewhere_is_that_of_one_process(
     place, alone, run, analytic_params, tmp_path
 ):
-    """Evaluation, scattering by mesh points, and an ensemble."""
+    """Training, evaluation, scattering by mesh points, and an ensemble."""
     shutil.copy(analytic_params, tmp_path / PARAMS)
     command = ["phono3py-load", PARAMS, *OPTIONS, "--uncertainty", "2"]
     done = run([*command, "--executor", place], tmp_path)
     assert done.returncode == 0, done.stderr
-    for name in ("kappa-m555.hdf5", "phono3py_mlp_uncertainty.json"):
+    for name in ("polymlp.yaml", "kappa-m555.hdf5", "phono3py_mlp_uncertainty.json"):
         assert (tmp_path / name).read_bytes() == (alone / name).read_bytes()
 
 

@@ -11,6 +11,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.symmetry import Symmetry
 from scipy.spatial.transform import Rotation
 
+from chunk_functions import by_workers
 from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.polynomial.derivatives import force_constants
 from phono3py_mlp_plugin.polynomial.derivatives.expansion import Basis
@@ -237,6 +238,26 @@ def test_many_potentials_at_once_are_each_of_them(monkeypatch):
     for found, alone in zip(together, model.compute(many), strict=True):
         for order in (2, 3):
             np.testing.assert_array_equal(found[order], alone[order])
+
+
+@pytest.mark.parametrize("orders", [(2,), (2, 3)])
+@pytest.mark.parametrize("number", [1, 6])
+def test_workers_compute_the_same_bits(number, orders):
+    """By centre for one potential, by a few potentials for many."""
+    case = CASES[5]
+    feature_list, _ = model_of(case)
+    structure = case.structures()[0]
+    many = np.array([model_of(case, seed)[1] for seed in range(number)])
+    n = len(structure)
+    model = ForceConstantsOfModel(
+        feature_list, structure, no_symmetry(n), range(n), orders
+    )
+    alone = list(model.compute(many))
+    shared = list(model.compute(many, map_chunks=by_workers))
+    for one, other in zip(alone, shared, strict=True):
+        assert sorted(one) == sorted(other) == list(orders)
+        for order in orders:
+            assert one[order].tobytes() == other[order].tobytes()
 
 
 @pytest.mark.parametrize("kind", ["rock salt", "wurtzite", "triclinic"])

@@ -47,6 +47,9 @@ class Known:
             matrix[:, column : column + len(rows)] = rows.T
             column += len(rows)
 
+    def part(self, supercells):
+        return Known(self.rows[supercells.start : supercells.stop])
+
 
 class Example:
     """Random features in proportion to the number of atoms, and what they can fit."""

@@ -10,6 +10,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 from scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import threadpool_limits
 
+from chunk_functions import by_workers
 from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.polynomial.regression import form as form_module
@@ -53,9 +54,9 @@ def shared(request, monkeypatch):
 class Known:
     """A design matrix that is known, and counts how often it is asked."""
 
-    def __init__(self, rows):
+    def __init__(self, rows, asked=None):
         self.rows = rows
-        self.asked = np.zeros(len(rows), dtype=int)
+        self.asked = np.zeros(len(rows), dtype=int) if asked is None else asked
 
     @property
     def n_features(self):
@@ -68,6 +69,10 @@ class Known:
             assert not matrix[:, place].any()
             matrix[:, place] = self.rows[s].T
             self.asked[s] += 1
+
+    def part(self, supercells):
+        here = slice(supercells.start, supercells.stop)
+        return Known(self.rows[here], self.asked[here])
 
     def first(self, n):
         return Known(self.rows[:n])
@@ -323,6 +328,38 @@ def test_blocks_do_not_matter(monkeypatch, primal):
         monkeypatch.setattr(problem_module, "BLOCK_BYTES", 8 * 25 * SIZE * supercells)
         (path,) = problem.paths(is_primal=lambda _n: primal)
         assert_same_path(path, whole, problem.rows)
+
+
+@pytest.mark.parametrize("sizes", [None, (3, 7, 20)], ids=["all", "curve"])
+@pytest.mark.parametrize(
+    "form",
+    [None, lambda _n: True, lambda _n: False],
+    ids=["smaller", "primal", "dual"],
+)
+@pytest.mark.parametrize("late", [False, True], ids=["", "late scatter"])
+def test_workers_compute_the_same_bits(monkeypatch, form, sizes, late):
+    """Whoever computes a group, and whatever comes first."""
+    problem = Example(60, n=20, n_test=4)
+    if late:
+        problem.rows[:4, 0, 5] = 7.0
+    monkeypatch.setattr(problem_module, "BLOCK_BYTES", 8 * 60 * SIZE * 2)
+    monkeypatch.setattr(problem_module, "_GROUP_ROWS", 3 * SIZE)
+    here = problem.paths(sizes=sizes, is_primal=form)
+    there = problem.paths(sizes=sizes, is_primal=form, map_chunks=by_workers)
+    for one, other in zip(here, there, strict=True):
+        np.testing.assert_array_equal(one.coefficients, other.coefficients)
+        np.testing.assert_array_equal(one.rmse_training, other.rmse_training)
+        np.testing.assert_array_equal(one.rmse_test, other.rmse_test)
+
+
+def test_a_feature_that_is_not_finite_is_named_by_its_supercell_in_workers(monkeypatch):
+    monkeypatch.setattr(problem_module, "BLOCK_BYTES", 8 * 25 * SIZE)
+    monkeypatch.setattr(problem_module, "_GROUP_ROWS", 3 * SIZE)
+    for place, name in ((8, "^supercell 9: "), (13, "^test supercell 2: ")):
+        problem = Example(**OVER)
+        problem.rows[place, 3, 4] = np.nan
+        with pytest.raises(PotentialError, match=name):
+            problem.paths(map_chunks=by_workers)
 
 
 def test_features_are_computed_once():

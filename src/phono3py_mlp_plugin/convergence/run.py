@@ -46,6 +46,7 @@ from phono3py_mlp_plugin.workflow import (
     run_ensemble,
     smallest_penalty,
     structures_content,
+    training_arguments,
 )
 
 if TYPE_CHECKING:
@@ -235,6 +236,7 @@ class _Run:
             spec.options,
             self.study.ensemble,
             self.progress,
+            **training_arguments(calculator, self.distribution),
         )
 
     def _points(
@@ -285,7 +287,10 @@ class _Run:
         """Return the root mean square error of forces on the test set."""
         test = self.dataset.select(self.test)
         evaluation = evaluate(
-            spec.calculator.name, fit.trained.potential, test.supercells()
+            spec.calculator.name,
+            fit.trained.potential,
+            test.supercells(),
+            distribution=self.distribution.without_parts(),
         )
         error = root_mean_square_errors(test, evaluation)["force"]
         assert error is not None

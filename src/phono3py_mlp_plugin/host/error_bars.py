@@ -49,6 +49,7 @@ from phono3py_mlp_plugin.workflow import (
     error_budget,
     misfit_of,
     run_ensemble,
+    training_arguments,
 )
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class ErrorBars:
             spec.options,
             Ensemble(self._request.uncertainty),
             progress(self._log_level),
+            **training_arguments(spec.calculator, self._distribution),
         )
         if spec.calculator.train is None:
             return spec

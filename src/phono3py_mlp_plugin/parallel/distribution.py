@@ -111,7 +111,7 @@ class Distribution:
         name : str
             Of the stage.
         """
-        if not self.is_distributed:
+        if not self.workers.are_elsewhere:
             return map_here
 
         def map_chunks(

@@ -83,6 +83,10 @@ class Features:
         self._buffers: list[_Buffers] = []
         self._constants = normalisation(feature_list.parameters.max_l)
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return what is sent to workers, without the arrays to work in."""
+        return {**self.__dict__, "_buffers": []}
+
     def design_matrix(
         self, structures: Sequence[Structure], virials: bool = False
     ) -> FloatArray:
@@ -424,6 +428,13 @@ class StructureFeatures:
         """Write X^T of some structures to zero columns from ``column`` on."""
         part = slice(supercells.start, supercells.stop)
         self._features.fill(matrix, column, self._structures[part], self._virials[part])
+
+    def part(self, supercells: range) -> StructureFeatures:
+        """Return the design matrix of some structures."""
+        part = slice(supercells.start, supercells.stop)
+        return StructureFeatures(
+            self._features, self._structures[part], self._virials[part]
+        )
 
 
 def _n_rows(structure: Structure, virials: bool) -> int:

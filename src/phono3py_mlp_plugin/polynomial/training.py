@@ -10,9 +10,11 @@ from phono3py_mlp_plugin.contracts import (
     Dataset,
     Ensemble,
     FloatArray,
+    MapChunks,
     NestedFit,
     Progress,
     TrainedPotential,
+    map_here,
     no_progress,
 )
 from phono3py_mlp_plugin.polynomial.design_matrix import Features, StructureFeatures
@@ -45,6 +47,7 @@ def fit(
     options: RidgeOptions,
     table: Table = invariants,
     progress: Progress = no_progress,
+    map_chunks: MapChunks = map_here,
 ) -> TrainedPotential:
     """Fit the coefficients by ridge regression; the test set selects the penalty.
 
@@ -56,6 +59,8 @@ def fit(
     table : callable
         Table of invariants.
     progress : Progress
+    map_chunks : MapChunks
+        Computes features and sums over supercells.
 
     Raises
     ------
@@ -75,6 +80,7 @@ def fit(
             options.alphas,
             is_primal=lambda _n: primal,
             advance=advance,
+            map_chunks=map_chunks,
         )
     alpha = options.alphas[path.best]
 
@@ -98,12 +104,13 @@ def learning_curve(
     options: RidgeOptions,
     table: Table = invariants,
     progress: Progress = no_progress,
+    map_chunks: MapChunks = map_here,
 ) -> Iterator[NestedFit]:
     """Yield the fit to the first n supercells and its ensemble, for ascending n.
 
     Parameters
     ----------
-    parameters, training, test, options, table, progress
+    parameters, training, test, options, table, progress, map_chunks
         See `fit`.
     sizes : sequence of int
         Numbers of supercells in ascending order.
@@ -121,7 +128,9 @@ def learning_curve(
     others = len(training.structures)
     numbers = [others + size for size in sizes]
     with progress("Training", max(numbers)) as advance:
-        points = curve(problem, test_problem, options.alphas, numbers, advance)
+        points = curve(
+            problem, test_problem, options.alphas, numbers, advance, map_chunks
+        )
         for size, point in zip(sizes, points, strict=True):
             yield _nested_fit(features.feature_list, point, size, ensemble)
 

@@ -177,7 +177,7 @@ def obtain_potential(
             plan, spec, dataset, obtained, progress, allow_poor_fit, distribution
         )
     assert dataset is not None and plan.path is not None
-    training = train(spec, dataset, plan.split, progress, allow_poor_fit)
+    training = train(spec, dataset, plan.split, progress, allow_poor_fit, distribution)
     backup = back_up(plan.path) if plan.path.is_file() else None
     write_potential(training.potential, plan.path, training.provenance)
     return ObtainedPotential(

@@ -7,7 +7,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from phono3py_mlp_plugin.contracts import Dataset, Potential, Progress, no_progress
+from phono3py_mlp_plugin.contracts import (
+    Dataset,
+    ForceCalculator,
+    Potential,
+    Progress,
+    no_progress,
+)
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import (
     Provenance,
@@ -18,6 +24,7 @@ from phono3py_mlp_plugin.files import (
 )
 from phono3py_mlp_plugin.files.provenance import FORMAT_VERSION
 from phono3py_mlp_plugin.options import READING, RESOURCE
+from phono3py_mlp_plugin.parallel import SERIAL, Distribution
 from phono3py_mlp_plugin.plugins import DISTRIBUTION, plugin_errors, registry
 from phono3py_mlp_plugin.workflow.crystal import check_supercell
 from phono3py_mlp_plugin.workflow.dataset import Split
@@ -62,6 +69,7 @@ def train(
     split: Split,
     progress: Progress = no_progress,
     allow_poor_fit: bool = False,
+    distribution: Distribution = SERIAL,
 ) -> Training:
     """Train a potential and compute its errors on the training and test sets.
 
@@ -74,6 +82,9 @@ def train(
     progress : Progress
     allow_poor_fit : bool
         Whether a potential with a large test error is returned, too.
+    distribution : Distribution
+        Where features, their sums and the errors are computed. Each part of a run
+        computes them all.
 
     Raises
     ------
@@ -96,7 +107,13 @@ def train(
     check_structures_used(calculator, dataset)
     training, test = dataset.select(split.training), dataset.select(split.test)
     with plugin_errors(f"force calculator {calculator.name!r} failed in training"):
-        trained = calculator.train(training, test, spec.options, progress)
+        trained = calculator.train(
+            training,
+            test,
+            spec.options,
+            progress,
+            **training_arguments(calculator, distribution),
+        )
     rmse = {
         name: root_mean_square_errors(
             part,
@@ -106,6 +123,7 @@ def train(
                 part.supercells(),
                 progress,
                 f"Evaluating the {name} set",
+                distribution=distribution.without_parts(),
             ),
         )
         for name, part in (("training", training), ("test", test))
@@ -133,6 +151,15 @@ def train(
         versions=_versions(engine_of(trained.potential) or calculator.name, spec),
     )
     return Training(trained.potential, provenance)
+
+
+def training_arguments(
+    calculator: ForceCalculator, distribution: Distribution
+) -> dict[str, Any]:
+    """Return the keywords by which a training gives work to workers, if it does."""
+    if not calculator.distributes_training:
+        return {}
+    return {"map_chunks": distribution.mapped("training")}
 
 
 def forecast(spec: CalculatorSpec, dataset: Dataset, split: Split) -> Sequence[str]:

@@ -15,11 +15,13 @@ from phono3py_mlp_plugin.contracts import (
     Dataset,
     Ensemble,
     ForceCalculator,
+    MapChunks,
     NestedFit,
     Potential,
     Progress,
     TrainedPotential,
     TrainingCost,
+    map_here,
 )
 from phono3py_mlp_plugin.errors import (
     NotCovered,
@@ -72,9 +74,15 @@ def cost(
 
 
 def train(
-    training: Dataset, test: Dataset, options: PypolymlpOptions, progress: Progress
+    training: Dataset,
+    test: Dataset,
+    options: PypolymlpOptions,
+    progress: Progress,
+    map_chunks: MapChunks = map_here,
 ) -> TrainedPotential:
     """Fit the coefficients by ridge regression; the test set selects the penalty.
+
+    pypolymlp itself does not use ``map_chunks``.
 
     Raises
     ------
@@ -94,7 +102,7 @@ def train(
                 "out, or leave out --training-structures."
             )
         return library.train(training, test, options, progress)
-    return native.train(training, test, options, progress)
+    return native.train(training, test, options, progress, map_chunks)
 
 
 def learning_curve(
@@ -104,6 +112,7 @@ def learning_curve(
     options: PypolymlpOptions,
     ensemble: Ensemble,
     progress: Progress,
+    map_chunks: MapChunks = map_here,
 ) -> Iterator[NestedFit]:
     """Return an iterator over fits to the first supercells, with their ensembles.
 
@@ -120,7 +129,9 @@ def learning_curve(
         raise ParameterError(
             "engine = pypolymlp gives no error bars. Leave it out: engine = native."
         )
-    return native.learning_curve(training, test, sizes, options, ensemble, progress)
+    return native.learning_curve(
+        training, test, sizes, options, ensemble, progress, map_chunks
+    )
 
 
 def load(path: Path | None, options: PypolymlpOptions) -> Potential:
@@ -183,4 +194,5 @@ def phono3py_mlp_force_calculators() -> Iterable[ForceCalculator]:
         citation="A. Seko, J. Appl. Phys. 133, 011101 (2023)",
         derivatives=True,
         takes_structures=True,
+        distributes_training=True,
     )

@@ -12,10 +12,12 @@ from phono3py_mlp_plugin.calculators.pypolymlp.options import PypolymlpOptions
 from phono3py_mlp_plugin.contracts import (
     Dataset,
     Ensemble,
+    MapChunks,
     NestedFit,
     Progress,
     TrainedPotential,
     TrainingCost,
+    map_here,
 )
 from phono3py_mlp_plugin.polynomial import (
     Invariants,
@@ -85,7 +87,11 @@ def cost(
 
 
 def train(
-    training: Dataset, test: Dataset, options: PypolymlpOptions, progress: Progress
+    training: Dataset,
+    test: Dataset,
+    options: PypolymlpOptions,
+    progress: Progress,
+    map_chunks: MapChunks = map_here,
 ) -> TrainedPotential:
     """Fit the coefficients by ridge regression; the test set selects the penalty.
 
@@ -105,6 +111,7 @@ def train(
         ridge_options(options),
         invariants_table,
         progress,
+        map_chunks,
     )
 
 
@@ -115,6 +122,7 @@ def learning_curve(
     options: PypolymlpOptions,
     ensemble: Ensemble,
     progress: Progress,
+    map_chunks: MapChunks = map_here,
 ) -> Iterator[NestedFit]:
     """Return an iterator over fits to the first supercells, with their ensembles.
 
@@ -132,6 +140,7 @@ def learning_curve(
         ridge_options(options),
         invariants_table,
         progress,
+        map_chunks,
     )
 
 

@@ -48,6 +48,9 @@ _ATOMS = 5
 # Bytes of the sums of fc3 of the potentials that are computed at a time.
 _SUMS = 5e8
 
+# Potentials whose derivatives are computed by one worker: they share half of the work.
+_TOGETHER = 4
+
 # Distance (angstrom) from the cutoff within which second derivatives are not defined:
 # those of the cutoff function jump there.
 _AT_CUTOFF = 1e-5
@@ -146,7 +149,7 @@ class ForceConstantsOfModel:
             Shape ``(n_potentials, n_features)``.
         progress : Progress
         map_chunks : MapChunks
-            Computes derivatives by centre, for a single potential.
+            Computes derivatives by centre, or those of several potentials.
         """
         size = 8 * len(self._sublattices) * (3 * len(self._structure)) ** 2
         if self._order == 3:
@@ -164,29 +167,43 @@ class ForceConstantsOfModel:
         self, coefficients: FloatArray, progress: Progress, map_chunks: MapChunks
     ) -> list[dict[int, dict[int, FloatArray]]]:
         """Return force constants of each potential by order and inequivalent atom."""
-        n, rows = len(self._structure), len(self._sublattices)
-        sums = [
-            _Sums(
-                np.zeros((rows, n, 3, 3)),
-                np.zeros((rows, n, n, 3, 3, 3)) if self._order == 3 else None,
-            )
-            for _ in coefficients
-        ]
         atoms = self._symmetry.inequivalent.tolist()
-        total = len(sums) * sum(self._number_of_orbits(atom) for atom in atoms)
-        task = f"Derivatives of {len(sums)} potential{'s' if len(sums) > 1 else ''}"
+        number = len(coefficients)
+        total = number * sum(self._number_of_orbits(atom) for atom in atoms)
+        task = f"Derivatives of {number} potential{'s' if number > 1 else ''}"
         with threads(self._n_threads) as executor, progress(task, total) as advance:
-            if map_chunks is map_here or len(sums) > 1:
+            if map_chunks is map_here:
+                sums = self._zeros(number)
                 for atom in atoms:
                     self._add_centre(atom, coefficients, sums, executor, advance)
-            else:
+            elif number == 1:
+                sums = self._zeros(1)
                 shared = self, coefficients[0]
                 for atom, parts in zip(
                     atoms, map_chunks(_parts_of_centre, shared, atoms), strict=True
                 ):
                     _add_parts(self, atom, parts, sums[0])
                     advance(self._number_of_orbits(atom))
+            else:
+                sums = []
+                parts_of = [
+                    coefficients[i : i + _TOGETHER] for i in range(0, number, _TOGETHER)
+                ]
+                for found in map_chunks(_sums_of_potentials, self, parts_of):
+                    new = _sums_from(found)
+                    sums += new
+                    advance(len(new) * total // number)
             return list(executor.map(self._unfolded, sums))
+
+    def _zeros(self, number: int) -> list[_Sums]:
+        n, rows = len(self._structure), len(self._sublattices)
+        return [
+            _Sums(
+                np.zeros((rows, n, 3, 3)),
+                np.zeros((rows, n, n, 3, 3, 3)) if self._order == 3 else None,
+            )
+            for _ in range(number)
+        ]
 
     def _add_centre(
         self,
@@ -331,6 +348,26 @@ class ForceConstantsOfModel:
             rotation, moved = self._symmetry.between(known, atom)
             _add_rotated(of_atom[known], moved, rotation, result[row])
         return result
+
+
+def _sums_of_potentials(
+    model: ForceConstantsOfModel, coefficients: FloatArray
+) -> dict[str, FloatArray]:
+    """Return the sums over centres for each row of coefficients, in a worker."""
+    sums = model._zeros(len(coefficients))
+    with threads(None) as executor:
+        for atom in model._symmetry.inequivalent.tolist():
+            model._add_centre(atom, coefficients, sums, executor, lambda _done: None)
+    found = {"second": np.array([s.fc2 for s in sums])}
+    if model._order == 3:
+        found["third"] = np.array([s.fc3 for s in sums])
+    return found
+
+
+def _sums_from(found: dict[str, FloatArray]) -> list[_Sums]:
+    """Return the sums of several potentials that a worker has computed."""
+    thirds = found.get("third", [None] * len(found["second"]))
+    return [_Sums(*pair) for pair in zip(found["second"], thirds, strict=True)]
 
 
 def _parts_of_centre(

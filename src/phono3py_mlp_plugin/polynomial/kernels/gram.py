@@ -40,6 +40,9 @@ _BEYOND = 3
 # Panels that are packed at a time.
 _PANELS = 32
 
+# Edge of the tiles in which a triangle is read against the order of its storage.
+_TILE = 64
+
 
 def add_gram(
     array: FloatArray,
@@ -75,6 +78,61 @@ def add_gram(
             list(executor.map(pack, range(0, n_panels, _PANELS)))
             add = partial(_add, room, depth, flat, n)
             list(executor.map(lambda part, add=add: add(*part), parts))
+
+
+def add_to_lower(array: FloatArray, *, is_first: bool) -> None:
+    """Add the upper triangle to the lower one, and set the upper one to zero.
+
+    The diagonal is neither read nor written.
+
+    Parameters
+    ----------
+    array : ndarray
+        In Fortran's order, shape ``(n, n)``.
+    is_first : bool
+        Whether the lower triangle is overwritten instead.
+    """
+    n = len(array)
+    flat = array.reshape(-1, order="F")
+    with threads(None) as executor:
+        add = partial(_add_to_lower, flat, n, is_first)
+        list(executor.map(add, range(0, n, _TILE)))
+
+
+def move_to_upper(array: FloatArray) -> None:
+    """Copy the lower triangle to the upper one; the diagonal stays as it is.
+
+    Parameters
+    ----------
+    array : ndarray
+        In Fortran's order, shape ``(n, n)``.
+    """
+    n = len(array)
+    flat = array.reshape(-1, order="F")
+    with threads(None) as executor:
+        list(executor.map(partial(_move_to_upper, flat, n), range(0, n, _TILE)))
+
+
+@kernel
+def _add_to_lower(array: FloatArray, n: int, is_first: bool, first: int) -> None:
+    """Add some columns of the upper triangle to rows of the lower one."""
+    last = min(first + _TILE, n)
+    for top in range(0, last, _TILE):
+        for j in range(first, last):
+            for i in range(top, min(top + _TILE, j)):
+                before = 0.0 if is_first else array[j + i * n]
+                array[j + i * n] = before + array[i + j * n]
+                array[i + j * n] = 0.0
+
+
+@kernel
+def _move_to_upper(array: FloatArray, n: int, first: int) -> None:
+    """Copy some rows of the lower triangle to columns of the upper one."""
+    last = min(first + _TILE, n)
+    for top in range(0, last, _TILE):
+        for j in range(first, last):
+            for i in range(top, min(top + _TILE, j)):
+                array[i + j * n] = array[j + i * n]
 
 
 @kernel

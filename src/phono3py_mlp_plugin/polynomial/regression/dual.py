@@ -42,8 +42,14 @@ class Dual(Form):
         self._problem.design.fill(self._matrix, columns.start, supercells)
         return self._matrix[:, columns]
 
+    def keep(self, features: FloatArray, supercells: range) -> FloatArray:
+        """Store features of supercells that a worker has computed, and return X^T."""
+        columns = self._problem.targets.rows(supercells)
+        self._matrix[:, columns] = features
+        return self._matrix[:, columns]
+
     def _add(self, block: FloatArray, supercells: range) -> None:
-        """Do nothing, because `compute` has stored the block already."""
+        """Do nothing: `compute` or `keep` has stored the block already."""
 
     def _prepare(self) -> None:
         """Compute X X^T for the supercells added so far."""

@@ -12,13 +12,26 @@ from typing import TypeAlias
 
 import numpy as np
 
-from phono3py_mlp_plugin.contracts import FloatArray, RidgePenalty
+from phono3py_mlp_plugin.contracts import (
+    FloatArray,
+    MapChunks,
+    RidgePenalty,
+    map_here,
+)
 from phono3py_mlp_plugin.errors import PotentialError
 from phono3py_mlp_plugin.polynomial.regression.dual import Dual
 from phono3py_mlp_plugin.polynomial.regression.form import Fit, Form
+from phono3py_mlp_plugin.polynomial.regression.groups import (
+    errors_of_block,
+    features_of_block,
+)
 from phono3py_mlp_plugin.polynomial.regression.leave_one_out import LeaveOneOut
 from phono3py_mlp_plugin.polynomial.regression.primal import Primal
-from phono3py_mlp_plugin.polynomial.regression.problem import Problem, check_finite
+from phono3py_mlp_plugin.polynomial.regression.problem import (
+    Problem,
+    check_finite,
+    divided,
+)
 
 Advance: TypeAlias = Callable[[int], object]
 """Called with the number of structures that have just been finished."""
@@ -135,6 +148,7 @@ def ridge_paths(
     sizes: Sequence[int] | None = None,
     is_primal: IsPrimal | None = None,
     advance: Advance = lambda _done: None,
+    map_chunks: MapChunks = map_here,
 ) -> list[RidgePath]:
     """Fit the first n structures with all penalties, for several sizes n.
 
@@ -153,6 +167,8 @@ def ridge_paths(
         smaller form is used.
     advance : callable
         Called with the number of structures that have just been finished.
+    map_chunks : MapChunks
+        Computes features and sums over structures.
 
     Raises
     ------
@@ -163,14 +179,14 @@ def ridge_paths(
     if is_primal is None:
         is_primal = _smaller_form(training)
     coefficients, errors = [], []
-    for form in _regressions(training, sizes, is_primal, advance):
+    for form in _regressions(training, sizes, is_primal, advance, map_chunks):
         fitted, trained = _in_order(alphas, form.solve(alphas), training.n_features)
         coefficients.append(fitted)
         errors.append(trained)
     # The memory of the sums is released before the test set is evaluated.
     del form
     lowest = [training.targets.lowest_energy(n) for n in sizes]
-    tested = _test_errors(np.array(coefficients), lowest, test, advance)
+    tested = _test_errors(np.array(coefficients), lowest, test, advance, map_chunks)
     return [
         RidgePath(np.array(alphas), *fits)
         for fits in zip(coefficients, errors, tested, strict=True)
@@ -183,12 +199,13 @@ def curve(
     alphas: Sequence[float],
     sizes: Sequence[int],
     advance: Advance = lambda _done: None,
+    map_chunks: MapChunks = map_here,
 ) -> Iterator[CurvePoint]:
     """Yield the fits of `ridge_paths` and the errors of the best fit for each size.
 
     Parameters
     ----------
-    training, test, alphas, advance
+    training, test, alphas, advance, map_chunks
         See `ridge_paths`.
     sizes : sequence of int
         Numbers of structures in ascending order.
@@ -199,13 +216,13 @@ def curve(
         If a feature is not finite, or all penalties failed.
     """
     is_primal = _smaller_form(training)
-    forms = _regressions(training, sizes, is_primal, advance)
+    forms = _regressions(training, sizes, is_primal, advance, map_chunks)
     expected = alphas[-1]
     for n, form in zip(sizes, forms, strict=True):
         fits = form.solve([*alphas, *_neighbours(expected, alphas)], last=expected)
         fitted, trained = _in_order(alphas, fits, training.n_features)
         lowest = training.targets.lowest_energy(n)
-        (tested,) = _test_errors(fitted[None], [lowest], test)
+        (tested,) = _test_errors(fitted[None], [lowest], test, map_chunks=map_chunks)
         path = RidgePath(np.array(alphas), fitted, trained, tested)
         alpha = alphas[path.best]
         neighbours = _neighbours(alpha, fits)
@@ -223,6 +240,7 @@ def _regressions(
     sizes: Sequence[int],
     is_primal: IsPrimal,
     advance: Advance = lambda _done: None,
+    map_chunks: MapChunks = map_here,
 ) -> Iterator[Form]:
     """Yield the regression of the first n structures for ascending sizes n.
 
@@ -231,25 +249,42 @@ def _regressions(
     """
     n_dual = max((n for n in sizes if not is_primal(n)), default=0)
     needs_primal = any(map(is_primal, sizes))
-    dual, primal = Dual(problem, n_dual), Primal(problem)
-    step = problem.block_size
-    workspace = problem.workspace(step)
+    dual, primal = Dual(problem, n_dual), Primal(problem, map_chunks)
+    # The primal form knows after a block which columns it stores.
+    by_blocks = n_dual or min(sizes[0], problem.block_size)
     done = 0
     for n in sizes:
-        while done < n:
-            supercells = range(done, min(done + step, n))
-            if done < n_dual:
-                block = dual.compute(supercells)
+        first = range(done, max(done, min(n, by_blocks)))
+        for supercells, block in _blocks(problem, first, dual, n_dual, map_chunks):
+            if n_dual:
                 dual.add(block, supercells)
-            else:
-                block = problem.block(workspace, supercells)
             if needs_primal:
                 primal.add(block, supercells)
-            done = supercells.stop
             advance(len(supercells))
+        if n > first.stop:
+            primal.add_groups(range(first.stop, n), advance)
+        done = n
         form = primal if is_primal(n) else dual
         form.prepare()
         yield form
+
+
+def _blocks(
+    problem: Problem, structures: range, dual: Dual, n_dual: int, map_chunks: MapChunks
+) -> Iterator[tuple[range, FloatArray]]:
+    """Yield X^T of structures by blocks, which the dual form keeps if it is used."""
+    parts = divided(structures, problem.block_size)
+    if n_dual and map_chunks is not map_here:
+        problems = [problem.part(part) for part in parts]
+        chunks = map_chunks(features_of_block, None, problems)
+        for part, found in zip(parts, chunks, strict=True):
+            yield part, dual.keep(found["features"], part)
+        return
+    for part in parts:
+        if n_dual:
+            yield part, dual.compute(part)
+        else:
+            yield part, problem.block(problem.workspace(len(part)), part)
 
 
 def _in_order(
@@ -277,16 +312,18 @@ def _test_errors(
     lowest: Sequence[float | None],
     test: Problem,
     advance: Advance = lambda _done: None,
+    map_chunks: MapChunks = map_here,
 ) -> FloatArray:
     """Return weighted test errors, shape ``(n_sizes, n_alphas)``."""
     squares = np.zeros(coefficients.shape[:2])
     norms = np.zeros((len(coefficients), 1))
-    for supercells, block in test.blocks(len(test)):
-        check_finite(block, supercells, test.targets, "test supercell")
-        for k, fitted in enumerate(coefficients):
-            weights, values = test.targets.weighted(supercells, lowest[k])
-            residuals = (fitted @ block) * weights - values
-            squares[k] += (residuals**2).sum(axis=1)
-            norms[k] += (weights**2).sum()
-        advance(len(supercells))
+    parts = divided(range(len(test)), test.block_size)
+    chunks = map_chunks(
+        errors_of_block, (coefficients, lowest), [test.part(p) for p in parts]
+    )
+    for structures, found in zip(parts, chunks, strict=True):
+        check_finite(found["row_sums"], structures, test.targets, "test supercell")
+        squares += found["squares"]
+        norms += found["norms"][:, None]
+        advance(len(structures))
     return np.sqrt(squares / norms)

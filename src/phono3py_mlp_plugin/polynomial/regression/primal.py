@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 
-from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.polynomial.kernels.gram import add_gram
+from phono3py_mlp_plugin.contracts import FloatArray, MapChunks, map_here
+from phono3py_mlp_plugin.polynomial.kernels.gram import (
+    add_gram,
+    add_to_lower,
+    move_to_upper,
+)
 from phono3py_mlp_plugin.polynomial.regression.cholesky import (
     LinearMap,
     singular,
     solution_with,
 )
 from phono3py_mlp_plugin.polynomial.regression.form import SCALED_AT_A_TIME, Fit, Form
+from phono3py_mlp_plugin.polynomial.regression.groups import (
+    add_group,
+    add_packed,
+    sums_of_group,
+    weighted_sums,
+)
 from phono3py_mlp_plugin.polynomial.regression.problem import Problem
 from phono3py_mlp_plugin.polynomial.regression.targets import ZERO_SCALE
 
@@ -77,10 +88,13 @@ class Primal(Form):
     Parameters
     ----------
     problem : Problem
+    map_chunks : MapChunks
+        Computes sums over groups of structures.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, map_chunks: MapChunks = map_here) -> None:
         super().__init__(problem)
+        self._map_chunks = map_chunks
         self._active: NDArray[np.intp] | None = None
         self._array = np.empty((0, 0))
         self._diagonal = self._moments = np.empty(0)
@@ -107,10 +121,61 @@ class Primal(Form):
             self._activate(np.flatnonzero(scatter >= limit))
         assert self._active is not None
         weights, values = self._problem.targets.weighted(supercells, None)
-        self._moments += (block @ (weights * values))[self._active]
-        self._norm += float(values @ values)
+        self._moments += weighted_sums(block, weights * values)[self._active]
+        self._norm += float(weighted_sums(values[None], values)[0])
         self._set_diagonal(self._diagonal)
         add_gram(self._array, block, self._active, weights)
+        self._diagonal = self._array.diagonal().copy()
+
+    def add_groups(
+        self, supercells: range, advance: Callable[[int], object] = lambda _done: None
+    ) -> None:
+        """Add supercells after a first block, group by group, computed by workers.
+
+        Parameters
+        ----------
+        supercells : range
+        advance : callable
+            Called with the number of supercells that have just been finished.
+
+        Raises
+        ------
+        PotentialError
+            If a feature is not finite.
+        """
+        groups = self._problem.groups(supercells)
+        parts = [self._problem.part(group) for group in groups]
+        sums = self._sums_here if self._map_chunks is map_here else self._sums_elsewhere
+        for group, found in zip(groups, sums(parts), strict=True):
+            self._rows.add_energies(found["energies"], found["row_sums"], group)
+            self._moments += found["moments"]
+            self._norm += float(found["norm"][0])
+            advance(len(group))
+
+    def _sums_here(self, parts: Sequence[Problem]) -> Iterator[dict[str, FloatArray]]:
+        """Yield sums of groups, whose X^T X are added to that of all before.
+
+        While the upper triangle contains the sums of a group, the lower one contains
+        those of all before, so that no further memory is needed.
+        """
+        assert self._active is not None
+        add_to_lower(self._array, is_first=True)
+        for part in parts:
+            self._set_diagonal(np.zeros(len(self._array)))
+            found = add_group(self._array, part, self._active)
+            self._diagonal = self._diagonal + self._array.diagonal()
+            add_to_lower(self._array, is_first=False)
+            yield found
+        move_to_upper(self._array)
+
+    def _sums_elsewhere(
+        self, parts: Sequence[Problem]
+    ) -> Iterator[dict[str, FloatArray]]:
+        """Yield sums of groups that workers compute, as `_sums_here`."""
+        self._set_diagonal(self._diagonal)
+        for found in self._map_chunks(sums_of_group, self._active, parts):
+            add_packed(self._array, found["packed"])
+            yield found
         self._diagonal = self._array.diagonal().copy()
 
     def _prepare(self) -> None:
@@ -119,8 +184,7 @@ class Primal(Form):
         inactive[self._active] = False
         if (self._rows.inverse_scales[inactive] > 0).any():
             self._activate(np.arange(self._problem.n_features))
-            for supercells, block in self._problem.blocks(self._rows.n):
-                self._add(block, supercells)
+            self.add_groups(range(self._rows.n))
 
     @property
     def _n_unknowns(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +15,9 @@ from phono3py_mlp_plugin.polynomial.regression.targets import Targets
 
 BLOCK_BYTES = 110e6
 """Size of the blocks of the design matrix in the primal form."""
+
+# Rows of X whose X^T X takes about ten times as long as sending it.
+_GROUP_ROWS = 2000
 
 
 class DesignMatrix(Protocol):
@@ -35,6 +39,9 @@ class DesignMatrix(Protocol):
             First column that is written.
         supercells : range
         """
+
+    def part(self, supercells: range) -> DesignMatrix:
+        """Return the features of some structures."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +74,20 @@ class Problem:
         n = max(1, int(BLOCK_BYTES / (column * self.targets.most_rows)))
         return 1 << (n.bit_length() - 1)
 
+    @property
+    def group_size(self) -> int:
+        """Number of structures whose X^T X is computed by one process, in blocks."""
+        blocks = _GROUP_ROWS / (self.block_size * self.targets.most_rows)
+        return self.block_size * max(1, math.ceil(blocks))
+
+    def part(self, supercells: range) -> Problem:
+        """Return the problem of some structures."""
+        return Problem(self.design.part(supercells), self.targets.part(supercells))
+
+    def groups(self, supercells: range) -> list[range]:
+        """Divide structures into groups, in the same way for any number of workers."""
+        return divided(supercells, self.group_size)
+
     def workspace(self, n: int) -> FloatArray:
         """Return an array for `block` with space for n structures."""
         return np.empty(self.n_features * n * self.targets.most_rows)
@@ -82,24 +103,40 @@ class Problem:
 
     def blocks(self, n: int) -> Iterator[tuple[range, FloatArray]]:
         """Yield X^T of the first n structures by blocks, which share one array."""
-        step = self.block_size
-        workspace = self.workspace(min(step, n))
-        for begin in range(0, n, step):
-            supercells = range(begin, min(begin + step, n))
+        workspace = self.workspace(min(self.block_size, n))
+        for supercells in divided(range(n), self.block_size):
             yield supercells, self.block(workspace, supercells)
 
 
+def divided(structures: range, size: int) -> list[range]:
+    """Divide structures into ranges of one size, the last of which may be smaller."""
+    return [structures[i : i + size] for i in range(0, len(structures), size)]
+
+
+def row_sums(block: FloatArray) -> FloatArray:
+    """Return the sum of each row of X from X^T, which shows whether it is finite."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.ones(len(block)) @ block)
+
+
 def check_finite(
-    block: FloatArray, structures: range, targets: Targets, kind: str = "supercell"
+    sums: FloatArray, structures: range, targets: Targets, kind: str = "supercell"
 ) -> None:
-    """Raise if a block of X^T contains numbers that are not finite.
+    """Raise if rows of X contain numbers that are not finite.
+
+    Parameters
+    ----------
+    sums : ndarray
+        See `row_sums`, those of the structures.
+    structures : range
+    targets : Targets
+    kind : str
+        What supercells are called.
 
     Raises
     ------
     PotentialError
     """
-    with np.errstate(invalid="ignore"):
-        sums = np.ones(len(block)) @ block
     if np.isfinite(sums).all():
         return
     first = targets.first_rows

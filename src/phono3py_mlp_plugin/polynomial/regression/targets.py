@@ -9,7 +9,7 @@ same meaning.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -122,6 +122,17 @@ class Targets:
         others = [np.nan if o.energy is None else o.energy for o in self.others]
         own = np.full(len(self.forces), np.nan)
         return np.array([*others, *(own if self.energies is None else self.energies)])
+
+    def part(self, structures: range) -> Targets:
+        """Return the targets of some structures."""
+        m = self.n_others
+        own = slice(max(structures.start - m, 0), max(structures.stop - m, 0))
+        return replace(
+            self,
+            energies=None if self.energies is None else self.energies[own],
+            forces=self.forces[own],
+            others=self.others[structures.start : structures.stop],
+        )
 
     def rows(self, structures: range) -> slice:
         """Return the range of the rows of structures."""

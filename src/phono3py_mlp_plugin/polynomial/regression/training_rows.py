@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray, IntArray
-from phono3py_mlp_plugin.polynomial.regression.problem import check_finite
+from phono3py_mlp_plugin.polynomial.regression.problem import check_finite, row_sums
 from phono3py_mlp_plugin.polynomial.regression.targets import Targets, column_scales
 
 
@@ -48,9 +48,29 @@ class TrainingRows:
 
     def add(self, block: FloatArray, supercells: range) -> None:
         """Store the energy rows of X^T of further structures."""
-        check_finite(block, supercells, self.targets)
-        rows = block[:, self.energy_rows(supercells)]
-        self._energies[:, supercells.start : supercells.stop] = rows
+        energies = block[:, self.energy_rows(supercells)]
+        self.add_energies(energies, row_sums(block), supercells)
+
+    def add_energies(
+        self, energies: FloatArray, sums: FloatArray, supercells: range
+    ) -> None:
+        """Store the energy rows of further structures.
+
+        Parameters
+        ----------
+        energies : ndarray
+            Shape ``(n_features, n)``.
+        sums : ndarray
+            Sums of all their rows, see `row_sums`.
+        supercells : range
+
+        Raises
+        ------
+        PotentialError
+            If a feature is not finite.
+        """
+        check_finite(sums, supercells, self.targets)
+        self._energies[:, supercells.start : supercells.stop] = energies
         self.n = supercells.stop
 
     def prepare(self) -> None:
