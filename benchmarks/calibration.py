@@ -1,6 +1,6 @@
 """Measure how often error bars of kappa contain the right value, on many crystals.
 
-    python benchmarks/calibration.py [--crystals NAME,..] [--orders N] [--quick]
+    python benchmarks/calibration.py [--crystals NAME,..] [--orders N] [--jobs N]
 
 For each crystal and order of its supercells, a study of 5, 10, 20 and 40 supercells is
 run with the functions of `phono3py-mlp converge`. The intervals are compared with kappa
@@ -16,7 +16,9 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -40,39 +42,59 @@ def calibrate(
     orders: int,
     members: int,
     path: Path,
+    jobs: int = 1,
 ) -> None:
     """Compute the missing orders and references, and store each one."""
-    calculations = {c.name: Calculations(c, members) for c in crystals}
     # Fair to all crystals if it is stopped.
-    for order in range(-1, orders):
-        for crystal in crystals:
-            entry = entry_of(read(path), crystal, members)
-            run = calculations[crystal.name]
-            begin = time.perf_counter()
-            if order < 0:
-                new = _references(crystal, run, entry)
-            elif any(point["order"] == order for point in entry["points"]):
-                continue
-            else:
-                new = {"points": run.order(order)}
-            if new:
-                store(path, crystal, members, new)
-                seconds = time.perf_counter() - begin
-                print(f"{crystal.name}, order {order}: {seconds:.0f} s", flush=True)
+    tasks = [
+        (crystal, order, missing)
+        for order in range(-1, orders)
+        for crystal in crystals
+        if (missing := _missing(entry_of(read(path), crystal, members), crystal, order))
+    ]
+
+    def keep(number: int, found: tuple[dict[str, Any], float]) -> None:
+        crystal, order, _ = tasks[number]
+        store(path, crystal, members, found[0])
+        print(f"{crystal.name}, order {order}: {found[1]:.0f} s", flush=True)
+
+    calls = [(c.name, order, missing, members) for c, order, missing in tasks]
+    if jobs == 1:
+        for number, call in enumerate(calls):
+            keep(number, computed(*call))
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as executor:
+        futures = {executor.submit(computed, *c): k for k, c in enumerate(calls)}
+        for future in as_completed(futures):
+            keep(futures[future], future.result())
 
 
-def _references(
-    crystal: Analytic | Published, run: Calculations, entry: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the reference values that are missing."""
-    new: dict[str, Any] = {}
-    if "reference" not in entry:
-        new["reference"] = run.reference()
-    if crystal.is_analytic and "exact" not in entry:
-        new["exact"] = run.exact()
-    if "anharmonicity" not in entry:
-        new["anharmonicity"] = run.anharmonicity()
-    return new
+def _missing(
+    entry: dict[str, Any], crystal: Analytic | Published, order: int
+) -> tuple[str, ...]:
+    """Return what is not stored of an order, or of the references, which are -1."""
+    if order >= 0:
+        is_stored = any(point["order"] == order for point in entry["points"])
+        return () if is_stored else ("points",)
+    names = ("reference", "exact", "anharmonicity")
+    wanted = names if crystal.is_analytic else ("reference", "anharmonicity")
+    return tuple(name for name in wanted if name not in entry)
+
+
+def computed(
+    name: str, order: int, missing: Sequence[str], members: int
+) -> tuple[dict[str, Any], float]:
+    """Return what is missing of an order of a crystal, and the time it takes."""
+    begin = time.perf_counter()
+    enable_fast_scattering()
+    run = Calculations(named(name), members)
+    functions: dict[str, Callable[[], Any]] = {
+        "points": lambda: run.order(order),
+        "reference": run.reference,
+        "exact": run.exact,
+        "anharmonicity": run.anharmonicity,
+    }
+    return {key: functions[key]() for key in missing}, time.perf_counter() - begin
 
 
 def entry_of(
@@ -131,6 +153,7 @@ def main() -> None:
     parser.add_argument("--crystals", metavar="NAME,..")
     parser.add_argument("--orders", type=int, default=8)
     parser.add_argument("--members", type=int, default=16)
+    parser.add_argument("--jobs", type=int, default=1, help="number of processes")
     parser.add_argument("--quick", action="store_true", help="two crystals, two orders")
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
@@ -138,8 +161,7 @@ def main() -> None:
     if args.quick:
         names, args.orders = names or QUICK, min(args.orders, 2)
     crystals = [named(n) for n in names] if names else [*CRYSTALS, *STRONG]
-    enable_fast_scattering()
-    calibrate(crystals, args.orders, args.members, args.results)
+    calibrate(crystals, args.orders, args.members, args.results, args.jobs)
     results = read(args.results)
     if args.results == RESULTS and not args.quick:
         report.write(results, DOCS)

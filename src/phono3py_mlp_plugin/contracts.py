@@ -230,15 +230,15 @@ class TrainingCost:
 
     Attributes
     ----------
-    features, algebra : float
-        Seconds for the features of all structures, which workers can share, and for
-        everything else.
+    shared, serial : float
+        Seconds for what workers can share, such as the features of all structures, and
+        for everything else.
     memory : float
         Peak memory of the process in bytes.
     """
 
-    features: float
-    algebra: float
+    shared: float
+    serial: float
     memory: float
 
 

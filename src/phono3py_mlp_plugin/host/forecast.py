@@ -191,8 +191,8 @@ class ForecastRun:
                 self._stages.append(
                     Stage(
                         "training",
-                        cost.features + cost.algebra,
-                        cost.features,
+                        cost.shared + cost.serial,
+                        cost.shared,
                         cost.memory,
                         f"{len(training)} supercells of {len(dataset.supercell)} atoms",
                     )

@@ -54,22 +54,24 @@ def measure(
     features.design_matrix(structures)
     row = 1 + 3 * len(training.supercell)
     per_row = _seconds_of(lambda: features.design_matrix(structures)) / row
-    rows = needs.n_rows + len(test) * row
     unknowns, others = needs.n_features, needs.n_rows
     if needs.form == "dual":
         unknowns, others = others, unknowns
-    work = operations(unknowns, others, len(options.alphas))
-    if members:
-        # Features are computed again for the errors of supercells that are left out.
-        rows += needs.n_rows
-        work += 2.0 * float(unknowns) ** 2 * others
     matrix = np.ones((_MEASURED, _MEASURED))
     rate = 2.0 * _MEASURED**3 / _seconds_of(lambda: matrix @ matrix)
+    shared = (needs.n_rows + len(test) * row) * per_row
+    serial = listing + operations(unknowns, others, len(options.alphas)) / rate
+    if needs.form == "primal":
+        sums = float(unknowns) ** 2 * others / rate
+        shared, serial = shared + sums, serial - sums
+    if members:
+        # Features are computed again for the errors of supercells that are left out.
+        serial += needs.n_rows * per_row + 2.0 * float(unknowns) ** 2 * others / rate
     # A cell of another size has more or fewer atoms within the cutoff of a centre: the
     # number of rows is a fair measure.
     memory = memory_of_arrays(needs.form, needs.n_features, needs.n_rows, row)
     # By now, kernels and libraries are loaded.
-    return TrainingCost(rows * per_row, listing + work / rate, peak_memory() + memory)
+    return TrainingCost(shared, serial, peak_memory() + memory)
 
 
 def _seconds_of(function: Callable[[], object]) -> float:
