@@ -67,6 +67,7 @@ def test_second_process_uses_what_the_first_compiled(package):
     assert package() == ["3.0", "1"]
 
 
+@pytest.mark.slow
 def test_record_that_is_renamed_is_compiled_anew(package):
     package()
     assert package(name="Couple") == ["3.0", "0"]

@@ -230,13 +230,13 @@ def contents(folder):
     return found
 
 
-SLOW = ("training to kappa", "systematic displacements")
+FAST = ("help", "refused parameter", "missing file")
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow])
         for name in COMMANDS
     ],
 )

@@ -143,7 +143,8 @@ def test_answers_of_foreign_solvers_are_held_against_the_forces(nacl, prepared):
             plugins.solve(solver, nacl)
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
 def test_pairs_give_each_order_half_of_the_equations(host_source, seed):
     # Four pairs: 8 * 192 components for 789 unknowns, 4 * 189 equations for 758.
     problem = replace(random_nacl(host_source, 4, seed), cutoff={})

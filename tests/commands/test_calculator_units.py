@@ -49,6 +49,7 @@ def test_converge_finds_kappa_of_a_file_in_rydberg(run, tmp_path, crystal):
     assert by_converge(run, tmp_path) == pytest.approx(KAPPA, rel=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_all_commands_read_a_file_in_hartree_without_a_factor(run, tmp_path, crystal):
     """As ``--sp --cf3`` writes it with a file BORN: no unit_conversion_factor."""
     write_in_units(crystal, "cp2k", tmp_path / "phono3py_params.yaml", MISSING)

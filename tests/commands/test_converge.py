@@ -157,6 +157,7 @@ def stopped_after_a_point(folder, number):
     return process, error
 
 
+@pytest.mark.slow
 @pytest.mark.real_process
 def test_killed_study_goes_on_to_the_same_numbers(
     finished, analytic_params, run, tmp_path

@@ -94,6 +94,7 @@ def foreign(folder, spheres, run):
     return folder
 
 
+@pytest.mark.slow
 def test_damaged_force_constants_of_others_are_told_in_one_line(
     run, foreign, spheres, analytic_params, monkeypatch
 ):

@@ -27,6 +27,7 @@ def one_error(done):
     return lines[0]
 
 
+@pytest.mark.slow
 def test_supercells_that_leave_fc3_open_are_refused_before_it_is_written(
     run, nacl_folder
 ):

@@ -85,11 +85,11 @@ def names(folder):
     [
         (signal.SIGINT, "Crystal structure was read"),
         (signal.SIGTERM, "Crystal structure was read"),
-        (signal.SIGINT, "Training on 21"),
         (signal.SIGTERM, "Training on 21"),
         # Of queueing systems, before the time is over.
-        (signal.SIGUSR1, "Training on 21"),
-        (signal.SIGQUIT, "Training on 21"),
+        pytest.param(signal.SIGUSR1, "Training on 21", marks=pytest.mark.slow),
+        pytest.param(signal.SIGQUIT, "Training on 21", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, "Training on 21", marks=pytest.mark.slow),
     ],
 )
 def test_signal_ends_the_run_and_leaves_nothing(start, folder, number, line):
@@ -146,6 +146,7 @@ def children(process):
     return found.stdout.split()
 
 
+@pytest.mark.slow
 def test_second_run_in_a_folder_is_refused(start, folder, run):
     command = start(LONG)
     command.wait_for("Training on 21")
@@ -193,12 +194,13 @@ def whole_backup(path):
 
 
 # The potential has 9 kB, the evaluations 45 kB, fc3.hdf5 106 kB.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "limit",
     [
-        pytest.param(1_000, marks=pytest.mark.slow),
+        1_000,
         10_000,
-        pytest.param(50_000, marks=pytest.mark.slow),
+        50_000,
     ],
 )
 def test_full_disk_is_told_and_no_file_is_cut(start, folder, limit, run):

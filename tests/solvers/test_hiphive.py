@@ -83,6 +83,7 @@ def test_fc2_of_all_pairs_is_the_default(host_source, name, orders):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10 * scale)
 
 
+@pytest.mark.slow
 def test_fc2_of_all_pairs_in_a_supercell_of_any_shape():
     crystal = spring_crystal("triclinic")
     rows = crystal.primitive.p2s_map
