@@ -7,10 +7,14 @@ nothing.
 
 from __future__ import annotations
 
+import pickle
 import resource
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,7 +30,8 @@ from phono3py_mlp_plugin.parallel import (
     Stage,
     distribution_of,
 )
-from phono3py_mlp_plugin.parallel.executors import ProcessWorkers
+from phono3py_mlp_plugin.parallel.chunks import Done
+from phono3py_mlp_plugin.parallel.executors import ProcessWorkers, workers_of
 from phono3py_mlp_plugin.workflow import (
     evaluate,
     read_dataset,
@@ -111,6 +116,12 @@ def main() -> None:
             crystal.run_thermal_conductivity(temperatures=[300])
 
     measured("scattering", scatter)
+    cost_of_chunks()
+    simulated()
+
+
+def cost_of_chunks() -> None:
+    """Print what chunks that compute nothing cost, kept on disk or not."""
     chunks = [Chunk(f"{i}", i, {"i": i}) for i in range(CHUNKS)]
     with TemporaryDirectory() as folder:
         for kept in (None, Path(folder)):
@@ -126,6 +137,68 @@ def main() -> None:
                 f"chunks{' on disk' if kept else ''}: {1e3 * wall / CHUNKS:.2f} ms "
                 f"each, {1e3 * used / CHUNKS:.2f} ms of the driver"
             )
+
+
+class SimulatedWorkers(Executor):
+    """Workers that take a given time for each chunk, and compute nothing.
+
+    Chunks and results are pickled, as if they were sent.
+    """
+
+    def __init__(self, number: int, seconds: float) -> None:
+        self._seconds, self._free = seconds, number
+        self._waiting: deque[Future[object]] = deque()
+        self._busy: deque[tuple[float, Future[object]]] = deque()
+        self._changed = threading.Condition()
+        self._result = pickle.dumps(Done(_nothing(None, 0)))
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def submit(
+        self, function: Callable[..., object], /, *args: object, **_: object
+    ) -> Future[object]:
+        """Give a chunk to a worker that is free, or let it wait for one."""
+        pickle.dumps((function, args))
+        future: Future[object] = Future()
+        with self._changed:
+            self._waiting.append(future)
+            self._start_waiting()
+            self._changed.notify()
+        return future
+
+    def _start_waiting(self) -> None:
+        while self._free and self._waiting:
+            self._free -= 1
+            end = time.perf_counter() + self._seconds
+            self._busy.append((end, self._waiting.popleft()))
+
+    def _work(self) -> None:
+        while True:
+            done = []
+            with self._changed:
+                while self._busy and self._busy[0][0] <= time.perf_counter():
+                    done.append(self._busy.popleft()[1])
+                    self._free += 1
+                self._start_waiting()
+                if not done:
+                    rest = self._busy[0][0] - time.perf_counter() if self._busy else 1
+                    self._changed.wait(max(rest, 0))
+            for future in done:
+                future.set_result(pickle.loads(self._result))
+
+
+def simulated() -> None:
+    """Print the efficiency of one driver with many workers."""
+    for number, seconds in ((100, 1.0), (1000, 1.0), (1000, 2.0)):
+        where = Distribution(workers_of(SimulatedWorkers(number, seconds)))
+        n = 10 * number
+        chunks = [Chunk(f"{i}", np.zeros((16, 64, 3)), {}) for i in range(n)]
+        start = time.perf_counter()
+        list(where.compute(Stage("nothing", _nothing, None), chunks))
+        wall = time.perf_counter() - start
+        print(
+            f"{number} simulated workers, {n} chunks of {seconds:.0f} s: {wall:.2f} s, "
+            f"efficiency {10 * seconds / wall:.2f}"
+        )
 
 
 if __name__ == "__main__":
