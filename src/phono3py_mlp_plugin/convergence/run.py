@@ -152,8 +152,12 @@ class _Run:
                 if known is not None:
                     self._check_fit(size, known.rmse_test)
                 point = new[variant.label] if known is None else known
+                mesh = variant.mesh or self.transport.mesh
                 point = replace(
-                    point, rms_force=self.rms_force, anharmonicity=self.anharmonicity
+                    point,
+                    rms_force=self.rms_force,
+                    anharmonicity=self.anharmonicity,
+                    mesh=None if mesh is None else [float(n) for n in mesh],
                 )
                 done[variant.label].append(
                     self._with_exponent(point, done[variant.label])
