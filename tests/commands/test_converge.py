@@ -57,9 +57,15 @@ def test_table_verdict_and_files(finished):
     assert "not converged with 40 supercells: change over the last 2" in done.stdout
     # A millionth is out of reach: no number is promised.
     assert "expected to be needed" not in done.stdout
-    assert (folder / "phono3py_mlp_convergence.png").read_bytes()[:4] == b"\x89PNG"
+    heads = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF-"}
+    for suffix, head in heads.items():
+        file = folder / f"phono3py_mlp_convergence{suffix}"
+        assert file.read_bytes().startswith(head)
     content = json.loads((folder / JSON).read_text())
     assert content["verdicts"]["kappa"]["converged"] is False
+    keys = [point["key"] for point in content["points"]]
+    assert content["last_study"] == {"tolerance": 1e-6, "keys": keys}
+    assert all(point["mesh"] == [3.0, 3.0, 3.0] for point in content["points"])
     assert not list(folder.glob(".phono3py-mlp*"))
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from phono3py_mlp_plugin.convergence.point import Point
 from phono3py_mlp_plugin.plotting import (
     DIRECTIONS,
-    GREY,
     KAPPA,
     LEVELS,
     LEVELS_TEXT,
@@ -66,13 +65,16 @@ def draw_convergence(
             _draw_kappa(above, group, (index, c), shift, curve, label)
             if tolerance is not None:
                 value = group[-1].kappa[index][c]
-                ends = value * (1 - tolerance), value * (1 + tolerance)
-                above.axhspan(*ends, color=f"C{curve % 6}", alpha=0.15, linewidth=0)
+                above.axhspan(
+                    value * (1 - tolerance),
+                    value * (1 + tolerance),
+                    color=f"C{curve % len(MARKERS)}",
+                    alpha=0.15,
+                    linewidth=0,
+                    label=None if curve else f"±{100 * tolerance:g} %: tolerance",
+                )
             curve += 1
         _draw_force_errors(below, group, k, name)
-    if tolerance is not None:
-        label = f"tolerance: ±{100 * tolerance:g} % of the last value"
-        above.fill_between([], [], [], color=GREY, alpha=0.4, linewidth=0, label=label)
     above.set_ylabel(KAPPA)
     if above.get_legend_handles_labels()[0]:
         above.legend()
@@ -144,7 +146,9 @@ def _draw_force_errors(axes: Any, group: Sequence[Point], k: int, name: str) -> 
         ),
     }
     for kind, (values, style) in errors.items():
-        axes.plot(sizes, values, color=f"C{k % 6}", label=f"{kind}{end}", **style)
+        axes.plot(
+            sizes, values, color=f"C{k % len(MARKERS)}", label=f"{kind}{end}", **style
+        )
 
 
 def _set_sizes(axes: Any, sizes: Sequence[int]) -> None:

@@ -268,6 +268,8 @@ def draw_cumulative(
         label = DIRECTIONS[c] if len(directions) > 1 else None
         for one, keys in zip(axes, [kappa.frequencies, *shown], strict=True):
             x, sums = cumulative(keys, parts[..., c])
+            if not len(x):
+                continue
             # Each mode is a step, and the curve reaches the end of the axis.
             x, sums = np.append(x, _SPACE * x[-1]), np.append(sums, sums[-1])
             one.step(
@@ -295,7 +297,7 @@ def _path_limits(paths: FloatArray, parts: FloatArray) -> tuple[float, float] | 
     starts, ends = [], []
     for c in range(parts.shape[-1]):
         x, sums = cumulative(paths, parts[..., c])
-        contributing = x[(sums > _NEGLIGIBLE * sums[-1]) & (x > 0)]
+        contributing = x[(sums > _NEGLIGIBLE * sums[-1:]) & (x > 0)]
         if len(contributing):
             starts.append(contributing[0])
             ends.append(x[-1])

@@ -6,6 +6,7 @@ numbers only.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def _rank(element: str) -> tuple[float, int]:
     if number == 1:
         return 15.5, 0
     start, end = next(
-        (a, b) for a, b in zip(_NOBLE_GASES, _NOBLE_GASES[1:]) if number <= b
+        (a, b) for a, b in itertools.pairwise(_NOBLE_GASES) if number <= b
     )
     from_left, from_right = number - start, end - number
     # Lanthanoids and actinoids are in group 3.
