@@ -22,25 +22,31 @@ def drawn(style):
     with style.applied():
         figure = new_figure(3.0)
         axes = figure.subplots()
-        axes.plot([1, 2], label="κ of Å")
-        axes.legend()
+        axes.plot([1, 2])
+        axes.set_xlabel("κ of Å")
         return figure, render(figure)
 
 
-def test_text_of_vector_files_is_text():
-    _, files = drawn(Style())
+@pytest.fixture(scope="module")
+def default():
+    """The files of a figure in the style of the package."""
+    return drawn(Style())[1]
+
+
+def test_text_of_vector_files_is_text(default):
+    files = default
     assert "κ of Å" in files[".svg"].decode()
     # TrueType fonts, which programs for drawing can edit.
     assert b"/FontFile2" in files[".pdf"] and b"/Type3" not in files[".pdf"]
 
 
-def test_a_matplotlibrc_changes_no_figure():
-    _, expected = drawn(Style())
+def test_a_matplotlibrc_changes_no_figure(default):
     with matplotlib.rc_context({"font.size": 30, "svg.fonttype": "path"}):
-        assert drawn(Style())[1] == expected
+        assert drawn(Style())[1] == default
         assert matplotlib.rcParams["font.size"] == 30
 
 
+@pytest.mark.slow
 def test_settings_of_a_file_are_used(tmp_path):
     text = """# for one column
     figure.figsize: 3.4, 2.4   # inches
@@ -72,7 +78,10 @@ def test_without_a_file_the_style_is_that_of_the_package(tmp_path):
         ("font.size: 8\nfont.size: 9", "line 2 = 'font.size' again"),
         ("savefig.format: eps", "no effect"),
         ("backend: pdf", "no effect"),
-        ("font.family: No Such Font At All", "No Such Font At All"),
+        # matplotlib searches all fonts of the machine twice.
+        pytest.param(
+            "font.family: No Such Font", "No Such Font", marks=pytest.mark.slow
+        ),
         ("figure.figsize: 0, 0", "expected settings"),
         ("figure.figsize: 0.2, 0.2", "expected settings"),
         ("savefig.dpi: 100000", "expected settings"),
@@ -118,7 +127,6 @@ def test_first_colours_differ_in_brightness():
     assert min(np.diff(values)) > 20
 
 
-def test_files_have_no_dates_and_versions():
-    _, files = drawn(Style())
-    for content in files.values():
+def test_files_have_no_dates_and_versions(default):
+    for content in default.values():
         assert not re.search(rb"(Creat(ion)?Date|dc:date|Matplotlib)", content)

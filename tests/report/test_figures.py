@@ -115,8 +115,8 @@ def test_kappa_of_zero_is_drawn_without_its_error():
     kappa.kappa[:], kappa.mode_kappa[:], kappa.mean_free_paths[:] = 0, 0, np.nan
     bar = ErrorBar(np.inf, np.inf, 20)
     contents = Contents("X", 1, kappa=kappa, bars={300.0: [bar] * 3})
-    assert render(figures.draw_kappa(contents))
-    assert render(figures.draw_cumulative(kappa, 2, [0]))
+    figures.draw_kappa(contents).draw_without_rendering()
+    figures.draw_cumulative(kappa, 2, [0]).draw_without_rendering()
 
 
 def test_band_path_breaks_are_labelled():
@@ -138,9 +138,9 @@ def test_band_path_breaks_are_labelled():
 
 def test_the_same_figure_gives_the_same_bytes():
     found = snapshots()
-    first = render(figures.draw_parity(found))
+    first = render(figures.draw_snapshot_errors(found))
     assert list(first) == [".png", ".svg", ".pdf"]
-    assert render(figures.draw_parity(found)) == first
+    assert render(figures.draw_snapshot_errors(found)) == first
 
 
 def test_points_of_the_test_set_are_drawn_over_those_of_the_training_set():
