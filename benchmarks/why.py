@@ -1,17 +1,17 @@
-"""Compare kappa and computing time of NaCl with this package and without it.
+"""Draw kappa against the number of supercells, and the time that it takes.
 
     python benchmarks/why.py [--draw]
 
 Data: NaCl, the hundred 64-atom supercells of phono3py's example NaCl-rd, default
-model, tested on the last 20, kappa at 300 K on 11x11x11. `phono3py-mlp converge` gives
-kappa with its error bars for each number of supercells, and plain phono3py with
-pypolymlp one value for each. For the largest number, the three commands of the whole
-calculation are timed with and without this package. All run on one thread, and times
-are processor times, so that other programs on the machine change them little.
+model, tested on the last 20, kappa at 300 K on 11x11x11. On the left, kappa with its
+error bars from a single study (``phono3py-mlp converge``), and kappa of plain phono3py
+with pypolymlp, which gives no error bars. On the right, the time of the whole
+calculation for 20, 40, 60 and 80 supercells: training, force constants and kappa.
 
-Results are written to ``benchmarks/results/why.json`` after each command, and what is
-there is not measured again. The figure is ``docs/figures/why.svg`` and ``.png``; with
-``--draw``, it is made of the results that are there.
+The study is run here, in a few minutes, and written to ``benchmarks/results/why.json``;
+if it is there, it is not run again. Values of plain phono3py and all times are those of
+``benchmarks/convergence.py``, for which both ran in turn on the same machine. The
+figure is ``docs/figures/why.svg`` and ``.png``; ``--draw`` runs nothing.
 """
 
 from __future__ import annotations
@@ -24,115 +24,149 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
+import numpy as np
 from engine import ROOT, machine, nacl_params
 
-RESULTS = ROOT / "benchmarks" / "results" / "why.json"
+from phono3py_mlp_plugin.convergence import Point
+from phono3py_mlp_plugin.plotting import (
+    KAPPA,
+    LEVELS,
+    LEVELS_TEXT,
+    Style,
+    add_error_bars,
+    add_heading,
+    mesh_text,
+    new_figure,
+    render,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RESULTS = ROOT / "benchmarks" / "results"
+STUDY = RESULTS / "why.json"
+HOST = RESULTS / "convergence.json"
+FIGURE = ROOT / "docs" / "figures" / "why"
 PARAMS = "phono3py_params.yaml"
 SIZES = (5, 10, 20, 40, 80)
+# Those of benchmarks/convergence.py.
+HOST_SIZES = (20, 40, 60, 80)
 TEST = 20
-MESH = ["--mesh", "11", "11", "11"]
-# As a study does by itself: otherwise rounding errors change kappa.
-KAPPA = [*MESH, "--br", "--ts", "300"]
-KAPPA += ["--average-degenerate-weights", "--exclude-gamma-acoustic"]
-MEMBERS = 8
+MESH = (11, 11, 11)
 
 
-def seconds_of(words: list[str], folder: Path, *, switch: str) -> float:
-    """Run a command on one thread and return its processor time.
+def study() -> dict[str, Any]:
+    """Run the study; return kappa (W/m-K) and its intervals by number of supercells."""
+    command = Path(sys.executable).parent / "phono3py-mlp"
+    words = [str(command), "converge", PARAMS, "--mesh", *map(str, MESH)]
+    words += ["--uncertainty-mesh", "9", "9", "9", "--members", "8"]
+    words += ["--sizes", *map(str, SIZES), "--mlp-params", f"ntest = {TEST}"]
+    # Every size is wanted.
+    words += ["--tolerance", "1e-6"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copy(nacl_params(), folder / PARAMS)
+        process = subprocess.Popen(words, cwd=folder)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            raise SystemExit("ERROR: the study failed; see its message above.")
+        content = json.loads((folder / "phono3py_mlp_convergence.json").read_text())
+    return summary(content["points"], usage.ru_utime + usage.ru_stime)
+
+
+def summary(records: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    """Return what is drawn of the points of a study, and its processor time."""
+    points = [Point.from_record(record) for record in records]
+    kappa = [point.kappa[0][0] for point in points]
+    intervals = [
+        [
+            point.error_bar(0, 0).interval(value, level)
+            for point, value in zip(points, kappa, strict=True)
+        ]
+        for level in LEVELS
+    ]
+    return {
+        "machine": machine(),
+        "processor_s": seconds,
+        "sizes": [point.size for point in points],
+        "kappa": kappa,
+        "levels": list(LEVELS),
+        "intervals": intervals,
+    }
+
+
+def draw(ours: dict[str, Any], both: dict[str, Any]) -> Figure:
+    """Draw both panels.
 
     Parameters
     ----------
-    words : list of str
-    folder : Path
-    switch : str
-        "on", or "off" for phono3py without this package.
+    ours : dict
+        Result of the study.
+    both : dict
+        Results of ``benchmarks/convergence.py``.
     """
-    threads = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    script = Path(sys.executable).parent / words[0]
-    with (folder / "log").open("a") as log:
-        process = subprocess.Popen(
-            [str(script), *words[1:]],
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, **threads, "PHONO3PY_MLP_PLUGIN": switch},
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(words)}\n{(folder / 'log').read_text()}")
-    return usage.ru_utime + usage.ru_stime
-
-
-def whole_calculation(n: int, folder: Path, *, switch: str) -> dict[str, Any]:
-    """Return kappa (W/m-K) and the seconds of each step for n training supercells."""
-    load = ["phono3py-load", PARAMS]
-    split = ["--mlp-params", f"ntrain = {n}, ntest = {TEST}"]
-    steps = {
-        "training": [*load, "--pypolymlp", *split],
-        "force constants": [*load, "--pypolymlp", *split, "-d"],
-        "kappa": [*load, *KAPPA],
-    }
+    figure = new_figure(2.9)
+    axes, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    style = {"color": "C0", "marker": "o", "linestyle": "-"}
+    add_error_bars(
+        axes,
+        np.array(ours["sizes"], dtype="double"),
+        np.array(ours["kappa"]),
+        ours["intervals"],
+        label="this package",
+        zorder=3,
+        **style,
+    )
+    axes.plot(
+        # Beside the others, which they would hide.
+        1.04 * np.array(HOST_SIZES),
+        both["host_kappa"],
+        marker="s",
+        linestyle="none",
+        color="C1",
+        label="phono3py with pypolymlp",
+        zorder=4,
+    )
+    axes.set_xscale("log")
+    axes.set_xticks(SIZES, [str(size) for size in SIZES])
+    axes.minorticks_off()
+    axes.set_xlabel("training supercells")
+    axes.set_ylabel(KAPPA)
+    axes.legend(loc="upper right")
     seconds = {
-        name: seconds_of(words, folder, switch=switch) for name, words in steps.items()
+        "phono3py with\npypolymlp": both["host_s"],
+        "this package": both["ours_s"],
     }
-    with h5py.File(folder / "kappa-m111111.hdf5") as file:
-        kappa = float(file["kappa"][0, 0])
-    return {"kappa": kappa, "seconds": seconds}
-
-
-def study(folder: Path) -> dict[str, Any]:
-    """Return kappa (W/m-K) with its error bars, by number of training supercells."""
-    from phono3py_mlp_plugin.convergence import Point
-
-    words = ["phono3py-mlp", "converge", PARAMS, *MESH]
-    words += ["--uncertainty-mesh", "9", "9", "9", "--members", str(MEMBERS)]
-    words += ["--sizes", *map(str, SIZES), "--mlp-params", f"ntest = {TEST}"]
-    # Every size is wanted, and no error budget.
-    words += ["--tolerance", "1e-6"]
-    seconds = seconds_of(words, folder, switch="on")
-    content = json.loads((folder / "phono3py_mlp_convergence.json").read_text())
-    points = [Point.from_record(record) for record in content["points"]]
-    return {
-        "seconds": seconds,
-        "sizes": [point.size for point in points],
-        "kappa": [point.kappa[0][0] for point in points],
-        "error_bars": [
-            point.error_bar(0, 0).half_width(point.kappa[0][0]) for point in points
-        ],
-    }
-
-
-def measure() -> dict[str, Any]:
-    """Return all results, of which those that are missing are measured."""
-    results: dict[str, Any] = {}
-    if RESULTS.is_file():
-        results = json.loads(RESULTS.read_text())
-    tasks: dict[str, Any] = {"study": study}
-    largest = SIZES[-1]
-    tasks[f"on, {largest}"] = lambda f: whole_calculation(largest, f, switch="on")
-    for n in reversed(SIZES):
-        tasks[f"off, {n}"] = lambda f, n=n: whole_calculation(n, f, switch="off")
-    for name, task in tasks.items():
-        if name in results:
-            continue
-        with tempfile.TemporaryDirectory() as place:
-            shutil.copy(nacl_params(), Path(place) / PARAMS)
-            results[name] = task(Path(place))
-        print(f"{name}: {results[name]}", flush=True)
-        results["machine"] = machine()
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    return results
+    notes = ["no error bars", "with error bars"]
+    bars = right.barh(list(seconds), list(seconds.values()), color=["C1", "C0"])
+    texts = [
+        f" {value:.0f} s,\n {note}"
+        for value, note in zip(seconds.values(), notes, strict=True)
+    ]
+    right.bar_label(bars, texts, fontsize="small")
+    right.set_xlim(0, 1.8 * both["host_s"])
+    right.invert_yaxis()
+    right.tick_params(axis="y", length=0)
+    sizes = f"{', '.join(map(str, HOST_SIZES[:-1]))} and {HOST_SIZES[-1]}"
+    right.set_xlabel(f"time from forces to κ (s),\n{sizes} supercells")
+    add_heading(figure, "NaCl", "300 K", mesh_text(MESH), LEVELS_TEXT)
+    return figure
 
 
 def main() -> None:
-    """Measure what is missing, and draw the figure."""
+    """Run the study if there are no results of it, and draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--draw", action="store_true", help="measure nothing")
+    parser.add_argument("--draw", action="store_true", help="run nothing")
     args = parser.parse_args()
-    measure() if not args.draw else json.loads(RESULTS.read_text())
+    if not (args.draw or STUDY.is_file()):
+        STUDY.write_text(json.dumps(study(), indent=1) + "\n")
+    ours, both = (json.loads(path.read_text()) for path in (STUDY, HOST))
+    with Style().applied():
+        files = render(draw(ours, both))
+    for suffix in (".png", ".svg"):
+        FIGURE.with_suffix(suffix).write_bytes(files[suffix])
 
 
 if __name__ == "__main__":
