@@ -108,7 +108,7 @@ def draw(ours: dict[str, Any], both: dict[str, Any]) -> Figure:
         Results of ``benchmarks/convergence.py``.
     """
     figure = new_figure(2.9)
-    axes, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    axes, right = figure.subplots(1, 2, width_ratios=(4, 3))
     style = {"color": "C0", "marker": "o", "linestyle": "-"}
     add_error_bars(
         axes,
@@ -132,7 +132,7 @@ def draw(ours: dict[str, Any], both: dict[str, Any]) -> Figure:
     axes.set_xscale("log")
     axes.set_xticks(SIZES, [str(size) for size in SIZES])
     axes.minorticks_off()
-    axes.set_xlabel("training supercells")
+    axes.set_xlabel("training supercells", fontsize="small")
     axes.set_ylabel(KAPPA)
     axes.legend(loc="upper right")
     seconds = {
@@ -149,8 +149,10 @@ def draw(ours: dict[str, Any], both: dict[str, Any]) -> Figure:
     right.set_xlim(0, 1.8 * both["host_s"])
     right.invert_yaxis()
     right.tick_params(axis="y", length=0)
-    sizes = f"{', '.join(map(str, HOST_SIZES[:-1]))} and {HOST_SIZES[-1]}"
-    right.set_xlabel(f"time from forces to κ (s),\n{sizes} supercells")
+    sizes = ", ".join(map(str, HOST_SIZES))
+    right.set_xlabel(
+        f"time from forces to κ (s),\n{sizes} supercells", fontsize="small"
+    )
     add_heading(figure, "NaCl", "300 K", mesh_text(MESH), LEVELS_TEXT)
     return figure
 

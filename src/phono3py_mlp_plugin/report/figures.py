@@ -39,6 +39,9 @@ _DECADE = 5.0
 # out of the axis: paths of modes at rest are rounding errors of zero.
 _NEGLIGIBLE = 1e-3
 
+# Number of temperatures above which they are drawn without markers.
+_MANY = 30
+
 # Space beyond the ends of a logarithmic axis.
 _SPACE = 1.15
 
@@ -211,7 +214,8 @@ def draw_kappa(contents: Contents) -> Figure:
             ]
             for level in LEVELS
         ]
-        style = {"color": f"C{k}", "marker": MARKERS[k], "linestyle": LINES[k]}
+        marker = MARKERS[k] if len(temperatures) <= _MANY else ""
+        style = {"color": f"C{k}", "marker": marker, "linestyle": LINES[k]}
         label = DIRECTIONS[c] if len(directions) > 1 else None
         add_error_bars(axes, temperatures, values, intervals, label=label, **style)
         if contents.bars:
