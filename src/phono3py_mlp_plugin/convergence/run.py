@@ -32,6 +32,7 @@ from phono3py_mlp_plugin.workflow import (
     EnsembleOfPotentials,
     ForceConstantsOf,
     KappaOfFit,
+    Mesh,
     Transport,
     check_fit,
     deciding_options,
@@ -152,12 +153,11 @@ class _Run:
                 if known is not None:
                     self._check_fit(size, known.rmse_test)
                 point = new[variant.label] if known is None else known
-                mesh = variant.mesh or self.transport.mesh
                 point = replace(
                     point,
                     rms_force=self.rms_force,
                     anharmonicity=self.anharmonicity,
-                    mesh=None if mesh is None else [float(n) for n in mesh],
+                    mesh=_numbers(variant.mesh or self.transport.mesh),
                 )
                 done[variant.label].append(
                     self._with_exponent(point, done[variant.label])
@@ -361,6 +361,10 @@ class _Run:
                 **structures_content(dataset.structures),
             }
         )
+
+
+def _numbers(mesh: Mesh | None) -> list[float] | None:
+    return None if mesh is None else [float(n) for n in mesh]
 
 
 def _needs_budget(point: Point) -> bool:

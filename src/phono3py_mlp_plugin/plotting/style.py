@@ -122,7 +122,7 @@ def _setting(where: str, line: str) -> dict[str, Any]:
     if not text:
         return {}
     name, colon, value = (part.strip() for part in text.partition(":"))
-    found = f"{where} = {one_line(ValueError(text))!r}"
+    found = f"{where} = {' '.join(text.split())!r}"
     if not colon:
         raise ParameterError(
             f"{found}; expected 'name: value', as in matplotlib's style files. Correct "
