@@ -41,6 +41,7 @@ from phono3py_mlp_plugin.plotting import (
     new_figure,
     render,
 )
+from phono3py_mlp_plugin.uncertainty import interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +59,7 @@ MESH = (11, 11, 11)
 
 
 def study() -> dict[str, Any]:
-    """Run the study; return kappa (W/m-K) and its intervals by number of supercells."""
+    """Run the study; return kappa (W/m-K) and its scatter by number of supercells."""
     command = Path(sys.executable).parent / "phono3py-mlp"
     words = [str(command), "converge", PARAMS, "--mesh", *map(str, MESH)]
     words += ["--uncertainty-mesh", "9", "9", "9", "--members", "8"]
@@ -79,22 +80,19 @@ def study() -> dict[str, Any]:
 def summary(records: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
     """Return what is drawn of the points of a study, and its processor time."""
     points = [Point.from_record(record) for record in records]
-    kappa = [point.kappa[0][0] for point in points]
-    intervals = [
-        [
-            point.error_bar(0, 0).interval(value, level)
-            for point, value in zip(points, kappa, strict=True)
-        ]
-        for level in LEVELS
-    ]
     return {
         "machine": machine(),
         "processor_s": seconds,
         "sizes": [point.size for point in points],
-        "kappa": kappa,
-        "levels": list(LEVELS),
-        "intervals": intervals,
+        "kappa": [point.kappa[0][0] for point in points],
+        "scatter": [point.error_bar(0, 0).total for point in points],
     }
+
+
+def intervals_of(ours: dict[str, Any]) -> list[list[tuple[float, float]]]:
+    """Return the intervals of kappa of both levels, ``[level][point]``."""
+    points = list(zip(ours["kappa"], ours["scatter"], ours["sizes"], strict=True))
+    return [[interval(*point, level) for point in points] for level in LEVELS]
 
 
 def draw(ours: dict[str, Any], both: dict[str, Any]) -> Figure:
@@ -114,7 +112,7 @@ def draw(ours: dict[str, Any], both: dict[str, Any]) -> Figure:
         axes,
         np.array(ours["sizes"], dtype="double"),
         np.array(ours["kappa"]),
-        ours["intervals"],
+        intervals_of(ours),
         label="this package",
         zorder=3,
         **style,
