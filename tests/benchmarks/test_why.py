@@ -3,9 +3,10 @@
 import json
 
 import pytest
-import why
 
 from phono3py_mlp_plugin.plotting import Style
+
+why = pytest.importorskip("why", reason="not in the source package")
 
 
 def test_figure_shows_the_recorded_results():

@@ -184,6 +184,9 @@ def test_killed_study_goes_on_to_the_same_numbers(
 @pytest.mark.real_process
 def test_interrupted_study_ends_in_one_line(analytic_params, tmp_path):
     shutil.copy(analytic_params, tmp_path / PARAMS)
+    # A figure of an earlier study, which the new point contradicts.
+    for suffix in (".png", ".svg", ".pdf"):
+        (tmp_path / f"phono3py_mlp_convergence{suffix}").write_text("old")
     process, error = stopped_after_a_point(tmp_path, signal.SIGINT)
     assert process.returncode == 130
     (line,) = error.splitlines()
