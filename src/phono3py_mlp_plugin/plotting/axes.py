@@ -1,4 +1,4 @@
-"""Logarithmic axes that can be read."""
+"""Logarithmic axes that can be read, and error bars."""
 
 from __future__ import annotations
 
@@ -96,8 +96,12 @@ def log_ticks(low: float, high: float) -> list[float]:
         ticks = _within(low, high, [f * 10.0**k for k in decades for f in factors])
         if 3 <= len(ticks) <= 6:
             return ticks
-    linear = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
-    return _within(low, high, linear)
+    for n in (5, 6, 7):
+        linear = MaxNLocator(n, steps=[1, 2, 5, 10]).tick_values(low, high)
+        ticks = _within(low, high, linear)
+        if len(ticks) >= 3:
+            break
+    return ticks
 
 
 def _within(low: float, high: float, ticks: Sequence[float]) -> list[float]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from phono3py_mlp_plugin.errors import MLPError, ParameterError, did_you_mean, one_line
+from phono3py_mlp_plugin.errors import ParameterError, did_you_mean, one_line
 from phono3py_mlp_plugin.files import UNREADABLE, check_regular, open_text
-from phono3py_mlp_plugin.plotting.figure import HEIGHT, new_figure, render
+from phono3py_mlp_plugin.plotting.figure import add_heading, new_figure, render
 from phono3py_mlp_plugin.plotting.text import KAPPA
 
 STYLE_FILE = "phono3py-mlp.mplstyle"
@@ -45,6 +45,9 @@ _WITHOUT_EFFECT = re.compile(
 
 # Largest style file in bytes; that with all settings of matplotlib has a tenth of it.
 _LARGEST = 500_000
+
+# Height of the lowest figure, in inches of the default style.
+_LOWEST = 2.8
 
 # Text in figures, which the fonts of a style must contain.
 _TRIAL = f"{KAPPA} ÅµΓ"
@@ -168,15 +171,14 @@ def _try(style: Style) -> None:
     try:
         with style.applied(), warnings.catch_warnings():
             warnings.simplefilter("error")
-            figure = new_figure(HEIGHT)
-            axes = figure.subplots(2, 2)[0, 0]
-            axes.plot([1, 2], label=_TRIAL)
-            axes.legend()
-            axes.set_ylabel(_TRIAL)
+            figure = new_figure(_LOWEST)
+            for axes in figure.subplots(1, 2):
+                axes.plot([1, 2])
+                axes.set_xlabel(_TRIAL)
+                axes.set_ylabel(_TRIAL)
+            add_heading(figure, _TRIAL)
             render(figure)
         failure = complaints.first
-    except MLPError:
-        raise
     except Exception as error:
         failure = one_line(error)
     finally:
