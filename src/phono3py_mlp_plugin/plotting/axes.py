@@ -96,7 +96,7 @@ def log_ticks(low: float, high: float) -> list[float]:
         ticks = _within(low, high, [f * 10.0**k for k in decades for f in factors])
         if 3 <= len(ticks) <= 6:
             return ticks
-    for n in (5, 6, 7):
+    for n in range(5, 11):
         linear = MaxNLocator(n, steps=[1, 2, 5, 10]).tick_values(low, high)
         ticks = _within(low, high, linear)
         if len(ticks) >= 3:
