@@ -46,7 +46,8 @@ def test_meshes_that_differ_are_in_no_heading():
 
 def test_tolerance_is_a_band_around_the_last_value():
     (band,) = draw_convergence(STUDY, tolerance=0.02).axes[0].patches
-    low, high = band.get_y(), band.get_y() + band.get_height()
+    path = band.get_path().transformed(band.get_patch_transform())
+    low, high = path.get_extents().intervaly
     assert (low, high) == pytest.approx((8.0 * 0.98, 8.0 * 1.02))
     assert not draw_convergence(STUDY).axes[0].patches
 

@@ -118,7 +118,7 @@ def read_style(folder: Path) -> Style:
 
 def _setting(where: str, line: str) -> dict[str, Any]:
     """Return the setting on a line of a style file, or nothing if it has none."""
-    from matplotlib import RcParams
+    from matplotlib import RcParams, rcParamsDefault
 
     uncommented = re.match(r'(?:[^"#]|"[^"]*")*', line)
     text = uncommented.group().strip() if uncommented else ""
@@ -145,7 +145,7 @@ def _setting(where: str, line: str) -> dict[str, Any]:
             checked: Any = RcParams({name: value})
             return dict(checked)
     except KeyError:
-        hint = did_you_mean(name, RcParams.validate)
+        hint = did_you_mean(name, rcParamsDefault)
         raise ParameterError(
             f"{found}; expected a setting of matplotlib.{hint} Correct or remove the "
             "line."
