@@ -118,7 +118,7 @@ def read_style(folder: Path) -> Style:
 
 def _setting(where: str, line: str) -> dict[str, Any]:
     """Return the setting on a line of a style file, or nothing if it has none."""
-    from matplotlib import RcParams, rcParamsDefault
+    from matplotlib import MatplotlibDeprecationWarning, RcParams, rcParamsDefault
 
     uncommented = re.match(r'(?:[^"#]|"[^"]*")*', line)
     text = uncommented.group().strip() if uncommented else ""
@@ -139,9 +139,8 @@ def _setting(where: str, line: str) -> dict[str, Any]:
     if len(value) > 1 and value[0] == value[-1] == '"':
         value = value[1:-1]
     try:
-        # Warnings are about names that are deprecated.
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("error", MatplotlibDeprecationWarning)
             checked: Any = RcParams({name: value})
             return dict(checked)
     except KeyError:
@@ -170,7 +169,9 @@ def _try(style: Style) -> None:
     logger.addHandler(complaints)
     try:
         with style.applied(), warnings.catch_warnings():
-            warnings.simplefilter("error")
+            # What is deprecated is so in the code of matplotlib, not in the style.
+            warnings.simplefilter("error", UserWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
             figure = new_figure(_LOWEST)
             for axes in figure.subplots(1, 2):
                 axes.plot([1, 2])
