@@ -13,6 +13,7 @@ from phono3py_mlp_plugin.plotting import (
     STYLE_FILE,
     Style,
     new_figure,
+    new_panels,
     read_style,
     render,
 )
@@ -62,6 +63,25 @@ def test_settings_of_a_file_are_used(tmp_path):
     svg = files[".svg"].decode()
     assert "#0000ff" in svg and "serif" in svg
     assert matplotlib.rcParams["font.family"] == ["sans-serif"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "stacked"),
+    [
+        ({}, False),
+        ({"figure.figsize": (3.4, 3.2), "font.size": 8}, True),
+        ({"figure.figsize": (7.0, 3.2)}, False),
+        ({"font.size": 16}, True),
+    ],
+)
+def test_panels_are_above_each_other_in_narrow_figures(settings, stacked):
+    with Style(settings).applied():
+        figure, (first, second) = new_panels(3.0, 2)
+        figure.draw_without_rendering()
+    above = first.get_position().y0 > second.get_position().y1
+    assert above is stacked
+    beside = first.get_position().x1 < second.get_position().x0
+    assert beside is not stacked
 
 
 def test_without_a_file_the_style_is_that_of_the_package(tmp_path):

@@ -8,6 +8,7 @@ from phono3py_mlp_plugin.plotting.figure import (
     SUFFIXES,
     add_heading,
     new_figure,
+    new_panels,
     render,
 )
 from phono3py_mlp_plugin.plotting.style import STYLE_FILE, Style, read_style
@@ -37,6 +38,7 @@ __all__ = [
     "log_ticks",
     "mesh_text",
     "new_figure",
+    "new_panels",
     "read_style",
     "render",
     "set_log_axis",

@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 GREY = "0.6"
@@ -20,6 +21,9 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 HEIGHT = 4.8
 """Height of the default style, to which the heights of figures refer, in inches."""
+
+# Width below which panels are not side by side, in font sizes. The default is 46.
+_NARROW = 40
 
 # Without dates and versions, the same figure gives the same bytes.
 _METADATA: dict[str, dict[str, Any]] = {
@@ -46,6 +50,31 @@ def new_figure(height: float) -> Figure:
     figure = Figure(figsize=(width, height * full / HEIGHT), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def new_panels(
+    height: float, n: int, *, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its panels, side by side unless it is too narrow for text.
+
+    Parameters
+    ----------
+    height : float
+        Height of the panels, see `new_figure`.
+    n : int
+        Number of panels.
+    sharey : bool
+        Whether panels have the same vertical axis. Those in the first column are to be
+        labelled.
+    """
+    import matplotlib
+
+    width = matplotlib.rcParams["figure.figsize"][0]
+    is_narrow = width * 72 / matplotlib.rcParams["font.size"] < _NARROW
+    rows, columns = (n, 1) if is_narrow else (1, n)
+    figure = new_figure(rows * height)
+    panels = figure.subplots(rows, columns, sharey=sharey, squeeze=False)
+    return figure, list(panels.flat)
 
 
 def render(figure: Figure) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from phono3py_mlp_plugin.errors import ParameterError, did_you_mean, one_line
 from phono3py_mlp_plugin.files import UNREADABLE, check_regular, open_text
-from phono3py_mlp_plugin.plotting.figure import add_heading, new_figure, render
+from phono3py_mlp_plugin.plotting.figure import add_heading, new_panels, render
 from phono3py_mlp_plugin.plotting.text import KAPPA
 
 STYLE_FILE = "phono3py-mlp.mplstyle"
@@ -172,8 +172,8 @@ def _try(style: Style) -> None:
             # What is deprecated is so in the code of matplotlib, not in the style.
             warnings.simplefilter("error", UserWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
-            figure = new_figure(_LOWEST)
-            for axes in figure.subplots(1, 2):
+            figure, panels = new_panels(_LOWEST, 2)
+            for axes in panels:
                 axes.plot([1, 2])
                 axes.set_xlabel(_TRIAL)
                 axes.set_ylabel(_TRIAL)

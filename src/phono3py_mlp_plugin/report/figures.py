@@ -25,6 +25,7 @@ from phono3py_mlp_plugin.plotting import (
     formula_text,
     mesh_text,
     new_figure,
+    new_panels,
     set_log_axis,
 )
 from phono3py_mlp_plugin.report.contents import Bands, Contents, Snapshots
@@ -48,8 +49,7 @@ _SPACE = 1.15
 
 def draw_parity(snapshots: Snapshots, formula: str = "") -> Figure:
     """Draw errors of forces and energies against first principles."""
-    figure = new_figure(3.4)
-    axes = figure.subplots(1, 1 if snapshots.energies is None else 2, squeeze=False)[0]
+    figure, axes = new_panels(3.4, 1 if snapshots.energies is None else 2)
     _draw_errors(
         axes[0],
         snapshots,
@@ -184,7 +184,7 @@ def draw_bands(bands: Bands, formula: str = "") -> Figure:
     margin = 0.04 * (highest - lowest)
     axes.set_ylim(min(lowest - margin, 0), highest + margin)
     axes.set_ylabel("frequency (THz)")
-    side.set_xlabel("DOS (1/THz)")
+    side.set_xlabel("DOS\n(1/THz)")
     side.set_xlim(left=0)
     handles = axes.get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=2)
@@ -264,8 +264,7 @@ def draw_cumulative(
     """
     assert kappa.mode_kappa is not None
     paths = kappa.mean_free_paths
-    figure = new_figure(3.3)
-    axes = figure.subplots(1, 1 if paths is None else 2, sharey=True, squeeze=False)[0]
+    figure, axes = new_panels(3.3, 1 if paths is None else 2, sharey=True)
     parts = kappa.mode_kappa[temperature] / kappa.weights.sum()
     shown = [] if paths is None else [paths[temperature]]
     for k, c in enumerate(directions):
@@ -280,7 +279,10 @@ def draw_cumulative(
                 x, sums, where="post", color=f"C{k}", linestyle=LINES[k], label=label
             )
     axes[0].set_xlabel("frequency (THz)")
-    axes[0].set_ylabel(f"cumulative {KAPPA}")
+    for one in axes:
+        place = one.get_subplotspec()
+        if place is not None and place.is_first_col():
+            one.set_ylabel(f"cumulative {KAPPA}")
     axes[0].set_xlim(0, _SPACE * kappa.frequencies.max())
     axes[0].set_ylim(bottom=0)
     if paths is not None:
