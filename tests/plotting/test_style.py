@@ -79,9 +79,9 @@ def test_panels_are_above_each_other_in_narrow_figures(settings, stacked):
         figure, (first, second) = new_panels(3.0, 2)
         figure.draw_without_rendering()
     above = first.get_position().y0 > second.get_position().y1
-    assert above is stacked
+    assert bool(above) is stacked
     beside = first.get_position().x1 < second.get_position().x0
-    assert beside is not stacked
+    assert bool(beside) is not stacked
 
 
 def test_without_a_file_the_style_is_that_of_the_package(tmp_path):
