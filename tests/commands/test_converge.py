@@ -57,9 +57,15 @@ def test_table_verdict_and_files(finished):
     assert "not converged with 40 supercells: change over the last 2" in done.stdout
     # A millionth is out of reach: no number is promised.
     assert "expected to be needed" not in done.stdout
-    assert (folder / "phono3py_mlp_convergence.png").read_bytes()[:4] == b"\x89PNG"
+    heads = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF-"}
+    for suffix, head in heads.items():
+        file = folder / f"phono3py_mlp_convergence{suffix}"
+        assert file.read_bytes().startswith(head)
     content = json.loads((folder / JSON).read_text())
     assert content["verdicts"]["kappa"]["converged"] is False
+    keys = [point["key"] for point in content["points"]]
+    assert content["last_study"] == {"tolerance": 1e-6, "keys": keys}
+    assert all(point["mesh"] == [3.0, 3.0, 3.0] for point in content["points"])
     assert not list(folder.glob(".phono3py-mlp*"))
 
 
@@ -179,6 +185,9 @@ def test_killed_study_goes_on_to_the_same_numbers(
 @pytest.mark.real_process
 def test_interrupted_study_ends_in_one_line(analytic_params, tmp_path):
     shutil.copy(analytic_params, tmp_path / PARAMS)
+    # A figure of an earlier study, which the new point contradicts.
+    for suffix in (".png", ".svg", ".pdf"):
+        (tmp_path / f"phono3py_mlp_convergence{suffix}").write_text("old")
     process, error = stopped_after_a_point(tmp_path, signal.SIGINT)
     assert process.returncode == 130
     (line,) = error.splitlines()

@@ -135,6 +135,11 @@ def test_pictures_and_nothing_unfinished(finished):
     pictures = sorted(folder.glob("phono3py_mlp_report_*.png"))
     assert [p.stem.rpartition("_")[2] for p in pictures] == names
     assert all(p.name in printed for p in pictures)
+    page = (folder / PAGE).read_text()
+    for picture in pictures:
+        for suffix in (".png", ".svg", ".pdf"):
+            assert picture.with_suffix(suffix).is_file()
+            assert f'href="{picture.stem}{suffix}"' in page
     assert (folder / PAGE).read_text().count("data:image/png") == len(pictures)
     assert not list(folder.glob(".phono3py*"))
 
@@ -156,8 +161,10 @@ def test_damaged_files_leave_their_section_empty(copied, run):
     assert done.returncode == 0, done.stderr
     missing = numbers(copied)["missing"]
     assert '"fc2.hdf5" cannot be read' in missing["bands"]
-    pictures = {p.stem.rpartition("_")[2] for p in copied.glob("*_report_*.png")}
-    assert pictures == {"parity", "penalties", "snapshots"}
+    for suffix in (".png", ".svg", ".pdf"):
+        found = copied.glob(f"*_report_*{suffix}")
+        pictures = {p.stem.rpartition("_")[2] for p in found}
+        assert pictures == {"parity", "penalties", "snapshots"}
     assert set(missing) == {"bands", "kappa", "convergence"}
     assert "No kappa in kappa-m555-s0.3.hdf5" in missing["kappa"]
     assert "json is damaged" in missing["convergence"]

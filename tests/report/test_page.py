@@ -13,7 +13,11 @@ HOSTILE = "<script>alert('x')</script>\"&' <img src=http://example.org/x onerror
 
 
 SECTION = Section(
-    "a", "A", [Picture(b"png", "alt", "caption")], ["note"], [("a", "b"), ("c", "d")]
+    "a",
+    "A",
+    [Picture(b"png", "alt", "caption", ("a.svg",))],
+    ["note"],
+    [("a", "b"), ("c", "d")],
 )
 
 
@@ -55,7 +59,7 @@ def page(**changes):
                 Section(
                     HOSTILE,
                     HOSTILE,
-                    [Picture(b"png", HOSTILE, HOSTILE)],
+                    [Picture(b"png", HOSTILE, HOSTILE, (HOSTILE,))],
                     [HOSTILE],
                     [(HOSTILE, HOSTILE), (HOSTILE, HOSTILE)],
                 )
@@ -90,6 +94,15 @@ def test_the_page_needs_nothing_from_elsewhere():
     assert set(re.findall(r'src="([a-z]+):', text)) == {"data"}
     assert "http://" not in text and "https://" not in text
     assert "url(" not in text and "@import" not in text
+
+
+def test_files_of_figures_can_be_downloaded():
+    picture = Picture(b"png", "alt", "caption", ("a.png", "a.svg"))
+    text = page(sections=[Section("a", "A", [picture])])
+    assert re.findall(r'href="(a\.\w+)" download="(a\.\w+)">(\w+)<', text) == [
+        ("a.png", "a.png", "PNG"),
+        ("a.svg", "a.svg", "SVG"),
+    ]
 
 
 def test_contents_lead_to_every_section():

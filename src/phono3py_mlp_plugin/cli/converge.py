@@ -12,6 +12,7 @@ from phono3py_mlp_plugin.contracts import Ensemble
 from phono3py_mlp_plugin.convergence import (
     CONVERGENCE_FILE,
     OF_DISPLACEMENTS,
+    LastStudy,
     Point,
     Study,
     Variant,
@@ -19,18 +20,21 @@ from phono3py_mlp_plugin.convergence import (
     compare_models,
     converge,
     describe_saved_study,
+    draw_convergence,
     judge,
     read_convergence,
     with_value,
     write_convergence,
 )
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.files import replacing
+from phono3py_mlp_plugin.files import write_whole
 from phono3py_mlp_plugin.parallel import forget_chunks
+from phono3py_mlp_plugin.plotting import SUFFIXES, Style, read_style, render
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
 from phono3py_mlp_plugin.uncertainty import ErrorBudget
 from phono3py_mlp_plugin.workflow import (
     budget_lines,
+    chemical_formula,
     force_constant_errors_text,
     large_contributions,
     most_uncertain_frequency,
@@ -44,7 +48,7 @@ if TYPE_CHECKING:
     from phono3py_mlp_plugin.host.settings import RunRequest
     from phono3py_mlp_plugin.host.study import StudyTask
 
-_FIGURE = "phono3py_mlp_convergence.png"
+_FIGURE = "phono3py_mlp_convergence"
 
 # Default test set: one fifth of the dataset, with this maximum size.
 _TEST = 5
@@ -91,9 +95,11 @@ def run_converge(arguments: Sequence[str], *, watched: bool) -> int:
     args = parser.parse_args(list(arguments))
     options = _StudyOptions.from_arguments(args)
     log_level = 0 if args.quiet else 1
+    # A style that cannot be used is told before the study, not after it.
+    style = read_style(Path())
 
     def run_task(task: StudyTask) -> None:
-        _run_task(task, progress(log_level))
+        _run_task(task, progress(log_level), style)
 
     # The table and the verdict are the result: they are printed with --quiet too.
     study = StudyRun(options.study, options.displaces, run_task, 1)
@@ -278,11 +284,8 @@ def _only(texts: Sequence[str] | None) -> str | None:
     return texts[0] if texts else None
 
 
-def _run_task(task: StudyTask, progress: Any) -> None:
+def _run_task(task: StudyTask, progress: Any, style: Style) -> None:
     """Run the study, print its table and verdicts, and write its files."""
-    from phono3py_mlp_plugin.convergence import draw_convergence
-    from phono3py_mlp_plugin.plotting import save
-
     study = task.study
     path = Path(CONVERGENCE_FILE)
     earlier = {record["key"]: record for record in read_convergence(path)}
@@ -290,6 +293,9 @@ def _run_task(task: StudyTask, progress: Any) -> None:
     points: list[Point] = []
 
     def keep(point: Point) -> None:
+        # It would contradict the new points if the study is stopped.
+        for suffix in SUFFIXES:
+            Path(f"{_FIGURE}{suffix}").unlink(missing_ok=True)
         earlier[point.key] = dataclasses.asdict(point)
         write_convergence(path, list(earlier.values()), {})
 
@@ -326,11 +332,17 @@ def _run_task(task: StudyTask, progress: Any) -> None:
         path,
         list(earlier.values()),
         {group or "kappa": dataclasses.asdict(v) for group, v in verdicts.items()},
+        LastStudy(study.tolerance, [point.key for point in points]),
     )
-    with replacing(Path(_FIGURE)) as temporary:
-        save(draw_convergence(points), temporary)
+    with style.applied():
+        formula = chemical_formula(task.crystal.primitive.symbols)
+        figure = draw_convergence(points, formula=formula, tolerance=study.tolerance)
+        files = render(figure)
+    write_whole({Path(f"{_FIGURE}{end}"): content for end, content in files.items()})
     forget_chunks(Path())
-    print(f'Points are in "{path}", the figure is "{_FIGURE}".')
+    print(
+        f'Points are in "{path}", the figure is "{_FIGURE}.png" (also .svg and .pdf).'
+    )
 
 
 def _print_budget(point: Point, budget: ErrorBudget, tolerance: float) -> None:

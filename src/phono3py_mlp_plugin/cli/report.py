@@ -39,7 +39,7 @@ def add_report(commands: Any) -> None:
         description="Make phono3py_mlp_report.html from the output files of runs in "
         "this folder: errors of the potential, convergence, phonons, kappa with error "
         "bars, checks and provenance. The page is a single file that needs no network "
-        "access. Figures are also written as PNG, numbers as JSON.",
+        "access. Figures are also written as PNG, SVG and PDF, numbers as JSON.",
     )
     parser.add_argument(
         "filename",
@@ -90,10 +90,11 @@ def _report(args: argparse.Namespace) -> int:
         settings = read_run_options(folder / SUMMARY)
     contents = gather(crystal, folder, request, evaluated, settings, file)
     written = write_report(contents, folder)
+    figures = [path.name for path in written if path.suffix == ".png"]
     lines = [
         *map(str, contents.checks),
         f'The report is in "{written[0]}", its numbers are in "{written[1]}".',
-        f"Figures: {', '.join(path.name for path in written[2:])}.",
+        f"Figures: {', '.join(figures)} (also .svg and .pdf).",
     ]
     show(lines, log_level)
     return 0

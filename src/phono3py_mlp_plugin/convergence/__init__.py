@@ -7,8 +7,10 @@ For each variant and number of supercells of a `Study`, `converge` computes a `P
 from phono3py_mlp_plugin.convergence.figure import draw_convergence
 from phono3py_mlp_plugin.convergence.file import (
     CONVERGENCE_FILE,
+    LastStudy,
     describe_saved_study,
     read_convergence,
+    read_last_study,
     write_convergence,
 )
 from phono3py_mlp_plugin.convergence.point import Point
@@ -25,6 +27,7 @@ from phono3py_mlp_plugin.convergence.verdict import Verdict, compare_models, jud
 __all__ = [
     "CONVERGENCE_FILE",
     "OF_DISPLACEMENTS",
+    "LastStudy",
     "Point",
     "Study",
     "Variant",
@@ -36,6 +39,7 @@ __all__ = [
     "draw_convergence",
     "judge",
     "read_convergence",
+    "read_last_study",
     "with_value",
     "write_convergence",
 ]

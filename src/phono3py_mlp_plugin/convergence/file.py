@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,53 @@ def read_convergence(path: Path) -> list[dict[str, Any]]:
         return []
 
 
+@dataclass(frozen=True)
+class LastStudy:
+    """The study that was finished last; points of others may be in the same file.
+
+    Attributes
+    ----------
+    tolerance : float
+        Accepted relative change of kappa.
+    keys : list of str
+        Keys of its points.
+    """
+
+    tolerance: float
+    keys: list[str]
+
+
+def read_last_study(path: Path) -> LastStudy | None:
+    """Return the study that was finished last, or None if a later one was not.
+
+    Raises
+    ------
+    UnusableFile
+        If the path is not a regular file, or the file is too large.
+    """
+    content = read_json(path)
+    if content is None:
+        return None
+    try:
+        study = content["last_study"]
+        tolerance = float(study["tolerance"])
+        keys = [str(key) for key in study["keys"]]
+    except INVALID_CONTENT:
+        return None
+    return LastStudy(tolerance, keys) if 0 < tolerance < float("inf") else None
+
+
 def write_convergence(
-    path: Path, points: Sequence[Mapping[str, Any]], verdicts: Mapping[str, Any]
+    path: Path,
+    points: Sequence[Mapping[str, Any]],
+    verdicts: Mapping[str, Any],
+    study: LastStudy | None = None,
 ) -> None:
-    """Write points and verdicts atomically."""
-    points = [dict(point) for point in points]
-    write_json(path, {"verdicts": dict(verdicts), "points": points})
+    """Write points, verdicts and the study that was finished last atomically."""
+    content: dict[str, Any] = {"verdicts": dict(verdicts)}
+    if study is not None:
+        content["last_study"] = asdict(study)
+    write_json(path, {**content, "points": [dict(point) for point in points]})
 
 
 def describe_saved_study(folder: Path) -> str:

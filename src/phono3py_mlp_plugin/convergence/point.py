@@ -65,6 +65,9 @@ class Point:
         earlier versions.
     anharmonicity : float or None
         Anharmonic part of the forces of the dataset; see `Response.anharmonicity`.
+    mesh : list of float or None
+        Mesh of kappa, three numbers or one length; None if it is given by a matrix, and
+        in points of earlier versions.
     """
 
     key: str
@@ -89,6 +92,7 @@ class Point:
     rms_force: float | None = None
     anharmonicity: float | None = None
     smallest_alpha: float | None = None
+    mesh: list[float] | None = None
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Point | None:
@@ -115,6 +119,7 @@ class Point:
         numbers += [self.fc2_error, self.fc3_error, self.alpha or 0.0, self.n_features]
         numbers += [self.rms_force or 1.0, self.anharmonicity or 0.0]
         numbers += [self.smallest_alpha or 0.0]
+        numbers += self.mesh or []
         for phonon in self.phonons:
             numbers += [*phonon.frequencies, *phonon.errors]
         shape = np.array(self.kappa, dtype="double").shape

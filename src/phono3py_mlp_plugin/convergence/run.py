@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from phono3py_mlp_plugin.workflow import (
     EnsembleOfPotentials,
     ForceConstantsOf,
     KappaOfFit,
+    Mesh,
     Transport,
     check_fit,
     deciding_options,
@@ -128,8 +129,10 @@ class _Run:
         self.data_fc2 = fc2_dataset(self.crystal)
         self.solvers: dict[str, ForceConstantsOf] = {}
         response = response_of(self.dataset)
-        self.anharmonicity = None if response is None else response.anharmonicity()
-        self.rms_force = float(np.sqrt(np.mean(self.dataset.forces**2)))
+        self.of_dataset: dict[str, Any] = {
+            "rms_force": float(np.sqrt(np.mean(self.dataset.forces**2))),
+            "anharmonicity": None if response is None else response.anharmonicity(),
+        }
 
     def order(
         self, variants: Sequence[Variant], order: int, rows: NDArray[np.intp]
@@ -153,9 +156,8 @@ class _Run:
                 if known is not None:
                     self._check_fit(size, known.rmse_test)
                 point = new[variant.label] if known is None else known
-                point = replace(
-                    point, rms_force=self.rms_force, anharmonicity=self.anharmonicity
-                )
+                mesh = _numbers(variant.mesh or self.transport.mesh)
+                point = replace(point, mesh=mesh, **self.of_dataset)
                 done[variant.label].append(
                     self._with_exponent(point, done[variant.label])
                 )
@@ -362,6 +364,10 @@ class _Run:
                 **structures_content(dataset.structures),
             }
         )
+
+
+def _numbers(mesh: Mesh | None) -> list[float] | None:
+    return None if mesh is None else [float(n) for n in mesh]
 
 
 def _needs_budget(point: Point) -> bool:

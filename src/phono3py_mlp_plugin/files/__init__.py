@@ -6,6 +6,7 @@ from phono3py_mlp_plugin.files.atomic import (
     remove_unfinished,
     replacing,
     unfinished_folder,
+    write_whole,
 )
 from phono3py_mlp_plugin.files.columnar import (
     HDF5_SUFFIXES,
@@ -124,4 +125,5 @@ __all__ = [
     "write_json",
     "write_potential",
     "write_uncertainty",
+    "write_whole",
 ]

@@ -9,7 +9,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from phono3py_mlp_plugin.errors import in_file
@@ -63,6 +63,19 @@ def replacing(path: Path, *, keep_mode: bool = True) -> Iterator[Path]:
         raise in_file(error, path) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_whole(contents: Mapping[Path, bytes]) -> None:
+    """Write files that belong together: all of them, or none if one cannot be written.
+
+    Raises
+    ------
+    UnusableFile
+        If a name belongs to a folder, a pipe or a device.
+    """
+    with contextlib.ExitStack() as stack:
+        for path, content in contents.items():
+            stack.enter_context(replacing(path)).write_bytes(content)
 
 
 def unfinished_folder(path: Path) -> Path:

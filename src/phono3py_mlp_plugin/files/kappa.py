@@ -28,6 +28,10 @@ _NAMES = (
 )
 
 
+# Velocities below this, relative to the largest one, are zero.
+_AT_REST = 1e-6
+
+
 @dataclass(frozen=True, eq=False)
 class KappaFile:
     """Content of a kappa file.
@@ -49,7 +53,8 @@ class KappaFile:
         Shape ``(n_temperatures, n_points, n_bands, 6)``; its sum over the number of
         grid points is kappa. None if the file has none for these grid points.
     mean_free_paths : ndarray or None
-        In nm, shape ``(n_temperatures, n_points, n_bands)``.
+        In nm, shape ``(n_temperatures, n_points, n_bands)``. Zero for modes at rest,
+        infinite for modes that are not scattered.
     """
 
     name: str
@@ -147,8 +152,8 @@ def _mean_free_paths(
 ) -> FloatArray | None:
     """Return speed times lifetime, 1 / (4 pi gamma), with all scattering in the file.
 
-    Group velocities are in THz angstrom, gamma in THz. It is NaN for modes with zero
-    velocity or zero gamma.
+    Group velocities are in THz angstrom, gamma in THz. It is zero for modes with zero
+    velocity, and infinite for others with zero gamma, unless there is a boundary.
     """
     if "gamma" not in arrays or "group_velocity" not in arrays:
         return None
@@ -162,10 +167,11 @@ def _mean_free_paths(
     if speed.shape != shape[1:]:
         return None
     # 1 THz angstrom is 0.1 nm/ps; the lifetime is in ps.
-    paths = np.full(shape, np.nan)
-    known = gamma > 0
-    paths[known] = 0.1 / (4 * np.pi) * np.broadcast_to(speed, shape)[known]
-    paths[known] /= gamma[known]
-    paths[paths == 0] = np.nan
+    speeds = np.broadcast_to(0.1 / (4 * np.pi) * speed, shape)
+    paths = np.full(shape, np.inf)
+    np.divide(speeds, gamma, out=paths, where=gamma > 0)
+    # Velocities that are zero by symmetry are rounding errors in the file.
+    paths[speeds <= _AT_REST * speeds.max()] = 0.0
     boundary = float(np.ravel(arrays.get("boundary_mfp", np.inf))[0]) * 1e3
-    return np.asarray(1 / (1 / paths + 1 / boundary))
+    with np.errstate(divide="ignore"):
+        return np.asarray(1 / (1 / paths + 1 / boundary))

@@ -91,6 +91,8 @@ class Contents:
     snapshots : Snapshots or None
     points : list of Point
         Points of the convergence study.
+    tolerance : float or None
+        Accepted relative change of kappa in that study.
     bands : Bands or None
     kappa : KappaFile or None
     bars : dict
@@ -111,6 +113,7 @@ class Contents:
     provenance: Provenance | None = None
     snapshots: Snapshots | None = None
     points: list[Point] = field(default_factory=list)
+    tolerance: float | None = None
     bands: Bands | None = None
     kappa: KappaFile | None = None
     bars: dict[float, list[ErrorBar]] = field(default_factory=dict)

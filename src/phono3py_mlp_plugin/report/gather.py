@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phono3py_mlp_plugin.convergence import CONVERGENCE_FILE, read_last_study
 from phono3py_mlp_plugin.errors import DatasetError
 from phono3py_mlp_plugin.files import find_potential, read_provenance
 from phono3py_mlp_plugin.report.contents import Contents
 from phono3py_mlp_plugin.report.folder import RunFolder, Sections
-from phono3py_mlp_plugin.report.origins import facts_of, formula, options_of
+from phono3py_mlp_plugin.report.origins import facts_of, options_of
 from phono3py_mlp_plugin.report.phonons import (
     bands_of,
     direct_fc2,
@@ -37,7 +38,7 @@ from phono3py_mlp_plugin.report.transport import (
     models_of,
     points_of,
 )
-from phono3py_mlp_plugin.workflow import CalculatorSpec, check_drift
+from phono3py_mlp_plugin.workflow import CalculatorSpec, check_drift, chemical_formula
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -127,17 +128,19 @@ def gather(
         direct_fc2=data_fc2 is not None,
     )
     points = make("convergence", points_of, run) or []
+    study = read_last_study(folder / CONVERGENCE_FILE) if points else None
     bars = {} if kappa is None else make("bars", bars_of, run, kappa) or {}
     budget = None
     if kappa is not None:
         budget = make("budget", budget_of, run, points, kappa)
         checks += [] if budget is None else budget_checks(budget[0])
     return Contents(
-        formula=formula(crystal.primitive.symbols),
+        formula=chemical_formula(crystal.primitive.symbols),
         n_atoms=len(crystal.supercell),
         provenance=provenance,
         snapshots=snapshots,
         points=points,
+        tolerance=None if study is None else study.tolerance,
         bands=bands,
         kappa=kappa,
         bars=bars,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,18 +58,6 @@ def facts_of(
 def options_of(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the names and values of the options of the run."""
     return [(f"option {name}", str(value)) for name, value in settings.items()]
-
-
-def formula(symbols: Sequence[str]) -> str:
-    """Return the chemical formula, with elements in the order of the cell."""
-    counts = dict.fromkeys(symbols, 0)
-    for symbol in symbols:
-        counts[symbol] += 1
-    divisor = math.gcd(*counts.values())
-    return "".join(
-        symbol + (str(n // divisor) if n > divisor else "")
-        for symbol, n in counts.items()
-    )
 
 
 def _origin(stamp: str | None, *, direct: bool) -> str:

@@ -31,6 +31,7 @@ a { color: #0550ae; }
 figure { margin: 1rem 0; break-inside: avoid; }
 figure img { max-width: 100%; height: auto; display: block; }
 figcaption, .faint { color: var(--faint); font-size: .9rem; }
+.downloads { margin: .25rem 0 0; font-size: .9rem; color: var(--faint); }
 .headline { font-size: 1.15rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; width: 100%; }
@@ -44,7 +45,7 @@ th { white-space: nowrap; font-weight: 600; }
 @page { size: A4; margin: 18mm; }
 @media print {
   body { max-width: none; padding: 0; font-size: 11pt; }
-  nav { display: none; }
+  nav, .downloads { display: none; }
   figure img { max-height: 10.5cm; width: auto; }
   h2, section > p { break-after: avoid; }
   tr { break-inside: avoid; }
@@ -62,11 +63,14 @@ class Picture:
     alt : str
         Description for readers who cannot see the figure.
     caption : str
+    files : tuple of str
+        Names of the files of the figure in the folder of the page.
     """
 
     png: bytes
     alt: str
     caption: str
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -215,8 +219,20 @@ def _section(main: Element, section: Section) -> None:
         data = base64.b64encode(picture.png).decode("ascii")
         SubElement(figure, "img", src=f"data:image/png;base64,{data}", alt=picture.alt)
         _text(figure, "figcaption", picture.caption)
+        if picture.files:
+            _downloads(figure, picture.files)
     if section.table:
         _table(part, section.table)
+
+
+def _downloads(figure: Element, files: Sequence[str]) -> None:
+    """Add links to the files of a figure, which lie beside the page."""
+    line = _text(figure, "p", "Download: ", "downloads")
+    for name in files:
+        link = _text(line, "a", name.rpartition(".")[2].upper())
+        link.set("href", name)
+        link.set("download", name)
+        link.tail = " "
 
 
 def _table(

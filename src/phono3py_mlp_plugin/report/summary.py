@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.convergence import (
-    draw_convergence,
-)
-from phono3py_mlp_plugin.files import replacing
+from phono3py_mlp_plugin.convergence import draw_convergence
+from phono3py_mlp_plugin.files import write_whole
 from phono3py_mlp_plugin.plotting import (
     DIRECTIONS,
-    save,
+    SUFFIXES,
+    Style,
+    read_style,
+    render,
 )
 from phono3py_mlp_plugin.report import figures
 from phono3py_mlp_plugin.report.contents import Contents, Snapshots
@@ -50,8 +50,17 @@ _PICTURES = (
 
 
 def write_report(contents: Contents, folder: Path) -> list[Path]:
-    """Write the page, the numbers and the figures; return the paths of all files."""
-    sections, pngs = _SectionBuilder(contents).sections()
+    """Write the page, the numbers and the figures; return the paths of all files.
+
+    Figures are PNG, SVG and PDF files in the style of the folder, see `read_style`.
+    Either all files are written or none.
+
+    Raises
+    ------
+    ParameterError, UnusableFile
+        If the style file cannot be used.
+    """
+    sections, pictures = _SectionBuilder(contents, read_style(folder)).sections()
     title = f"{contents.formula}: from supercells to thermal conductivity"
     page = make_page(
         title, _headlines(contents), contents.checks, sections, contents.facts
@@ -60,17 +69,19 @@ def write_report(contents: Contents, folder: Path) -> list[Path]:
     files = {
         f"{_STEM}.html": page,
         f"{_STEM}.json": numbers.encode(),
-        **{f"{_STEM}_{name}.png": png for name, png in pngs.items()},
+        **pictures,
     }
-    written = []
-    for name, content in files.items():
-        with replacing(folder / name) as temporary:
-            temporary.write_bytes(content)
-        written.append(folder / name)
+    write_whole({folder / name: content for name, content in files.items()})
     # Figures of an earlier report would contradict this one.
-    for name in set(_PICTURES) - set(pngs):
-        (folder / f"{_STEM}_{name}.png").unlink(missing_ok=True)
-    return written
+    for picture in _PICTURES:
+        for name in _names_of_files(picture):
+            if name not in pictures:
+                (folder / name).unlink(missing_ok=True)
+    return [folder / name for name in files]
+
+
+def _names_of_files(picture: str) -> list[str]:
+    return [f"{_STEM}_{picture}{suffix}" for suffix in SUFFIXES]
 
 
 def _headlines(contents: Contents) -> list[str]:
@@ -169,12 +180,13 @@ def _shown(temperatures: FloatArray) -> list[bool]:
 class _SectionBuilder:
     """Builds the sections of a report and their figures."""
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: Contents, style: Style) -> None:
         self._contents = contents
-        self._pngs: dict[str, bytes] = {}
+        self._style = style
+        self._files: dict[str, bytes] = {}
 
     def sections(self) -> tuple[list[Section], dict[str, bytes]]:
-        """Return the sections, and the figures by name."""
+        """Return the sections, and the files of the figures by name."""
         sections = [
             self._kappa(),
             self._budget(),
@@ -184,13 +196,16 @@ class _SectionBuilder:
             self._penalties(),
             self._bands(),
         ]
-        return sections, self._pngs
+        return sections, self._files
 
-    def _picture(self, name: str, figure: Figure, alt: str, caption: str) -> Picture:
-        buffer = io.BytesIO()
-        save(figure, buffer)
-        self._pngs[name] = buffer.getvalue()
-        return Picture(buffer.getvalue(), alt, caption)
+    def _picture(
+        self, name: str, draw: Callable[[], Figure], alt: str, caption: str
+    ) -> Picture:
+        with self._style.applied():
+            contents = render(draw())
+        names = _names_of_files(name)
+        self._files.update(zip(names, contents.values(), strict=True))
+        return Picture(contents[".png"], alt, caption, tuple(names))
 
     def _empty(self, name: str, title: str, key: str) -> Section:
         return Section(name, title, notes=[self._contents.missing.get(key, "None.")])
@@ -204,13 +219,16 @@ class _SectionBuilder:
         directions = contents.directions()
         caption = f"{contents.kappa.name}, mesh {mesh}."
         if contents.bars:
-            caption += f" Error bars: 68 % intervals due to {_source(contents)}."
+            caption += (
+                " Error bars with caps: 68 % intervals due to "
+                f"{_source(contents)}; thin lines: 95 % intervals."
+            )
         shown = _shown(contents.kappa.temperatures)
         if not all(shown):
             caption += f" All {len(shown)} temperatures are in {_STEM}.json."
         picture = self._picture(
             "kappa",
-            figures.draw_kappa(contents),
+            lambda: figures.draw_kappa(contents),
             "Thermal conductivity against temperature",
             caption,
         )
@@ -248,32 +266,40 @@ class _SectionBuilder:
     def _cumulative(self) -> Section:
         contents = self._contents
         title = "Cumulative conductivity"
-        if contents.kappa is None:
+        kappa = contents.kappa
+        if kappa is None:
             return self._empty("cumulative", title, "kappa")
-        if contents.kappa.mode_kappa is None:
+        if kappa.mode_kappa is None:
             return self._empty("cumulative", title, "cumulative")
         t = contents.room_temperature()
-        temperature = contents.kappa.temperatures[t]
+        temperature = kappa.temperatures[t]
         picture = self._picture(
             "cumulative",
-            figures.draw_cumulative(contents.kappa, t, contents.directions()),
+            lambda: figures.draw_cumulative(
+                kappa, t, contents.directions(), contents.formula
+            ),
             "Cumulative conductivity against frequency and mean free path",
             "Conductivity of the modes below a frequency and below a mean free path, "
-            f"at {temperature:g} K.",
+            f"at {temperature:g} K. Each mode of the mesh is a step. The shortest mean "
+            "free paths, which contribute 0.1 % together, are not shown.",
         )
         return Section("cumulative", title, [picture])
 
     def _convergence(self) -> Section:
-        points = self._contents.points
+        contents = self._contents
+        points = contents.points
         title = "Convergence"
         if not points:
             return self._empty("convergence", title, "convergence")
         picture = self._picture(
             "convergence",
-            draw_convergence(points),
+            lambda: draw_convergence(
+                points, formula=contents.formula, tolerance=contents.tolerance
+            ),
             "Kappa and force errors against the number of training supercells",
-            "Above: kappa with 68 % intervals, at the first temperature of the study. "
-            "Below: force errors on the test set, and on supercells left out.",
+            "Above: kappa with its intervals, at the first temperature of the study; "
+            "the band is the tolerance around the last value. Below: force errors on "
+            "the test set, and on supercells left out.",
         )
         return Section("convergence", title, [picture])
 
@@ -295,7 +321,7 @@ class _SectionBuilder:
         pictures = [
             self._picture(
                 "parity",
-                figures.draw_parity(snapshots),
+                lambda: figures.draw_parity(snapshots, contents.formula),
                 "Errors of forces and energies against first principles",
                 "Differences between potential and first principles. A slope indicates "
                 "a systematic error; a training error far below the test error "
@@ -303,7 +329,7 @@ class _SectionBuilder:
             ),
             self._picture(
                 "snapshots",
-                figures.draw_snapshot_errors(snapshots),
+                lambda: figures.draw_snapshot_errors(snapshots, contents.formula),
                 "Force error of each snapshot",
                 "Root mean square force error of each snapshot; unusually large errors "
                 "are numbered.",
@@ -312,13 +338,15 @@ class _SectionBuilder:
         return Section("errors", title, pictures, notes)
 
     def _penalties(self) -> Section:
-        provenance = self._contents.provenance
+        provenance, formula = self._contents.provenance, self._contents.formula
         title = "Ridge path"
         if provenance is None or not provenance.penalties:
             return self._empty("penalties", title, "penalties")
         picture = self._picture(
             "penalties",
-            figures.draw_penalties(provenance.ridge_path(), provenance.alpha),
+            lambda: figures.draw_penalties(
+                provenance.ridge_path(), provenance.alpha, formula
+            ),
             "Errors of training and test set against the ridge penalty",
             "The penalty with the smallest test error is chosen. At the edge of the "
             "range, a wider range may be better.",
@@ -328,9 +356,10 @@ class _SectionBuilder:
     def _bands(self) -> Section:
         contents = self._contents
         title = "Phonons"
-        if contents.bands is None:
+        bands = contents.bands
+        if bands is None:
             return self._empty("phonons", title, "bands")
-        notes = [contents.bands.remark] if contents.bands.remark else []
+        notes = [bands.remark] if bands.remark else []
         # The reason why fc3 is missing, for example.
         if "bands" in contents.missing:
             notes.append(contents.missing["bands"])
@@ -338,7 +367,7 @@ class _SectionBuilder:
             notes.append(f"Not compared: {contents.missing['direct']}")
         picture = self._picture(
             "bands",
-            figures.draw_bands(contents.bands),
+            lambda: figures.draw_bands(bands, contents.formula),
             "Phonon bands and density of states",
             "Imaginary frequencies are drawn below zero. At finite displacements, fc2 "
             "fitted to first-principles forces includes effects of higher orders, so "

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from phono3py_mlp_plugin.convergence import CONVERGENCE_FILE, Point, read_convergence
+from phono3py_mlp_plugin.convergence import (
+    CONVERGENCE_FILE,
+    Point,
+    read_convergence,
+    read_last_study,
+)
 from phono3py_mlp_plugin.errors import DatasetError
 from phono3py_mlp_plugin.files import (
     INVALID_CONTENT,
@@ -53,7 +58,9 @@ def kappa_of(folder: RunFolder) -> KappaFile:
 
 
 def points_of(folder: RunFolder) -> list[Point]:
-    """Return the points of the convergence study.
+    """Return the points of the last convergence study, or of all in its file.
+
+    They are of all studies if the last one was not finished.
 
     Raises
     ------
@@ -69,6 +76,9 @@ def points_of(folder: RunFolder) -> list[Point]:
             "phono3py_params.yaml --mesh N N N shows whether the supercells are "
             "enough."
         )
+    study = read_last_study(folder.path / CONVERGENCE_FILE)
+    of_last = [p for p in valid if study is not None and p.key in study.keys]
+    valid = of_last or valid
     # The order of a new study; an interrupted one may have added points later.
     return sorted(valid, key=lambda point: (point.label, point.order, point.size))
 

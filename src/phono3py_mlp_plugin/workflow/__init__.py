@@ -134,7 +134,7 @@ from phono3py_mlp_plugin.workflow.reuse import (
     missing_stamps,
     origin_of,
 )
-from phono3py_mlp_plugin.workflow.species import element_of
+from phono3py_mlp_plugin.workflow.species import chemical_formula, element_of
 from phono3py_mlp_plugin.workflow.structures import (
     StructureFiles,
     structures_content,
@@ -234,6 +234,7 @@ __all__ = [
     "check_solver_cutoffs",
     "check_split",
     "check_vacuum",
+    "chemical_formula",
     "contributions_above",
     "cost_lines",
     "crystal_notes",

@@ -6,6 +6,8 @@ numbers only.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,48 @@ from phono3py_mlp_plugin.errors import PotentialError
 
 if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
+
+
+_NOBLE_GASES = (0, 2, 10, 18, 36, 54, 86, 118)
+
+
+def chemical_formula(symbols: Sequence[str]) -> str:
+    """Return the chemical formula, with electropositive elements first.
+
+    Examples
+    --------
+    >>> chemical_formula(["O", "O", "O", "Al", "Al"]), chemical_formula(["Cu"] * 4)
+    ('Al2O3', 'Cu')
+    >>> chemical_formula(["N", "Al"]), chemical_formula(["Te", "Zn"])
+    ('AlN', 'ZnTe')
+    """
+    elements = [element_of(symbol) for symbol in symbols]
+    counts = {one: elements.count(one) for one in sorted({*elements}, key=_rank)}
+    divisor = math.gcd(*counts.values())
+    return "".join(
+        element + (str(n // divisor) if n > divisor else "")
+        for element, n in counts.items()
+    )
+
+
+def _rank(element: str) -> tuple[float, int]:
+    """Return the place of an element in formulas: by group, heavy elements first.
+
+    This is the sequence of IUPAC's nomenclature of inorganic chemistry (2005), table
+    VI. Hydrogen is between nitrogen and oxygen.
+    """
+    from phonopy.structure.atomic_data import get_atomic_data
+
+    number = int(get_atomic_data().symbol_map[element])
+    if number == 1:
+        return 15.5, 0
+    start, end = next(
+        (a, b) for a, b in itertools.pairwise(_NOBLE_GASES) if number <= b
+    )
+    from_left, from_right = number - start, end - number
+    # Lanthanoids and actinoids are in group 3.
+    group = from_left if from_left <= 2 else max(3, 18 - from_right)
+    return group, -number
 
 
 def element_of(symbol: str) -> str:
