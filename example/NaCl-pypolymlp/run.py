@@ -218,7 +218,7 @@ def new_folder(name: str) -> Path:
 
 def conductivity(folder: Path, job: Job) -> Conductivity:
     """Run steps 4 to 7: potential, forces, force constants, conductivity."""
-    load = ("phono3py-load", PARAMS, "--pypolymlp", "--mlp-params", job.mlp_params)
+    load = ("phono3py", PARAMS, "--pypolymlp", "--mlp-params", job.mlp_params)
     say("\nStep 4: the potential")
     command(folder, *load)
 

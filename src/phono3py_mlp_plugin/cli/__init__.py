@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"{SWITCH}=off: this package is switched off. Unset the variable."
             )
         if given[:1] == ["converge"]:
-            # Its options are those of phono3py-load, parsed by another parser.
+            # Its options are those of phono3py, parsed by another parser.
             return run_converge(given[1:], watched=arguments is None)
         if given[:1] == ["forecast"]:
             return run_forecast(given[1:], watched=arguments is None)

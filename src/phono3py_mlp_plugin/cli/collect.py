@@ -53,8 +53,8 @@ def _without_part(words: Sequence[str]) -> list[str]:
 
     Examples
     --------
-    >>> _without_part(["phono3py-load", "a.yaml", "--part", "2/8", "--jobs=4"])
-    ['phono3py-load', 'a.yaml', '--part', 'collect/8']
+    >>> _without_part(["phono3py", "a.yaml", "--part", "2/8", "--jobs=4"])
+    ['phono3py', 'a.yaml', '--part', 'collect/8']
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     add_distribution_options(parser)

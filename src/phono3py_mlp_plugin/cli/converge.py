@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phono3py_mlp_plugin.cli.inputs import only_value
 from phono3py_mlp_plugin.contracts import Ensemble
 from phono3py_mlp_plugin.convergence import (
     CONVERGENCE_FILE,
@@ -55,7 +56,7 @@ _SMALLEST_SIZE = 5
 _DESCRIPTION = (
     "Train on increasing parts of the dataset with a fixed test set, and report "
     "whether kappa is converged, its error bar, and how many more supercells are "
-    "needed. Finished points are kept and reused. All options of phono3py-load can be "
+    "needed. Finished points are kept and reused. All options of phono3py can be "
     "used. By default, kappa is computed in the relaxation-time approximation (--br) "
     "at 300 K from derivatives of the potential (--fc-calculator exact) if it has "
     "them, otherwise from random displacements (--rd auto) with seed 0."
@@ -63,7 +64,7 @@ _DESCRIPTION = (
 
 
 def add_converge(commands: Any) -> None:
-    """Add ``converge``, which also has the options of phono3py-load."""
+    """Add ``converge``, which also has the options of phono3py."""
     commands.add_parser(
         "converge",
         help="kappa against the number of supercells, with error bars",
@@ -147,13 +148,13 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
         "--symmetry-tolerance",
         dest="symmetry_tolerance",
         type=float,
-        help="symmetry tolerance of the crystal (--tolerance of phono3py-load)",
+        help="symmetry tolerance of the crystal (--tolerance of phono3py)",
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class _StudyOptions:
-    """Options of ``converge`` that phono3py-load does not have."""
+    """Options of ``converge`` that phono3py does not have."""
 
     sizes: list[str] | None
     orders: int
@@ -183,7 +184,12 @@ class _StudyOptions:
             uncertainty_mesh=mesh,
             seed=args.random_seed or 0,
             memory=args.memory,
-            parameters=args.mlp_params or _only(args.force_calculator_options),
+            parameters=args.mlp_params
+            or only_value(
+                "--force-calculator-options",
+                args.force_calculator_options,
+                "Vary a parameter by --over",
+            ),
         )
 
     @property
@@ -260,22 +266,6 @@ class _StudyOptions:
             )
             for text in texts
         ]
-
-
-def _only(texts: Sequence[str] | None) -> str | None:
-    """Return the only text, or None.
-
-    Raises
-    ------
-    ParameterError
-        If there are several.
-    """
-    if texts is not None and len(texts) > 1:
-        raise ParameterError(
-            f"--force-calculator-options is given {len(texts)} times; expected once: "
-            "converge trains one model. Vary a parameter by --over."
-        )
-    return texts[0] if texts else None
 
 
 def _run_task(task: StudyTask, progress: Any) -> None:

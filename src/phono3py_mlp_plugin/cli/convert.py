@@ -56,7 +56,7 @@ def _convert(args: argparse.Namespace) -> int:
             write_columnar(content, temporary)
         else:
             temporary.write_text(format_yaml(content), encoding="utf-8")
-        keep_old(target)
+        keep_old(target, temporary)
     size = target.stat().st_size / 1e6
     print(f'"{target}" was written ({size:.1f} MB).')
     return 0

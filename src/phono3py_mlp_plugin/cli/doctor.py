@@ -16,6 +16,7 @@ from phono3py_mlp_plugin.host import bindings, is_bound
 from phono3py_mlp_plugin.host.bindings import BINDINGS, SCATTERING_BINDINGS, check
 from phono3py_mlp_plugin.plugins import DISTRIBUTION, registry
 from phono3py_mlp_plugin.switch import SWITCH, is_switched_off
+from phono3py_mlp_plugin.wording import duration
 
 _PACKAGES = (
     DISTRIBUTION,
@@ -65,7 +66,7 @@ def doctor(warm_up: bool = False) -> int:
     for line in (*_linear_algebra(), _scattering(), _calculators()):
         print(line)
     if warm_up:
-        print(f"Kernels: ready in {_compile_kernels():.1f} s")
+        print(f"Kernels: ready in {duration(_compile_kernels())}")
     return 1 if reasons else 0
 
 

@@ -91,7 +91,7 @@ def _read(path: Path, order: int, primitive: Primitive) -> FloatArray:
     """Return force constants that belong to the supercell of a primitive cell."""
     if not path.exists():
         raise SolverError(
-            f'"{path}": is not found; expected fc{order}. Compute it by phono3py-load, '
+            f'"{path}": is not found; expected fc{order}. Compute it by phono3py, '
             f"or give its name by --fc{order}."
         )
     check_regular(path)
@@ -104,6 +104,6 @@ def _read(path: Path, order: int, primitive: Primitive) -> FloatArray:
     if unit not in (None, f"eV/angstrom^{order}"):
         raise SolverError(
             f'"{path}": physical_unit = {unit}; expected eV/angstrom^{order}. Compute '
-            "it anew by phono3py-load."
+            "it anew by phono3py."
         )
     return array

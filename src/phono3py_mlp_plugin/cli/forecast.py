@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 _DESCRIPTION = (
     "Measure on samples what a run takes on this machine, without starting it: time "
     "and memory of training, force constants and kappa. The options are those of the "
-    "run, all options of phono3py-load and of this package."
+    "run, all options of phono3py and of this package."
 )
 
 
 def add_forecast(commands: Any) -> None:
-    """Add ``forecast``, which has the options of phono3py-load."""
+    """Add ``forecast``, which has the options of phono3py."""
     commands.add_parser(
         "forecast",
         help="time and memory of a run before it is started",
