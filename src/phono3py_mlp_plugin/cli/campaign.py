@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from phono3py_mlp_plugin.cli.parser import example
 from phono3py_mlp_plugin.cli.programs import program
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.files import (
@@ -63,6 +64,15 @@ def add_campaign(commands: Any) -> None:
         "name by the commands of the documentation. Finished crystals are not computed "
         "again. The results are in a page (.html) that leads to the reports, and in "
         "the files .csv and .json of the name of the list.",
+        epilog=example(
+            "phono3py-mlp campaign salts.yaml --jobs 4",
+            "",
+            "salts.yaml:",
+            "  options: {mesh: 19 19 19, ts: 300}",
+            "  crystals:",
+            "    NaCl: {dataset: nacl/phono3py_params.yaml}",
+            "    KCl: {cell: KCl.vasp, dim: 2 2 2, force-calculator: mace}",
+        ),
     )
     parser.add_argument("list", metavar="LIST.yaml", type=Path, help="the crystals")
     parser.add_argument(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phono3py_mlp_plugin.cli.inputs import only_value
+from phono3py_mlp_plugin.cli.parser import example, host_command_help
 from phono3py_mlp_plugin.contracts import Ensemble
 from phono3py_mlp_plugin.convergence import (
     CONVERGENCE_FILE,
@@ -57,10 +58,12 @@ _DESCRIPTION = (
     "Train on increasing parts of the dataset with a fixed test set, and report "
     "whether kappa is converged, its error bar, and how many more supercells are "
     "needed. Finished points are kept and reused. All options of phono3py can be "
-    "used. By default, kappa is computed in the relaxation-time approximation (--br) "
-    "at 300 K from derivatives of the potential (--fc-calculator exact) if it has "
-    "them, otherwise from random displacements (--rd auto) with seed 0."
+    "used ('phono3py --help' lists them). By default, kappa is computed in the "
+    "relaxation-time approximation (--br) at 300 K from derivatives of the potential "
+    "(--fc-calculator exact) if it has them, otherwise from random displacements "
+    "(--rd auto) with seed 0."
 )
+_EXAMPLE = example("phono3py-mlp converge phono3py_params.yaml --mesh 11 11 11")
 
 
 def add_converge(commands: Any) -> None:
@@ -83,12 +86,11 @@ def run_converge(arguments: Sequence[str], *, watched: bool) -> int:
     watched : bool
         Whether to run in a separate, supervised process.
     """
-    from phono3py_mlp_plugin.host.command import run_study, study_parser
+    from phono3py_mlp_plugin.host.command import run_study
     from phono3py_mlp_plugin.host.output import progress
     from phono3py_mlp_plugin.host.study import StudyRun
 
-    parser = study_parser("phono3py-mlp converge", _DESCRIPTION)
-    _add_study_options(parser)
+    parser = converge_parser()
     args = parser.parse_args(list(arguments))
     options = _StudyOptions.from_arguments(args)
     log_level = 0 if args.quiet else 1
@@ -99,6 +101,19 @@ def run_converge(arguments: Sequence[str], *, watched: bool) -> int:
     # The table and the verdict are the result: they are printed with --quiet too.
     study = StudyRun(options.study, options.displaces, run_task, 1)
     return run_study(parser, args, study, watched=watched, kept=describe_saved_study)
+
+
+def converge_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``converge``; its help is on the options of a study."""
+    from phono3py_mlp_plugin.host.command import study_parser
+
+    name = "phono3py-mlp converge"
+    parser = study_parser(name, _DESCRIPTION)
+    _add_study_options(parser)
+    shown = host_command_help(name, _DESCRIPTION, _EXAMPLE)
+    _add_study_options(shown)
+    parser.format_help = shown.format_help  # type: ignore[method-assign]
+    return parser
 
 
 def _add_study_options(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from phono3py_mlp_plugin.cli.parser import example
 from phono3py_mlp_plugin.errors import IncompatibleHost
 from phono3py_mlp_plugin.host import bindings, is_bound
 from phono3py_mlp_plugin.host.bindings import BINDINGS, SCATTERING_BINDINGS, check
@@ -32,7 +33,11 @@ _PACKAGES = (
 def add_doctor(commands: Any) -> None:
     """Add ``doctor`` to the commands."""
     parser = commands.add_parser(
-        "doctor", help="check the installation and the bindings to phono3py"
+        "doctor",
+        help="check the installation and the bindings to phono3py",
+        description="Say whether phono3py uses this package, and if not, why. The exit "
+        "code is then 1.",
+        epilog=example("phono3py-mlp doctor"),
     )
     parser.add_argument(
         "--warm-up",
@@ -56,10 +61,7 @@ def doctor(warm_up: bool = False) -> int:
         print(f"  {reason}")
     print(f"Python {platform.python_version()}")
     for name in _PACKAGES:
-        try:
-            print(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            print(f"{name} is not installed")
+        print(f"{name} {version_of(name)}")
     if is_bound():
         for line, problem in _checked_bindings():
             print(f"  {line}" if not problem else f"  {line}: NOT BOUND")
@@ -68,6 +70,14 @@ def doctor(warm_up: bool = False) -> int:
     if warm_up:
         print(f"Kernels: ready in {duration(_compile_kernels())}")
     return 1 if reasons else 0
+
+
+def version_of(distribution: str) -> str:
+    """Return the version of an installed package, "is not installed" without one."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "is not installed"
 
 
 def _reasons() -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from phono3py_mlp_plugin.cli.inputs import PARAMS, SUMMARY, first_of
+from phono3py_mlp_plugin.cli.parser import example
 from phono3py_mlp_plugin.errors import ParameterError, SolverError
 from phono3py_mlp_plugin.exports import FORMATS, export
 from phono3py_mlp_plugin.files import check_regular, read_force_constants
@@ -30,11 +31,12 @@ def add_export(commands: Any) -> None:
         help="fc2 and fc3 in the formats of other programs",
         description="Write the force constants of fc2.hdf5 and fc3.hdf5 in the format "
         "of another program.",
+        epilog=example("phono3py-mlp export shengbte"),
     )
     parser.add_argument(
         "format",
         metavar="FORMAT",
-        choices=FORMATS,
+        choices=tuple(FORMATS),
         help=f"one of {', '.join(FORMATS)}",
     )
     parser.add_argument(

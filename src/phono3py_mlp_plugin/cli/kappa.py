@@ -15,7 +15,7 @@ from phono3py_mlp_plugin.cli.inputs import (
     keep_old,
     requested_calculator,
 )
-from phono3py_mlp_plugin.cli.parser import Parser
+from phono3py_mlp_plugin.cli.parser import Parser, example
 from phono3py_mlp_plugin.cli.programs import run_command
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import FolderLock, check_inputs, replacing
@@ -56,8 +56,11 @@ _DESCRIPTION = (
     "Compute kappa of a crystal from its unit cell and a force calculator. The steps "
     "are those of the documentation. The commands are printed, and their files are "
     "left in the folder, so that each step can be repeated by hand. All options of "
-    "phono3py can be used in addition; --br is implied unless another method is "
-    "given."
+    "phono3py can be used in addition ('phono3py --help' lists them); --br is implied "
+    "unless another method is given."
+)
+_EXAMPLE = example(
+    "phono3py-mlp kappa -c POSCAR --dim 2 2 2 --force-calculator mace --mesh 19 19 19"
 )
 
 
@@ -180,7 +183,10 @@ def _write_crystal(
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
-        prog="phono3py-mlp kappa", description=_DESCRIPTION, allow_abbrev=False
+        prog="phono3py-mlp kappa",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLE,
+        allow_abbrev=False,
     )
     parser.add_argument(
         "-c", "--cell", required=True, metavar="POSCAR", type=Path, help="unit cell"
@@ -226,6 +232,19 @@ def _parser() -> argparse.ArgumentParser:
         help="seed of random displacements (default 0)",
     )
     return parser
+
+
+def kappa_parser() -> argparse.ArgumentParser:
+    """Return a parser with the options of ``kappa`` and those of phono3py."""
+    from phono3py_mlp_plugin.host.command import study_parser
+
+    return argparse.ArgumentParser(
+        prog="phono3py-mlp kappa",
+        description=_DESCRIPTION,
+        parents=[study_parser("phono3py-mlp kappa", _DESCRIPTION), _parser()],
+        conflict_handler="resolve",
+        add_help=False,
+    )
 
 
 def _check(args: argparse.Namespace) -> None:
