@@ -12,7 +12,7 @@ from phono3py_mlp_plugin.cli.completion import add_completion
 from phono3py_mlp_plugin.cli.converge import add_converge, run_converge
 from phono3py_mlp_plugin.cli.convert import add_convert
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
-from phono3py_mlp_plugin.cli.doctor import add_doctor, version_of
+from phono3py_mlp_plugin.cli.doctor import add_doctor
 from phono3py_mlp_plugin.cli.export import add_export
 from phono3py_mlp_plugin.cli.forecast import add_forecast, run_forecast
 from phono3py_mlp_plugin.cli.kappa import add_kappa, run_kappa
@@ -23,7 +23,7 @@ from phono3py_mlp_plugin.cli.report import add_report
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import check_inputs
 from phono3py_mlp_plugin.host.boundary import run_to_end
-from phono3py_mlp_plugin.plugins import DISTRIBUTION
+from phono3py_mlp_plugin.plugins import DISTRIBUTION, version_of
 from phono3py_mlp_plugin.supervision import supervise
 from phono3py_mlp_plugin.switch import SWITCH, is_switched_off
 
@@ -109,5 +109,7 @@ def _parser() -> Parser:
 
 def _version() -> str:
     """Return the version of this package and that of phono3py."""
-    own, host = map(version_of, (DISTRIBUTION, "phono3py"))
+    own, host = (
+        version_of(name) or "not installed" for name in (DISTRIBUTION, "phono3py")
+    )
     return f"{own} (phono3py {host})"

@@ -92,7 +92,7 @@ def add_campaign(commands: Any) -> None:
 
 def _campaign(args: argparse.Namespace) -> int:
     tasks = _read(args.list)
-    part = Part.parse(args.part or "1/1")
+    part = Part.parse("1/1" if args.part is None else args.part)
     if args.jobs < 1:
         raise ParameterError(f"--jobs = {args.jobs}; expected 1 or more.")
     folder = args.list.absolute().parent
