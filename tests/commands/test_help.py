@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import shlex
 
@@ -13,13 +12,10 @@ from phono3py_mlp_plugin.cli import main
 from phono3py_mlp_plugin.cli.converge import converge_parser
 from phono3py_mlp_plugin.cli.forecast import forecast_parser
 from phono3py_mlp_plugin.cli.kappa import kappa_parser
+from phono3py_mlp_plugin.cli.parser import commands_of
 from phono3py_mlp_plugin.host.command import study_parser
 
-(COMMANDS,) = [
-    list(action.choices)
-    for action in cli._parser()._actions
-    if isinstance(action, argparse._SubParsersAction)
-]
+COMMANDS = list(commands_of(cli._parser()).choices)
 # Those that have all options of phono3py.
 OTHERS = {
     "kappa": kappa_parser,
@@ -62,3 +58,14 @@ def test_examples_are_accepted(capsys, command):
             OTHERS[words[0]]().parse_args(words[1:])
         else:
             cli._parser().parse_args(words)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_option_that_does_not_exist_is_one_line_and_exit_code_2(capsys, command):
+    needed = ["bash"] if command == "completion" else []
+    assert main([command, *needed, "--no-such-option"]) == 2
+    output = capsys.readouterr()
+    (line,) = output.err.splitlines()
+    assert line.startswith("ERROR: ")
+    assert line.endswith(f"'phono3py-mlp {command} --help' lists the options.")
+    assert output.out == ""

@@ -18,7 +18,7 @@ from phono3py_mlp_plugin.cli.forecast import add_forecast, run_forecast
 from phono3py_mlp_plugin.cli.kappa import add_kappa, run_kappa
 from phono3py_mlp_plugin.cli.label import add_label
 from phono3py_mlp_plugin.cli.listing import add_plugins
-from phono3py_mlp_plugin.cli.parser import Parser, example
+from phono3py_mlp_plugin.cli.parser import Parser, commands_of, example
 from phono3py_mlp_plugin.cli.report import add_report
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import check_inputs
@@ -54,7 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run_forecast(given[1:], watched=arguments is None)
         if given[:1] == ["kappa"]:
             return run_kappa(given[1:], watched=arguments is None)
-        args = parser.parse_args(given)
+        args, unknown = parser.parse_known_args(given)
+        if unknown:
+            own = commands_of(parser).choices[args.command]
+            own.error(f"unrecognized arguments: {' '.join(unknown)}")
         check_inputs(Path(), vars(args).values())
         args.watched = arguments is None
         if args.watched and args.command not in _SUPERVISED:

@@ -10,7 +10,7 @@ from typing import Any
 from phono3py_mlp_plugin.cli.converge import converge_parser
 from phono3py_mlp_plugin.cli.forecast import forecast_parser
 from phono3py_mlp_plugin.cli.kappa import kappa_parser
-from phono3py_mlp_plugin.cli.parser import Parser, example
+from phono3py_mlp_plugin.cli.parser import Parser, commands_of, example
 from phono3py_mlp_plugin.errors import PluginNotFound
 from phono3py_mlp_plugin.plugins import registry
 
@@ -75,11 +75,7 @@ def _script(shell: str, program: str, parser: argparse.ArgumentParser) -> str:
             '"phono3py-mlp-plugin[completion]"\'.'
         ) from error
     if program == _PROGRAMS[0]:
-        (commands,) = [
-            action
-            for action in parser._actions
-            if isinstance(action, argparse._SubParsersAction)
-        ]
+        commands = commands_of(parser)
         commands.choices.update({name: make() for name, make in _COMPLETE.items()})
         for shown in commands._choices_actions:
             # Shells show one line for each command.

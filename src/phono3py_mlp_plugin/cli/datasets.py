@@ -116,7 +116,11 @@ def add_extend(commands: Any) -> None:
 
 def _add_output(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help=f"default: {default}"
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help=f"file to write (default: {default})",
     )
 
 

@@ -48,14 +48,17 @@ def add_export(commands: Any) -> None:
     )
     for order, path in ((2, _FC2), (3, _FC3)):
         parser.add_argument(
-            f"--fc{order}", metavar="FILE", type=Path, help=f"default: {path}"
+            f"--fc{order}",
+            metavar="FILE",
+            type=Path,
+            help=f"file with fc{order} (default: {path})",
         )
     parser.add_argument(
         "-o",
         "--output",
         metavar="FOLDER",
         type=Path,
-        help="default: a folder with the name of the format",
+        help="folder to write (default: one with the name of the format)",
     )
     parser.set_defaults(run=_export)
 

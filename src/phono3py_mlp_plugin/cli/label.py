@@ -61,7 +61,7 @@ def add_label(commands: Any) -> None:
         metavar="FILE",
         type=Path,
         default=Path(PARAMS),
-        help="default: %(default)s",
+        help="file to write (default: %(default)s)",
     )
     parser.add_argument(
         "--allow-poor-fit",

@@ -41,6 +41,16 @@ class Parser(argparse.ArgumentParser):
         exit_with_error(self, message)
 
 
+def commands_of(parser: argparse.ArgumentParser) -> argparse._SubParsersAction[Any]:
+    """Return the commands of a parser, with their own parsers as ``choices``."""
+    (commands,) = (
+        action
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    return commands
+
+
 def host_command_help(name: str, description: str, epilog: str) -> Parser:
     """Return a parser for the help of a command that has all options of phono3py.
 
