@@ -69,7 +69,7 @@ def test_student_of_a_teacher_has_an_error_budget(folder, run):
     steps = [x for x in done.stdout.splitlines() if x.startswith("$ ")]
     assert [step.split()[1] for step in steps] == [
         "phono3py-mlp",
-        "phono3py-load",
+        "phono3py",
         "phono3py-mlp",
     ]
     params = yaml.safe_load((folder / "phono3py_params.yaml").read_text())
