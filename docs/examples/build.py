@@ -117,7 +117,6 @@ def shorten(text: str) -> str:
 _LEFT_OUT = (
     (r"^        _ ", r"^Spglib version"),
     (r"^ +_$", r"^ +\\___\|_\|"),
-    (r"^WARNING: 'phono3py-load' is deprecated", r""),
     (r"^-+\[time ", r""),
     (r"^  [A-Z].*(\.\.\.|: \d+(/\d+)? \(\d+ s\))$", r""),
     (r"^(Batch: |=+ Grid point)", r"^=+ End of collection"),

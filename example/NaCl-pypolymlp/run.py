@@ -3,8 +3,9 @@
     python run.py           the documented steps 1-7 with the default model
     python run.py --demo    the same with a compact model and few supercells
 
-Each command is printed before it is run. All its files are written into a folder below
-run/. Results that exist there are reused if they were made from the same input.
+A line is printed for each step, with its time. All files are written into a folder
+below run/, among them log.txt with the commands and their output. Results that exist
+there are reused if they were made from the same input.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +30,7 @@ from fetch_data import FetchError, extract, host_source
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import phono3py_mlp_plugin as mlp
@@ -38,6 +42,9 @@ PARAMS = "phono3py_params.yaml"
 POTENTIAL = "polymlp.yaml"
 FIGURE = "figure.png"
 FINISHED = "finished.txt"
+LOG = "log.txt"
+# Lines of the log that are shown if a step has failed.
+SHOWN = 20
 UNITCELL = "POSCAR-unitcell"
 BORN = "BORN"
 DIMENSION = 2
@@ -108,18 +115,58 @@ def rms(values: FloatArray) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-def say(text: str) -> None:
-    """Print immediately, so that the text precedes the output of a command."""
-    print(text, flush=True)
+class StepFailed(Exception):
+    """A command of a step that has failed."""
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """Show on one line what is done, and its time when it is finished."""
+    console = Console()
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    started = time.monotonic()
+    if not console.is_terminal:
+        print(f"{title:<64}", end="", flush=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        progress.add_task(title, total=None)
+        try:
+            yield
+        except BaseException:
+            print("" if console.is_terminal else " failed", flush=True)
+            raise
+    seconds = f"{time.monotonic() - started:7.1f} s"
+    print(f"{title:<64}{seconds}" if console.is_terminal else seconds, flush=True)
 
 
 def command(folder: Path, *words: str, shown: str | None = None) -> None:
-    """Print and run a command of this environment in the folder."""
-    say(f"\n$ {shown or shlex.join(words)}")
+    """Run a command of this environment in the folder, its output into the log.
+
+    Raises
+    ------
+    StepFailed
+        If its exit code is not 0.
+    """
     script = Path(sys.executable).parent / words[0]
-    finished = subprocess.run([str(script), *words[1:]], cwd=folder, check=False)
+    with (folder / LOG).open("a", encoding="utf-8") as log:
+        log.write(f"\n$ {shown or shlex.join(words)}\n")
+        log.flush()
+        finished = subprocess.run(
+            [str(script), *words[1:]],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
     if finished.returncode != 0:
-        raise SystemExit(f"ERROR: {words[0]} ended with {finished.returncode}.")
+        end = (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+        print("\n".join(end[-SHOWN:]), file=sys.stderr)
+        raise StepFailed(
+            f"{words[0]} ended with exit code {finished.returncode}. Its output, whose "
+            f'end is above, is in "{os.path.relpath(folder / LOG)}".'
+        )
 
 
 def first_principles_dataset(folder: Path, source: Path) -> str:
@@ -128,23 +175,21 @@ def first_principles_dataset(folder: Path, source: Path) -> str:
     for name in (UNITCELL, BORN):
         shutil.copy(HERE / name, folder / name)
 
-    say("\nStep 1: supercells with random displacements")
-    dimension = (str(DIMENSION),) * 3
-    setup = ("--pa", "auto", "--rd", "100", "-c", UNITCELL, "--dim", *dimension)
-    command(folder, "phono3py", *setup)
+    with step("Step 1: supercells with random displacements"):
+        dimension = (str(DIMENSION),) * 3
+        setup = ("--pa", "auto", "--rd", "100", "-c", UNITCELL, "--dim", *dimension)
+        command(folder, "phono3py", *setup)
 
-    say(
-        "\nStep 2: first-principles forces and energies. VASP is not run here: the "
-        "published\ndisplacements and their hundred results replace those of step 1."
-    )
-    n_supercells = write_displacements(folder, data / "phono3py_params_NaCl.yaml.xz")
-    extract(data / "vasprun_xmls.tar.xz", folder)
+    # VASP is not run here.
+    with step("Step 2: published displacements and results of VASP for them"):
+        written = write_displacements(folder, data / "phono3py_params_NaCl.yaml.xz")
+        extract(data / "vasprun_xmls.tar.xz", folder)
 
-    say("\nStep 3: the dataset")
-    results = [f"vasprun_xmls/vasprun-{n:05d}.xml" for n in range(1, n_supercells + 1)]
-    shown = f"vasprun_xmls/vasprun-{{00001..{n_supercells:05d}}}.xml"
-    collect = ("phono3py", "--sp", "--cf3")
-    command(folder, *collect, *results, shown=shlex.join(collect) + f" {shown}")
+    with step("Step 3: the dataset"):
+        results = [f"vasprun_xmls/vasprun-{n:05d}.xml" for n in range(1, written + 1)]
+        shown = f"vasprun_xmls/vasprun-{{00001..{written:05d}}}.xml"
+        collect = ("phono3py", "--sp", "--cf3")
+        command(folder, *collect, *results, shown=shlex.join(collect) + f" {shown}")
     return "first principles (PBEsol, VASP), phono3py's example NaCl-rd"
 
 
@@ -181,10 +226,11 @@ def prepare(job: Job) -> tuple[Path, str]:
     try:
         source = host_source()
     except FetchError as error:
-        say(
+        print(
             f"{error}\nThe first-principles dataset cannot be obtained. A dataset of "
             "an analytic potential\nis used instead. Its conductivity is not that of "
-            "real NaCl."
+            "real NaCl.",
+            flush=True,
         )
         folder = new_folder(f"{job.name}-analytic")
         return folder, analytic_dataset(folder, job.n_training + job.n_test)
@@ -210,21 +256,22 @@ def finished_run(job: Job) -> tuple[Path, str, Conductivity] | None:
 
 
 def new_folder(name: str) -> Path:
-    """Return a folder below run/, and create it if it is missing."""
+    """Return a folder below run/ with an empty log; create it if it is missing."""
     folder = HERE / "run" / name
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / LOG).write_text("", encoding="utf-8")
+    print(f'Output of all commands: "{os.path.relpath(folder / LOG)}"', flush=True)
     return folder
 
 
 def conductivity(folder: Path, job: Job) -> Conductivity:
     """Run steps 4 to 7: potential, forces, force constants, conductivity."""
-    load = ("phono3py-load", PARAMS, "--pypolymlp", "--mlp-params", job.mlp_params)
-    say("\nStep 4: the potential")
-    command(folder, *load)
-
-    say("\nSteps 5 to 7: displacements, their forces, force constants, conductivity")
-    temperatures = [str(temperature) for temperature in TEMPERATURES]
-    command(folder, *load, "-d", "--br", "--mesh", *job.mesh, "--ts", *temperatures)
+    load = ("phono3py", PARAMS, "--pypolymlp", "--mlp-params", job.mlp_params)
+    with step("Step 4: the potential"):
+        command(folder, *load)
+    with step("Steps 5 to 7: forces, force constants, conductivity"):
+        temperatures = [str(temperature) for temperature in TEMPERATURES]
+        command(folder, *load, "-d", "--br", "--mesh", *job.mesh, "--ts", *temperatures)
     newest = max(folder.glob("kappa-m*.hdf5"), key=lambda path: path.stat().st_mtime)
     return read_conductivity(newest)
 
@@ -321,12 +368,8 @@ def summary(job: Job, parts: dict[str, Parity], result: Conductivity) -> Table:
     return table
 
 
-def main() -> int:
+def run(job: Job) -> None:
     """Run the steps, plot the figure and print the summary."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--demo", action="store_true", help="compact model, 40 cells")
-    job = DEMO if parser.parse_args().demo else FULL
-
     started = time.monotonic()
     finished = finished_run(job)
     if finished is None:
@@ -335,16 +378,32 @@ def main() -> int:
         (folder / FINISHED).write_text(f"{fingerprint(job)}\n{data}\n{result.path}\n")
     else:
         folder, data, result = finished
-        say(f"All results are in {os.path.relpath(folder)}; remove it to run again.")
-    parts = parities(folder, job)
-    draw(folder / FIGURE, parts["test"], result)
+        print(f"All results are in {os.path.relpath(folder)}; remove it to run again.")
+    with step("Errors of the potential, and the figure"):
+        parts = parities(folder, job)
+        draw(folder / FIGURE, parts["test"], result)
 
     print()
     Console().print(summary(job, parts, result))
     print(f"Data: {data}")
     print(f"Done in {time.monotonic() - started:.0f} s. Files:")
-    for path in (folder / FIGURE, folder / POTENTIAL, result.path):
+    for path in (folder / FIGURE, folder / POTENTIAL, result.path, folder / LOG):
         print(f"  {os.path.relpath(path)}")
+
+
+def main() -> int:
+    """Run the example; return 1 if a step has failed, 130 if it was interrupted."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--demo", action="store_true", help="compact model, 40 cells")
+    job = DEMO if parser.parse_args().demo else FULL
+    try:
+        run(job)
+    except StepFailed as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped. What is finished is kept: run the same again.", file=sys.stderr)
+        return 130
     return 0
 
 

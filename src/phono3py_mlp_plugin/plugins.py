@@ -128,6 +128,14 @@ class Registry:
         return entries[name].record
 
 
+def version_of(distribution: str) -> str | None:
+    """Return the version of a package, None if it is not installed."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 @functools.cache
 def registry() -> Registry:
     """Return the plugins of this environment, cached for the process."""
@@ -143,7 +151,7 @@ def discover(entry_points: Iterable[importlib.metadata.EntryPoint]) -> Registry:
         If two plugins have the same name.
     """
     plugins = Registry()
-    own = Origin(DISTRIBUTION, importlib.metadata.version(DISTRIBUTION))
+    own = Origin(DISTRIBUTION, version_of(DISTRIBUTION) or "not installed")
     for name in _BUILTIN:
         _collect(plugins, importlib.import_module(name), own)
     for entry_point in entry_points:

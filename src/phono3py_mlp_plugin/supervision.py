@@ -151,7 +151,7 @@ def supervise(
         supervisor = _Supervisor(child, numbers, noticed, reading, note)
         supervisor.until_end(clean_up, report, kept)
     os.close(reading)
-    _end_with_parent(parent)
+    end_with_parent(parent, signal.SIGKILL)
     global _exit_code_pipe, _activity
     _exit_code_pipe, _activity = writing, note
     _raise_at(numbers - _FAULTS)
@@ -161,6 +161,26 @@ def supervise(
 def raise_at_signals() -> None:
     """Raise `Stopped` in this process at the first signal that would end it."""
     _raise_at(_ending_signals() - _FAULTS)
+
+
+def end_with_parent(parent: int, number: int) -> None:
+    """Request a signal of the kernel for this process when its parent has ended.
+
+    Only Linux can do this. The request is kept when the process starts another program,
+    and is not passed on to its children.
+
+    Parameters
+    ----------
+    parent : int
+        Number of the parent process. If it has ended already, this process ends.
+    number : int
+        Number of the signal.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def run_step(command: Sequence[str]) -> tuple[int, str | None]:
@@ -271,13 +291,6 @@ def _raise_at(numbers: set[int]) -> None:
 
     for number in numbers:
         signal.signal(number, leave)
-
-
-def _end_with_parent(parent: int) -> None:
-    """Request that the kernel kills this process when its parent ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 class _Supervisor:

@@ -62,8 +62,9 @@ def test_good_and_bad_crystals(run, folder):
     ("words", "message"),
     [
         (["nothing.yaml"], "nothing.yaml"),
-        (["salts.yaml", "--part", "3/2"], "--part = 3/2; expected I/N"),
-        (["salts.yaml", "--part", "x"], "--part = x; expected I/N"),
+        (["salts.yaml", "--part", "3/2"], "--part = 3/2; expected i/N"),
+        (["salts.yaml", "--part", "x"], "--part = x; expected i/N"),
+        (["salts.yaml", "--part", ""], "--part = ; expected i/N"),
         (["salts.yaml", "--jobs", "0"], "--jobs = 0; expected 1 or more"),
         (["broken.yaml"], "not YAML"),
         (["twice.yaml"], "'NaCl' is given twice"),

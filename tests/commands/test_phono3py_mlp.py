@@ -5,6 +5,10 @@ import sys
 
 import pytest
 
+from phono3py_mlp_plugin import cli
+from phono3py_mlp_plugin.__main__ import main as start
+from phono3py_mlp_plugin.cli import doctor
+
 
 @pytest.mark.real_process
 def test_plugins_are_listed_with_package_version_and_status(run, tmp_path):
@@ -91,3 +95,40 @@ def test_phono3py_is_as_it_was_if_switched_off(tmp_path, monkeypatch):
         "assert not hasattr(mlp.PhonopyMLP, '__wrapped__')\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
+
+
+def test_an_installation_without_a_requirement_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "phono3py_mlp_plugin.cli", None)
+    with pytest.raises(SystemExit) as stopped:
+        start()
+    message = str(stopped.value)
+    assert message.startswith("ERROR: phono3py-mlp cannot start: import of ")
+    assert "pip install phono3py-mlp-plugin" in message and "\n" not in message
+
+
+def test_doctor_says_that_phono3py_cannot_be_imported(monkeypatch, capsys):
+    def fail(name):
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr(doctor.importlib, "import_module", fail)
+    monkeypatch.setattr(doctor, "is_bound", lambda: False)
+    assert doctor.doctor() == 1
+    verdict, reason, *_ = capsys.readouterr().out.splitlines()
+    assert verdict == "Bridge: NOT ACTIVE"
+    assert reason.strip().startswith(
+        "phono3py cannot be imported: No module named 'phono3py'. Install"
+    )
+
+
+def test_a_source_tree_that_is_not_installed_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "version_of", lambda name: None)
+    monkeypatch.setattr(cli, "version_of", lambda name: None)
+    monkeypatch.setattr(doctor, "is_bound", lambda: False)
+    assert doctor.doctor() == 1
+    verdict, reason, *_ = capsys.readouterr().out.splitlines()
+    assert verdict == "Bridge: NOT ACTIVE"
+    assert "phono3py-mlp-plugin is not installed, so that" in reason
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == (
+        "phono3py-mlp not installed (phono3py not installed)\n"
+    )

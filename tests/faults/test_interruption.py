@@ -106,7 +106,7 @@ def test_signal_ends_the_run_and_leaves_nothing(start, folder, number, line):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("line", ["$ phono3py-load", "Evaluate forces", "mlp report"])
+@pytest.mark.parametrize("line", ["$ phono3py phon", "Evaluate forces", "mlp report"])
 def test_signal_ends_all_steps_of_kappa(start, folder, number, line):
     pytest.importorskip("ase")
     from ase.build import bulk
@@ -144,6 +144,53 @@ def children(process):
         ["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True
     )
     return found.stdout.split()
+
+
+def descendants(process):
+    found = children(process)
+    return [*found, *(below for child in found for below in descendants(child))]
+
+
+def wait_until(condition):
+    end = time.monotonic() + TIMEOUT
+    while not (value := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return value
+
+
+def have_ended(processes):
+    return not any(is_running(int(process)) for process in processes)
+
+
+def test_a_command_ends_with_the_killed_process_that_started_it(start):
+    program = (
+        "from phono3py_mlp_plugin.cli import programs\n"
+        "programs._FUNCTIONS['waiting'] = ('signal', 'pause')\n"
+        "programs.run_command(['waiting'])\n"
+    )
+    command = start(["python", "-c", program])
+    command.wait_for("$ waiting")
+    started = wait_until(lambda: children(command.process.pid))
+    command.process.kill()
+    wait_until(lambda: have_ended(started))
+
+
+@pytest.mark.slow
+def test_all_processes_of_a_campaign_end_if_it_is_killed(start, folder):
+    (folder / "salts.yaml").write_text(
+        f"options: {{mesh: 3 3 3}}\ncrystals:\n  a: {{dataset: {PARAMS}}}\n"
+    )
+    command = start(["phono3py-mlp", "campaign", "salts.yaml"])
+    command.wait_for("a: started")
+    log = folder / "a" / "run.log"
+    wait_until(lambda: log.is_file() and "Training on" in log.read_text())
+    started = descendants(command.process.pid)
+    # Campaign, the supervisor of its command, and the command.
+    assert len(started) == 3
+    command.process.kill()
+    wait_until(lambda: have_ended(started))
+    assert names(folder / "a") == ["run.log"]
 
 
 @pytest.mark.slow

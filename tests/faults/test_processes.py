@@ -687,7 +687,7 @@ def test_what_the_crystal_has_passes(crystal):
     ("words", "start"),
     [
         (["phono3py-mlp", "converge", "--foo"], "ERROR: "),
-        (["phono3py-mlp"], "ERROR: the following arguments are required: command"),
+        (["phono3py-mlp", "kapa"], "ERROR: argument COMMAND: invalid choice: 'kapa'"),
         (
             ["phono3py-load", "x.yaml", "--pypolymlp", "--mesh"],
             "ERROR: argument --mesh: expected at least one argument. 'phono3py-load",

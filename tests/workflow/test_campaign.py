@@ -50,7 +50,7 @@ def test_text_is_one_word_and_files_have_paths(folder):
     )
     path = str(folder / "nacl.yaml")
     assert load == [
-        *["phono3py-load", path, "--pypolymlp"],
+        *["phono3py", path, "--pypolymlp"],
         *["--force-calculator-options", f"@{folder / 'emt.yaml'}", "--mesh", "40"],
         *["--amplitude", "0.03", "--mlp-params", "preset = compact, cutoff = 5"],
         "--br",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from phono3py_mlp_plugin.cli.campaign import add_campaign
 from phono3py_mlp_plugin.cli.collect import add_collect
+from phono3py_mlp_plugin.cli.completion import add_completion
 from phono3py_mlp_plugin.cli.converge import add_converge, run_converge
 from phono3py_mlp_plugin.cli.convert import add_convert
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
@@ -18,12 +18,12 @@ from phono3py_mlp_plugin.cli.forecast import add_forecast, run_forecast
 from phono3py_mlp_plugin.cli.kappa import add_kappa, run_kappa
 from phono3py_mlp_plugin.cli.label import add_label
 from phono3py_mlp_plugin.cli.listing import add_plugins
-from phono3py_mlp_plugin.cli.parser import Parser
+from phono3py_mlp_plugin.cli.parser import Parser, commands_of, example
 from phono3py_mlp_plugin.cli.report import add_report
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import check_inputs
 from phono3py_mlp_plugin.host.boundary import run_to_end
-from phono3py_mlp_plugin.plugins import DISTRIBUTION
+from phono3py_mlp_plugin.plugins import DISTRIBUTION, version_of
 from phono3py_mlp_plugin.supervision import supervise
 from phono3py_mlp_plugin.switch import SWITCH, is_switched_off
 
@@ -31,20 +31,65 @@ from phono3py_mlp_plugin.switch import SWITCH, is_switched_off
 _SUPERVISED = ("collect", "label", "report")
 
 # What only tells, also if this package is switched off.
-_ALWAYS = (["doctor"], ["--version"], ["--help"], ["-h"])
+_ALWAYS = (["doctor"], ["completion"], ["--version"], ["--help"], ["-h"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+
+    def work() -> int:
+        parser = _parser()
+        if not given:
+            parser.print_help()
+            return 0
+        if given[:1] not in _ALWAYS and is_switched_off():
+            raise ParameterError(
+                f"{SWITCH}=off: this package is switched off. Unset the variable."
+            )
+        if given[:1] == ["converge"]:
+            # Its options are those of phono3py, parsed by another parser.
+            return run_converge(given[1:], watched=arguments is None)
+        if given[:1] == ["forecast"]:
+            return run_forecast(given[1:], watched=arguments is None)
+        if given[:1] == ["kappa"]:
+            return run_kappa(given[1:], watched=arguments is None)
+        args, unknown = parser.parse_known_args(given)
+        if unknown:
+            own = commands_of(parser).choices[args.command]
+            own.error(f"unrecognized arguments: {' '.join(unknown)}")
+        check_inputs(Path(), vars(args).values())
+        args.watched = arguments is None
+        if args.watched and args.command not in _SUPERVISED:
+            supervise(lambda process: None, lambda line: print(line, file=sys.stderr))
+        return int(args.run(args))
+
+    return run_to_end(work)
+
+
+def _parser() -> Parser:
+    """Return the parser of all commands."""
     parser = Parser(
         prog="phono3py-mlp",
+        usage="phono3py-mlp [-h] [--version] COMMAND ...",
         description="Machine-learning potentials and force-constants solvers for "
         "phono3py.",
+        epilog=example(
+            "phono3py-mlp kappa -c POSCAR --dim 2 2 2 --force-calculator emt "
+            "--mesh 11 11 11",
+            "phono3py-mlp kappa --help",
+        ),
     )
     parser.add_argument(
         "--version", action="version", version=f"phono3py-mlp {_version()}"
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(
+        dest="command",
+        metavar="COMMAND",
+        title="commands",
+        prog=parser.prog,
+        required=True,
+    )
     for add in (
         add_kappa,
         add_converge,
@@ -61,31 +106,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add_doctor,
     ):
         add(commands)
-    given = list(sys.argv[1:] if arguments is None else arguments)
-
-    def work() -> int:
-        if given[:1] not in _ALWAYS and is_switched_off():
-            raise ParameterError(
-                f"{SWITCH}=off: this package is switched off. Unset the variable."
-            )
-        if given[:1] == ["converge"]:
-            # Its options are those of phono3py-load, parsed by another parser.
-            return run_converge(given[1:], watched=arguments is None)
-        if given[:1] == ["forecast"]:
-            return run_forecast(given[1:], watched=arguments is None)
-        if given[:1] == ["kappa"]:
-            return run_kappa(given[1:], watched=arguments is None)
-        args = parser.parse_args(given)
-        check_inputs(Path(), vars(args).values())
-        args.watched = arguments is None
-        if args.watched and args.command not in _SUPERVISED:
-            supervise(lambda process: None, lambda line: print(line, file=sys.stderr))
-        return int(args.run(args))
-
-    return run_to_end(work)
+    add_completion(commands, parser)
+    return parser
 
 
 def _version() -> str:
     """Return the version of this package and that of phono3py."""
-    own, host = map(importlib.metadata.version, (DISTRIBUTION, "phono3py"))
+    own, host = (
+        version_of(name) or "not installed" for name in (DISTRIBUTION, "phono3py")
+    )
     return f"{own} (phono3py {host})"

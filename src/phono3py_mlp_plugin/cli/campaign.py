@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from phono3py_mlp_plugin.cli.parser import example
 from phono3py_mlp_plugin.cli.programs import program
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.files import (
@@ -26,7 +27,9 @@ from phono3py_mlp_plugin.files import (
     write_json,
 )
 from phono3py_mlp_plugin.option_text import option_loader
+from phono3py_mlp_plugin.parallel import Part
 from phono3py_mlp_plugin.threads import default_threads
+from phono3py_mlp_plugin.wording import duration
 from phono3py_mlp_plugin.workflow import (
     Result,
     Task,
@@ -61,6 +64,15 @@ def add_campaign(commands: Any) -> None:
         "name by the commands of the documentation. Finished crystals are not computed "
         "again. The results are in a page (.html) that leads to the reports, and in "
         "the files .csv and .json of the name of the list.",
+        epilog=example(
+            "phono3py-mlp campaign salts.yaml --jobs 4",
+            "",
+            "salts.yaml:",
+            "  options: {mesh: 19 19 19, ts: 300}",
+            "  crystals:",
+            "    NaCl: {dataset: nacl/phono3py_params.yaml}",
+            "    KCl: {cell: KCl.vasp, dim: 2 2 2, force-calculator: mace}",
+        ),
     )
     parser.add_argument("list", metavar="LIST.yaml", type=Path, help="the crystals")
     parser.add_argument(
@@ -72,21 +84,21 @@ def add_campaign(commands: Any) -> None:
     )
     parser.add_argument(
         "--part",
-        metavar="I/N",
-        help="the I-th of N parts of the list, for job arrays",
+        metavar="i/N",
+        help="every N-th crystal, from the i-th on, for job arrays",
     )
     parser.set_defaults(run=_campaign)
 
 
 def _campaign(args: argparse.Namespace) -> int:
     tasks = _read(args.list)
-    first, step = _part(args.part)
+    part = Part.parse("1/1" if args.part is None else args.part)
     if args.jobs < 1:
         raise ParameterError(f"--jobs = {args.jobs}; expected 1 or more.")
     folder = args.list.absolute().parent
     _check_names(args.list, folder, tasks)
     runs = _Runs(folder, tasks, args.jobs)
-    failed = runs.run(range(first, len(tasks), step))
+    failed = runs.run([k for k in range(len(tasks)) if part.has(k)])
     _write_tables(args.list, folder, tasks)
     if failed:
         raise DatasetError(
@@ -117,16 +129,6 @@ def _check_names(path: Path, folder: Path, tasks: Sequence[Task]) -> None:
                 f"{path}: crystal {task.name!r}; expected the name of a folder, and it "
                 "is that of a file. Give the crystal another name."
             )
-
-
-def _part(text: str | None) -> tuple[int, int]:
-    """Return the index of the first crystal, and the step."""
-    if text is None:
-        return 0, 1
-    number, _, total = text.partition("/")
-    if not (number.isdigit() and total.isdigit() and 1 <= int(number) <= int(total)):
-        raise ParameterError(f"--part = {text}; expected I/N, such as 1/10 to 10/10.")
-    return int(number) - 1, int(total)
 
 
 class _Runs:
@@ -235,7 +237,7 @@ def _described(result: Result) -> str:
         line += f", +- {_values(result.errors)}"
     if result.to_check:
         line += f", {result.to_check} to check"
-    return f"{line} ({result.seconds:.0f} s)"
+    return f"{line} ({duration(result.seconds)})"
 
 
 def _values(values: Sequence[float]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from phono3py_mlp_plugin.cli.parser import example
 from phono3py_mlp_plugin.cli.programs import run_command
 from phono3py_mlp_plugin.errors import DatasetError
 from phono3py_mlp_plugin.host.arguments import add_distribution_options
@@ -20,9 +21,13 @@ def add_collect(commands: Any) -> None:
         "collect",
         help="finish a run whose parts have been computed by --part i/N",
         description="Run the command of the parts in this folder without --part. "
-        "Chunks that the parts have computed are used. If some are missing of a step "
-        "that they have begun, the command says which; steps that no part has begun "
-        "are computed.",
+        "What the parts have computed is used. If some of a step that they have begun "
+        "is missing, the command says so; steps that no part has begun are computed.",
+        epilog=example(
+            "phono3py phono3py_params.yaml --pypolymlp --br --mesh 40 --part 1/2",
+            "phono3py phono3py_params.yaml --pypolymlp --br --mesh 40 --part 2/2",
+            "phono3py-mlp collect",
+        ),
     )
     add_distribution_options(parser, parts=False)
     parser.set_defaults(run=_collect)
@@ -53,8 +58,8 @@ def _without_part(words: Sequence[str]) -> list[str]:
 
     Examples
     --------
-    >>> _without_part(["phono3py-load", "a.yaml", "--part", "2/8", "--jobs=4"])
-    ['phono3py-load', 'a.yaml', '--part', 'collect/8']
+    >>> _without_part(["phono3py", "a.yaml", "--part", "2/8", "--jobs=4"])
+    ['phono3py', 'a.yaml', '--part', 'collect/8']
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     add_distribution_options(parser)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phono3py_mlp_plugin.cli.inputs import only_value
+from phono3py_mlp_plugin.cli.parser import example, host_command_help
 from phono3py_mlp_plugin.contracts import Ensemble
 from phono3py_mlp_plugin.convergence import (
     CONVERGENCE_FILE,
@@ -59,15 +61,17 @@ _SMALLEST_SIZE = 5
 _DESCRIPTION = (
     "Train on increasing parts of the dataset with a fixed test set, and report "
     "whether kappa is converged, its error bar, and how many more supercells are "
-    "needed. Finished points are kept and reused. All options of phono3py-load can be "
-    "used. By default, kappa is computed in the relaxation-time approximation (--br) "
-    "at 300 K from derivatives of the potential (--fc-calculator exact) if it has "
-    "them, otherwise from random displacements (--rd auto) with seed 0."
+    "needed. Finished points are kept and reused. All options of phono3py can be "
+    "used ('phono3py --help' lists them). By default, kappa is computed in the "
+    "relaxation-time approximation (--br) at 300 K from derivatives of the potential "
+    "(--fc-calculator exact) if it has them, otherwise from random displacements "
+    "(--rd auto) with seed 0."
 )
+_EXAMPLE = example("phono3py-mlp converge phono3py_params.yaml --mesh 11 11 11")
 
 
 def add_converge(commands: Any) -> None:
-    """Add ``converge``, which also has the options of phono3py-load."""
+    """Add ``converge``, which also has the options of phono3py."""
     commands.add_parser(
         "converge",
         help="kappa against the number of supercells, with error bars",
@@ -86,12 +90,11 @@ def run_converge(arguments: Sequence[str], *, watched: bool) -> int:
     watched : bool
         Whether to run in a separate, supervised process.
     """
-    from phono3py_mlp_plugin.host.command import run_study, study_parser
+    from phono3py_mlp_plugin.host.command import run_study
     from phono3py_mlp_plugin.host.output import progress
     from phono3py_mlp_plugin.host.study import StudyRun
 
-    parser = study_parser("phono3py-mlp converge", _DESCRIPTION)
-    _add_study_options(parser)
+    parser = converge_parser()
     args = parser.parse_args(list(arguments))
     options = _StudyOptions.from_arguments(args)
     log_level = 0 if args.quiet else 1
@@ -104,6 +107,19 @@ def run_converge(arguments: Sequence[str], *, watched: bool) -> int:
     # The table and the verdict are the result: they are printed with --quiet too.
     study = StudyRun(options.study, options.displaces, run_task, 1)
     return run_study(parser, args, study, watched=watched, kept=describe_saved_study)
+
+
+def converge_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``converge``; its help is on the options of a study."""
+    from phono3py_mlp_plugin.host.command import study_parser
+
+    name = "phono3py-mlp converge"
+    parser = study_parser(name, _DESCRIPTION)
+    _add_study_options(parser)
+    shown = host_command_help(name, _DESCRIPTION, _EXAMPLE)
+    _add_study_options(shown)
+    parser.format_help = shown.format_help  # type: ignore[method-assign]
+    return parser
 
 
 def _add_study_options(parser: argparse.ArgumentParser) -> None:
@@ -153,13 +169,13 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
         "--symmetry-tolerance",
         dest="symmetry_tolerance",
         type=float,
-        help="symmetry tolerance of the crystal (--tolerance of phono3py-load)",
+        help="symmetry tolerance of the crystal (--tolerance of phono3py)",
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class _StudyOptions:
-    """Options of ``converge`` that phono3py-load does not have."""
+    """Options of ``converge`` that phono3py does not have."""
 
     sizes: list[str] | None
     orders: int
@@ -189,7 +205,12 @@ class _StudyOptions:
             uncertainty_mesh=mesh,
             seed=args.random_seed or 0,
             memory=args.memory,
-            parameters=args.mlp_params or _only(args.force_calculator_options),
+            parameters=args.mlp_params
+            or only_value(
+                "--force-calculator-options",
+                args.force_calculator_options,
+                "Vary a parameter by --over",
+            ),
         )
 
     @property
@@ -266,22 +287,6 @@ class _StudyOptions:
             )
             for text in texts
         ]
-
-
-def _only(texts: Sequence[str] | None) -> str | None:
-    """Return the only text, or None.
-
-    Raises
-    ------
-    ParameterError
-        If there are several.
-    """
-    if texts is not None and len(texts) > 1:
-        raise ParameterError(
-            f"--force-calculator-options is given {len(texts)} times; expected once: "
-            "converge trains one model. Vary a parameter by --over."
-        )
-    return texts[0] if texts else None
 
 
 def _run_task(task: StudyTask, progress: Any, style: Style) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from phono3py_mlp_plugin.cli.inputs import keep_old
+from phono3py_mlp_plugin.cli.parser import example
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.files import (
     HDF5_SUFFIXES,
@@ -26,6 +27,7 @@ def add_convert(commands: Any) -> None:
         description="Write a phono3py.yaml-like file with displacements and forces in "
         "HDF5, which is read a hundred times faster, or such a file in YAML. All "
         "commands read both; the numbers are the same.",
+        epilog=example("phono3py-mlp convert phono3py_params.yaml"),
     )
     parser.add_argument("source", metavar="FILE", type=Path, help="YAML or HDF5")
     parser.add_argument(
@@ -56,7 +58,7 @@ def _convert(args: argparse.Namespace) -> int:
             write_columnar(content, temporary)
         else:
             temporary.write_text(format_yaml(content), encoding="utf-8")
-        keep_old(target)
+        keep_old(target, temporary)
     size = target.stat().st_size / 1e6
     print(f'"{target}" was written ({size:.1f} MB).')
     return 0

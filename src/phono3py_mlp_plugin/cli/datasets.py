@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phono3py_mlp_plugin.cli.inputs import DISPLACEMENTS, PARAMS, write_dataset
+from phono3py_mlp_plugin.cli.parser import example
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.files import (
@@ -41,6 +42,10 @@ def add_import(commands: Any) -> None:
         "that ASE reads, and of CP2K and SIESTA, compressed or not. Atoms may be in "
         "any order, wrapped into the cell or not; they are assigned to the sites of "
         "the supercell.",
+        epilog=example(
+            "phono3py-mlp import 'scf-*.out'",
+            "phono3py-mlp import run.extxyz -c POSCAR --dim 2 2 2",
+        ),
     )
     parser.add_argument(
         "files",
@@ -95,16 +100,27 @@ def add_extend(commands: Any) -> None:
         help="add the supercells of other phono3py_params.yaml files to one",
         description="Append the supercells of NEW to those of OLD. Crystal, Born "
         "charges and the dataset of dim-fc2 are those of OLD.",
+        epilog=example(
+            "phono3py-mlp extend phono3py_params.yaml more/phono3py_params.yaml"
+        ),
     )
-    parser.add_argument("old", metavar="OLD", type=Path)
-    parser.add_argument("new", metavar="NEW", type=Path, nargs="+")
+    parser.add_argument(
+        "old", metavar="OLD", type=Path, help="file with displacements and forces"
+    )
+    parser.add_argument(
+        "new", metavar="NEW", type=Path, nargs="+", help="others of the same crystal"
+    )
     _add_output(parser, "OLD; the old file is kept as .bak")
     parser.set_defaults(run=_extend)
 
 
 def _add_output(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help=f"default: {default}"
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help=f"file to write (default: {default})",
     )
 
 

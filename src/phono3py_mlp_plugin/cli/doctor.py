@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import platform
 import time
 import warnings
@@ -11,11 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from phono3py_mlp_plugin.errors import IncompatibleHost
+from phono3py_mlp_plugin.cli.parser import example
+from phono3py_mlp_plugin.errors import IncompatibleHost, one_line
 from phono3py_mlp_plugin.host import bindings, is_bound
 from phono3py_mlp_plugin.host.bindings import BINDINGS, SCATTERING_BINDINGS, check
-from phono3py_mlp_plugin.plugins import DISTRIBUTION, registry
+from phono3py_mlp_plugin.plugins import DISTRIBUTION, registry, version_of
 from phono3py_mlp_plugin.switch import SWITCH, is_switched_off
+from phono3py_mlp_plugin.wording import duration
 
 _PACKAGES = (
     DISTRIBUTION,
@@ -31,7 +32,11 @@ _PACKAGES = (
 def add_doctor(commands: Any) -> None:
     """Add ``doctor`` to the commands."""
     parser = commands.add_parser(
-        "doctor", help="check the installation and the bindings to phono3py"
+        "doctor",
+        help="check the installation and the bindings to phono3py",
+        description="Say whether phono3py uses this package, and if not, why. The exit "
+        "code is then 1.",
+        epilog=example("phono3py-mlp doctor"),
     )
     parser.add_argument(
         "--warm-up",
@@ -55,17 +60,14 @@ def doctor(warm_up: bool = False) -> int:
         print(f"  {reason}")
     print(f"Python {platform.python_version()}")
     for name in _PACKAGES:
-        try:
-            print(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            print(f"{name} is not installed")
+        print(f"{name} {version_of(name) or 'is not installed'}")
     if is_bound():
         for line, problem in _checked_bindings():
             print(f"  {line}" if not problem else f"  {line}: NOT BOUND")
-    for line in (*_linear_algebra(), _scattering(), _calculators()):
+    for line in (*_linear_algebra(), *_abilities()):
         print(line)
-    if warm_up:
-        print(f"Kernels: ready in {_compile_kernels():.1f} s")
+    if warm_up and not reasons:
+        print(f"Kernels: ready in {duration(_compile_kernels())}")
     return 1 if reasons else 0
 
 
@@ -75,11 +77,34 @@ def _reasons() -> list[str]:
         return [f"{SWITCH}=off switches it off. Unset the variable."]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
-        importlib.import_module("phono3py")
+        try:
+            importlib.import_module("phono3py")
+        except ImportError as error:
+            return [
+                f"phono3py cannot be imported: {one_line(error)}. Install it again by "
+                "'pip install --force-reinstall phono3py'."
+            ]
     reasons = [str(w.message) for w in caught if DISTRIBUTION in str(w.message)]
     if is_bound():
         return reasons + [reason for _, reason in _checked_bindings() if reason]
-    return reasons or ["phono3py did not call the plugin while it was imported."]
+    if version_of(DISTRIBUTION) is None:
+        return [
+            f"{DISTRIBUTION} is not installed, so that phono3py does not find it. Run "
+            f"'pip install {DISTRIBUTION}', or 'pip install -e .' in a clone."
+        ]
+    return reasons or [
+        "phono3py did not call the plugin while it was imported. Install "
+        f"{DISTRIBUTION} again, into the environment of phono3py."
+    ]
+
+
+def _abilities() -> list[str]:
+    """Return what can be computed here, and how."""
+    try:
+        return [_scattering(), _calculators()]
+    except ImportError:
+        # The reason is part of the verdict.
+        return []
 
 
 def _calculators() -> str:

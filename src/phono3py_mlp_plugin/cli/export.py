@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from phono3py_mlp_plugin.cli.inputs import PARAMS, SUMMARY, first_of
+from phono3py_mlp_plugin.cli.parser import example
 from phono3py_mlp_plugin.errors import ParameterError, SolverError
 from phono3py_mlp_plugin.exports import FORMATS, export
 from phono3py_mlp_plugin.files import check_regular, read_force_constants
@@ -30,11 +31,12 @@ def add_export(commands: Any) -> None:
         help="fc2 and fc3 in the formats of other programs",
         description="Write the force constants of fc2.hdf5 and fc3.hdf5 in the format "
         "of another program.",
+        epilog=example("phono3py-mlp export shengbte"),
     )
     parser.add_argument(
         "format",
         metavar="FORMAT",
-        choices=FORMATS,
+        choices=tuple(FORMATS),
         help=f"one of {', '.join(FORMATS)}",
     )
     parser.add_argument(
@@ -46,14 +48,17 @@ def add_export(commands: Any) -> None:
     )
     for order, path in ((2, _FC2), (3, _FC3)):
         parser.add_argument(
-            f"--fc{order}", metavar="FILE", type=Path, help=f"default: {path}"
+            f"--fc{order}",
+            metavar="FILE",
+            type=Path,
+            help=f"file with fc{order} (default: {path})",
         )
     parser.add_argument(
         "-o",
         "--output",
         metavar="FOLDER",
         type=Path,
-        help="default: a folder with the name of the format",
+        help="folder to write (default: one with the name of the format)",
     )
     parser.set_defaults(run=_export)
 
@@ -91,7 +96,7 @@ def _read(path: Path, order: int, primitive: Primitive) -> FloatArray:
     """Return force constants that belong to the supercell of a primitive cell."""
     if not path.exists():
         raise SolverError(
-            f'"{path}": is not found; expected fc{order}. Compute it by phono3py-load, '
+            f'"{path}": is not found; expected fc{order}. Compute it by phono3py, '
             f"or give its name by --fc{order}."
         )
     check_regular(path)
@@ -104,6 +109,6 @@ def _read(path: Path, order: int, primitive: Primitive) -> FloatArray:
     if unit not in (None, f"eV/angstrom^{order}"):
         raise SolverError(
             f'"{path}": physical_unit = {unit}; expected eV/angstrom^{order}. Compute '
-            "it anew by phono3py-load."
+            "it anew by phono3py."
         )
     return array

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from phono3py_mlp_plugin.cli.parser import example, host_command_help
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.workflow import cost_lines
 
@@ -14,12 +16,15 @@ if TYPE_CHECKING:
 _DESCRIPTION = (
     "Measure on samples what a run takes on this machine, without starting it: time "
     "and memory of training, force constants and kappa. The options are those of the "
-    "run, all options of phono3py-load and of this package."
+    "run: all options of phono3py ('phono3py --help' lists them)."
+)
+_EXAMPLE = example(
+    "phono3py-mlp forecast phono3py_params.yaml --pypolymlp -d --br --mesh 40"
 )
 
 
 def add_forecast(commands: Any) -> None:
-    """Add ``forecast``, which has the options of phono3py-load."""
+    """Add ``forecast``, which has the options of phono3py."""
     commands.add_parser(
         "forecast",
         help="time and memory of a run before it is started",
@@ -38,18 +43,10 @@ def run_forecast(arguments: Sequence[str], *, watched: bool) -> int:
     watched : bool
         Whether to run in a separate, supervised process.
     """
-    from phono3py_mlp_plugin.host.command import run_study, study_parser
+    from phono3py_mlp_plugin.host.command import run_study
     from phono3py_mlp_plugin.host.forecast import ForecastRun
 
-    parser = study_parser("phono3py-mlp forecast", _DESCRIPTION)
-    parser.add_argument(
-        "--workers",
-        nargs="+",
-        type=int,
-        default=[],
-        metavar="N",
-        help="also show the time on N machines such as this one",
-    )
+    parser = forecast_parser()
     args = parser.parse_args(list(arguments))
     workers = args.__dict__.pop("workers")
     if any(n < 1 for n in workers):
@@ -62,3 +59,23 @@ def run_forecast(arguments: Sequence[str], *, watched: bool) -> int:
         print("\n".join(cost_lines(cost, workers)))
 
     return run_study(parser, args, ForecastRun(finish, log_level), watched=watched)
+
+
+def forecast_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``forecast``; its help is on the options of a forecast."""
+    from phono3py_mlp_plugin.host.command import study_parser
+
+    name = "phono3py-mlp forecast"
+    parser = study_parser(name, _DESCRIPTION)
+    shown = host_command_help(name, _DESCRIPTION, _EXAMPLE)
+    for one in (parser, shown):
+        one.add_argument(
+            "--workers",
+            nargs="+",
+            type=int,
+            default=[],
+            metavar="N",
+            help="also show the time on N machines such as this one",
+        )
+    parser.format_help = shown.format_help  # type: ignore[method-assign]
+    return parser

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import filecmp
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.files import (
@@ -18,6 +19,8 @@ from phono3py_mlp_plugin.workflow import CalculatorSpec, request_calculator
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
+
+_T = TypeVar("_T")
 
 DISPLACEMENTS = "phono3py_disp.yaml"
 PARAMS = "phono3py_params.yaml"
@@ -47,7 +50,7 @@ def first_of(names: Sequence[str], content: str) -> Path:
 
 
 def write_dataset(crystal: Phono3py, path: Path, log_level: int = 1) -> None:
-    """Write a crystal with displacements and forces; keep an old file as ``.bak``.
+    """Write a crystal with displacements and forces; keep another one as ``.bak``.
 
     The file is HDF5 or YAML, according to its name.
     """
@@ -59,12 +62,12 @@ def write_dataset(crystal: Phono3py, path: Path, log_level: int = 1) -> None:
         else:
             options = {"force_sets": True, "displacements": True}
             crystal.save(temporary, settings=options)
-        keep_old(path, log_level)
+        keep_old(path, temporary, log_level)
 
 
-def keep_old(path: Path, log_level: int = 1) -> None:
-    """Keep a file that is going to be replaced as ``.bak``."""
-    if path.is_file():
+def keep_old(path: Path, new: Path, log_level: int = 1) -> None:
+    """Keep a file as ``.bak`` if a new file of other content is going to replace it."""
+    if path.is_file() and not filecmp.cmp(path, new, shallow=False):
         kept = back_up(path)
         if log_level:
             print(f'The old "{path}" is kept as "{kept}".')
@@ -113,16 +116,24 @@ def requested_calculator(
     PluginNotFound, ParameterError
         See `request_calculator`. Also if there are several models.
     """
-    for option, values in (
-        ("--force-calculator-options", args.force_calculator_options),
-        ("--mlp-file", args.mlp_file),
-    ):
-        if values is not None and len(values) > 1:
-            raise ParameterError(
-                f"{option} is given {len(values)} times; expected one model here. Give "
-                "the first one of the run."
-            )
-    text, *_ = args.force_calculator_options or [None]
-    file, *_ = args.mlp_file or [None]
+    remedy = "Give the first model of the run"
     where = "--force-calculator-options"
+    text = only_value(where, args.force_calculator_options, remedy)
+    file = only_value("--mlp-file", args.mlp_file, remedy)
     return request_calculator(args.force_calculator, text, where), file
+
+
+def only_value(option: str, values: Sequence[_T] | None, remedy: str) -> _T | None:
+    """Return the value of an option that may be given once here, None without it.
+
+    Raises
+    ------
+    ParameterError
+        If it is given several times, as the models of a run are.
+    """
+    if values is not None and len(values) > 1:
+        raise ParameterError(
+            f"{option} is given {len(values)} times; expected once, for one model. "
+            f"{remedy}."
+        )
+    return values[0] if values else None

@@ -12,12 +12,14 @@ from phono3py_mlp_plugin.cli.inputs import (
     PARAMS,
     SUMMARY,
     add_calculator_options,
+    keep_old,
     requested_calculator,
 )
-from phono3py_mlp_plugin.cli.parser import Parser
+from phono3py_mlp_plugin.cli.parser import Parser, example
 from phono3py_mlp_plugin.cli.programs import run_command
 from phono3py_mlp_plugin.errors import ParameterError
-from phono3py_mlp_plugin.files import FolderLock, back_up, check_inputs, replacing
+from phono3py_mlp_plugin.files import FolderLock, check_inputs, replacing
+from phono3py_mlp_plugin.host.arguments import CommandOptions
 from phono3py_mlp_plugin.parallel import ExecutorSpec
 from phono3py_mlp_plugin.ranges import POSITIVE, check_range
 from phono3py_mlp_plugin.supervision import raise_at_signals
@@ -54,13 +56,16 @@ _DESCRIPTION = (
     "Compute kappa of a crystal from its unit cell and a force calculator. The steps "
     "are those of the documentation. The commands are printed, and their files are "
     "left in the folder, so that each step can be repeated by hand. All options of "
-    "phono3py-load can be used in addition; --br is implied unless another method is "
-    "given."
+    "phono3py can be used in addition ('phono3py --help' lists them); --br is implied "
+    "unless another method is given."
+)
+_EXAMPLE = example(
+    "phono3py-mlp kappa -c POSCAR --dim 2 2 2 --force-calculator mace --mesh 19 19 19"
 )
 
 
 def add_kappa(commands: Any) -> None:
-    """Add ``kappa``, which also has the options of phono3py-load."""
+    """Add ``kappa``, which also has the options of phono3py."""
     commands.add_parser(
         "kappa",
         help="from a unit cell and a force calculator to kappa",
@@ -124,13 +129,18 @@ def _wants_budget(args: argparse.Namespace, options: argparse.Namespace) -> bool
         options.error_budget is None
         and options.uncertainty is None
         and args.teach is None
-        and _n_models(args) == 1
+        and _options_of_models(args).n_models == 1
         and not options_of_parts(options)
     )
 
 
-def _n_models(args: argparse.Namespace) -> int:
-    return max(len(args.mlp_file or ()), len(args.force_calculator_options or ()), 1)
+def _options_of_models(args: argparse.Namespace) -> CommandOptions:
+    files = args.mlp_file and [str(file) for file in args.mlp_file]
+    return CommandOptions(
+        force_calculator=args.force_calculator,
+        force_calculator_options=args.force_calculator_options,
+        mlp_file=files,
+    )
 
 
 def _requested(
@@ -143,21 +153,15 @@ def _requested(
     ParameterError, PluginNotFound, PotentialError
         If a model is unknown, or a student cannot have them as teachers.
     """
-    from phono3py_mlp_plugin.host.arguments import CommandOptions
     from phono3py_mlp_plugin.host.models import requested_models
 
     if args.teach is not None:
         request_calculator("pypolymlp", options.mlp_params, "--mlp-params")
         requested_calculator(args)
-    files = args.mlp_file and [str(file) for file in args.mlp_file]
     first, *_ = requested_models(
         # Parameters of the model are those of a student.
         argparse.Namespace(mlp_params=None, use_pypolymlp=False),
-        CommandOptions(
-            force_calculator=args.force_calculator,
-            force_calculator_options=args.force_calculator_options,
-            mlp_file=files,
-        ),
+        _options_of_models(args),
     )
     path = plan_potential(first.calculator, None, first.file, Path()).path
     return first.calculator, path
@@ -172,22 +176,17 @@ def _write_crystal(
         crystal = _crystal(args, spec, potential)
         with replacing(Path(DISPLACEMENTS)) as temporary:
             crystal.save(temporary)
-            _keep_old(args, Path(DISPLACEMENTS), temporary)
+            keep_old(Path(DISPLACEMENTS), temporary, args.log_level)
     finally:
         lock.release()
 
 
-def _keep_old(args: argparse.Namespace, path: Path, new: Path) -> None:
-    """Keep a file that is replaced by another content."""
-    from phono3py_mlp_plugin.host.output import show
-
-    if path.is_file() and path.read_bytes() != new.read_bytes():
-        show([f'The old "{path}" is kept as "{back_up(path)}".'], args.log_level)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
-        prog="phono3py-mlp kappa", description=_DESCRIPTION, allow_abbrev=False
+        prog="phono3py-mlp kappa",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLE,
+        allow_abbrev=False,
     )
     parser.add_argument(
         "-c", "--cell", required=True, metavar="POSCAR", type=Path, help="unit cell"
@@ -224,7 +223,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         metavar="LENGTH",
         help="amplitude of displacements in angstrom (with --teach 0.03, otherwise "
-        "that of phono3py-load)",
+        "that of phono3py)",
     )
     parser.add_argument(
         "--random-seed",
@@ -235,6 +234,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def kappa_parser() -> argparse.ArgumentParser:
+    """Return a parser with the options of ``kappa`` and those of phono3py."""
+    from phono3py_mlp_plugin.host.command import study_parser
+
+    return argparse.ArgumentParser(
+        prog="phono3py-mlp kappa",
+        description=_DESCRIPTION,
+        parents=[study_parser("phono3py-mlp kappa", _DESCRIPTION), _parser()],
+        conflict_handler="resolve",
+        add_help=False,
+    )
+
+
 def _check(args: argparse.Namespace) -> None:
     if args.teach is not None and args.teach < _FEWEST:
         raise ParameterError(f"--teach = {args.teach}; expected {_FEWEST} or more.")
@@ -243,7 +255,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _checked(rest: Sequence[str]) -> argparse.Namespace:
-    """Parse the options of phono3py-load before any work.
+    """Parse the options of phono3py before any work.
 
     Raises
     ------
@@ -326,7 +338,7 @@ def _relax(
     )
     with replacing(_RELAXED) as temporary:
         write_crystal_structure(temporary, relaxed.cell)
-        _keep_old(args, _RELAXED, temporary)
+        keep_old(_RELAXED, temporary, args.log_level)
     lines = [
         f'The relaxed unit cell is in "{_RELAXED}": '
         f"{_lattice_change(relaxed, before.volume)}, largest force "
@@ -366,7 +378,7 @@ def _steps(args: argparse.Namespace, rest: Sequence[str]) -> list[list[str]]:
     quiet = [] if args.log_level else ["--quiet"]
     seed = [] if args.random_seed is None else ["--random-seed", str(args.random_seed)]
     if args.teach is None:
-        load = ["phono3py-load", DISPLACEMENTS, *calculator, *models, *rest]
+        load = ["phono3py", DISPLACEMENTS, *calculator, *models, *rest]
         load += seed
         if args.amplitude is not None:
             load += ["--amplitude", str(args.amplitude)]
@@ -386,6 +398,6 @@ def _steps(args: argparse.Namespace, rest: Sequence[str]) -> list[list[str]]:
             *args.where,
             *quiet,
         ],
-        ["phono3py-load", PARAMS, "--pypolymlp", *rest, *seed],
+        ["phono3py", PARAMS, "--pypolymlp", *rest, *seed],
         ["phono3py-mlp", "report", PARAMS, *quiet],
     ]

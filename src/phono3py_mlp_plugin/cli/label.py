@@ -15,6 +15,7 @@ from phono3py_mlp_plugin.cli.inputs import (
     requested_calculator,
     write_dataset,
 )
+from phono3py_mlp_plugin.cli.parser import example
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.files import read_json, write_json
 from phono3py_mlp_plugin.host.arguments import add_distribution_options
@@ -43,6 +44,7 @@ def add_label(commands: Any) -> None:
         "phono3py_disp.yaml by a force calculator, and write them with the "
         "displacements as training data. If the command is stopped, the same command "
         "continues where it was.",
+        epilog=example("phono3py-mlp label phono3py_disp.yaml --force-calculator mace"),
     )
     parser.add_argument(
         "filename",
@@ -59,7 +61,7 @@ def add_label(commands: Any) -> None:
         metavar="FILE",
         type=Path,
         default=Path(PARAMS),
-        help="default: %(default)s",
+        help="file to write (default: %(default)s)",
     )
     parser.add_argument(
         "--allow-poor-fit",

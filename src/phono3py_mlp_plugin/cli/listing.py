@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from phono3py_mlp_plugin.cli.parser import example
 from phono3py_mlp_plugin.contracts import ForceCalculator
 from phono3py_mlp_plugin.errors import PluginNotFound, did_you_mean
 from phono3py_mlp_plugin.options import describe_options
@@ -13,7 +14,11 @@ from phono3py_mlp_plugin.plugins import PluginEntry, Registry, registry
 def add_plugins(commands: Any) -> None:
     """Add ``plugins`` to the commands."""
     parser = commands.add_parser(
-        "plugins", help="list force calculators and force-constants solvers"
+        "plugins",
+        help="list force calculators and force-constants solvers",
+        description="List force calculators and force-constants solvers, whether they "
+        "can be used here, and what others need; or show the options of one.",
+        epilog=example("phono3py-mlp plugins", "phono3py-mlp plugins pypolymlp"),
     )
     parser.add_argument("name", nargs="?", help="show the options of this plugin")
     parser.set_defaults(run=lambda args: list_plugins(args.name))

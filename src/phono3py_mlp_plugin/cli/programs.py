@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -16,9 +18,20 @@ _FUNCTIONS = {
 
 
 def program(name: str) -> list[str]:
-    """Return how a command is started by this Python."""
+    """Return how a command is started by this Python, to end with this process.
+
+    A process that is killed cannot end its commands. The kernel then asks them to stop,
+    as a user would: they remove what is not finished.
+    """
     module, function = _FUNCTIONS[name]
-    code = f"import sys; from {module} import {function}; sys.exit({function}())"
+    code = (
+        "import sys\n"
+        "from phono3py_mlp_plugin.supervision import end_with_parent\n"
+        f"end_with_parent({os.getpid()}, {int(signal.SIGTERM)})\n"
+        f"sys.argv[0] = {name!r}\n"
+        f"from {module} import {function}\n"
+        f"sys.exit({function}())\n"
+    )
     return [sys.executable, "-c", code]
 
 

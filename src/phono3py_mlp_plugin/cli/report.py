@@ -16,6 +16,7 @@ from phono3py_mlp_plugin.cli.inputs import (
     first_of,
     requested_calculator,
 )
+from phono3py_mlp_plugin.cli.parser import example
 from phono3py_mlp_plugin.errors import DatasetError, PotentialError
 from phono3py_mlp_plugin.files import potential_files
 from phono3py_mlp_plugin.workflow import check_born_charges
@@ -40,6 +41,7 @@ def add_report(commands: Any) -> None:
         "this folder: errors of the potential, convergence, phonons, kappa with error "
         "bars, checks and provenance. The page is a single file that needs no network "
         "access. Figures are also written as PNG, SVG and PDF, numbers as JSON.",
+        epilog=example("phono3py-mlp report"),
     )
     parser.add_argument(
         "filename",

@@ -23,6 +23,7 @@ from phono3py_mlp_plugin.errors import ParameterError, PhysicsError
 from phono3py_mlp_plugin.files import content_of, fingerprint
 from phono3py_mlp_plugin.parallel import SERIAL, Distribution, forget_chunks
 from phono3py_mlp_plugin.uncertainty import DRAWS, scatter_exponent
+from phono3py_mlp_plugin.wording import counted
 from phono3py_mlp_plugin.workflow import (
     CONTINUE_REMEDY,
     IMAGINARY_REMEDY,
@@ -259,7 +260,7 @@ class _Run:
                 self.transport,
                 [EnsembleMeshes(v.mesh, self.study.ensemble_mesh) for v in group],
                 self.progress,
-                f"Kappa of {fit.size} supercells",
+                f"Kappa of {counted(fit.size, 'supercell')}",
                 self.distribution,
             )
             for variant, result in zip(group, results, strict=True):

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 # Setup operations of phono3py-init, with the number of values each takes.
 _SETUP: tuple[tuple[tuple[str, ...], int | str], ...] = (
@@ -225,6 +225,12 @@ def add_distribution_options(group: Any, *, parts: bool = True) -> None:
             help="Compute every N-th chunk, from the i-th on, of the first step that "
             "is not complete; for job arrays. phono3py-mlp collect goes on from there",
         )
+
+
+def exit_with_error(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+    """Exit with the message of argparse on one line, without the usage."""
+    one = " ".join(message.split())
+    parser.exit(2, f"ERROR: {one}. '{parser.prog} --help' lists the options.\n")
 
 
 def restore_filename(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:

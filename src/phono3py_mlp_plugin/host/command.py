@@ -21,6 +21,7 @@ from phono3py_mlp_plugin.files import (
 from phono3py_mlp_plugin.host.arguments import (
     CommandOptions,
     add_options,
+    exit_with_error,
     restore_filename,
 )
 from phono3py_mlp_plugin.host.bindings import FORCE_FILES, original, replace, restore
@@ -76,7 +77,7 @@ def _parse(
     if _parsed is not None:
         return _parsed
     if _requests_potential(sys.argv[1:] if arguments is None else arguments):
-        parser.error = lambda message: _exit_with_error(parser, message)  # type: ignore[method-assign]
+        parser.error = lambda message: exit_with_error(parser, message)  # type: ignore[method-assign]
     args, unknown = parser.parse_known_args(arguments, namespace)
     operation = getattr(args, "setup_operation", None)
     if operation is not None:
@@ -109,12 +110,12 @@ def _parse(
 
 
 def study_parser(command: str, description: str) -> argparse.ArgumentParser:
-    """Return the parser of phono3py-load for a command of this package."""
+    """Return the parser of phono3py for a command of this package."""
     parser: argparse.ArgumentParser
     parser, _ = original("phono3py.cui.phono3py_argparse:get_run_parser")()
     add_options(parser)
     parser.prog, parser.description = command, description
-    parser.error = lambda message: _exit_with_error(parser, message)  # type: ignore[method-assign]
+    parser.error = lambda message: exit_with_error(parser, message)  # type: ignore[method-assign]
     return parser
 
 
@@ -126,7 +127,7 @@ def run_study(
     watched: bool,
     kept: Callable[[Path], str] = lambda folder: "",
 ) -> int:
-    """Run phono3py-load with a study, or something else, in the place of kappa.
+    """Run phono3py with a study, or something else, in the place of kappa.
 
     Parameters
     ----------
@@ -217,12 +218,6 @@ def _requests_potential(arguments: Sequence[str]) -> bool:
 def _names_plugin(fc_calculator: str | None) -> bool:
     names = (fc_calculator or "").lower().split("|")
     return any(name.strip() not in ("", *_HOST_SOLVERS) for name in names)
-
-
-def _exit_with_error(parser: argparse.ArgumentParser, message: str) -> NoReturn:
-    """Exit with the message of argparse on one line, without the usage."""
-    one = " ".join(message.split())
-    parser.exit(2, f"ERROR: {one}. '{parser.prog} --help' lists the options.\n")
 
 
 def work_in_folder(

@@ -22,6 +22,7 @@ from phono3py_mlp_plugin.host.settings import (
     displacement_options,
     force_constants_request,
 )
+from phono3py_mlp_plugin.wording import counted
 from phono3py_mlp_plugin.workflow import (
     DisplacementOptions,
     ForceConstantsRequest,
@@ -267,9 +268,10 @@ def displace_and_evaluate(
     first, *others = supercells_of(ph3)
     n_evaluated = sum(cell is not None for cell in first.displaced())
     seconds = _seconds_of_evaluation(ph3.supercell, mlp, n_evaluated)
+    supercells = counted(n_evaluated, "supercell")
     show(
         [
-            f"Evaluate forces in {n_evaluated} supercells by {mlp.calculator}",
+            f"Evaluate forces in {supercells} by {mlp.calculator}",
             *forecast_evaluations(n_evaluated, seconds),
         ],
         log_level,

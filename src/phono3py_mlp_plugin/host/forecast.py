@@ -43,6 +43,7 @@ from phono3py_mlp_plugin.parallel import Distribution
 from phono3py_mlp_plugin.plugins import plugin_errors
 from phono3py_mlp_plugin.polynomial import peak_memory
 from phono3py_mlp_plugin.threads import default_threads
+from phono3py_mlp_plugin.wording import counted
 from phono3py_mlp_plugin.workflow import (
     CostOfRun,
     ForceConstantsOf,
@@ -194,7 +195,8 @@ class ForecastRun:
                         cost.shared + cost.serial,
                         cost.shared,
                         cost.memory,
-                        f"{len(training)} supercells of {len(dataset.supercell)} atoms",
+                        f"{counted(len(training), 'supercell')} of "
+                        f"{len(dataset.supercell)} atoms",
                     )
                 )
             trained = calculator.train(
@@ -239,7 +241,7 @@ class ForecastRun:
             Stage("force constants", prepared + one, 0.0, peak_memory(), detail)
         )
         if number > 1:
-            detail = f"derivatives of {number - 1} potentials"
+            detail = f"derivatives of {counted(number - 1, 'potential')}"
             others = (number - 1) * next_one
             self._stages.append(Stage("  of the ensemble", others, others, 0, detail))
 
@@ -264,7 +266,7 @@ class ForecastRun:
             measured = time.perf_counter() - start
             seconds = number * len(cells) * measured / len(few)
             atoms = len(part.supercell)
-            detail = f"{number * len(cells)} supercells of {atoms} atoms"
+            detail = f"{counted(number * len(cells), 'supercell')} of {atoms} atoms"
             self._stages.append(
                 Stage("forces", seconds, seconds, peak_memory(), detail)
             )
@@ -312,7 +314,7 @@ class ForecastRun:
         memory = peak_memory()
         scattering = per_point * len(points)
         mesh = " ".join(str(n) for n in np.array(ph3.grid.D_diag))
-        detail = f"{len(points)} points of the mesh {mesh}"
+        detail = f"{counted(len(points), 'point')} of the mesh {mesh}"
         self._stages.append(
             Stage("kappa", once + scattering, scattering, memory, detail)
         )
@@ -320,7 +322,7 @@ class ForecastRun:
         if number:
             smaller = _smaller(ph3, request.uncertainty_mesh, self._settings)
             others = number * (once + scattering) * smaller
-            detail = f"{number} potentials"
+            detail = counted(number, "potential")
             self._stages.append(Stage("  of the ensemble", others, others, 0, detail))
         has_budget = bool(number) or bool(request.error_budget)
         if has_budget and request.error_budget is not False:

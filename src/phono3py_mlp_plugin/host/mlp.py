@@ -331,7 +331,7 @@ def _check_part(plan: PotentialPlan, distribution: Distribution) -> None:
         raise ParameterError(
             f"--part = {distribution.part}: the potential is not trained yet"
             f"{plan.reason and f' ({plan.reason})'}, which is not done in parts. Run "
-            "phono3py-load with the same options of the potential once, without "
+            "phono3py with the same options of the potential once, without "
             "--part, --mesh and --br."
         )
 

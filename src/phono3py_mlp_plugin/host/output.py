@@ -12,6 +12,7 @@ from typing import Any
 
 from phono3py_mlp_plugin.contracts import Dataset, Progress, no_progress
 from phono3py_mlp_plugin.files import Provenance, other_parts, potential_files
+from phono3py_mlp_plugin.wording import counted, duration
 from phono3py_mlp_plugin.workflow import (
     HEALTH_FILE,
     CalculatorSpec,
@@ -190,8 +191,8 @@ def potential_lines(
         assert dataset is not None
         lines.append(
             "Nothing is trained in this run. Forces differ from those of the dataset "
-            f"({len(dataset)} supercells) by {obtained.difference:.6f} eV/angstrom "
-            "(rms)."
+            f"({counted(len(dataset), 'supercell')}) by {obtained.difference:.6f} "
+            "eV/angstrom (rms)."
         )
     if obtained.fit is not None and not obtained.fit.passed:
         lines.append(str(obtained.fit))
@@ -212,7 +213,7 @@ def health_lines(health: PotentialHealth, known: bool) -> list[str]:
     source = (
         f"as examined before, {HEALTH_FILE}"
         if known
-        else f"examined in {health.seconds:.1f} s"
+        else f"examined in {duration(health.seconds)}"
     )
     return [
         f"Potential ({source}):",
@@ -233,8 +234,8 @@ def _split_line(dataset: Dataset, split: Split) -> str:
         (f"{split}", "the rest") if split.shuffled else ("the first", "the last")
     )
     return (
-        f"Training on {len(split.training)} supercells ({training}), testing on "
-        f"{len(split.test)} ({test}) of {len(dataset)}..."
+        f"Training on {counted(len(split.training), 'supercell')} ({training}), "
+        f"testing on {len(split.test)} ({test}) of {len(dataset)}..."
     )
 
 

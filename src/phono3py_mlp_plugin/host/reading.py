@@ -238,9 +238,9 @@ def read_crystal(
     *,
     with_datasets: bool = True,
 ) -> Phono3py:
-    """Read crystal, datasets and Born charges as ``phono3py-load FILE`` does.
+    """Read crystal, datasets and Born charges as ``phono3py FILE`` does.
 
-    Units are angstrom, eV and eV/angstrom for all calculators. As in phono3py-load, the
+    Units are angstrom, eV and eV/angstrom for all calculators. As in phono3py, the
     files BORN, FORCES_FC3 and FORCES_FC2 of the current folder are read if the file
     has no Born charges or forces.
 
@@ -249,7 +249,7 @@ def read_crystal(
     filename : Path
         A phono3py.yaml-like file.
     settings : Phono3pySettings, optional
-        Settings from a command line; by default those of ``phono3py-load FILE``.
+        Settings from a command line; by default those of ``phono3py FILE``.
     log_level : int
         Log level of phono3py; 0 is silent.
     with_datasets : bool

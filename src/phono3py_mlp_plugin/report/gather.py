@@ -94,7 +94,7 @@ def gather(
     if potential is None and fc2 is None and kappa is None:
         raise DatasetError(
             f'nothing to report in "{folder.resolve().name}": no potential, '
-            "fc2.hdf5 or kappa file. Run phono3py-load --pypolymlp first."
+            "fc2.hdf5 or kappa file. Run phono3py --pypolymlp first."
         )
     if kappa is not None and not (kappa.kappa > 0).any():
         sections.missing["cumulative"] = f"kappa of {kappa.name} is not positive."

@@ -53,9 +53,7 @@ def force_constants_of(folder: RunFolder, order: int) -> FloatArray:
         cell, primitive = run.phonon_supercell, run.phonon_primitive
     n = len(cell)
     if not path.is_file():
-        raise DatasetError(
-            f"No {path.name}: phono3py-load --pypolymlp --rd N makes it."
-        )
+        raise DatasetError(f"No {path.name}: phono3py --pypolymlp --rd N makes it.")
     p2s_map = [int(i) for i in primitive.p2s_map]
     return read_force_constants(path, (*(n,) * order, *(3,) * order), p2s_map)
 

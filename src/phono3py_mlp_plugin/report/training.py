@@ -49,7 +49,7 @@ def load_potential(folder: RunFolder, path: Path | None) -> Potential:
     """
     if path is None and folder.spec.calculator.file_names:
         raise DatasetError(
-            "No potential: phono3py-load --pypolymlp phono3py_params.yaml trains one."
+            "No potential: phono3py --pypolymlp phono3py_params.yaml trains one."
         )
     return plugins.load(folder.spec.calculator, path, folder.spec.options)
 

@@ -53,7 +53,7 @@ def kappa_of(folder: RunFolder) -> KappaFile:
     raise DatasetError(
         f"No kappa in {', '.join(damaged)}: compute it anew."
         if damaged
-        else "No kappa file: phono3py-load --mesh N N N --br makes one."
+        else "No kappa file: phono3py --mesh N N N --br makes one."
     )
 
 
@@ -109,14 +109,12 @@ def _no_bars(folder: RunFolder, kappa: KappaFile) -> str:
     """Return why there are no error bars."""
     if _is_of(folder, kappa):
         return (
-            "Error bars of kappa are not known: --uncertainty N of phono3py-load, "
+            "Error bars of kappa are not known: --uncertainty N of phono3py, "
             "several --mlp-file, or --teach N of phono3py-mlp kappa gives them."
         )
     if read_values(folder.path / UNCERTAINTY_FILE):
         return f"{UNCERTAINTY_FILE} is of another kappa than {kappa.name}."
-    return (
-        f"{folder.absent(UNCERTAINTY_FILE)}: --uncertainty N of phono3py-load makes it."
-    )
+    return f"{folder.absent(UNCERTAINTY_FILE)}: --uncertainty N of phono3py makes it."
 
 
 def _is_of(folder: RunFolder, kappa: KappaFile) -> bool:
@@ -162,7 +160,7 @@ def budget_of(
             return point.budget, f"the study, {point.size} supercells"
     raise DatasetError(
         "Errors due to the mesh, the model and the range of fc3 are not known: "
-        "--uncertainty N or --error-budget of phono3py-load, or phono3py-mlp converge, "
+        "--uncertainty N or --error-budget of phono3py, or phono3py-mlp converge, "
         "estimates them."
     )
 

@@ -20,6 +20,7 @@ from phono3py_mlp_plugin.solvers.conjugate_gradients import (
 from phono3py_mlp_plugin.solvers.normal_equations import NormalEquations
 from phono3py_mlp_plugin.solvers.pivots import relative_pivots
 from phono3py_mlp_plugin.threads import default_threads
+from phono3py_mlp_plugin.wording import duration
 
 # Floating-point operations per second and thread in products of matrices.
 _SPEED = 1.5e10
@@ -80,14 +81,9 @@ class Method:
         if self.seconds < _SHOWN:
             yield
             return
-        time = (
-            f"{self.seconds:.0f} s"
-            if self.seconds < 100
-            else f"{self.seconds / 60:.0f} min"
-        )
         task = (
             f"symfc: {self.unknowns:,} unknowns, {self.name} solution, about "
-            f"{self.memory / 1e9:.1f} GB beside the basis and {time}"
+            f"{self.memory / 1e9:.1f} GB beside the basis and {duration(self.seconds)}"
         )
         with progress(task, None):
             yield

@@ -149,7 +149,7 @@ def _task(name: str, options: dict[str, Any], folder: Path, where: str) -> Task:
     if given[0] == "cell":
         commands = [("phono3py-mlp", "kappa", "-c", str(path), *words)]
     else:
-        load = ["phono3py-load", str(path), "--pypolymlp", *words]
+        load = ["phono3py", str(path), "--pypolymlp", *words]
         if not {"--br", "--lbte"} & set(words):
             load.append("--br")
         commands = [tuple(load), ("phono3py-mlp", "report", str(path))]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from phono3py_mlp_plugin.wording import counted, duration
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -73,7 +75,7 @@ def cost_lines(cost: CostOfRun, workers: Sequence[int] = ()) -> list[str]:
         Numbers of machines for which the time is shown, too.
     """
     head = f"{'stage':24}{'time':>10}{'memory':>10}"
-    head += "".join(f"{f'{n} workers':>14}" for n in workers) + "  what"
+    head += "".join(f"{counted(n, 'worker'):>14}" for n in workers) + "  what"
     lines = [head]
     for stage in cost.stages:
         memory = f"{stage.memory / 1e9:.1f} GB" if stage.memory else "-"
@@ -84,24 +86,3 @@ def cost_lines(cost: CostOfRun, workers: Sequence[int] = ()) -> list[str]:
     lines.append(line + "".join(f"{duration(cost.on_workers(n)):>14}" for n in workers))
     lines += [f"Not included: {name}." for name in cost.not_included]
     return lines
-
-
-def duration(seconds: float) -> str:
-    """Return a time as text.
-
-    Examples
-    --------
-    >>> [duration(t) for t in (0.2, 45.0, 600.0, 9000.0, 400000.0)]
-    ['0.2 s', '45 s', '10 min', '2.5 h', '4.6 days']
-    """
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 600:
-        return f"{seconds / 60:.1f} min"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 200_000:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.1f} days"

@@ -21,6 +21,7 @@ from phono3py_mlp_plugin.contracts import (
 )
 from phono3py_mlp_plugin.errors import DatasetError
 from phono3py_mlp_plugin.parallel import SERIAL, Distribution
+from phono3py_mlp_plugin.wording import counted
 from phono3py_mlp_plugin.workflow.dataset import displacements_of, with_pairs_marked
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, forces_of
 from phono3py_mlp_plugin.workflow.potential_source import PotentialSource
@@ -307,7 +308,7 @@ class ForceConstantsOf:
         progress: Progress,
         distribution: Distribution,
     ) -> FloatArray:
-        task = f"Evaluating forces of {len(potentials)} potentials"
+        task = f"Evaluating forces of {counted(len(potentials), 'potential')}"
         if not called:
             return forces_of(
                 self._calculator, potentials, cells, progress, task, distribution

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from phono3py_mlp_plugin.errors import ResourceError
 from phono3py_mlp_plugin.polynomial import available_memory
+from phono3py_mlp_plugin.wording import duration
 
 # Number of supercells from which generating them takes more than seconds.
 _MANY = 20_000
@@ -81,16 +82,3 @@ def forecast_evaluations(number: int, seconds: float | None) -> Iterator[str]:
     """Yield a line about the time of evaluations, if it is more than a minute."""
     if seconds is not None and number * seconds >= _LONG:
         yield f"Forecast: about {duration(number * seconds)}, {seconds:.2g} s for each."
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words.
-
-    Examples
-    --------
-    >>> duration(42), duration(200), duration(9000)
-    ('42 s', '3 min', '2.5 h')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

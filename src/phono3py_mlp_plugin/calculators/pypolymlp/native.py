@@ -27,6 +27,7 @@ from phono3py_mlp_plugin.polynomial import (
     active_pair_params,
     gaussian_pair_params,
 )
+from phono3py_mlp_plugin.wording import duration
 
 # Highest order of the invariants implemented in this package.
 _NATIVE_ORDER = 3
@@ -55,7 +56,7 @@ def forecast(
     lines = [
         f"Regression: {needs.n_features:,} features, {needs.n_rows:,} rows; "
         f"{needs.form} form (unknowns: {unknowns}), about {needs.memory / 1e9:.1f} GB "
-        f"and {_duration(needs.seconds)}."
+        f"and {duration(needs.seconds)}."
     ]
     if needs.n_rows < needs.n_features:
         lines.append(
@@ -205,7 +206,3 @@ def invariants_table(order: int, maxl: Sequence[int], version: int) -> Invariant
     """
     table = polynomial.invariants if order <= _NATIVE_ORDER else library.invariants
     return table(order, maxl, version)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
