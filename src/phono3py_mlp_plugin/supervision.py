@@ -189,7 +189,9 @@ def run_step(command: Sequence[str]) -> tuple[int, str | None]:
         code = process.wait()
     except KeyboardInterrupt as stop:
         number = stop.number if isinstance(stop, Stopped) else int(signal.SIGINT)
-        process.send_signal(number)
+        # On Windows, the console has told the step already.
+        if sys.platform != "win32":
+            process.send_signal(number)
         code = process.wait()
     if code >= 0:
         # A step that has just finished is not followed by another one.
@@ -275,6 +277,8 @@ def _raise_at(numbers: set[int]) -> None:
 
 def _end_with_parent(parent: int) -> None:
     """Request that the kernel kills this process when its parent ends."""
+    if sys.platform != "linux":
+        raise NotImplementedError
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
@@ -318,6 +322,8 @@ class _Supervisor:
         os._exit(code)
 
     def _wait(self) -> int:
+        if sys.platform != "linux":
+            raise NotImplementedError
         deadline = float("inf")
         while True:
             info = signal.sigtimedwait({*self._numbers, signal.SIGCHLD}, _INTERVAL)
@@ -336,6 +342,8 @@ class _Supervisor:
 
     def _sent_exit_code(self) -> int | None:
         """Return the exit code that the command sent, None without one."""
+        if sys.platform != "linux":
+            raise NotImplementedError
         # Processes started by the child may keep the other end open.
         os.set_blocking(self._reading, False)
         try:
@@ -366,8 +374,8 @@ class _Supervisor:
         place = self._activity[:].rstrip(b"\0").decode(errors="replace")
         where = f" ({place})" if place else ""
         if code < 0:
-            memory = " Was the memory exhausted?" if -code == signal.SIGKILL else ""
             name = signal_name(-code)
+            memory = " Was the memory exhausted?" if name == "SIGKILL" else ""
             return (
                 128 - code,
                 f"ERROR: the run was ended by {name} from outside.{memory}{where}"
