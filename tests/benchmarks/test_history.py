@@ -1,8 +1,7 @@
 """The history of benchmarks grows, and nothing in it changes."""
 
-import pytest
-
 import history
+import pytest
 
 MACHINE = {
     "date": "2026-11-27",
