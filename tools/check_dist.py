@@ -41,7 +41,7 @@ from phono3py_mlp_plugin.reference import nacl_dataset
 
 unitcell, data = nacl_dataset(40, repeats=2)
 ph3 = Phono3py(unitcell, supercell_matrix=[2, 2, 2], primitive_matrix="F")
-ph3.mlp_dataset = {
+ph3.dataset = {
     "displacements": data.displacements,
     "forces": data.forces,
     "supercell_energies": data.energies,

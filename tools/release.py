@@ -2,18 +2,20 @@
 
     python tools/release.py prepare VERSION [--date YYYY-MM-DD]
     python tools/release.py check TAG
+    python tools/release.py recipe SDIST MAINTAINER
 
 ``prepare`` dates the unreleased part of ``CHANGELOG.md`` and writes version, date and
 address into ``CITATION.cff``. ``check`` writes nothing and ends with 1 if the tag does
 not name the version of both files, or if the address of the repository, which is
-written in ``pyproject.toml``, is still a placeholder. Only the standard library is
-used.
+written in ``pyproject.toml``, is still a placeholder. ``recipe`` prints the recipe for
+conda-forge of a built sdist. Only the standard library is used.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
 import re
 import sys
 import tomllib
@@ -44,11 +46,19 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     )
     checked = commands.add_parser("check", help="check that all files agree on a tag")
     checked.add_argument("tag", help="v and the version, such as v0.1.0")
+    printed = commands.add_parser("recipe", help="print the recipe for conda-forge")
+    printed.add_argument("sdist", type=Path)
+    printed.add_argument("maintainer", help="name on GitHub")
     args = parser.parse_args(arguments)
+    problems = []
     if args.command == "prepare":
         problems = prepare(root, args.version, args.date)
-    else:
+    elif args.command == "check":
         problems = list(check(root, args.tag))
+    elif not args.sdist.is_file():
+        problems = [f"{args.sdist}: no file; expected an sdist. Run 'make dist'."]
+    else:
+        print(recipe(root, args.sdist, args.maintainer), end="")
     for problem in problems:
         print(f"ERROR: {problem}", file=sys.stderr)
     return 1 if problems else 0
@@ -148,6 +158,21 @@ def check(root: Path, tag: str) -> Iterator[str]:
                 f"CITATION.cff: {name} = {found[1] if found else 'none'}; expected "
                 f"{value or 'the date of the changelog'}."
             )
+
+
+def recipe(root: Path, sdist: Path, maintainer: str) -> str:
+    """Return the recipe for conda-forge of an sdist."""
+    text = (root / "recipe" / "recipe.yaml").read_text(encoding="utf-8")
+    _, _, body = text.partition("schema_version")
+    values = {
+        "VERSION": sdist.name.removesuffix(".tar.gz").rpartition("-")[2],
+        "REPOSITORY": repository(root),
+        "SHA256": hashlib.sha256(sdist.read_bytes()).hexdigest(),
+        "MAINTAINER": maintainer,
+    }
+    for name, value in values.items():
+        body = body.replace(f"@{name}@", value)
+    return f"schema_version{body}"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """A release is refused unless all files agree on it."""
 
 import datetime
+import hashlib
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -100,3 +102,31 @@ def test_address_of_the_repository_is_written_once():
         pytest.skip("It has been filled in.")
     assert (ROOT / "pyproject.toml").read_text().count(address) == 1
     assert "repository.invalid" not in (ROOT / "CITATION.cff").read_text()
+
+
+def test_recipe_is_that_of_an_sdist_and_requires_what_the_package_does(
+    tmp_path, capsys
+):
+    sdist = tmp_path / "phono3py_mlp_plugin-0.2.0.tar.gz"
+    sdist.write_bytes(b"content")
+    assert release.main(["recipe", str(sdist), "somebody"]) == 0
+    printed = capsys.readouterr().out
+    assert "@" not in printed
+    recipe = yaml.safe_load(printed)
+    assert recipe["context"]["version"] == "0.2.0"
+    assert recipe["source"]["sha256"] == hashlib.sha256(b"content").hexdigest()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = {re.sub(r"\W.*", "", name): name for name in recipe["requirements"]["run"]}
+    # conda-forge has the toolkits for windows in a package of their own.
+    needed["matplotlib"] = recipe["requirements"]["run"][2].replace("-base", "")
+    for requirement in project["project"]["dependencies"]:
+        name, version = requirement.split(">=")
+        assert needed[name] == f"{name} >={version}"
+    built = [name.replace(" ", "") for name in recipe["requirements"]["host"][2:]]
+    assert built == project["build-system"]["requires"]
+
+
+def test_recipe_without_an_sdist_is_refused_in_one_line(tmp_path, capsys):
+    assert release.main(["recipe", str(tmp_path / "none.tar.gz"), "somebody"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("expected an sdist. Run 'make dist'.")
