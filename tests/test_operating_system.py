@@ -48,7 +48,7 @@ from phono3py.scripts.phono3py_load import run
 analytic_crystal().save("phono3py_params.yaml")
 words = ["phono3py-load", "phono3py_params.yaml", "--pypolymlp", "--br", "--mesh"]
 words += ["3", "3", "3", "--ts", "300", "--mlp-params", SMALL, "--uncertainty", "2"]
-# The library starts processes in another way on Windows, which is not there to be tried.
+# On Windows, the library starts processes in a way that cannot be tried here.
 sys.argv = words + (["--jobs", "2"] if sys.argv[1] == "darwin" else [])
 run()
 """
