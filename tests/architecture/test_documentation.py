@@ -77,6 +77,14 @@ def test_the_citation_has_licence_and_authors_of_the_package():
     assert citation["authors"] == project["authors"]
 
 
+def test_every_requirement_is_tested_with_its_oldest_version():
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    lines = (root / "tools" / "constraints" / "oldest.txt").read_text().splitlines()
+    pinned = {line.partition("==")[0] for line in lines}
+    assert {name.partition(">=")[0] for name in project["dependencies"]} <= pinned
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_workflows_run_what_exists(path):
     root = Path(__file__).parents[2]
