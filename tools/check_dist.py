@@ -48,6 +48,11 @@ ph3.dataset = {
 }
 ph3.save("phono3py_params.yaml")
 """
+VERSIONS = """
+from importlib.metadata import version
+import phono3py_mlp_plugin as package
+assert package.__version__ == version("phono3py-mlp-plugin"), package.__version__
+"""
 COMPUTATION = (
     *(
         "phono3py",
@@ -189,6 +194,7 @@ def use(archive: Path) -> None:
         empty.mkdir()
         for words in (("phono3py-mlp", "--version"), ("phono3py-mlp", "doctor")):
             print(run([scripts / words[0], *words[1:]], empty, words[-1]), end="")
+        run([python, "-c", VERSIONS], empty, "comparing versions")
         run([python, "-c", CRYSTAL], empty, "writing a crystal")
         run([scripts / COMPUTATION[0], *COMPUTATION[1:]], empty, "a computation")
         if not list(empty.glob("kappa-m*.hdf5")):
