@@ -6,6 +6,8 @@
 # make tables    measure the tables of docs/tables, those rows that can be measured here
 # make examples  run the examples of the documentation whose packages are installed
 # make bench     compare with pypolymlp, compiled for this machine, and with phono3py
+# make dist      build wheel and sdist, and use them in empty environments
+# make hosts     run the tests of the commands with the oldest and the newest phono3py
 # GNU make and Python are required. Tests and benchmarks also require a C++ compiler, because
 # they compare with pypolymlp. Nothing outside .venv is changed.
 
@@ -22,7 +24,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all check ruff mypy imports docs coverage tables examples bench calibration host-tests clean
+.PHONY: help demo test test-all check ruff mypy imports docs coverage tables examples bench calibration host-tests hosts dist clean
 
 help:
 	@echo "make demo        install into $(VENV), then compute the thermal conductivity of NaCl"
@@ -33,6 +35,8 @@ help:
 	@echo "make examples    run the examples in the documentation"
 	@echo "make bench       compare with pypolymlp, compiled for this machine, and with phono3py"
 	@echo "make calibration  measure the error bars of kappa on many crystals (hours; resumable)"
+	@echo "make dist        build wheel and sdist, and use them in empty environments"
+	@echo "make hosts       run the tests of the commands with the oldest and newest phono3py"
 	@echo "make host-tests  run the tests of phono3py without and with this package"
 	@echo "make clean       remove $(VENV) and all generated files"
 
@@ -78,6 +82,7 @@ bench: $(VENV)/.native
 	@$(BIN)/python benchmarks/engine.py
 	@$(BIN)/python benchmarks/scattering.py
 	@$(BIN)/python benchmarks/derivatives.py
+	@$(BIN)/python benchmarks/history.py
 
 # Finished crystals are kept in benchmarks/results and not computed again.
 calibration: $(VENV)/.test
@@ -85,6 +90,15 @@ calibration: $(VENV)/.test
 
 host-tests: $(VENV)/.test
 	@$(BIN)/python tests/host/compare.py
+
+# Files of tests: make hosts HOST_TESTS=tests/host_bridge. One host: HOSTS=oldest.
+hosts:
+	@tools/check_python.sh "$(PYTHON)"
+	@tools/test_hosts.sh "$(PYTHON)" $(WORKERS) $(HOST_TESTS)
+
+dist: $(VENV)/.created
+	@$(INSTALL) build
+	$(BIN)/python tools/check_dist.py
 
 # Stamp files: each step is run once, and again if its prerequisites change.
 $(VENV)/.created:
@@ -118,5 +132,5 @@ $(VENV)/.test: $(VENV)/.package $(VENV)/.pypolymlp
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(EXAMPLE)/run docs/_build build dist
+	rm -rf $(VENV) .venv-hosts $(EXAMPLE)/run docs/_build build dist
 	rm -rf .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .grimp_cache

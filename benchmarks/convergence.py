@@ -25,6 +25,7 @@ from typing import Any
 
 import h5py
 from engine import NATIVE, PLAIN, ROOT, machine, nacl_params
+from history import Entry, add
 
 RESULTS = ROOT / "benchmarks" / "results" / "convergence.json"
 PARAMS = "phono3py_params.yaml"
@@ -116,6 +117,8 @@ def main() -> None:
         "host_kappa": [one["kappa"] for one in plain],
     }
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    ratio = theirs / seconds
+    add(Entry.of("study of convergence", "phono3py", ratio, machine()))
     print(json.dumps(result, indent=1))
 
 

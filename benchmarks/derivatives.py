@@ -21,6 +21,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine import machine
+from history import Entry, add
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -124,6 +127,9 @@ def compare(name: str, folder: Path, members: int) -> None:
         f"  -d, {finite['supercells']:5} cells   {finite['seconds']:8.2f} s "
         f"{finite['memory']:6.2f} GB; fc3 differs by {difference:.1e}"
     )
+    ratio = finite["seconds"] / one["seconds"]
+    against = "displacements and finite differences"
+    add(Entry.of(f"exact force constants, {name}", against, ratio, machine()))
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ ratios are those of medians. Complete trainings run in separate processes, whose
 memory is given; the engine is run before and after each run of pypolymlp. Results are
 written to ``benchmarks/results/engine.json`` one section after the other, so that a
 section can be measured again. Use another file for the results of another machine.
+Ratios are also added to the history of benchmarks (history.py).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from history import Entry, add
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "engine.json"
@@ -602,6 +604,9 @@ def main() -> None:
         show(name, shown)
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(results, indent=1) + "\n")
+        if "ratio" in results[name]:
+            ratio, where = results[name]["ratio"], results[name]["machine"]
+            add(Entry.of(f"engine, {name}", "pypolymlp", ratio, where))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from engine import machine
+from history import Entry, add
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = Path(sys.executable).parent
@@ -136,13 +138,15 @@ def write_forty_atoms(folder: Path) -> None:
     (folder / "phono3py.yaml").rename(folder / PARAMS)
 
 
-def measure(case: Case, folder: Path, repeats: int) -> float:
+def measure(case: Case, folder: Path, repeats: int) -> tuple[float, float]:
     """Measure both methods alternately and print the results.
 
     Returns
     -------
     float
         CPU time of scattering by Fourier transform, in s.
+    float
+        CPU time of the whole run by phono3py divided by that by Fourier transform.
     """
     mesh = ["--mesh", *map(str, case.mesh)]
     arguments = [PARAMS, "--br", *mesh, "--ts", "300"]
@@ -175,7 +179,7 @@ def measure(case: Case, folder: Path, repeats: int) -> float:
         f"{(host.cpu - rest.cpu) / (fft.cpu - rest.cpu):.1f} (cpu)",
         flush=True,
     )
-    return fft.cpu - rest.cpu
+    return fft.cpu - rest.cpu, host.cpu / fft.cpu
 
 
 def main() -> None:
@@ -196,7 +200,8 @@ def main() -> None:
             here = Path(folder) / f"{name}-run"
             shutil.copytree(prepared[case.crystal], here)
             print(f"{name}: mesh {' '.join(map(str, case.mesh))}", flush=True)
-            seconds[name] = measure(case, here, args.repeats)
+            seconds[name], ratio = measure(case, here, args.repeats)
+            add(Entry.of(f"scattering, {name}", "phono3py", ratio, machine()))
     cubic = [name for name in seconds if CASES[name].crystal == NACL]
     if len(cubic) > 1:
         points = [np.prod(CASES[name].mesh) for name in cubic]

@@ -209,7 +209,9 @@ def run_step(command: Sequence[str]) -> tuple[int, str | None]:
         code = process.wait()
     except KeyboardInterrupt as stop:
         number = stop.number if isinstance(stop, Stopped) else int(signal.SIGINT)
-        process.send_signal(number)
+        # On Windows, the console has told the step already.
+        if sys.platform != "win32":
+            process.send_signal(number)
         code = process.wait()
     if code >= 0:
         # A step that has just finished is not followed by another one.
@@ -331,6 +333,8 @@ class _Supervisor:
         os._exit(code)
 
     def _wait(self) -> int:
+        if sys.platform != "linux":
+            raise NotImplementedError
         deadline = float("inf")
         while True:
             info = signal.sigtimedwait({*self._numbers, signal.SIGCHLD}, _INTERVAL)
@@ -349,6 +353,8 @@ class _Supervisor:
 
     def _sent_exit_code(self) -> int | None:
         """Return the exit code that the command sent, None without one."""
+        if sys.platform != "linux":
+            raise NotImplementedError
         # Processes started by the child may keep the other end open.
         os.set_blocking(self._reading, False)
         try:
@@ -379,8 +385,8 @@ class _Supervisor:
         place = self._activity[:].rstrip(b"\0").decode(errors="replace")
         where = f" ({place})" if place else ""
         if code < 0:
-            memory = " Was the memory exhausted?" if -code == signal.SIGKILL else ""
             name = signal_name(-code)
+            memory = " Was the memory exhausted?" if name == "SIGKILL" else ""
             return (
                 128 - code,
                 f"ERROR: the run was ended by {name} from outside.{memory}{where}"

@@ -12,6 +12,7 @@ from phono3py_mlp_plugin import hookspecs
 from phono3py_mlp_plugin.contracts import ForceCalculator, ForceConstantsSolver
 
 DOCS = Path(__file__).parents[2] / "docs"
+WORKFLOWS = sorted((DOCS.parent / ".github" / "workflows").glob("*.yml"))
 HOOKS = [name for name in vars(hookspecs) if name.startswith("phono3py_mlp_force")]
 
 
@@ -68,22 +69,30 @@ def test_calculators_by_name_are_documented_with_package_and_model():
         assert f"`{library.model}`" in row or not library.model
 
 
-def test_the_citation_has_the_version_of_the_package():
+def test_the_citation_has_licence_and_authors_of_the_package():
     root = Path(__file__).parents[2]
     citation = yaml.safe_load((root / "CITATION.cff").read_text())
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    assert citation["version"] == project["version"]
     assert citation["license"] == project["license"]
+    assert citation["authors"] == project["authors"]
 
 
-@pytest.mark.parametrize("name", ["tests.yml", "nightly.yml"])
-def test_workflows_run_what_exists(name):
+def test_every_requirement_is_tested_with_its_oldest_version():
     root = Path(__file__).parents[2]
-    text = (root / ".github" / "workflows" / name).read_text()
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    lines = (root / "tools" / "constraints" / "oldest.txt").read_text().splitlines()
+    pinned = {line.partition("==")[0] for line in lines}
+    assert {name.partition(">=")[0] for name in project["dependencies"]} <= pinned
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_run_what_exists(path):
+    root = Path(__file__).parents[2]
+    text = path.read_text()
     jobs = yaml.safe_load(text)["jobs"]
     targets = re.findall(r"make ([\w-]+)", text)
     makefile = (root / "Makefile").read_text()
     assert all(re.search(rf"^{t}:", makefile, re.MULTILINE) for t in targets)
-    for folder in re.findall(r"tests/\w+", text):
-        assert (root / folder).is_dir()
+    for name in re.findall(r"(?:tests|tools|template)/[\w./]+\w", text):
+        assert (root / name).exists()
     assert all("runs-on" in job for job in jobs.values())

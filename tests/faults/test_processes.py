@@ -244,33 +244,6 @@ def test_systems_without_our_locks_limits_and_signals_run_the_same(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "removal",
-    [
-        "sys.modules['fcntl'] = None",
-        "sys.modules['resource'] = None",
-        "del signal.SIGHUP",
-        "del os.sched_getaffinity",
-    ],
-)
-def test_commands_run_on_systems_without_one_of_these_names(tmp_path, removal):
-    program = f"""
-import os, signal, sys
-{removal}
-import phono3py
-from phono3py_mlp_plugin.cli import main
-from phono3py_mlp_plugin.host.bindings import is_bound
-assert is_bound()
-sys.exit(main(["plugins"]))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "pypolymlp" in done.stdout
-    assert not list(tmp_path.iterdir())
-
-
 # What a shell does to the streams of a command; its exit code then.
 NOBODY = [
     (">&-", 0),

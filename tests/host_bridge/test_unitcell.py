@@ -1,5 +1,7 @@
 """A unit cell of any program is read in angstrom."""
 
+import re
+
 import numpy as np
 import pytest
 from phono3py import Phono3py
@@ -245,11 +247,20 @@ def test_magnetic_order_is_that_of_the_file_or_of_the_option(tmp_path, capsys):
     # The primitive cell has both directions.
     assert sorted(crystal.primitive.magnetic_moments) == [-2, 2]
     assert "magnetic ordering" in capsys.readouterr().out
-    moments = ["1", "1", "-1", "-1"]
-    crystal = read_unitcell(path, [1, 1, 1], "P", moments=moments)
-    assert list(crystal.unitcell.magnetic_moments) == [1, 1, -1, -1]
-    with pytest.raises(ParameterError, match="--magmom 1 2; expected a number, or"):
-        read_unitcell(path, [1, 1, 1], "P", moments=["1", "2"])
+    for moments in (["1", "1", "-1", "-1"], ["2*1", "2*-1"], ["2*1 -1", "-1"]):
+        crystal = read_unitcell(path, [1, 1, 1], "P", moments=moments)
+        assert list(crystal.unitcell.magnetic_moments) == [1, 1, -1, -1]
+
+
+@pytest.mark.parametrize("moments", ["1 2", "4*", "*1", "-4*1", "0*1", "2*2*1", "a"])
+def test_moments_that_are_not_one_per_atom_are_refused_as_they_are_written(
+    tmp_path, moments
+):
+    path = tmp_path / "a.traj"
+    ase_io.write(path, fcc())
+    told = re.escape(f"--magmom {moments}; expected a number, or")
+    with pytest.raises(ParameterError, match=told):
+        read_unitcell(path, [1, 1, 1], "P", moments=moments.split())
 
 
 def test_isotopes_in_order_need_a_primitive_cell_that_keeps_them(tmp_path):

@@ -8,10 +8,12 @@ import os
 import re
 import socket
 import stat
+import sys
 import time
 from pathlib import Path
 
 from phono3py_mlp_plugin.errors import FolderInUse, UnusableFile
+from phono3py_mlp_plugin.operating_system import open_flags
 
 try:
     import fcntl
@@ -108,7 +110,7 @@ class FolderLock:
 
 def _lock(descriptor: int, *, shared: bool = False) -> None:
     """Lock an open file; raise an error if another process has locked it."""
-    if fcntl is None:
+    if fcntl is None or sys.platform == "win32":
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
@@ -132,7 +134,7 @@ def _open(path: Path, flags: int = 0) -> int:
     Links and files with other content raise an error.
     """
     # Do not block if it is a pipe or a device.
-    flags |= os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    flags |= open_flags("O_RDWR", "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC")
     try:
         descriptor = os.open(path, flags, 0o644)
     except OSError as error:
@@ -142,7 +144,8 @@ def _open(path: Path, flags: int = 0) -> int:
     status = os.fstat(descriptor)
     content = b""
     if stat.S_ISREG(status.st_mode):
-        content = os.pread(descriptor, 400, 0)
+        content = os.read(descriptor, 400)
+        os.lseek(descriptor, 0, os.SEEK_SET)
     if (
         not stat.S_ISREG(status.st_mode)
         or status.st_nlink > 1

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from phono3py_mlp_plugin.errors import UnusableFile
+from phono3py_mlp_plugin.operating_system import open_flags, physical_memory
 
 # Errors of reading a text file that is truncated, binary, or compressed differently.
 UNREADABLE = (EOFError, OSError, UnicodeDecodeError, lzma.LZMAError, zlib.error)
@@ -76,8 +77,8 @@ _NO_FOLDERS = ("fc2.hdf5", "fc3.hdf5", "phono3py.yaml", "phono3py_params.yaml")
 
 def largest_text() -> int:
     """Return the maximum bytes of a text: an eighth of the memory, at most 2 GB."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(_LARGEST_TEXT, memory // 8)
+    memory = physical_memory()
+    return _LARGEST_TEXT if memory is None else min(_LARGEST_TEXT, memory // 8)
 
 
 def check_regular(path: Path) -> None:
@@ -121,7 +122,7 @@ def open_regular(path: Path) -> IO[bytes]:
     """
     check_regular(path)
     # Do not block if the file was replaced by a pipe after the check.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, open_flags("O_RDONLY", "O_NONBLOCK", "O_CLOEXEC"))
     try:
         _check_mode(path, os.fstat(descriptor).st_mode)
         return os.fdopen(descriptor, "rb")

@@ -16,6 +16,7 @@ from phono3py_mlp_plugin.errors import PartFinished, message_for_user, one_line
 from phono3py_mlp_plugin.files import replacing
 from phono3py_mlp_plugin.host.process import end_command
 from phono3py_mlp_plugin.host.streams import OutputLost, Stream, guarded_streams
+from phono3py_mlp_plugin.operating_system import BROKEN_PIPE
 from phono3py_mlp_plugin.supervision import Stopped, send_exit_code, stop_message
 
 TRACEBACK = "phono3py_mlp_traceback.txt"
@@ -73,7 +74,7 @@ def _exit_code_and_message(
     if output.failure is not None:
         if isinstance(output.failure, BrokenPipeError):
             # The reader of the output has closed the pipe.
-            return 128 + signal.SIGPIPE, None
+            return BROKEN_PIPE, None
         return 1, f"ERROR: {_output_error(output.failure)}"
     if isinstance(error, PartFinished):
         return 0, one_line(error)

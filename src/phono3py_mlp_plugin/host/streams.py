@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
 from phono3py_mlp_plugin.errors import MLPError, describe_os_error
+from phono3py_mlp_plugin.operating_system import BROKEN_PIPE
 
 # Number of characters to keep, in which phono3py prints the reason of a failure.
 _N_KEPT = 4000
@@ -129,7 +129,7 @@ def _report_lost_output(
     if not isinstance(error, OutputLost):
         sys.__excepthook__(kind, error, traceback)
     elif isinstance(error.__cause__, BrokenPipeError):
-        os._exit(128 + signal.SIGPIPE)
+        os._exit(BROKEN_PIPE)
     else:
         print(f"ERROR: {error}", file=sys.stderr)
 

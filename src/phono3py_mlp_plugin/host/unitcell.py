@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from phono3py import Phono3py
 from phono3py.interface.phono3py_yaml import Phono3pyYaml
-from phonopy.cui.settings import parse_magmom
 from phonopy.interface.calculator import (
     PhonopyYamlStructureInfo,
     read_crystal_structure,
@@ -167,12 +166,25 @@ def _warnings_as_notes() -> Iterator[None]:
 def _set_moments(unitcell: PhonopyAtoms, moments: Sequence[str]) -> None:
     """Set the magnetic moments of the command line."""
     try:
-        unitcell.magnetic_moments = parse_magmom(" ".join(moments))
+        unitcell.magnetic_moments = list(_each_moment(moments))
     except (RuntimeError, ValueError, TypeError) as error:
         raise ParameterError(
             f"--magmom {' '.join(moments)}; expected a number, or three, for each of "
             f"{len(unitcell)} atoms."
         ) from error
+
+
+def _each_moment(moments: Sequence[str]) -> Iterator[float]:
+    """Yield the moments in words such as ``3*1.5``, which stands for three of them.
+
+    phono3py 4.4 does not know this form, which is that of VASP.
+    """
+    for word in " ".join(moments).split():
+        number, repeated, moment = word.rpartition("*")
+        if repeated and not (number.isascii() and number.isdigit() and int(number)):
+            raise ValueError(word)
+        for _ in range(int(number) if repeated else 1):
+            yield float(moment)
 
 
 def _unitcell(path: Path) -> PhonopyAtoms:

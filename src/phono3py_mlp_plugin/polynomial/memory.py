@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from phono3py_mlp_plugin.operating_system import physical_memory
 
 try:
     import resource
@@ -31,7 +32,7 @@ def available_memory() -> int:
     returned.
     """
     limits = [_free_on_machine(), *_free_in_groups()]
-    if resource is not None:
+    if resource is not None and sys.platform != "win32":
         soft, _ = resource.getrlimit(resource.RLIMIT_AS)
         if soft != resource.RLIM_INFINITY:
             limits.append(soft)
@@ -42,9 +43,8 @@ def _free_on_machine() -> int:
     for line in _lines(_MEMINFO):
         if line.startswith("MemAvailable:"):
             return 1024 * int(line.split()[1])
-    if not hasattr(os, "sysconf"):
-        return sys.maxsize
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = physical_memory()
+    return sys.maxsize if memory is None else memory
 
 
 def _free_in_groups() -> Iterator[int]:
@@ -86,7 +86,7 @@ def _lines(path: Path) -> list[str]:
 
 def peak_memory() -> float:
     """Return the largest memory of this process so far in bytes, zero if unknown."""
-    if resource is None:
+    if resource is None or sys.platform == "win32":
         return 0.0
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return float(largest) * (1 if sys.platform == "darwin" else 1024)
