@@ -7,6 +7,7 @@ For each variant and number of supercells of a `Study`, `converge` computes a `P
 from phono3py_mlp_plugin.convergence.figure import draw_convergence
 from phono3py_mlp_plugin.convergence.file import (
     CONVERGENCE_FILE,
+    StudyFile,
     describe_saved_study,
     read_convergence,
     write_convergence,
@@ -18,24 +19,37 @@ from phono3py_mlp_plugin.convergence.study import (
     Study,
     Variant,
     check_study,
+    default_sizes,
+    default_test_size,
+    variants_over,
     with_value,
 )
-from phono3py_mlp_plugin.convergence.verdict import Verdict, compare_models, judge
+from phono3py_mlp_plugin.convergence.verdict import (
+    Verdict,
+    compare_models,
+    judge,
+    judge_all,
+)
 
 __all__ = [
     "CONVERGENCE_FILE",
     "OF_DISPLACEMENTS",
     "Point",
     "Study",
+    "StudyFile",
     "Variant",
     "Verdict",
     "check_study",
     "compare_models",
     "converge",
+    "default_sizes",
+    "default_test_size",
     "describe_saved_study",
     "draw_convergence",
     "judge",
+    "judge_all",
     "read_convergence",
+    "variants_over",
     "with_value",
     "write_convergence",
 ]

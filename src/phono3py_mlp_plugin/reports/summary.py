@@ -21,9 +21,9 @@ from phono3py_mlp_plugin.plotting import (
     DIRECTIONS,
     save,
 )
-from phono3py_mlp_plugin.report import figures
-from phono3py_mlp_plugin.report.contents import Contents, Snapshots
-from phono3py_mlp_plugin.report.page import Picture, Section, make_page
+from phono3py_mlp_plugin.reports import figures
+from phono3py_mlp_plugin.reports.contents import Contents, Snapshots
+from phono3py_mlp_plugin.reports.page import Picture, Section, make_page
 from phono3py_mlp_plugin.uncertainty import ErrorBudget
 from phono3py_mlp_plugin.workflow import budget_notes, budget_table
 
@@ -49,27 +49,32 @@ _PICTURES = (
 )
 
 
-def write_report(contents: Contents, folder: Path) -> list[Path]:
-    """Write the page, the numbers and the figures; return the paths of all files."""
+def report_files(contents: Contents) -> dict[str, bytes]:
+    """Return the page, the numbers (JSON) and the figures by file name."""
     sections, pngs = _SectionBuilder(contents).sections()
     title = f"{contents.formula}: from supercells to thermal conductivity"
     page = make_page(
         title, _headlines(contents), contents.checks, sections, contents.facts
     )
     numbers = json.dumps(_numbers(contents), indent=1) + "\n"
-    files = {
+    return {
         f"{_STEM}.html": page,
         f"{_STEM}.json": numbers.encode(),
         **{f"{_STEM}_{name}.png": png for name, png in pngs.items()},
     }
+
+
+def write_report(contents: Contents, folder: Path) -> list[Path]:
+    """Write the page, the numbers and the figures; return the paths of all files."""
+    files = report_files(contents)
     written = []
     for name, content in files.items():
         with replacing(folder / name) as temporary:
             temporary.write_bytes(content)
         written.append(folder / name)
     # Figures of an earlier report would contradict this one.
-    for name in set(_PICTURES) - set(pngs):
-        (folder / f"{_STEM}_{name}.png").unlink(missing_ok=True)
+    for name in {f"{_STEM}_{picture}.png" for picture in _PICTURES} - set(files):
+        (folder / name).unlink(missing_ok=True)
     return written
 
 

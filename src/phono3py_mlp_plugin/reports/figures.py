@@ -10,7 +10,7 @@ import numpy as np
 from phono3py_mlp_plugin.contracts import FloatArray, RidgePenalty
 from phono3py_mlp_plugin.files import KappaFile
 from phono3py_mlp_plugin.plotting import DIRECTIONS, new_figure
-from phono3py_mlp_plugin.report.contents import Bands, Contents, Snapshots
+from phono3py_mlp_plugin.reports.contents import Bands, Contents, Snapshots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
