@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from phono3py_mlp_plugin.api import (
         ConvergenceResult,
         EvaluationResult,
+        Examination,
         ForceConstantsResult,
         KappaResult,
         Relaxation,
@@ -114,6 +115,7 @@ _NAMES_BY_MODULE = {
     "api": (
         "ConvergenceResult",
         "EvaluationResult",
+        "Examination",
         "ForceConstantsResult",
         "KappaResult",
         "Relaxation",
@@ -220,6 +222,7 @@ __all__ = [
     "ErrorBudget",
     "Evaluation",
     "EvaluationResult",
+    "Examination",
     "FloatArray",
     "FolderInUse",
     "ForceCalculator",

@@ -18,6 +18,7 @@ from phono3py_mlp_plugin.api.force_constants import (
 from phono3py_mlp_plugin.api.models import kappa_of_models
 from phono3py_mlp_plugin.api.potentials import (
     EvaluationResult,
+    Examination,
     Relaxation,
     evaluate,
     examine_potential,
@@ -31,6 +32,7 @@ from phono3py_mlp_plugin.api.training import Training, train
 __all__ = [
     "ConvergenceResult",
     "EvaluationResult",
+    "Examination",
     "ForceConstantsResult",
     "KappaResult",
     "Relaxation",

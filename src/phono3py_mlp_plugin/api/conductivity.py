@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phono3py_mlp_plugin import workflow
-from phono3py_mlp_plugin.api.force_constants import solver_request
+from phono3py_mlp_plugin.api.force_constants import request_of_potential
 from phono3py_mlp_plugin.api.results import Result, Row, plain
 from phono3py_mlp_plugin.api.training import (
     Options,
@@ -81,6 +80,8 @@ class KappaResult(Result):
         All contributions to the error of kappa.
     checks : list of Check
         Checks of phonons and force constants.
+    notes : list of str
+        What to know about this result.
     """
 
     formula: str
@@ -94,6 +95,7 @@ class KappaResult(Result):
     ensemble: EnsembleResult | None
     budget: ErrorBudget | None
     checks: list[workflow.Check]
+    notes: list[str]
 
     def error(self, level: float = 0.68) -> FloatArray | None:
         """Return half widths of the intervals of kappa in W/m-K.
@@ -136,6 +138,7 @@ class KappaResult(Result):
             else plain(ensemble.members),
             "error_budget": plain(self.budget),
             "checks": plain(self.checks),
+            "notes": list(self.notes),
         }
 
     def plot(self, kind: str = "temperature") -> Figure:
@@ -199,7 +202,8 @@ class KappaResult(Result):
         if self.budget is not None:
             total = 100 * self.budget.total(self.budget.room_temperature).max()
             notes.append(f"Error budget: {total:.2g} % in total at room temperature.")
-        return [*notes, *(str(check) for check in self.checks if not check.passed)]
+        notes += [str(check) for check in self.checks if not check.passed]
+        return notes + [f"Note: {note}" for note in self.notes]
 
 
 def kappa(
@@ -272,22 +276,22 @@ def kappa(
 
     Examples
     --------
-    >>> from phono3py import Phono3py
-    >>> import phono3py_mlp_plugin as mlp
-    >>> from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
-    >>> unitcell, _ = nacl_dataset(1, repeats=1)
-    >>> ph3 = Phono3py(unitcell, supercell_matrix=[1, 1, 1], primitive_matrix="F")
-    >>> ph3.generate_displacements(distance=0.01, number_of_snapshots=4, random_seed=1)
-    >>> result = mlp.kappa(ph3, [3, 3, 3], 300, RigidIonNaCl())
-    >>> result.kappa.shape
-    (1, 6)
+    ::
+
+        training = mlp.train(ph3, members=16)
+        result = mlp.kappa(ph3, [11, 11, 11], [200, 300, 400], training)
+        print(result.kappa[:, 0], result.error()[:, 0])
+        result.plot().savefig("kappa.png")
     """
     requested = TransportSettings.of(mesh, temperatures, method, settings)
     crystal = requested.crystal(ph3)
     ensemble = _ensemble(potential)
     request = None
     if potential is not None:
-        request = _request(_first(potential), solver, options)
+        derivatives = getattr(_first(potential), "force_constants", None)
+        request = request_of_potential(
+            ph3, solver, options, has_derivatives=callable(derivatives)
+        )
     else:
         unused = {"solver": solver, "options": options, "error_budget": error_budget}
         for name, value in unused.items():
@@ -322,15 +326,6 @@ def _ensemble(source: Source | None) -> workflow.EnsembleOfPotentials | None:
     return None
 
 
-def _request(
-    potential: Potential, solver: str | None, options: Options
-) -> workflow.ForceConstantsRequest:
-    """Return the request for force constants of a potential."""
-    has_derivatives = callable(getattr(potential, "force_constants", None))
-    name = solver or ("exact" if has_derivatives else "symfc")
-    return solver_request(name, options, is_compact_fc=True)
-
-
 @dataclass(eq=False)
 class _Run:
     """The crystal and the settings of one calculation."""
@@ -340,6 +335,7 @@ class _Run:
     request: workflow.ForceConstantsRequest | None
     progress: Progress
     distribution: Distribution
+    prepared: workflow.ForceConstantsOf | None = None
 
     def result(
         self,
@@ -382,16 +378,15 @@ class _Run:
             result,
             budget,
             checks,
+            self._notes(source, result, bars),
         )
 
     def _force_constants(self, potential: Potential | None) -> ForceConstants:
         """Return force constants of a potential, or those of the crystal."""
         crystal = self.crystal
         if potential is not None:
-            name = type(potential).__name__
-            (found,) = self._solver(name).solve(
-                [potential], self.progress, self.distribution
-            )
+            solver = self._solver(type(potential).__name__)
+            (found,) = solver.solve([potential], self.progress, self.distribution)
             return {order: array.copy() for order, array in found.items()}
         for name, array in (("fc2", crystal.fc2), ("fc3", crystal.fc3)):
             if array is None:
@@ -402,14 +397,17 @@ class _Run:
         return {2: crystal.fc2, 3: crystal.fc3}
 
     def _solver(self, name: str) -> workflow.ForceConstantsOf:
+        """Return the solver of all potentials, which is prepared once."""
         assert self.request is not None
-        return workflow.ForceConstantsOf(
-            self.crystal,
-            self.request,
-            name,
-            keep_fc2=workflow.fc2_dataset(self.crystal) is not None,
-            progress=self.progress,
-        )
+        if self.prepared is None:
+            self.prepared = workflow.ForceConstantsOf(
+                self.crystal,
+                self.request,
+                name,
+                keep_fc2=workflow.fc2_dataset(self.crystal) is not None,
+                progress=self.progress,
+            )
+        return self.prepared
 
     def _checks(
         self, found: ForceConstants, allow_imaginary: bool
@@ -441,13 +439,27 @@ class _Run:
             self.distribution,
             known,
         )
-        if result.n_imaginary:
-            warnings.warn(
-                f"{result.n_imaginary} of {len(result.members)} potentials have "
-                "imaginary modes: the error bars are unreliable.",
-                stacklevel=4,
-            )
         return result
+
+    def _notes(
+        self,
+        source: Source | None,
+        result: EnsembleResult | None,
+        bars: list[list[ErrorBar]],
+    ) -> list[str]:
+        """Return what to know about Born charges, the ensemble and the model."""
+        of_charges = workflow.charges_note(self.crystal)
+        notes = [] if of_charges is None else [of_charges]
+        if result is not None and result.n_imaginary:
+            notes.append(
+                f"{result.n_imaginary} of {len(result.members)} potentials have "
+                "imaginary modes: the error bars are unreliable."
+            )
+        if isinstance(source, Training) and source.fit is not None and any(bars):
+            at_room = bars[room_temperature(self.settings.temperatures)]
+            misfit = workflow.misfit_of(source.fit, source.dataset, at_room)
+            notes += [] if misfit is None else [str(misfit)]
+        return notes
 
     def _budget(
         self,

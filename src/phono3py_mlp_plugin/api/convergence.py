@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phono3py_mlp_plugin import convergence, workflow
-from phono3py_mlp_plugin.api.force_constants import solver_request
+from phono3py_mlp_plugin.api.force_constants import request_of_potential
 from phono3py_mlp_plugin.api.results import Result, Row, plain
 from phono3py_mlp_plugin.api.training import Options, training_data
 from phono3py_mlp_plugin.api.transport import Mesh, TransportSettings, scattering_by
@@ -99,6 +99,8 @@ class ConvergenceResult(Result):
                 f"{100 * verdict.error:.1f} %; tolerance {100 * self.tolerance:g} %."
                 f"{needed}"
             )
+            if verdict.misfit is not None:
+                notes.append(f"Note: {head}{verdict.misfit}")
         return [*notes, *convergence.compare_models(self.points)]
 
 
@@ -203,12 +205,12 @@ def converge(
     dataset = training_data(ph3)
     workflow.check_dataset(dataset)
     spec = workflow.request_calculator(calculator, options)
-    name = solver or ("exact" if spec.calculator.derivatives else "symfc")
+    derivatives = spec.calculator.derivatives
     variant = Variant(
         "",
         spec,
         displacements or DisplacementOptions(),
-        solver_request(name, solver_options, is_compact_fc=True),
+        request_of_potential(ph3, solver, solver_options, has_derivatives=derivatives),
     )
     study = Study(
         _variants(variant, over or {}, options),

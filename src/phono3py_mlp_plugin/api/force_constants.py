@@ -181,3 +181,35 @@ def solver_request(
             "displacements and symmetrise the result. Leave them out."
         )
     return request
+
+
+def request_of_potential(
+    ph3: Phono3py, solver: str | None, options: Options, *, has_derivatives: bool
+) -> workflow.ForceConstantsRequest:
+    """Return how force constants are computed from a potential.
+
+    Parameters
+    ----------
+    ph3 : Phono3py
+    solver : str or None
+        By default "exact" if the potential has derivatives, otherwise "symfc"; fc2 of
+        first-principles forces by "symfc".
+    options : str or mapping, optional
+    has_derivatives : bool
+
+    Raises
+    ------
+    ParameterError
+        If the solver cannot compute fc2 from the forces that it has.
+    """
+    keeps_fc2 = workflow.fc2_dataset(ph3) is not None
+    name = solver or ("exact" if has_derivatives else "symfc")
+    if solver is None and has_derivatives and keeps_fc2:
+        name = "symfc|exact"
+    request = solver_request(name, options, is_compact_fc=True)
+    if keeps_fc2 and request.fc2.solver.differentiate is not None:
+        raise ParameterError(
+            f"solver = {name!r}: fc2 comes from the forces of phonon_dataset; expected "
+            f"a solver for them. Give 'symfc|{name}', or remove these forces."
+        )
+    return request

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -110,6 +111,27 @@ class EvaluationResult(Result, Evaluation):
         return [f"Forces differ from those before by {force:.4g} eV/angstrom (rms)."]
 
 
+@dataclass(frozen=True, repr=False)
+class Examination(Result, workflow.PotentialHealth):
+    """What evaluations at small displacements say about a potential.
+
+    Attributes are those of `PotentialHealth`.
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers; forces in eV/angstrom, derivatives with angstrom."""
+        return {
+            field.name: plain(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+        }
+
+    def _title(self) -> str:
+        return f"Potential, examined in a supercell of {self.n_atoms} atoms"
+
+    def _notes(self) -> Sequence[str]:
+        return [str(check) for check in self.checks()]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Relaxation(Result, workflow.RelaxedCell):
     """A relaxed unit cell.
@@ -163,7 +185,7 @@ def examine_potential(
     ph3: Phono3py,
     potential: Potential | Training,
     progress: Progress = no_progress,
-) -> workflow.PotentialHealth:
+) -> Examination:
     """Examine a potential at small displacements of the supercell.
 
     Fifteen evaluations show whether forces are reproducible, the gradient of the energy
@@ -180,7 +202,7 @@ def examine_potential(
 
     Returns
     -------
-    PotentialHealth
+    Examination
         ``checks()``, ``amplitude_checks(amplitude, systematic=...)``,
         ``best_amplitude(default, systematic=...)`` and the numbers behind them.
         ``check(name)`` raises a `PotentialError` if forces are wrong.
@@ -197,7 +219,8 @@ def examine_potential(
     True
     """
     given = potential_of(potential)
-    return workflow.examine_potential("potential", given, ph3.supercell, progress)
+    health = workflow.examine_potential("potential", given, ph3.supercell, progress)
+    return Examination(**dataclasses.asdict(health))
 
 
 def load_potential(

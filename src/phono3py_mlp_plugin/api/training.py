@@ -121,7 +121,11 @@ class Training(Result, workflow.Training):
             count += f", ridge penalty {self.provenance.alpha:.0e}"
         if self.fit is not None:
             count += f", {len(self.fit.members)} potentials for error bars"
-        return [f"{count}."]
+        note = workflow.penalty_note(
+            self.provenance.alpha,
+            workflow.smallest_penalty(self.provenance.ridge_path()),
+        )
+        return [f"{count}.", *([] if note is None else [f"Note: {note}"])]
 
 
 def _times(factor: float, value: float | None) -> str:
