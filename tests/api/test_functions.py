@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import phono3py_mlp_plugin as mlp
-from analytic_crystal import analytic_crystal
+from api.crystal import sodium_chloride
 from phono3py_mlp_plugin.reference import RigidIonNaCl
 
 MODEL = "cutoff=4.0, gtinv_maxl=2 2, gaussian_params2=0 3 3"
@@ -16,7 +16,7 @@ MESH = [3, 3, 3]
 
 @pytest.fixture(scope="module")
 def training():
-    return mlp.train(analytic_crystal(), options=f"{MODEL}, ntrain=10, ntest=5")
+    return mlp.train(sodium_chloride(), options=f"{MODEL}, ntrain=10, ntest=5")
 
 
 def contents(ph3):
@@ -43,9 +43,17 @@ def assert_unchanged(ph3, before):
     "function",
     [
         lambda ph3, training: mlp.kappa(ph3, MESH, 300, training),
-        lambda ph3, training: mlp.kappa(ph3, MESH, 300, training, error_budget=True),
-        lambda ph3, training: mlp.converge(
-            ph3, MESH, options=MODEL, sizes=[4], members=2, error_budget=False
+        pytest.param(
+            lambda ph3, training: mlp.kappa(
+                ph3, MESH, 300, training, error_budget=True
+            ),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            lambda ph3, training: mlp.converge(
+                ph3, MESH, options=MODEL, sizes=[4], members=2, error_budget=False
+            ),
+            marks=pytest.mark.slow,
         ),
         lambda ph3, training: mlp.examine_potential(ph3, training),
         lambda ph3, training: mlp.train(ph3, options=f"{MODEL}, ntrain=4, ntest=2"),
@@ -56,7 +64,7 @@ def test_functions_change_nothing_that_they_are_not_asked_for(
     function, training, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.chdir(tmp_path)
-    ph3 = analytic_crystal()
+    ph3 = sodium_chloride()
     before = contents(ph3)
     function(ph3, training)
     assert_unchanged(ph3, before)
@@ -65,7 +73,7 @@ def test_functions_change_nothing_that_they_are_not_asked_for(
 
 
 def test_kappa_is_that_of_phono3py_with_the_same_force_constants(training):
-    ph3 = analytic_crystal()
+    ph3 = sodium_chloride()
     mlp.solve_force_constants(ph3, "exact", potential=training)
     expected = {}
     for choice in ("fft", "host"):
@@ -80,8 +88,9 @@ def test_kappa_is_that_of_phono3py_with_the_same_force_constants(training):
     np.testing.assert_array_equal(expected["host"], ph3.thermal_conductivity.kappa[0])
 
 
+@pytest.mark.slow
 def test_kappa_of_a_potential_is_that_of_its_force_constants(training):
-    ph3 = analytic_crystal()
+    ph3 = sodium_chloride()
     of_potential = mlp.kappa(ph3, MESH, 300, training)
     mlp.solve_force_constants(ph3, "exact", potential=training)
     np.testing.assert_allclose(
@@ -89,8 +98,9 @@ def test_kappa_of_a_potential_is_that_of_its_force_constants(training):
     )
 
 
+@pytest.mark.slow
 def test_models_by_name_give_the_error_bar_of_the_first(training):
-    ph3 = analytic_crystal()
+    ph3 = sodium_chloride()
     ph3.dataset = None
     ph3.generate_displacements(distance=0.01, number_of_snapshots=20, random_seed=1)
     result = mlp.kappa(ph3, MESH, 300, {"exact": RigidIonNaCl(), "fit": training})
@@ -99,8 +109,9 @@ def test_models_by_name_give_the_error_bar_of_the_first(training):
     assert "scatter of 2 models" in repr(result)
 
 
+@pytest.mark.slow
 def test_further_settings_are_those_of_phono3py(training):
-    ph3 = analytic_crystal()
+    ph3 = sodium_chloride()
     plain = mlp.kappa(ph3, MESH, 300, training)
     short = mlp.kappa(ph3, MESH, 300, training, settings={"boundary_mfp": 0.01})
     assert short.kappa[0, 0] < plain.kappa[0, 0]
@@ -129,12 +140,12 @@ def test_further_settings_are_those_of_phono3py(training):
 def test_settings_that_cannot_be_used_are_refused(arguments, message, training):
     given = {"mesh": MESH, "temperatures": 300, "potential": training, **arguments}
     with pytest.raises(mlp.ParameterError, match=message):
-        mlp.kappa(analytic_crystal(), **given)
+        mlp.kappa(sodium_chloride(), **given)
 
 
 def test_missing_force_constants_are_named():
     with pytest.raises(mlp.SolverError, match="fc2: is missing; expected"):
-        mlp.kappa(analytic_crystal(), MESH)
+        mlp.kappa(sodium_chloride(), MESH)
 
 
 @pytest.mark.parametrize(
@@ -156,24 +167,26 @@ def test_missing_force_constants_are_named():
 )
 def test_studies_that_are_not_possible_are_refused(arguments, message):
     with pytest.raises(mlp.ParameterError, match=message):
-        mlp.converge(analytic_crystal(), MESH, **arguments)
+        mlp.converge(sodium_chloride(), MESH, **arguments)
 
 
+@pytest.mark.slow
 def test_finished_points_of_a_study_are_taken_from_its_file(tmp_path):
     file = tmp_path / "study.json"
     study = {"options": MODEL, "sizes": [4, 8], "members": 2, "file": file}
-    first = mlp.converge(analytic_crystal(), MESH, error_budget=False, **study)
+    first = mlp.converge(sodium_chloride(), MESH, error_budget=False, **study)
     written = json.loads(file.read_text())
     assert [point["size"] for point in written["points"]] == [4, 8]
     assert written["verdicts"]["kappa"]["size"] == 8
-    again = mlp.converge(analytic_crystal(), MESH, error_budget=False, **study)
+    again = mlp.converge(sodium_chloride(), MESH, error_budget=False, **study)
     assert again.to_dict() == first.to_dict()
 
 
+@pytest.mark.slow
 def test_a_study_over_a_parameter_takes_options_as_mapping_or_text():
     results = [
         mlp.converge(
-            analytic_crystal(),
+            sodium_chloride(),
             MESH,
             options=options,
             over={"cutoff": [3.5, 4.0]},
@@ -192,11 +205,11 @@ def test_a_study_over_a_parameter_takes_options_as_mapping_or_text():
 
 def test_members_need_a_calculator_with_error_bars():
     with pytest.raises(mlp.ParameterError, match="members = 1; expected 0, or 2"):
-        mlp.train(analytic_crystal(), options=MODEL, members=1)
+        mlp.train(sodium_chloride(), options=MODEL, members=1)
 
 
 def test_labels_are_forces_and_energies_where_there_were_none():
-    ph3 = analytic_crystal()
+    ph3 = sodium_chloride()
     with pytest.raises(mlp.DatasetError, match="the supercells have forces already"):
         mlp.label(ph3, RigidIonNaCl())
     ph3.dataset = {"displacements": ph3.displacements[:4]}
@@ -223,7 +236,7 @@ class Wrong(RigidIonNaCl):
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_labels_set_born_charges_if_that_is_wanted(wanted):
-    ph3 = analytic_crystal()
+    ph3 = sodium_chloride()
     ph3.nac_params = None
     ph3.dataset = {"displacements": ph3.displacements[:2]}
     mlp.label(ph3, Charged(), born_charges=wanted)
@@ -231,7 +244,7 @@ def test_labels_set_born_charges_if_that_is_wanted(wanted):
 
 
 def test_labels_of_wrong_forces_are_refused():
-    ph3 = analytic_crystal()
+    ph3 = sodium_chloride()
     ph3.dataset = {"displacements": ph3.displacements[:2]}
     with pytest.raises(mlp.PotentialError, match="work of the forces"):
         mlp.label(ph3, Wrong())
@@ -243,7 +256,7 @@ def test_labels_of_wrong_forces_are_refused():
 def test_datasets_are_saved_and_read_by_phono3py(tmp_path):
     import phono3py
 
-    ph3 = analytic_crystal()
+    ph3 = sodium_chloride()
     assert mlp.save_dataset(ph3, tmp_path / "data.h5") is None
     kept = mlp.save_dataset(ph3, tmp_path / "data.h5")
     assert kept is not None and kept.is_file()
@@ -254,7 +267,7 @@ def test_datasets_are_saved_and_read_by_phono3py(tmp_path):
 
 
 def test_datasets_are_joined_once():
-    one, other = analytic_crystal(), analytic_crystal()
+    one, other = sodium_chloride(), sodium_chloride()
     one.dataset = {k: v[:6] for k, v in one.dataset.items()}
     other.dataset = {k: v[6:10] for k, v in other.dataset.items()}
     assert len(mlp.extend_dataset(one, other)) == 10
@@ -270,7 +283,7 @@ def test_output_of_other_programs_becomes_the_dataset(tmp_path):
     ase = pytest.importorskip("ase")
     from ase.calculators.singlepoint import SinglePointCalculator
 
-    ph3 = analytic_crystal()
+    ph3 = sodium_chloride()
     expected = ph3.forces[:3] - ph3.forces[:3].mean(axis=1, keepdims=True)
     frames = []
     for k in range(3):
@@ -311,14 +324,15 @@ def test_a_relaxed_cell_is_returned_and_the_given_one_kept():
 
 
 def test_an_examination_is_shown_with_its_checks():
-    health = mlp.examine_potential(analytic_crystal(), RigidIonNaCl())
+    health = mlp.examine_potential(sodium_chloride(), RigidIonNaCl())
     assert "noise of forces" in repr(health)
     json.dumps(health.to_dict(), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_reports_are_collected_without_writing(tmp_path):
-    ph3 = analytic_crystal()
-    with pytest.raises(mlp.DatasetError, match="none of phono3py_params.yaml"):
+    ph3 = sodium_chloride()
+    with pytest.raises(mlp.DatasetError, match="none of phono3py_params"):
         mlp.report(tmp_path)
     with pytest.raises(mlp.DatasetError, match="is not a folder"):
         mlp.report(tmp_path / "missing")
