@@ -27,7 +27,7 @@ from phono3py_mlp_plugin.api.potentials import (
     relax,
 )
 from phono3py_mlp_plugin.api.reports import Report, report
-from phono3py_mlp_plugin.api.training import Training, train
+from phono3py_mlp_plugin.api.training import Training, progress_bar, train
 
 __all__ = [
     "ConvergenceResult",
@@ -47,6 +47,7 @@ __all__ = [
     "kappa_of_models",
     "label",
     "load_potential",
+    "progress_bar",
     "relax",
     "report",
     "save_dataset",

@@ -132,6 +132,17 @@ def _times(factor: float, value: float | None) -> str:
     return "-" if value is None else f"{factor * value:.4g}"
 
 
+def progress_bar() -> Progress:
+    """Return a progress bar, to be passed as ``progress=``.
+
+    Where output is not a terminal, as in notebooks, it prints a line every five
+    seconds.
+    """
+    from phono3py_mlp_plugin.host.output import progress
+
+    return progress(1)
+
+
 def unknown_figure(kind: str, known: Sequence[str]) -> ParameterError:
     """Return the error for a figure that a result does not have."""
     return ParameterError(
