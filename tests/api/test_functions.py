@@ -352,3 +352,26 @@ def test_reports_are_collected_without_writing(tmp_path):
     page, *_ = report.save()
     assert page.name == "phono3py_mlp_report.html" and page.is_file()
     assert page.read_text() == report.html
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of_what", ["dataset", "potential"])
+def test_a_forecast_counts_the_stages_of_a_run(of_what, training):
+    ph3 = sodium_chloride()
+    before = contents(ph3)
+    potential = training if of_what == "potential" else None
+    options = None if potential else f"{MODEL}, ntrain=10, ntest=5"
+    cost = mlp.forecast(ph3, MESH, options=options, potential=potential, members=2)
+    assert_unchanged(ph3, before)
+    names = [stage.name for stage in cost.stages]
+    assert ("training" in names) == (potential is None)
+    assert "kappa" in names and cost.seconds > 0 and cost.memory > 0
+    assert "total" in repr(cost)
+    json.dumps(cost.to_dict(), allow_nan=False)
+
+
+def test_a_forecast_without_data_is_refused():
+    ph3 = sodium_chloride()
+    ph3.dataset = None
+    with pytest.raises(mlp.DatasetError, match="no forces"):
+        mlp.forecast(ph3, MESH)

@@ -15,6 +15,7 @@ from phono3py_mlp_plugin.api.force_constants import (
     ForceConstantsResult,
     solve_force_constants,
 )
+from phono3py_mlp_plugin.api.forecasts import Forecast, forecast
 from phono3py_mlp_plugin.api.models import kappa_of_models
 from phono3py_mlp_plugin.api.potentials import (
     EvaluationResult,
@@ -34,6 +35,7 @@ __all__ = [
     "EvaluationResult",
     "Examination",
     "ForceConstantsResult",
+    "Forecast",
     "KappaResult",
     "Relaxation",
     "Report",
@@ -42,6 +44,7 @@ __all__ = [
     "evaluate",
     "examine_potential",
     "extend_dataset",
+    "forecast",
     "import_dataset",
     "kappa",
     "kappa_of_models",

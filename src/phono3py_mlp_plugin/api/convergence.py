@@ -13,7 +13,7 @@ from phono3py_mlp_plugin.api.force_constants import request_of_potential
 from phono3py_mlp_plugin.api.results import Result, Row, plain
 from phono3py_mlp_plugin.api.training import Options, training_data
 from phono3py_mlp_plugin.api.transport import Mesh, TransportSettings, scattering_by
-from phono3py_mlp_plugin.contracts import Ensemble, Progress, no_progress
+from phono3py_mlp_plugin.contracts import Dataset, Ensemble, Progress, no_progress
 from phono3py_mlp_plugin.convergence import Point, Study, StudyFile, Variant, Verdict
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.parallel import distribution_of
@@ -205,13 +205,10 @@ def converge(
     dataset = training_data(ph3)
     workflow.check_dataset(dataset)
     spec = workflow.request_calculator(calculator, options)
-    derivatives = spec.calculator.derivatives
-    variant = Variant(
-        "",
-        spec,
-        displacements or DisplacementOptions(),
-        request_of_potential(ph3, solver, solver_options, has_derivatives=derivatives),
+    request = request_of_potential(
+        ph3, solver, solver_options, has_derivatives=spec.calculator.derivatives
     )
+    variant = Variant("", spec, displacements or DisplacementOptions(), request)
     study = Study(
         _variants(variant, over or {}, options),
         **_sizes(spec, len(dataset), sizes, with_all=not over),
@@ -223,8 +220,24 @@ def converge(
         with_budget=error_budget,
     )
     check_range("tolerance", tolerance, POSITIVE)
+    place = scattering, executor
+    points = _points(ph3, dataset, study, transport, file, place, progress)
+    return ConvergenceResult(points, convergence.judge_all(points, study), tolerance)
+
+
+def _points(
+    ph3: Phono3py,
+    dataset: Dataset,
+    study: Study,
+    settings: TransportSettings,
+    file: str | Path | None,
+    place: tuple[str, Executor | int | None],
+    progress: Progress,
+) -> list[Point]:
+    """Compute the points of a study, and keep them in a file if there is one."""
     kept = None if file is None else StudyFile(Path(file))
-    crystal = transport.crystal(ph3)
+    crystal = settings.crystal(ph3)
+    scattering, executor = place
     with (
         distribution_of(executor) as distribution,
         scattering_by(scattering, distribution),
@@ -234,17 +247,16 @@ def converge(
                 crystal,
                 dataset,
                 study,
-                transport.transport(crystal),
+                settings.transport(crystal),
                 {} if kept is None else kept.known,
                 _ignore if kept is None else kept.keep,
                 progress,
                 distribution,
             )
         )
-    verdicts = convergence.judge_all(points, study)
     if kept is not None:
-        kept.finish(verdicts)
-    return ConvergenceResult(points, verdicts, tolerance)
+        kept.finish(convergence.judge_all(points, study))
+    return points
 
 
 def _variants(

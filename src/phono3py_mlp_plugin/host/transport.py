@@ -103,6 +103,13 @@ class RunTransport:
         vars(self).update(state)
         self._compute = self._ph3.run_thermal_conductivity
 
+    @property
+    def calls(
+        self,
+    ) -> tuple[Callable[[Phono3py], None], Callable[..., None], dict[str, Any]]:
+        """How the interaction is set up, and how kappa is computed, with arguments."""
+        return self._set_up, self._compute, self._arguments
+
     def kappa(
         self, force_constants: ForceConstants, mesh: Sequence[float] | None = None
     ) -> FloatArray:
