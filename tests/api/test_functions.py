@@ -375,3 +375,13 @@ def test_a_forecast_without_data_is_refused():
     ph3.dataset = None
     with pytest.raises(mlp.DatasetError, match="no forces"):
         mlp.forecast(ph3, MESH)
+
+
+@pytest.mark.slow
+def test_workers_compute_the_same_kappa_and_error_bars():
+    ph3 = sodium_chloride()
+    training = mlp.train(ph3, options=f"{MODEL}, ntrain=10, ntest=5", members=2)
+    alone = mlp.kappa(ph3, MESH, 300, training)
+    together = mlp.kappa(ph3, MESH, 300, training, executor=2)
+    np.testing.assert_array_equal(together.kappa, alone.kappa)
+    np.testing.assert_array_equal(together.error(), alone.error())
