@@ -122,6 +122,10 @@ def test_further_settings_are_those_of_phono3py(training):
     [
         ({"mesh": [0, 3, 3]}, "mesh = 0 3 3; expected three positive numbers"),
         ({"mesh": [3, 3]}, "expected three positive numbers, or one length"),
+        ({"mesh": "3 3 3"}, "mesh = '3 3 3'; expected a number, or a sequence"),
+        ({"mesh": [[3, 0], [0, 3]]}, "expected a number, or a sequence of numbers"),
+        ({"temperatures": "room"}, "temperatures = 'room'; expected a number"),
+        ({"temperatures": None}, "temperatures = None|temperatures = nan"),
         ({"mesh": [3.5, 3, 3]}, "expected integers"),
         ({"mesh": [3, 3, 4]}, "mesh = "),
         ({"temperatures": []}, "temperatures = \\[\\]; expected one or more"),
@@ -152,6 +156,9 @@ def test_missing_force_constants_are_named():
     ("arguments", "message"),
     [
         ({"sizes": []}, "sizes = \\[\\]; expected one or more"),
+        ({"sizes": [5.5]}, "expected one or more ascending integers"),
+        ({"sizes": ["a"]}, "expected one or more ascending integers"),
+        ({"over": {"cutoff": "5,6"}}, "expected one name with two values or more"),
         ({"sizes": [1000]}, "the dataset has 100 supercells"),
         ({"sizes": [8, 4]}, "expected ascending numbers"),
         ({"orders": 0}, "orders = 0; expected 1 or more"),

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from phono3py_mlp_plugin import convergence, workflow
 from phono3py_mlp_plugin.api.force_constants import request_of_potential
 from phono3py_mlp_plugin.api.results import Result, Row, plain
@@ -265,11 +267,11 @@ def _variants(
     """Return a variant for each value of what is varied."""
     if not over:
         return (variant,)
-    if len(over) > 1 or len(next(iter(over.values()))) < 2:
+    ((name, values), *others) = over.items()
+    if others or isinstance(values, str) or len(values) < 2:
         raise ParameterError(
             f"over = {dict(over)}; expected one name with two values or more."
         )
-    ((name, values),) = over.items()
     given = dict(options) if isinstance(options, Mapping) else options
     return convergence.variants_over(variant, name, values, given)
 
@@ -288,10 +290,20 @@ def _sizes(
             "options: ntrain and split are what converge varies. Use sizes and orders."
         )
     ntest = split.ntest or convergence.default_test_size(n)
-    if sizes is not None and not len(sizes):
-        raise ParameterError("sizes = []; expected one or more. Leave it out.")
-    chosen = tuple(sizes or convergence.default_sizes(n - ntest))
-    return {"sizes": chosen if with_all or sizes else chosen[-1:], "ntest": ntest}
+    if sizes is not None and not _are_integers(sizes):
+        raise ParameterError(
+            f"sizes = {sizes!r}; expected one or more ascending integers. Leave it out "
+            "for 5, 10, 20, ... up to all."
+        )
+    chosen = convergence.default_sizes(n - ntest) if sizes is None else tuple(sizes)
+    return {
+        "sizes": chosen if with_all or sizes is not None else chosen[-1:],
+        "ntest": ntest,
+    }
+
+
+def _are_integers(sizes: Sequence[int]) -> bool:
+    return len(sizes) > 0 and all(isinstance(n, int | np.integer) for n in sizes)
 
 
 def _ensemble(members: int, method: str) -> Ensemble:

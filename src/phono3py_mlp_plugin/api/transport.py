@@ -68,7 +68,7 @@ class TransportSettings:
         ParameterError
             If one of them is out of range or unknown.
         """
-        kelvin = tuple(np.atleast_1d(np.asarray(temperatures, dtype=float)).tolist())
+        kelvin = _numbers("temperatures", temperatures)
         if not kelvin:
             raise ParameterError("temperatures = []; expected one or more. Give 300.")
         for temperature in kelvin:
@@ -168,9 +168,28 @@ def _mesh_numbers(mesh: Mesh) -> float | tuple[float, ...]:
     """Return three mesh numbers, or one length."""
     from phono3py_mlp_plugin.host.settings import mesh_of
 
-    numbers = mesh_of(np.atleast_1d(np.asarray(mesh, dtype=float)).tolist(), "mesh")
+    numbers = mesh_of(_numbers("mesh", mesh), "mesh")
     if len(numbers) == 1:
         return numbers[0]
     if any(n % 1 for n in numbers):
         raise ParameterError(f"mesh = {mesh}; expected integers. Give [11, 11, 11].")
     return tuple(int(n) for n in numbers)
+
+
+def _numbers(name: str, given: float | Sequence[float]) -> tuple[float, ...]:
+    """Return a number or a sequence of numbers as a tuple.
+
+    Raises
+    ------
+    ParameterError
+        If it is something else.
+    """
+    try:
+        array = np.atleast_1d(np.asarray(given, dtype=float))
+    except (TypeError, ValueError):
+        array = np.zeros((0, 0))
+    if array.ndim != 1:
+        raise ParameterError(
+            f"{name} = {given!r}; expected a number, or a sequence of numbers."
+        )
+    return tuple(array.tolist())
