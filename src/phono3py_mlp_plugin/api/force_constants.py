@@ -153,7 +153,7 @@ def solve_force_constants(
     >>> unitcell, _ = nacl_dataset(1, repeats=1)
     >>> ph3 = Phono3py(unitcell, supercell_matrix=[2, 2, 2], primitive_matrix="F")
     >>> ph3.generate_displacements(distance=0.01, number_of_snapshots=4)
-    >>> mlp.evaluate(ph3, RigidIonNaCl())
+    >>> _ = mlp.evaluate(ph3, RigidIonNaCl())
     >>> sorted(mlp.solve_force_constants(ph3, "symfc", {"cutoff": 4.0}))
     [2, 3]
     >>> ph3.fc3.shape
