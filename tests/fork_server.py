@@ -65,7 +65,7 @@ _MODULES_WITH_PLUGIN = (
     "phono3py_mlp_plugin.host.command",
     "phono3py_mlp_plugin.host.mlp",
     "phono3py_mlp_plugin.host.run",
-    "phono3py_mlp_plugin.report",
+    "phono3py_mlp_plugin.reports",
 )
 _PLAIN = "import sys, plain; sys.exit(plain._command(sys.argv[0]).load()())"
 

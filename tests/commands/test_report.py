@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from phono3py_mlp_plugin.report.summary import with_error
+from phono3py_mlp_plugin.reports.summary import with_error
 from small_model import MODEL
 
 pytestmark = pytest.mark.slow

@@ -246,7 +246,7 @@ def _values(values: Sequence[float]) -> str:
 
 def _write_tables(path: Path, folder: Path, tasks: Sequence[Task]) -> None:
     """Write the page, the CSV file and the JSON file of all crystals."""
-    from phono3py_mlp_plugin.report import Link, make_index
+    from phono3py_mlp_plugin.reports import Link, make_index
 
     results = [read_result(task, folder / task.name) for task in tasks]
     rows = [_row(result) for result in results]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +17,17 @@ from phono3py_mlp_plugin.convergence import (
     LastStudy,
     Point,
     Study,
+    StudyFile,
     Variant,
     Verdict,
     compare_models,
     converge,
+    default_sizes,
+    default_test_size,
     describe_saved_study,
     draw_convergence,
-    judge,
-    read_convergence,
-    with_value,
-    write_convergence,
+    judge_all,
+    variants_over,
 )
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import write_whole
@@ -41,8 +42,6 @@ from phono3py_mlp_plugin.workflow import (
     large_contributions,
     most_uncertain_frequency,
     penalty_note,
-    request_calculator,
-    with_memory,
 )
 
 if TYPE_CHECKING:
@@ -51,12 +50,6 @@ if TYPE_CHECKING:
     from phono3py_mlp_plugin.host.study import StudyTask
 
 _FIGURE = "phono3py_mlp_convergence"
-
-# Default test set: one fifth of the dataset, with this maximum size.
-_TEST = 5
-_LARGEST_TEST = 20
-
-_SMALLEST_SIZE = 5
 
 _DESCRIPTION = (
     "Train on increasing parts of the dataset with a fixed test set, and report "
@@ -230,16 +223,15 @@ class _StudyOptions:
                 "--mlp-params: ntrain and split are what converge varies. Use --sizes "
                 "and --orders."
             )
-        ntest = split.ntest or max(1, min(_LARGEST_TEST, n_supercells // _TEST))
-        variants = [Variant("", request.calculator, plan.displacements, plan.request)]
+        ntest = split.ntest or default_test_size(n_supercells)
+        variant = Variant("", request.calculator, plan.displacements, plan.request)
+        variants = self._variants(variant) if self.over else (variant,)
         sizes = self._sizes(n_supercells - ntest)
-        if self.over:
-            variants = self._variants(variants[0])
-            if not self.sizes:
-                sizes = sizes[-1:]
+        if self.over and not self.sizes:
+            sizes = sizes[-1:]
         mesh = self.uncertainty_mesh
         return Study(
-            variants=tuple(variants),
+            variants=variants,
             sizes=sizes,
             ntest=ntest,
             orders=self.orders,
@@ -252,7 +244,7 @@ class _StudyOptions:
 
     def _sizes(self, largest: int) -> tuple[int, ...]:
         if not self.sizes:
-            return tuple(_default_sizes(largest))
+            return default_sizes(largest)
         try:
             return tuple(int(size) for size in self.sizes)
         except ValueError:
@@ -261,7 +253,7 @@ class _StudyOptions:
                 "training supercells."
             ) from None
 
-    def _variants(self, variant: Variant) -> list[Variant]:
+    def _variants(self, variant: Variant) -> tuple[Variant, ...]:
         """Return the variants of ``--over name=a,b``."""
         assert self.over is not None
         name, equals, values = self.over.partition("=")
@@ -271,38 +263,21 @@ class _StudyOptions:
             raise ParameterError(
                 f"--over {self.over}: expected name=a,b with at least two values."
             )
-        options = type(variant.request.options)
-        if name not in {item.name for item in dataclasses.fields(options)}:
-            return [with_value(variant, name, text) for text in texts]
-        given = f"{self.parameters}, " if self.parameters else ""
-        calculator = variant.request.calculator.name
-        return [
-            dataclasses.replace(
-                variant,
-                label=f"{name} = {text}",
-                request=with_memory(
-                    request_calculator(calculator, f"{given}{name} = {text}", "--over"),
-                    self.memory,
-                ),
-            )
-            for text in texts
-        ]
+        return variants_over(variant, name, texts, self.parameters, self.memory)
 
 
 def _run_task(task: StudyTask, progress: Any, style: Style) -> None:
     """Run the study, print its table and verdicts, and write its files."""
     study = task.study
     path = Path(CONVERGENCE_FILE)
-    earlier = {record["key"]: record for record in read_convergence(path)}
-    known = _known(earlier.values())
+    file = StudyFile(path)
     points: list[Point] = []
 
     def keep(point: Point) -> None:
         # It would contradict the new points if the study is stopped.
         for suffix in SUFFIXES:
             Path(f"{_FIGURE}{suffix}").unlink(missing_ok=True)
-        earlier[point.key] = dataclasses.asdict(point)
-        write_convergence(path, list(earlier.values()), {})
+        file.keep(point)
 
     table = _Table(study, float(task.transport.temperatures[0]))
     for point in converge(
@@ -310,14 +285,14 @@ def _run_task(task: StudyTask, progress: Any, style: Style) -> None:
         task.dataset,
         study,
         task.transport,
-        known,
+        file.known,
         keep,
         progress,
         task.distribution,
     ):
         points.append(point)
-        table.show(point, reused=point.key in known)
-    verdicts = _verdicts(points, study)
+        table.show(point, reused=point.key in file.known)
+    verdicts = judge_all(points, study)
     for group, verdict in verdicts.items():
         _print_verdict(group, verdict, study)
     last = points[-1]
@@ -333,12 +308,7 @@ def _run_task(task: StudyTask, progress: Any, style: Style) -> None:
     of_penalty = penalty_note(last.alpha, last.smallest_alpha)
     for note in [*([of_penalty] if of_penalty else []), *compare_models(points)]:
         print(f"Note: {note}")
-    write_convergence(
-        path,
-        list(earlier.values()),
-        {group or "kappa": dataclasses.asdict(v) for group, v in verdicts.items()},
-        LastStudy(study.tolerance, [point.key for point in points]),
-    )
+    file.finish(verdicts, LastStudy(study.tolerance, [point.key for point in points]))
     with style.applied():
         formula = chemical_formula(task.crystal.primitive.symbols)
         figure = draw_convergence(points, formula=formula, tolerance=study.tolerance)
@@ -362,33 +332,6 @@ def _print_budget(point: Point, budget: ErrorBudget, tolerance: float) -> None:
         print(f"  {line}")
     for text in large_contributions(budget, tolerance):
         print(f"Note: {label}{text}.")
-
-
-def _default_sizes(largest: int) -> list[int]:
-    sizes = []
-    size = _SMALLEST_SIZE
-    while size < largest:
-        sizes.append(size)
-        size *= 2
-    return [*sizes, largest]
-
-
-def _known(records: Iterable[dict[str, Any]]) -> dict[str, Point]:
-    """Return the points of an earlier run, without those of other formats."""
-    points = (Point.from_record(record) for record in records)
-    return {point.key: point for point in points if point is not None}
-
-
-def _verdicts(points: Sequence[Point], study: Study) -> dict[str, Verdict]:
-    groups: dict[str, list[Point]] = {}
-    for point in points:
-        order = f"order {point.order}" if study.orders > 1 else ""
-        name = ", ".join(text for text in (point.label, order) if text)
-        groups.setdefault(name, []).append(point)
-    return {
-        name: judge(group, study.tolerance, study.agree)
-        for name, group in groups.items()
-    }
 
 
 def _print_verdict(group: str, verdict: Verdict, study: Study) -> None:

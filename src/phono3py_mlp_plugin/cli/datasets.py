@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,22 +11,8 @@ from phono3py_mlp_plugin.cli.inputs import DISPLACEMENTS, PARAMS, write_dataset
 from phono3py_mlp_plugin.cli.parser import example
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
-from phono3py_mlp_plugin.files import (
-    COMPRESSED,
-    Frame,
-    each_file_once,
-    read_frames,
-)
-from phono3py_mlp_plugin.workflow import (
-    check_dataset,
-    dataset_of_frames,
-    describe_planned,
-    join_datasets,
-    planned_of_snapshots,
-    read_dataset,
-    with_planned_displacements,
-    without_net_force,
-)
+from phono3py_mlp_plugin.files import COMPRESSED, each_file_once
+from phono3py_mlp_plugin.workflow import join_datasets, read_dataset
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -125,6 +110,7 @@ def _add_output(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def _import(args: argparse.Namespace) -> int:
+    from phono3py_mlp_plugin.api.datasets import dataset_of_files
     from phono3py_mlp_plugin.host.output import progress
 
     yamls, paths = _sorted_out(args.files)
@@ -134,25 +120,11 @@ def _import(args: argparse.Namespace) -> int:
             f"{given[0]} and {given[1]}: give one file of a supercell."
         )
     ph3, planned = _crystal(args, given[0] if given else None)
-    frames: list[Frame] = []
-    with progress(1)("Reading", len(paths)) as advance:
-        for path in paths:
-            frames += read_frames(path, args.format, args.energy_key, args.forces_key)
-            advance(1)
-    dataset = dataset_of_frames(frames, ph3.supercell)
-    if planned is not None:
-        index = planned_of_snapshots(dataset, planned)
-        for line in describe_planned(index, len(planned)):
-            print(line)
-        dataset = with_planned_displacements(dataset, planned)
-    unused = dict.fromkeys(name for frame in frames for name in frame.unused)
-    if unused:
-        print(
-            f"Note: not used: {', '.join(unused)}. --energy-key and --forces-key "
-            "choose others."
-        )
-    _check(dataset, [frame.where for frame in frames])
-    _write(ph3, without_net_force(dataset), args.output or Path(PARAMS))
+    names = args.format, args.energy_key, args.forces_key
+    dataset, notes = dataset_of_files(ph3, paths, names, planned, progress(1))
+    for note in notes:
+        print(note)
+    _write(ph3, dataset, args.output or Path(PARAMS))
     return 0
 
 
@@ -179,11 +151,14 @@ def _sorted_out(names: Sequence[str]) -> tuple[list[Path], list[Path]]:
 
 
 def _extend(args: argparse.Namespace) -> int:
+    from phono3py_mlp_plugin.api.datasets import checked_dataset
+
     old, first = _with_forces(args.old)
     parts = [(str(args.old), first)]
     parts += [(str(path), _with_forces(path)[1]) for path in args.new]
     dataset = join_datasets(parts)
-    _check(dataset)
+    for note in checked_dataset(dataset):
+        print(note)
     _write(old, dataset, args.output or args.old)
     return 0
 
@@ -220,30 +195,13 @@ def _with_forces(path: Path) -> tuple[Phono3py, Dataset]:
     return ph3, dataset
 
 
-def _check(dataset: Dataset, sources: Sequence[str] = ()) -> None:
-    """Print notes about the data, with the files of the snapshots that they name."""
-    try:
-        for note in check_dataset(dataset):
-            print(f"Note: {note}{_sources(note, sources)}")
-    except DatasetError as error:
-        raise DatasetError(f"{error}{_sources(str(error), sources)}") from error
-
-
-def _sources(message: str, sources: Sequence[str]) -> str:
-    """Return the sources of the snapshots that a message names."""
-    numbers = [int(n) for n in re.findall(r"snapshot (\d+)", message)]
-    named = dict.fromkeys(n for n in numbers if 0 < n <= len(sources))
-    return "".join(f" Snapshot {n} is {sources[n - 1]}." for n in named)
-
-
 def _write(ph3: Phono3py, dataset: Dataset, path: Path) -> None:
     """Write the dataset with the crystal."""
-    arrays = {"displacements": dataset.displacements, "forces": dataset.forces}
+    from phono3py_mlp_plugin.api.datasets import set_dataset
+
     if dataset.energies is None:
         print("Note: there are no energies: potentials are trained on forces alone.")
-    else:
-        arrays["supercell_energies"] = dataset.energies
-    ph3.dataset = arrays
+    set_dataset(ph3, dataset)
     write_dataset(ph3, path)
     n = len(dataset)
     print(f'{n} supercell{"s were" if n > 1 else " was"} written in "{path}".')

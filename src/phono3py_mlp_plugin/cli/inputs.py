@@ -9,12 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
-from phono3py_mlp_plugin.files import (
-    HDF5_SUFFIXES,
-    back_up,
-    replacing,
-    write_columnar,
-)
+from phono3py_mlp_plugin.files import back_up, replacing
 from phono3py_mlp_plugin.workflow import CalculatorSpec, request_calculator
 
 if TYPE_CHECKING:
@@ -54,14 +49,10 @@ def write_dataset(crystal: Phono3py, path: Path, log_level: int = 1) -> None:
 
     The file is HDF5 or YAML, according to its name.
     """
-    from phono3py_mlp_plugin.host.reading import content_of_crystal
+    from phono3py_mlp_plugin.api.datasets import write_crystal
 
     with replacing(path) as temporary:
-        if path.suffix in HDF5_SUFFIXES:
-            write_columnar(content_of_crystal(crystal), temporary)
-        else:
-            options = {"force_sets": True, "displacements": True}
-            crystal.save(temporary, settings=options)
+        write_crystal(crystal, path, temporary)
         keep_old(path, temporary, log_level)
 
 

@@ -8,6 +8,7 @@ from phono3py_mlp_plugin.convergence.figure import draw_convergence
 from phono3py_mlp_plugin.convergence.file import (
     CONVERGENCE_FILE,
     LastStudy,
+    StudyFile,
     describe_saved_study,
     read_convergence,
     read_last_study,
@@ -20,9 +21,17 @@ from phono3py_mlp_plugin.convergence.study import (
     Study,
     Variant,
     check_study,
+    default_sizes,
+    default_test_size,
+    variants_over,
     with_value,
 )
-from phono3py_mlp_plugin.convergence.verdict import Verdict, compare_models, judge
+from phono3py_mlp_plugin.convergence.verdict import (
+    Verdict,
+    compare_models,
+    judge,
+    judge_all,
+)
 
 __all__ = [
     "CONVERGENCE_FILE",
@@ -30,16 +39,21 @@ __all__ = [
     "LastStudy",
     "Point",
     "Study",
+    "StudyFile",
     "Variant",
     "Verdict",
     "check_study",
     "compare_models",
     "converge",
+    "default_sizes",
+    "default_test_size",
     "describe_saved_study",
     "draw_convergence",
     "judge",
+    "judge_all",
     "read_convergence",
     "read_last_study",
+    "variants_over",
     "with_value",
     "write_convergence",
 ]

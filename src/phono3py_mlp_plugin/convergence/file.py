@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from phono3py_mlp_plugin.convergence.point import Point
+from phono3py_mlp_plugin.convergence.verdict import Verdict
 from phono3py_mlp_plugin.files import INVALID_CONTENT, read_json, write_json
 from phono3py_mlp_plugin.parallel import count_chunks
 from phono3py_mlp_plugin.workflow import KAPPA
@@ -78,6 +80,38 @@ def write_convergence(
     if study is not None:
         content["last_study"] = asdict(study)
     write_json(path, {**content, "points": [dict(point) for point in points]})
+
+
+class StudyFile:
+    """The file of a study, from which finished points are not computed again.
+
+    Parameters
+    ----------
+    path : Path
+
+    Attributes
+    ----------
+    known : dict
+        Points in the file by key, without those of other formats.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._records = {record["key"]: record for record in read_convergence(path)}
+        points = map(Point.from_record, self._records.values())
+        self.known = {point.key: point for point in points if point is not None}
+
+    def keep(self, point: Point) -> None:
+        """Add a point to the file."""
+        self._records[point.key] = asdict(point)
+        self.finish({})
+
+    def finish(
+        self, verdicts: Mapping[str, Verdict], study: LastStudy | None = None
+    ) -> None:
+        """Write the points, the verdicts by variant and order, and the study."""
+        records = {name or "kappa": asdict(v) for name, v in verdicts.items()}
+        write_convergence(self._path, list(self._records.values()), records, study)
 
 
 def describe_saved_study(folder: Path) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from phono3py_mlp_plugin.workflow import (
     CalculatorSpec,
     DisplacementOptions,
     ForceConstantsRequest,
+    request_calculator,
+    with_memory,
 )
 
 
@@ -90,6 +94,34 @@ class Study:
             )
 
 
+# Default test set: one fifth of the dataset, with this maximum size.
+_TEST = 5
+_LARGEST_TEST = 20
+
+_SMALLEST_SIZE = 5
+
+
+def default_test_size(n: int) -> int:
+    """Return the number of test supercells of n."""
+    return max(1, min(_LARGEST_TEST, n // _TEST))
+
+
+def default_sizes(largest: int) -> tuple[int, ...]:
+    """Return numbers of training supercells that are doubled up to the largest.
+
+    Examples
+    --------
+    >>> default_sizes(80)
+    (5, 10, 20, 40, 80)
+    """
+    sizes = []
+    size = _SMALLEST_SIZE
+    while size < largest:
+        sizes.append(size)
+        size *= 2
+    return (*sizes, largest)
+
+
 # What can be varied only if force constants come from displacements.
 OF_DISPLACEMENTS = ("amplitude", "cutoff-fc3")
 
@@ -106,6 +138,50 @@ def check_study(study: Study, n: int) -> None:
             f"sizes up to {max(study.sizes)} and {study.ntest} for testing; the "
             f"dataset has {n} supercells. Lower one of them."
         )
+
+
+def variants_over(
+    variant: Variant,
+    name: str,
+    values: Sequence[Any],
+    options: str | Mapping[str, Any] | None,
+    memory: float | None = None,
+) -> tuple[Variant, ...]:
+    """Return a variant for each value of what a study varies.
+
+    Parameters
+    ----------
+    variant : Variant
+    name : str
+        mesh, amplitude, cutoff-fc3 or a parameter of the potential.
+    values : sequence
+    options : str or mapping, optional
+        The other parameters of the potential.
+    memory : float, optional
+        Limit of memory in GB.
+
+    Raises
+    ------
+    ParameterError
+        If the name is unknown or a value is invalid.
+    """
+    if name not in {item.name for item in fields(variant.request.options)}:
+        return tuple(with_value(variant, name, str(value)) for value in values)
+    calculator = variant.request.calculator.name
+
+    def request(value: Any) -> CalculatorSpec:
+        given: str | Mapping[str, Any]
+        if isinstance(options, Mapping):
+            given = {**options, name: value}
+        else:
+            given = f"{options}, " if options else ""
+            given += f"{name} = {value}"
+        return with_memory(request_calculator(calculator, given, "--over"), memory)
+
+    return tuple(
+        replace(variant, label=f"{name} = {value}", request=request(value))
+        for value in values
+    )
 
 
 def with_value(variant: Variant, name: str, text: str) -> Variant:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from phono3py_mlp_plugin.convergence.point import Point
+from phono3py_mlp_plugin.convergence.study import Study
 from phono3py_mlp_plugin.uncertainty import LearningCurve, relative_change
 from phono3py_mlp_plugin.workflow import Misfit
 
@@ -53,6 +54,22 @@ class Verdict:
     needed: int | None = None
     imaginary: str | None = None
     misfit: Misfit | None = None
+
+
+def judge_all(points: Sequence[Point], study: Study) -> dict[str, Verdict]:
+    """Return the verdict of each variant and order by its name.
+
+    The name is empty if there is one alone.
+    """
+    groups: dict[str, list[Point]] = {}
+    for point in points:
+        order = f"order {point.order}" if study.orders > 1 else ""
+        name = ", ".join(text for text in (point.label, order) if text)
+        groups.setdefault(name, []).append(point)
+    return {
+        name: judge(group, study.tolerance, study.agree)
+        for name, group in groups.items()
+    }
 
 
 def judge(points: Sequence[Point], tolerance: float, agree: int) -> Verdict:

@@ -86,7 +86,7 @@ FORMATS = {
 }
 
 
-def export(crystal: Phono3py, name: str, folder: Path) -> list[Path]:
+def export(crystal: Phono3py, name: str, folder: str | Path) -> list[Path]:
     """Write force constants in the format of another program.
 
     Either all files are written or none. Files of the same names are kept with the
@@ -99,7 +99,7 @@ def export(crystal: Phono3py, name: str, folder: Path) -> list[Path]:
         formats.
     name : str
         A name in `FORMATS`.
-    folder : Path
+    folder : str or Path
         Made if it does not exist.
 
     Returns
@@ -122,6 +122,7 @@ def export(crystal: Phono3py, name: str, folder: Path) -> list[Path]:
             f"{did_you_mean(name, FORMATS)}"
         )
     _check(crystal, chosen)
+    folder = Path(folder)
     paths = [folder / file for file in chosen.files]
     folder.mkdir(parents=True, exist_ok=True)
     # The others are put in place with the last one.

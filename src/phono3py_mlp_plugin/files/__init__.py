@@ -26,7 +26,12 @@ from phono3py_mlp_plugin.files.force_constants import (
     read_stamp,
 )
 from phono3py_mlp_plugin.files.frames import NO_ENERGY, Frame, read_energy, read_frames
-from phono3py_mlp_plugin.files.kappa import KappaFile, find_kappa, read_kappa
+from phono3py_mlp_plugin.files.kappa import (
+    KappaFile,
+    find_kappa,
+    kappa_of_calculator,
+    read_kappa,
+)
 from phono3py_mlp_plugin.files.lock import FolderLock, remove_dead_lock
 from phono3py_mlp_plugin.files.options_file import (
     read_options,
@@ -95,6 +100,7 @@ __all__ = [
     "format_yaml",
     "hash_of_numbers",
     "is_columnar",
+    "kappa_of_calculator",
     "open_regular",
     "open_text",
     "other_parts",

@@ -39,7 +39,7 @@ class KappaFile:
     Attributes
     ----------
     name : str
-        File name.
+        File name; empty for kappa that was not read from a file.
     mesh : tuple of int
     temperatures : ndarray
         In K, shape ``(n_temperatures,)``.
@@ -98,31 +98,64 @@ def read_kappa(path: Path) -> KappaFile:
         check_regular(path)
         with h5py.File(path, "r") as file:
             arrays = {name: _array(file, name) for name in _NAMES if name in file}
-        temperatures = np.atleast_1d(arrays["temperature"]).astype("double")
-        kappa = arrays["kappa"].reshape(-1, len(temperatures), 6)[0]
-        weights = arrays["weight"].astype("double")
-        frequencies = arrays["frequency"]
-        if not np.isfinite(kappa).all() or frequencies.shape[0] != len(weights):
-            raise ValueError("its numbers do not fit together")
-        mode_kappa = _modes(arrays.get("mode_kappa"), kappa, weights, frequencies)
-        return KappaFile(
-            name=path.name,
-            mesh=tuple(int(n) for n in arrays["mesh"].ravel()),
-            temperatures=temperatures,
-            kappa=kappa,
-            weights=weights,
-            frequencies=frequencies,
-            mode_kappa=mode_kappa,
-            mean_free_paths=None
-            if mode_kappa is None
-            else _mean_free_paths(arrays, mode_kappa.shape[:3]),
-        )
+        return _from_arrays(path.name, arrays)
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, UnusableFile):
             raise
         raise DatasetError(
             f'"{path}": not a kappa file of phono3py ({error}). Compute it anew.'
         ) from error
+
+
+def kappa_of_calculator(calculator: Any) -> KappaFile:
+    """Return kappa and its modes of a calculator of phono3py, with the same meaning.
+
+    Parameters
+    ----------
+    calculator : object
+        ``Phono3py.thermal_conductivity`` after a run.
+    """
+    names = {
+        "mesh": "mesh_numbers",
+        "temperature": "temperatures",
+        "weight": "grid_weights",
+        "frequency": "frequencies",
+        "group_velocity": "group_velocities",
+        **{name: name for name in ("kappa", "mode_kappa", "gamma", "gamma_isotope")},
+        "boundary_mfp": "boundary_mfp",
+    }
+    found = {name: getattr(calculator, source) for name, source in names.items()}
+    arrays = {name: np.array(v) for name, v in found.items() if v is not None}
+    return _from_arrays("", arrays)
+
+
+def _from_arrays(name: str, arrays: dict[str, Any]) -> KappaFile:
+    """Return kappa from the arrays of a file.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If they are incomplete or contradict each other.
+    """
+    temperatures = np.atleast_1d(arrays["temperature"]).astype("double")
+    kappa = arrays["kappa"].reshape(-1, len(temperatures), 6)[0]
+    weights = arrays["weight"].astype("double")
+    frequencies = arrays["frequency"]
+    if not np.isfinite(kappa).all() or frequencies.shape[0] != len(weights):
+        raise ValueError("its numbers do not fit together")
+    mode_kappa = _modes(arrays.get("mode_kappa"), kappa, weights, frequencies)
+    return KappaFile(
+        name=name,
+        mesh=tuple(int(n) for n in arrays["mesh"].ravel()),
+        temperatures=temperatures,
+        kappa=kappa,
+        weights=weights,
+        frequencies=frequencies,
+        mode_kappa=mode_kappa,
+        mean_free_paths=None
+        if mode_kappa is None
+        else _mean_free_paths(arrays, mode_kappa.shape[:3]),
+    )
 
 
 def _array(file: h5py.File, name: str) -> Any:

@@ -23,6 +23,7 @@ from phono3py_mlp_plugin.contracts import (
     FloatArray,
     ForceConstants,
     Potential,
+    Progress,
     no_progress,
 )
 from phono3py_mlp_plugin.errors import ParameterError
@@ -47,6 +48,7 @@ from phono3py_mlp_plugin.wording import counted
 from phono3py_mlp_plugin.workflow import (
     CostOfRun,
     ForceConstantsOf,
+    Split,
     Stage,
     check_dataset,
     displace,
@@ -93,11 +95,9 @@ class ForecastRun:
     def __init__(self, finish: Callable[[CostOfRun], None], log_level: int) -> None:
         self._finish = finish
         self._log_level = log_level
-        self._progress = progress(log_level)
         self._request: RunRequest | None = None
         self._settings: Any = None
-        self._stages: list[Stage] = []
-        self._not_included: list[str] = []
+        self._samples: Samples | None = None
 
     def set_defaults(
         self, settings: Any, confs: dict[str, Any], options: CommandOptions
@@ -134,62 +134,110 @@ class ForecastRun:
         if request.estimates_errors:
             make_reproducible(settings, confs)
         self._request, self._settings = request, settings
+        self._samples = Samples(request, settings, progress(self._log_level))
 
     def set_crystal(
         self, script: ModuleType, ph3: Phono3py, settings: Any, dataset: Dataset | None
     ) -> Phono3py:
         """Measure potential and force constants."""
-        request = self._request
-        assert request is not None
-        self._stages.append(
+        request, samples = self._request, self._samples
+        assert request is not None and samples is not None
+        samples.stages.append(
             Stage("start and input", time.process_time(), 0.0, peak_memory())
         )
-        potential = self._potential(request, dataset)
+        potential = self._potential(request, samples, dataset)
         if settings.relax_atomic_positions:
-            self._not_included.append("the relaxation")
+            samples.not_included.append("the relaxation")
         if request.generates:
             plan = plan_force_constants(script, ph3, settings, request, 0)
-            self._force_constants(ph3, plan, potential)
+            samples.force_constants(ph3, plan, potential)
         if not (settings.is_bterta and settings.mesh_numbers is not None):
-            self._finish(CostOfRun(tuple(self._stages), tuple(self._not_included)))
+            self._finish(samples.cost())
             sys.exit(0)
         return ph3
 
     def record(self, ph3: Phono3py, set_up: InteractionSetUp) -> None:
         """Replace the calculation of kappa by the measurement of some of its points."""
+        samples = self._samples
+        assert samples is not None
 
         def compute_kappa(
             host: Callable[..., None], arguments: Mapping[str, Any]
         ) -> None:
-            self._kappa(ph3, set_up, host, arguments)
-            self._finish(CostOfRun(tuple(self._stages), tuple(self._not_included)))
+            samples.kappa(ph3, set_up, host, arguments)
+            self._finish(samples.cost())
 
         replace_kappa_calculation(ph3, compute_kappa)
 
-    def _potential(self, request: RunRequest, dataset: Dataset | None) -> Potential:
+    def _potential(
+        self, request: RunRequest, samples: Samples, dataset: Dataset | None
+    ) -> Potential:
         """Measure the training; return a potential of the model, or the one read."""
         spec = request.calculator
-        calculator = spec.calculator
         if dataset is not None:
             show([f"Note: {note}" for note in check_dataset(dataset)], self._log_level)
         plan = plan_potential(spec, dataset, request.mlp_file, Path())
         if not plan.trains:
             return read_potential(spec, plan.path).potential
         assert dataset is not None and plan.split is not None
-        assert calculator.train is not None
-        training = dataset.select(plan.split.training)
-        test = dataset.select(plan.split.test)
+        return samples.training(dataset, plan.split)
+
+
+class Samples:
+    """Measurements of the stages of a run, on samples of each.
+
+    Parameters
+    ----------
+    request : RunRequest
+    settings : object
+        The settings of the run, with ``mesh_numbers``.
+    progress : Progress
+
+    Attributes
+    ----------
+    request : RunRequest
+    stages : list of Stage
+    not_included : list of str
+    """
+
+    def __init__(self, request: RunRequest, settings: Any, progress: Progress) -> None:
+        self.request = request
+        self._settings = settings
+        self._progress = progress
+        self.stages: list[Stage] = []
+        self.not_included: list[str] = []
+
+    def cost(self) -> CostOfRun:
+        """Return the sum of what was measured."""
+        return CostOfRun(tuple(self.stages), tuple(self.not_included))
+
+    def training(self, dataset: Dataset, split: Split) -> Potential:
+        """Measure a training; return a potential of the model.
+
+        Raises
+        ------
+        ParameterError
+            If the force calculator cannot be trained.
+        """
+        spec, members = self.request.calculator, self.request.uncertainty or 0
+        calculator = spec.calculator
+        if calculator.train is None:
+            raise ParameterError(
+                f"force calculator {calculator.name!r} cannot be trained; "
+                "expected one that can. Give a potential of it."
+            )
+        training = dataset.select(split.training)
+        test = dataset.select(split.test)
         few = max(2, _ROWS // (1 + 3 * len(dataset.supercell)))
-        members = request.uncertainty or 0
         with (
             self._progress("Sample of the training", None),
             plugin_errors(f"force calculator {calculator.name!r} failed"),
         ):
             if calculator.cost is None:
-                self._not_included.append("the training")
+                self.not_included.append("the training")
             else:
                 cost = calculator.cost(training, test, spec.options, members)
-                self._stages.append(
+                self.stages.append(
                     Stage(
                         "training",
                         cost.shared + cost.serial,
@@ -200,31 +248,30 @@ class ForecastRun:
                     )
                 )
             trained = calculator.train(
-                dataset.select(plan.split.training[:few]).without_structures(),
-                dataset.select(plan.split.test[:1]),
+                dataset.select(split.training[:few]).without_structures(),
+                dataset.select(split.test[:1]),
                 spec.options,
                 no_progress,
             )
         return trained.potential
 
-    def _force_constants(
+    def force_constants(
         self, ph3: Phono3py, plan: ForceConstantsPlan, potential: Potential
     ) -> None:
         """Measure the forces of some supercells, or derivatives."""
-        assert self._request is not None
-        number = 1 + _other_potentials(self._request)
+        number = 1 + _other_potentials(self.request)
         if not plan.request.takes_potential:
             with self._progress("Sample of the forces", None):
                 self._forces(ph3, plan, potential, number)
             solver = plan.request.fc3.solver.name
-            self._not_included.append(f"solving force constants by {solver}")
+            self.not_included.append(f"solving force constants by {solver}")
             return
         with self._progress("Sample of the derivatives", None):
             start = time.perf_counter()
             force_constants = ForceConstantsOf(
                 ph3,
                 plan.request,
-                self._request.calculator.calculator.name,
+                self.request.calculator.calculator.name,
                 keep_fc2=plan.keep_fc2,
             )
             # fc2 of first-principles forces is solved here, and for an ensemble again.
@@ -237,13 +284,13 @@ class ForecastRun:
                 two = _seconds(lambda: list(force_constants.solve([potential] * 2)))
                 next_one = max(two - one, 0.1 * one)
         detail = "derivatives of the potential"
-        self._stages.append(
+        self.stages.append(
             Stage("force constants", prepared + one, 0.0, peak_memory(), detail)
         )
         if number > 1:
             detail = f"derivatives of {counted(number - 1, 'potential')}"
             others = (number - 1) * next_one
-            self._stages.append(Stage("  of the ensemble", others, others, 0, detail))
+            self.stages.append(Stage("  of the ensemble", others, others, 0, detail))
 
     def _forces(
         self,
@@ -252,9 +299,8 @@ class ForecastRun:
         potential: Potential,
         number: int,
     ) -> None:
-        assert self._request is not None
         displace(ph3, plan.displacements, keep_fc2=plan.keep_fc2)
-        name = self._request.calculator.calculator.name
+        name = self.request.calculator.calculator.name
         for part in supercells_of(ph3):
             if part.name == "dim-fc2" and plan.keep_fc2:
                 continue
@@ -267,21 +313,18 @@ class ForecastRun:
             seconds = number * len(cells) * measured / len(few)
             atoms = len(part.supercell)
             detail = f"{counted(number * len(cells), 'supercell')} of {atoms} atoms"
-            self._stages.append(
-                Stage("forces", seconds, seconds, peak_memory(), detail)
-            )
+            self.stages.append(Stage("forces", seconds, seconds, peak_memory(), detail))
         ph3.dataset = None
 
-    def _kappa(
+    def kappa(
         self,
         ph3: Phono3py,
-        set_up: InteractionSetUp,
+        set_up: Callable[[Phono3py], None],
         host: Callable[..., None],
         arguments: Mapping[str, Any],
     ) -> None:
         """Measure the scattering of some mesh points."""
-        request = self._request
-        assert request is not None
+        request = self.request
         springs = _springs(ph3)
         ph3.fc2, ph3.fc3 = springs[2], springs[3]
         with self._progress("Sample of the scattering", None):
@@ -315,7 +358,7 @@ class ForecastRun:
         scattering = per_point * len(points)
         mesh = " ".join(str(n) for n in np.array(ph3.grid.D_diag))
         detail = f"{counted(len(points), 'point')} of the mesh {mesh}"
-        self._stages.append(
+        self.stages.append(
             Stage("kappa", once + scattering, scattering, memory, detail)
         )
         number = _other_potentials(request)
@@ -323,11 +366,11 @@ class ForecastRun:
             smaller = _smaller(ph3, request.uncertainty_mesh, self._settings)
             others = number * (once + scattering) * smaller
             detail = counted(number, "potential")
-            self._stages.append(Stage("  of the ensemble", others, others, 0, detail))
+            self.stages.append(Stage("  of the ensemble", others, others, 0, detail))
         has_budget = bool(number) or bool(request.error_budget)
         if has_budget and request.error_budget is not False:
             budget = _BUDGET * (once + scattering)
-            self._stages.append(Stage("  error budget", budget, budget))
+            self.stages.append(Stage("  error budget", budget, budget))
 
 
 def _other_potentials(request: RunRequest) -> int:

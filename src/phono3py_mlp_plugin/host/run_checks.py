@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def physics_checks(
     ph3: Phono3py,
-    spec: CalculatorSpec,
+    spec: CalculatorSpec | None,
     dataset: Dataset | None,
     *,
     allow_imaginary: bool,
@@ -39,7 +39,8 @@ def physics_checks(
     ----------
     ph3 : Phono3py
         With potential, force constants and phonons.
-    spec : CalculatorSpec
+    spec : CalculatorSpec or None
+        How the training data are split.
     dataset : Dataset or None
         Training data, if available.
     allow_imaginary : bool
@@ -117,7 +118,7 @@ def checks_without_mesh(
 
 
 def _checks_of_forces(
-    ph3: Phono3py, spec: CalculatorSpec, dataset: Dataset | None
+    ph3: Phono3py, spec: CalculatorSpec | None, dataset: Dataset | None
 ) -> list[Check]:
     """Check force constants and the potential."""
     for name, fc in (("fc2", ph3.fc2), ("fc3", ph3.fc3)):
@@ -129,7 +130,9 @@ def _checks_of_forces(
     checks = [check_drift(ph3.fc2, ph3.fc3)]
     mlp = ph3.mlp
     if isinstance(mlp, PluginMLP) and mlp.potential is not None:
-        rows = [] if dataset is None else spec.divide(len(dataset)).training.tolist()
+        rows = []
+        if dataset is not None and spec is not None:
+            rows = spec.divide(len(dataset)).training.tolist()
         checks += check_potential(
             mlp.calculator,
             mlp.potential,

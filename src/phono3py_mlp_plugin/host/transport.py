@@ -53,18 +53,20 @@ class RunTransport:
     ----------
     ph3 : Phono3py
         Its force constants and mesh are replaced for each kappa and restored.
-    set_up : InteractionSetUp
+    set_up : callable
+        Sets up the interaction of a Phono3py object; see `InteractionSetUp`.
     compute : callable
         Method ``run_thermal_conductivity`` of phono3py.
     arguments : mapping
         Arguments of that method in this run.
-    settings : Phono3pySettings
+    settings : object
+        The settings of phono3py for this run, or a record with ``mesh_numbers``.
     """
 
     def __init__(
         self,
         ph3: Phono3py,
-        set_up: InteractionSetUp,
+        set_up: Callable[[Phono3py], None],
         compute: Callable[..., None],
         arguments: Mapping[str, Any],
         settings: Any,
@@ -100,6 +102,13 @@ class RunTransport:
         """Restore the state in a worker."""
         vars(self).update(state)
         self._compute = self._ph3.run_thermal_conductivity
+
+    @property
+    def calls(
+        self,
+    ) -> tuple[Callable[[Phono3py], None], Callable[..., None], dict[str, Any]]:
+        """How the interaction is set up, and how kappa is computed, with arguments."""
+        return self._set_up, self._compute, self._arguments
 
     def kappa(
         self, force_constants: ForceConstants, mesh: Sequence[float] | None = None

@@ -68,7 +68,7 @@ def charges_note(crystal: Phono3py) -> str | None:
     return (
         "there are no Born charges. If this crystal is an insulator, potentials of "
         "short range do not describe the splitting of its optical modes: put BORN "
-        "into the folder."
+        "into the folder, or set nac_params in Python."
     )
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from phono3py_mlp_plugin.contracts import FloatArray
+from phono3py_mlp_plugin.contracts import Dataset, Evaluation, FloatArray
 from phono3py_mlp_plugin.convergence import Point
 from phono3py_mlp_plugin.files import KappaFile, Provenance
 from phono3py_mlp_plugin.uncertainty import ErrorBar, ErrorBudget, room_temperature
-from phono3py_mlp_plugin.workflow import Check, PathSegment
+from phono3py_mlp_plugin.workflow import Check, PathSegment, Split
 
 # Errors of snapshots larger than the median by this number of standard deviations,
 # estimated from the median absolute deviation, are outliers.
@@ -39,6 +39,24 @@ class Snapshots:
     predicted_energies: FloatArray | None
     training: NDArray[np.intp]
     test: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, dataset: Dataset, evaluation: Evaluation, split: Split) -> Snapshots:
+        """Return a dataset, what a potential makes of it, and how it was split."""
+        energies = predicted = None
+        if dataset.energies is not None:
+            n_atoms = len(dataset.supercell)
+            energies = dataset.energies / n_atoms
+            predicted = evaluation.energies / n_atoms - energies.mean()
+            energies = energies - energies.mean()
+        return cls(
+            dataset.forces,
+            evaluation.forces,
+            energies,
+            predicted,
+            split.training,
+            split.test,
+        )
 
     def force_errors(self) -> FloatArray:
         """Return the rms error of the forces of each snapshot, shape ``(n,)``."""

@@ -28,7 +28,7 @@ from phono3py_mlp_plugin.plotting import (
     new_panels,
     set_log_axis,
 )
-from phono3py_mlp_plugin.report.contents import Bands, Contents, Snapshots
+from phono3py_mlp_plugin.reports.contents import Bands, Contents, Snapshots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

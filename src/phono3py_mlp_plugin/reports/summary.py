@@ -21,9 +21,9 @@ from phono3py_mlp_plugin.plotting import (
     read_style,
     render,
 )
-from phono3py_mlp_plugin.report import figures
-from phono3py_mlp_plugin.report.contents import Contents, Snapshots
-from phono3py_mlp_plugin.report.page import Picture, Section, make_page
+from phono3py_mlp_plugin.reports import figures
+from phono3py_mlp_plugin.reports.contents import Contents, Snapshots
+from phono3py_mlp_plugin.reports.page import Picture, Section, make_page
 from phono3py_mlp_plugin.uncertainty import ErrorBudget
 from phono3py_mlp_plugin.workflow import budget_notes, budget_table
 
@@ -49,33 +49,41 @@ _PICTURES = (
 )
 
 
+def report_files(contents: Contents, style: Style) -> dict[str, bytes]:
+    """Return the page, the numbers (JSON) and the figures by file name.
+
+    Figures are PNG, SVG and PDF files.
+    """
+    sections, pictures = _SectionBuilder(contents, style).sections()
+    title = f"{contents.formula}: from supercells to thermal conductivity"
+    page = make_page(
+        title, _headlines(contents), contents.checks, sections, contents.facts
+    )
+    numbers = json.dumps(_numbers(contents), indent=1) + "\n"
+    return {
+        f"{_STEM}.html": page,
+        f"{_STEM}.json": numbers.encode(),
+        **pictures,
+    }
+
+
 def write_report(contents: Contents, folder: Path) -> list[Path]:
     """Write the page, the numbers and the figures; return the paths of all files.
 
-    Figures are PNG, SVG and PDF files in the style of the folder, see `read_style`.
-    Either all files are written or none.
+    Figures have the style of the folder, see `read_style`. Either all files are written
+    or none.
 
     Raises
     ------
     ParameterError, UnusableFile
         If the style file cannot be used.
     """
-    sections, pictures = _SectionBuilder(contents, read_style(folder)).sections()
-    title = f"{contents.formula}: from supercells to thermal conductivity"
-    page = make_page(
-        title, _headlines(contents), contents.checks, sections, contents.facts
-    )
-    numbers = json.dumps(_numbers(contents), indent=1) + "\n"
-    files = {
-        f"{_STEM}.html": page,
-        f"{_STEM}.json": numbers.encode(),
-        **pictures,
-    }
+    files = report_files(contents, read_style(folder))
     write_whole({folder / name: content for name, content in files.items()})
     # Figures of an earlier report would contradict this one.
     for picture in _PICTURES:
         for name in _names_of_files(picture):
-            if name not in pictures:
+            if name not in files:
                 (folder / name).unlink(missing_ok=True)
     return [folder / name for name in files]
 

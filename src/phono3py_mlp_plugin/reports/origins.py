@@ -9,7 +9,7 @@ from typing import Any
 
 from phono3py_mlp_plugin.contracts import Dataset
 from phono3py_mlp_plugin.files import CHANGED, KappaFile, Provenance, read_stamp
-from phono3py_mlp_plugin.report.folder import RunFolder, Sections
+from phono3py_mlp_plugin.reports.folder import RunFolder, Sections
 
 
 def facts_of(

@@ -4,7 +4,7 @@ import pytest
 
 from phono3py_mlp_plugin.errors import ParameterError, UnusableFile
 from phono3py_mlp_plugin.plotting import STYLE_FILE
-from phono3py_mlp_plugin.report import Contents, write_report
+from phono3py_mlp_plugin.reports import Contents, write_report
 
 PAGE = "phono3py_mlp_report.html"
 NUMBERS = "phono3py_mlp_report.json"

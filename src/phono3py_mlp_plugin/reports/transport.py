@@ -25,7 +25,7 @@ from phono3py_mlp_plugin.files import (
     read_uncertainty,
     read_values,
 )
-from phono3py_mlp_plugin.report.folder import RunFolder
+from phono3py_mlp_plugin.reports.folder import RunFolder
 from phono3py_mlp_plugin.uncertainty import ErrorBar, ErrorBudget
 from phono3py_mlp_plugin.workflow import (
     Check,

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 from phono3py_mlp_plugin.convergence import CONVERGENCE_FILE, read_last_study
 from phono3py_mlp_plugin.errors import DatasetError
 from phono3py_mlp_plugin.files import find_potential, read_provenance
-from phono3py_mlp_plugin.report.contents import Contents
-from phono3py_mlp_plugin.report.folder import RunFolder, Sections
-from phono3py_mlp_plugin.report.origins import facts_of, options_of
-from phono3py_mlp_plugin.report.phonons import (
+from phono3py_mlp_plugin.reports.contents import Contents
+from phono3py_mlp_plugin.reports.folder import RunFolder, Sections
+from phono3py_mlp_plugin.reports.origins import facts_of, options_of
+from phono3py_mlp_plugin.reports.phonons import (
     bands_of,
     direct_fc2,
     fc2_data,
     force_constants_of,
     phonon_checks,
 )
-from phono3py_mlp_plugin.report.training import (
+from phono3py_mlp_plugin.reports.training import (
     NO_RECORD,
     checked_dataset,
     load_potential,
@@ -30,7 +30,7 @@ from phono3py_mlp_plugin.report.training import (
     snapshots_of,
     split_of,
 )
-from phono3py_mlp_plugin.report.transport import (
+from phono3py_mlp_plugin.reports.transport import (
     bars_of,
     budget_checks,
     budget_of,

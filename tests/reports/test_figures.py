@@ -8,8 +8,8 @@ from phono3py_mlp_plugin.contracts import RidgePenalty
 from phono3py_mlp_plugin.files import KappaFile
 from phono3py_mlp_plugin.plotting import Style, render
 from phono3py_mlp_plugin.plotting.text import TIMES
-from phono3py_mlp_plugin.report import figures
-from phono3py_mlp_plugin.report.contents import Bands, Contents, Snapshots
+from phono3py_mlp_plugin.reports import figures
+from phono3py_mlp_plugin.reports.contents import Bands, Contents, Snapshots
 from phono3py_mlp_plugin.uncertainty import ErrorBar
 from phono3py_mlp_plugin.workflow import PathSegment
 

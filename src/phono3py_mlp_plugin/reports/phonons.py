@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,8 @@ from phono3py_mlp_plugin import plugins
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray
 from phono3py_mlp_plugin.errors import DatasetError
 from phono3py_mlp_plugin.files import read_force_constants
-from phono3py_mlp_plugin.report.contents import Bands
-from phono3py_mlp_plugin.report.folder import RunFolder
+from phono3py_mlp_plugin.reports.contents import Bands
+from phono3py_mlp_plugin.reports.folder import RunFolder
 from phono3py_mlp_plugin.workflow import (
     Check,
     band_path,
@@ -110,8 +111,24 @@ def bands_of(
     sources = {"force constants": (folder.run, fc2)}
     if direct is not None:
         sources["first principles"] = direct
-    path = band_path(folder.run.primitive)
-    reciprocal = np.linalg.inv(folder.run.primitive.cell)
+    return bands_of_sources(sources, _remark(folder, data))
+
+
+def bands_of_sources(
+    sources: Mapping[str, tuple[Phono3py, FloatArray]], remark: str = ""
+) -> Bands:
+    """Return phonons along the path of the first crystal, and densities of states.
+
+    Parameters
+    ----------
+    sources : mapping
+        Crystals and fc2 by source, as in `Bands`; fc2 in eV/angstrom^2, shape
+        ``(N or N_p, N, 3, 3)``.
+    remark : str
+    """
+    first, _ = next(iter(sources.values()))
+    path = band_path(first.primitive)
+    reciprocal = np.linalg.inv(first.primitive.cell)
     along = np.linspace(0, 1, _POINTS)
     lines = [s.start[1] + along[:, None] * (s.end[1] - s.start[1]) for s in path]
     frequencies, dos = {}, {}
@@ -131,7 +148,7 @@ def bands_of(
     distances = [
         along * np.linalg.norm(reciprocal @ (s.end[1] - s.start[1])) for s in path
     ]
-    return Bands(path, distances, frequencies, dos, _remark(folder, data))
+    return Bands(path, distances, frequencies, dos, remark)
 
 
 def direct_fc2(folder: RunFolder, data: Dataset | None) -> tuple[Phono3py, FloatArray]:

@@ -10,8 +10,8 @@ from phono3py_mlp_plugin import plugins
 from phono3py_mlp_plugin.contracts import Dataset, Potential
 from phono3py_mlp_plugin.errors import DatasetError, MLPError
 from phono3py_mlp_plugin.files import Provenance
-from phono3py_mlp_plugin.report.contents import Snapshots
-from phono3py_mlp_plugin.report.folder import RunFolder
+from phono3py_mlp_plugin.reports.contents import Snapshots
+from phono3py_mlp_plugin.reports.folder import RunFolder
 from phono3py_mlp_plugin.workflow import (
     Check,
     Split,
@@ -115,20 +115,7 @@ def snapshots_of(
         )
     name = folder.spec.calculator.name
     evaluation = evaluate(name, potential, dataset.supercells())
-    energies = predicted = None
-    if dataset.energies is not None:
-        n_atoms = len(dataset.supercell)
-        energies = dataset.energies / n_atoms
-        predicted = evaluation.energies / n_atoms - energies.mean()
-        energies = energies - energies.mean()
-    return Snapshots(
-        dataset.forces,
-        evaluation.forces,
-        energies,
-        predicted,
-        split.training,
-        split.test,
-    )
+    return Snapshots.of(dataset, evaluation, split)
 
 
 def potential_checks(

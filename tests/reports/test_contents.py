@@ -12,8 +12,8 @@ from phono3py_mlp_plugin.contracts import (
     NoOptions,
 )
 from phono3py_mlp_plugin.reference import RigidIonNaCl, nacl_dataset
-from phono3py_mlp_plugin.report import gather
-from phono3py_mlp_plugin.report.transport import budget_checks
+from phono3py_mlp_plugin.reports import gather
+from phono3py_mlp_plugin.reports.transport import budget_checks
 from phono3py_mlp_plugin.uncertainty import Contribution, ErrorBudget
 from phono3py_mlp_plugin.workflow import request_solver
 from phono3py_mlp_plugin.workflow.request import CalculatorSpec

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from phono3py_mlp_plugin.report.page import Picture, Section, make_page
+from phono3py_mlp_plugin.reports.page import Picture, Section, make_page
 from phono3py_mlp_plugin.workflow import Check
 
 HOSTILE = "<script>alert('x')</script>\"&' <img src=http://example.org/x onerror=y>"
