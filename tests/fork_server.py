@@ -51,7 +51,6 @@ _MODULES = (
     "phono3py.scripts.phono3py_init",
     "phono3py.scripts.phono3py_load",
     "phono3py.cui.phono3py_script",
-    "pypolymlp.mlp_dev.pypolymlp",
     "symfc",
     "matplotlib.figure",
     "rich.console",
@@ -207,6 +206,9 @@ def _import(*, plain: bool) -> None:
     if plain:
         sys.path.insert(0, str(HERE / "host"))
         importlib.import_module("plain")
+    # It is optional, and its tests are skipped where it is missing.
+    with contextlib.suppress(ModuleNotFoundError):
+        importlib.import_module("pypolymlp.mlp_dev.pypolymlp")
     for name in _MODULES if plain else (*_MODULES, *_MODULES_WITH_PLUGIN):
         importlib.import_module(name)
     if not plain:

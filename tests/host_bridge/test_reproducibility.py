@@ -21,6 +21,10 @@ from phono3py_mlp_plugin.host.reproducibility import (
 from phono3py_mlp_plugin.host.run_checks import physics_checks
 
 SWITCHES = ("average_degenerate_weights", "exclude_gamma_acoustic")
+needs_switches = pytest.mark.skipif(
+    not all(hasattr(Phono3pySettings(), name) for name in SWITCHES),
+    reason="this phono3py does not have the settings",
+)
 OPTIONS = "--average-degenerate-weights --exclude-gamma-acoustic"
 ON = dict.fromkeys(SWITCHES, True)
 # Force constants of different BLAS and numbers of threads differ by this, relative.
@@ -77,6 +81,7 @@ def changes(ph3, mesh, **interaction):
 
 @pytest.mark.parametrize("mesh", [5, pytest.param(9, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("way", ["fft", "host"])
+@needs_switches
 def test_rounding_errors_change_kappa_only_without_the_settings(crystal, way, mesh):
     ways = {"fft": enable_fast_scattering, "host": contextlib.nullcontext}
     with ways[way]():
@@ -86,6 +91,7 @@ def test_rounding_errors_change_kappa_only_without_the_settings(crystal, way, me
 
 
 @pytest.mark.slow
+@needs_switches
 def test_kappa_is_the_same_on_any_number_of_threads(crystal, tmp_path):
     crystal.save(tmp_path / "phono3py.yaml", settings={"force_sets": False})
     p2s = crystal.primitive.p2s_map
@@ -117,6 +123,7 @@ def test_kappa_is_the_same_on_any_number_of_threads(crystal, tmp_path):
     np.testing.assert_allclose(kappas, kappas[0], rtol=SAME)
 
 
+@needs_switches
 def test_settings_are_switched_on_recorded_and_told():
     settings, confs = Phono3pySettings(), {}
     (line,) = make_reproducible(settings, confs)
@@ -125,6 +132,7 @@ def test_settings_are_switched_on_recorded_and_told():
     assert confs == dict.fromkeys(SWITCHES, ".true.")
 
 
+@needs_switches
 def test_what_the_user_has_set_stays():
     settings, confs = Phono3pySettings(), {SWITCHES[0]: ".false."}
     (line,) = make_reproducible(settings, confs)
@@ -160,6 +168,7 @@ def test_nothing_is_changed_where_the_settings_do_not_exist(settings):
     assert make_reproducible(settings, confs) == []
 
 
+@needs_switches
 def test_settings_are_recommended_to_those_who_use_tetrahedra_without():
     settings = Phono3pySettings()
     assert recommend_reproducible(settings, {}) == []
@@ -171,6 +180,7 @@ def test_settings_are_recommended_to_those_who_use_tetrahedra_without():
     assert recommend_reproducible(settings, {}) == []
 
 
+@needs_switches
 def test_acoustic_modes_at_gamma_are_checked_although_they_are_set_to_zero(crystal):
     fc2 = crystal.fc2
     try:
