@@ -14,7 +14,7 @@ from phono3py_mlp_plugin.host.bindings import (
     bindings,
 )
 
-LANGUAGES = {"bash", "json", "python", "text", "toml", "yaml"}
+LANGUAGES = {"bash", "fish", "json", "python", "text", "toml", "yaml", "zsh"}
 PAGES = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in pages()]
 
 
