@@ -129,7 +129,9 @@ def test_output_that_is_shown_is_in_the_form_of_the_output(finished):
     for block in section("Three for your crystal"):
         if block.language == "text":
             for line in block.text.splitlines():
-                assert line == "..." or without_numbers(line) in output
+                # On a coarse mesh, more is said about the mesh in its line.
+                start = without_numbers(line)
+                assert line == "..." or any(x.startswith(start) for x in output)
 
 
 @pytest.mark.slow
