@@ -56,7 +56,9 @@ def blocks(page: Path, language: str | None = None) -> list[Block]:
 def commands(text: str) -> Iterator[Sequence[str]]:
     """Yield the commands of phono3py and of this package in lines of shell as words."""
     for line in text.replace("\\\n", " ").splitlines():
-        words = shlex.split(re.sub(r"(?<!\S)#.*", "", line).split("|")[0])
+        words = shlex.split(line, comments=True)
+        if "|" in words:
+            del words[words.index("|") :]
         while words and ("=" in words[0] or words[0] in ("do", "srun")):
             del words[0]
         if words and words[0] in _COMMANDS:
