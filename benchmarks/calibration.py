@@ -6,8 +6,8 @@ For each crystal and order of its supercells, a study of 5, 10, 20 and 40 superc
 run with the functions of `phono3py-mlp converge`. The intervals are compared with kappa
 of the same model trained on many supercells and, for analytic potentials, with kappa of
 the potential itself. Finished orders are stored in ``benchmarks/results`` and not
-computed again. The tables and the figure of ``docs/uncertainty.md`` are written from
-them.
+computed again. The tables and the figure of ``docs/explanation/error-bars.md`` are
+written from them.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ HOOKS = [name for name in vars(hookspecs) if name.startswith("phono3py_mlp_force
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_is_documented_with_its_signature(hook):
-    text = (DOCS / "plugins.md").read_text()
+    text = (DOCS / "howto" / "plugins.md").read_text()
     assert (
         f"{hook}{inspect.signature(getattr(hookspecs, hook), eval_str=False)}" in text
     )
@@ -26,7 +26,7 @@ def test_every_hook_is_documented_with_its_signature(hook):
 
 @pytest.mark.parametrize("record", [ForceCalculator, ForceConstantsSolver])
 def test_every_field_of_the_records_is_documented(record):
-    text = (DOCS / "plugins.md").read_text()
+    text = (DOCS / "howto" / "plugins.md").read_text()
     for name in record.__dataclass_fields__:
         assert f"`{name}`" in text
 
@@ -59,7 +59,7 @@ def test_options_added_to_the_commands_are_documented():
 def test_calculators_by_name_are_documented_with_package_and_model():
     from phono3py_mlp_plugin.calculators.ase.libraries import LIBRARIES
 
-    text = (DOCS / "calculators.md").read_text()
+    text = (DOCS / "howto" / "potentials.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     for library in LIBRARIES:
         (row,) = [line for line in rows if f"`{library.name}`" in line.split("|")[1]][

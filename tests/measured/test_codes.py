@@ -289,6 +289,6 @@ def test_table_has_a_row_for_each_program(request):
             TABLE.write([program, *cells])
         TABLE.fill()
     TABLE.check_rows()
-    text = (Path(__file__).parents[2] / "docs" / "codes.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "howto" / "codes.md").read_text()
     for program in (*PROGRAMS, *(row[0] for row in TABLE.rows)):
         assert program.split(",")[0].split()[0].split("-")[0].lower() in text.lower()
