@@ -87,7 +87,7 @@ def run_converge(arguments: Sequence[str], *, watched: bool) -> int:
     from phono3py_mlp_plugin.host.study import StudyRun
 
     parser = study_parser("phono3py-mlp converge", _DESCRIPTION)
-    _add_study_options(parser)
+    add_study_options(parser)
     args = parser.parse_args(list(arguments))
     options = _StudyOptions.from_arguments(args)
     log_level = 0 if args.quiet else 1
@@ -100,7 +100,7 @@ def run_converge(arguments: Sequence[str], *, watched: bool) -> int:
     return run_study(parser, args, study, watched=watched, kept=describe_saved_study)
 
 
-def _add_study_options(parser: argparse.ArgumentParser) -> None:
+def add_study_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a study; here ``--tolerance`` is that of kappa."""
     group = parser.add_argument_group(
         "study of convergence", conflict_handler="resolve"
@@ -122,7 +122,8 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--over",
         metavar="NAME=A,B,...",
-        help="also vary mesh, amplitude, cutoff-fc3 or a parameter of the potential",
+        help="also vary mesh, amplitude, cutoff-fc3 or a parameter of the potential; "
+        "if --sizes is not given, only the largest size is used",
     )
     group.add_argument(
         "--members",
@@ -141,13 +142,16 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
         "--tolerance",
         type=float,
         default=Study.tolerance,
-        help="accepted relative change of kappa (default %(default)s)",
+        metavar="NUMBER",
+        help="accepted relative change and error bar of kappa (default %(default)s)",
     )
     group.add_argument(
         "--symmetry-tolerance",
         dest="symmetry_tolerance",
+        metavar="LENGTH",
         type=float,
-        help="symmetry tolerance of the crystal (--tolerance of phono3py-load)",
+        help="symmetry tolerance of the crystal (--tolerance of phono3py-load; "
+        "default 1e-5)",
     )
 
 

@@ -96,8 +96,12 @@ def add_extend(commands: Any) -> None:
         description="Append the supercells of NEW to those of OLD. Crystal, Born "
         "charges and the dataset of dim-fc2 are those of OLD.",
     )
-    parser.add_argument("old", metavar="OLD", type=Path)
-    parser.add_argument("new", metavar="NEW", type=Path, nargs="+")
+    parser.add_argument(
+        "old", metavar="OLD", type=Path, help="the file that is extended"
+    )
+    parser.add_argument(
+        "new", metavar="NEW", type=Path, nargs="+", help="files of the same crystal"
+    )
     _add_output(parser, "OLD; the old file is kept as .bak")
     parser.set_defaults(run=_extend)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,18 @@ def add_forecast(commands: Any) -> None:
     ).add_argument("arguments", nargs="*")
 
 
+def add_forecast_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that phono3py-load does not have."""
+    parser.add_argument(
+        "--workers",
+        nargs="+",
+        type=int,
+        default=[],
+        metavar="N",
+        help="also show the time on N machines such as this one",
+    )
+
+
 def run_forecast(arguments: Sequence[str], *, watched: bool) -> int:
     """Run ``phono3py-mlp forecast``.
 
@@ -42,14 +55,7 @@ def run_forecast(arguments: Sequence[str], *, watched: bool) -> int:
     from phono3py_mlp_plugin.host.forecast import ForecastRun
 
     parser = study_parser("phono3py-mlp forecast", _DESCRIPTION)
-    parser.add_argument(
-        "--workers",
-        nargs="+",
-        type=int,
-        default=[],
-        metavar="N",
-        help="also show the time on N machines such as this one",
-    )
+    add_forecast_options(parser)
     args = parser.parse_args(list(arguments))
     workers = args.__dict__.pop("workers")
     if any(n < 1 for n in workers):

@@ -189,6 +189,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="phono3py-mlp kappa", description=_DESCRIPTION, allow_abbrev=False
     )
+    add_kappa_options(parser)
+    return parser
+
+
+def add_kappa_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the steps that come before phono3py-load."""
     parser.add_argument(
         "-c", "--cell", required=True, metavar="POSCAR", type=Path, help="unit cell"
     )
@@ -198,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         type=int,
         metavar="N",
-        help="supercell matrix: three numbers, or nine",
+        help="supercell matrix: three numbers or nine",
     )
     parser.add_argument(
         "--pa",
@@ -232,7 +238,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SEED",
         help="seed of random displacements (default 0)",
     )
-    return parser
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -15,7 +15,9 @@ def add_plugins(commands: Any) -> None:
     parser = commands.add_parser(
         "plugins", help="list force calculators and force-constants solvers"
     )
-    parser.add_argument("name", nargs="?", help="show the options of this plugin")
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="show the options of this plugin"
+    )
     parser.set_defaults(run=lambda args: list_plugins(args.name))
 
 

@@ -1,0 +1,102 @@
+"""Public names of the package, by kind, for autodoc."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import phono3py_mlp_plugin as package
+from phono3py_mlp_plugin import contracts
+
+# Packages whose classes functions return.
+_PACKAGES = ("workflow", "convergence", "uncertainty", "files", "report")
+
+KINDS = ("functions", "results", "contracts", "errors")
+
+
+def by_kind() -> dict[str, list[str]]:
+    """Return all public names, each of one kind, and the classes of results.
+
+    Errors are exceptions; contracts, what plugins implement and receive; results, all
+    other classes, and those that functions return; functions, what remains.
+    """
+    kinds: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    for name in package.__all__:
+        if not name.startswith("__"):
+            kinds[_kind(getattr(package, name))].append(name)
+    for name in kinds["functions"]:
+        _add_results(getattr(package, name), kinds)
+    # Errors follow those that they are derived from.
+    kinds["errors"].sort(key=lambda name: (len(getattr(package, name).__mro__), name))
+    return kinds
+
+
+def _kind(thing: Any) -> str:
+    if inspect.isclass(thing):
+        if issubclass(thing, BaseException):
+            return "errors"
+        return "contracts" if thing.__module__ == contracts.__name__ else "results"
+    return "functions" if inspect.isroutine(thing) else "contracts"
+
+
+def _add_results(thing: Any, kinds: dict[str, list[str]]) -> None:
+    """Add the classes that a function returns, and those of their fields."""
+    if inspect.isroutine(thing):
+        annotations = [inspect.signature(thing).return_annotation]
+    else:
+        fields = getattr(thing, "__dataclass_fields__", {})
+        annotations = [field.type for field in fields.values()]
+    # What is imported for annotations alone is looked up in the packages.
+    places = [thing.__module__, *(f"{package.__name__}.{one}" for one in _PACKAGES)]
+    modules = [importlib.import_module(place) for place in places]
+    for word in re.findall(r"\w+", " ".join(map(str, annotations))):
+        found = next((vars(one)[word] for one in modules if word in vars(one)), None)
+        if not inspect.isclass(found) or package.__name__ not in found.__module__:
+            continue
+        name = word if word in package.__all__ else _exported(found)
+        if not any(name in names for names in kinds.values()):
+            kinds["results"].append(name)
+            _add_results(found, kinds)
+
+
+def _exported(thing: Any) -> str:
+    """Return the name under which a package exports a class."""
+    module = thing.__module__.removeprefix(f"{package.__name__}.")
+    place, _, _ = module.partition(".")
+    is_exported = place in _PACKAGES or place == module
+    return f"{place if is_exported else module}.{thing.__name__}"
+
+
+def _find(name: str) -> Any:
+    module, _, last = f"{package.__name__}.{name}".rpartition(".")
+    return getattr(importlib.import_module(module), last)
+
+
+def names_of(kind: str, _: Sequence[str] = ()) -> str:
+    """Return directives of autodoc for all names of a kind.
+
+    Raises
+    ------
+    LookupError
+        If there is no such kind.
+    """
+    if kind not in KINDS:
+        raise LookupError(f"{kind}: no such kind; known: {', '.join(KINDS)}.")
+    directives = [_directive(name, _find(name)) for name in by_kind()[kind]]
+    return "\n".join(["```{eval-rst}", *directives, "```"])
+
+
+def _directive(name: str, thing: Any) -> str:
+    full = f"{package.__name__}.{name}"
+    if not inspect.isclass(thing):
+        of = "function" if callable(thing) and inspect.isroutine(thing) else "data"
+        return f".. auto{of}:: {full}\n"
+    if issubclass(thing, BaseException):
+        return f".. autoexception:: {full}\n   :show-inheritance:\n"
+    # Fields are described by the docstring of their class.
+    fields = ", ".join(getattr(thing, "__dataclass_fields__", ()))
+    exclude = f"   :exclude-members: {fields}\n" if fields else ""
+    return f".. autoclass:: {full}\n   :members:\n{exclude}"

@@ -1,0 +1,91 @@
+"""Options of commands, from their parsers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from phono3py_mlp_plugin.cli import own_parsers
+from phono3py_mlp_plugin.host.arguments import add_options
+from reference_pages.markdown import sentence
+
+PHONO3PY = "phono3py-load"
+"""The name for the options that this package adds to the commands of phono3py."""
+
+# Signatures of options are divided there.
+_DIVIDER = ", "
+
+
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """Return the parsers of all commands, by command."""
+    host = argparse.ArgumentParser(prog=PHONO3PY, add_help=False)
+    add_options(host)
+    own = {f"phono3py-mlp {name}": parser for name, parser in own_parsers().items()}
+    return {PHONO3PY: host, **own}
+
+
+def shown(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Return what a parser accepts, except the help and what is not for users."""
+    return [
+        action
+        for action in parser._actions
+        if action.help != argparse.SUPPRESS and action.dest != "help"
+    ]
+
+
+def name_of(action: argparse.Action) -> str:
+    """Return the long name of an option, or that of an argument."""
+    if not action.option_strings:
+        return str(action.metavar or action.dest)
+    return max(action.option_strings, key=lambda name: name.startswith("--"))
+
+
+def options_of(command: str, only: Sequence[str] = ()) -> str:
+    """Return the options of a command as Markdown.
+
+    Parameters
+    ----------
+    command : str
+        Such as "phono3py-mlp label".
+    only : sequence of str
+        Names, several on a line; all options if there are none.
+
+    Raises
+    ------
+    LookupError
+        If there is no such command or option.
+    """
+    known = parsers()
+    if command not in known:
+        raise LookupError(f"{command}: no such command; known: {', '.join(known)}.")
+    actions = {name_of(action): action for action in shown(known[command])}
+    wanted = " ".join(only).split() or list(actions)
+    unknown = [name for name in wanted if name not in actions]
+    if unknown:
+        raise LookupError(f"{command} has no {unknown[0]}.")
+    if not wanted:
+        return "It has no options.\n"
+    formatter = known[command]._get_formatter()
+    entries = [_entry(actions[name], formatter) for name in wanted]
+    return "\n".join([f"```{{program}} {command}\n```\n", *entries])
+
+
+def _entry(action: argparse.Action, formatter: argparse.HelpFormatter) -> str:
+    """Return one option with its help, choices and default."""
+    metavar = formatter._get_default_metavar_for_optional(action)
+    if not action.option_strings:
+        metavar = formatter._get_default_metavar_for_positional(action)
+    values = formatter._format_args(action, metavar).replace(_DIVIDER, ",")
+    if action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction):
+        values = ""
+    names = [f"{name} {values}".strip() for name in action.option_strings]
+    text = formatter._expand_help(action) if action.help else ""
+    lines = [sentence(text)]
+    if action.required and action.option_strings:
+        lines.append("Required.")
+    if action.choices and action.metavar and "one of" not in text:
+        lines.append(f"One of {', '.join(map(str, action.choices))}.")
+    if isinstance(action.default, int | float) and action.default is not False:
+        lines += [] if "default" in text else [f"Default: {action.default}."]
+    signature = _DIVIDER.join(names or [values])
+    return f"```{{option}} {signature}\n{' '.join(lines)}\n```\n"
