@@ -26,6 +26,11 @@ default_role = "py:obj"
 # What is printed is not copied.
 copybutton_prompt_text = "$ "
 
+nitpicky = True
+# Types of docstrings are in the words of the field, and names in backticks may be
+# parameters, or names of other packages.
+nitpick_ignore_regex = [("py:(class|obj)", ".*"), ("py:.*", "PluginManager.*")]
+
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 # Several attributes may have one description, as parameters.

@@ -56,7 +56,9 @@ class Public(_Written):
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Add the directives."""
+    """Add the directives, and shorten signatures."""
+    app.setup_extension("sphinx.ext.autodoc")
     for directive in (Options, Parameters, Fields, Public):
         app.add_directive(directive.__name__.lower(), directive)
+    app.connect("autodoc-process-signature", names.short_signature)
     return {"parallel_read_safe": True}

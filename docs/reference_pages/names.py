@@ -4,41 +4,59 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 import re
 from collections.abc import Sequence
 from typing import Any
 
 import phono3py_mlp_plugin as package
-from phono3py_mlp_plugin import contracts
+from phono3py_mlp_plugin import contracts, errors
 
 # Packages whose classes functions return.
-_PACKAGES = ("workflow", "convergence", "uncertainty", "files", "report")
+_PACKAGES = tuple(
+    found.name
+    for found in pkgutil.iter_modules(package.__path__)
+    if found.ispkg and found.name not in ("cli", "host")
+)
+
+# How Python writes classes and functions: the last part is their name.
+_OBJECT = re.compile(r"<(?:class|function) '?(?:\w+\.)*(\w+)[^>]*>")
+
+BY_HAND = ("hookimpl",)
+"""Names whose docstring is that of another package; a page describes them."""
 
 KINDS = ("functions", "results", "contracts", "errors")
 
 
 def by_kind() -> dict[str, list[str]]:
-    """Return all public names, each of one kind, and the classes of results.
+    """Return all public names, each of one kind, and what belongs to them.
 
-    Errors are exceptions; contracts, what plugins implement and receive; results, all
-    other classes, and those that functions return; functions, what remains.
+    Errors are exceptions, those that are not exported among them; contracts, what
+    plugins implement and receive; results, all other classes, and those that functions
+    return; functions, what remains.
     """
     kinds: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for name in package.__all__:
         if not name.startswith("__"):
             kinds[_kind(getattr(package, name))].append(name)
-    for name in kinds["functions"]:
+    for name in [*kinds["functions"], *kinds["results"]]:
         _add_results(getattr(package, name), kinds)
+    for name, thing in vars(errors).items():
+        is_error = inspect.isclass(thing) and issubclass(thing, errors.MLPError)
+        if is_error and name not in kinds["errors"]:
+            kinds["errors"].append(f"errors.{name}")
     # Errors follow those that they are derived from.
-    kinds["errors"].sort(key=lambda name: (len(getattr(package, name).__mro__), name))
+    kinds["errors"].sort(key=lambda name: (len(_find(name).__mro__), name))
     return kinds
 
 
 def _kind(thing: Any) -> str:
+    if inspect.isclass(thing) and issubclass(thing, BaseException):
+        return "errors"
+    if getattr(thing, "__module__", contracts.__name__) == contracts.__name__:
+        return "contracts"
     if inspect.isclass(thing):
-        if issubclass(thing, BaseException):
-            return "errors"
-        return "contracts" if thing.__module__ == contracts.__name__ else "results"
+        return "results"
     return "functions" if inspect.isroutine(thing) else "contracts"
 
 
@@ -85,15 +103,36 @@ def names_of(kind: str, _: Sequence[str] = ()) -> str:
     """
     if kind not in KINDS:
         raise LookupError(f"{kind}: no such kind; known: {', '.join(KINDS)}.")
-    directives = [_directive(name, _find(name)) for name in by_kind()[kind]]
+    directives = [
+        _directive(name, _find(name)) for name in by_kind()[kind] if name not in BY_HAND
+    ]
     return "\n".join(["```{eval-rst}", *directives, "```"])
+
+
+def short_signature(
+    _app: Any,
+    _what: str,
+    _name: str,
+    thing: Any,
+    _options: Any,
+    signature: str | None,
+    returned: str | None,
+) -> tuple[str | None, str | None]:
+    """Return the signature of autodoc with names instead of objects as defaults.
+
+    That of a protocol is not its own.
+    """
+    if getattr(thing, "_is_protocol", False):
+        return "", None
+    return signature and _OBJECT.sub(r"\1", signature), returned
 
 
 def _directive(name: str, thing: Any) -> str:
     full = f"{package.__name__}.{name}"
     if not inspect.isclass(thing):
-        of = "function" if callable(thing) and inspect.isroutine(thing) else "data"
-        return f".. auto{of}:: {full}\n"
+        if inspect.isroutine(thing):
+            return f".. autofunction:: {full}\n"
+        return f".. autodata:: {full}\n   :no-value:\n"
     if issubclass(thing, BaseException):
         return f".. autoexception:: {full}\n   :show-inheritance:\n"
     # Fields are described by the docstring of their class.
