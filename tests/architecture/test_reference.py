@@ -15,10 +15,11 @@ from jsonschema import Draft202012Validator
 
 import phono3py_mlp_plugin
 from analytic_crystal import analytic_crystal
-from file_schemas import schemas
+from file_schemas import check_files, schemas
 from phono3py_mlp_plugin.convergence import Point, Verdict
 from phono3py_mlp_plugin.files import Provenance, write_columnar
 from phono3py_mlp_plugin.host.reading import content_of_crystal
+from phono3py_mlp_plugin.parallel.store import write_command
 from phono3py_mlp_plugin.ranges import Range
 from phono3py_mlp_plugin.uncertainty import Contribution, ErrorBar, ErrorBudget
 from phono3py_mlp_plugin.workflow import PhononsAt, PotentialHealth, Result
@@ -146,6 +147,11 @@ BUDGET = COMMON["budget"]
 )
 def test_fields_of_a_file_are_those_of_its_record(record, described):
     assert set(described["properties"]) == {f.name for f in dataclasses.fields(record)}
+
+
+def test_the_command_of_parts_has_its_schema(tmp_path):
+    write_command(tmp_path, ["phono3py", "phono3py_params.yaml", "--part", "1/2"])
+    check_files(tmp_path, "command")
 
 
 def in_file(path):
