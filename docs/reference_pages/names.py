@@ -32,15 +32,17 @@ def by_kind() -> dict[str, list[str]]:
     """Return all public names, each of one kind, and what belongs to them.
 
     Errors are exceptions, those that are not exported among them; contracts, what
-    plugins implement and receive; results, all other classes, and those that functions
-    return; functions, what remains.
+    plugins implement and receive; results, all other classes, those that functions
+    return, and those of their fields; functions, what remains.
     """
     kinds: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for name in package.__all__:
         if not name.startswith("__"):
             kinds[_kind(getattr(package, name))].append(name)
-    for name in [*kinds["functions"], *kinds["results"]]:
-        _add_results(getattr(package, name), kinds)
+    # First what functions return, then what is in it.
+    for _ in range(2):
+        for name in [*kinds["functions"], *kinds["results"]]:
+            _add_results(_find(name), kinds)
     for name, thing in vars(errors).items():
         is_error = inspect.isclass(thing) and issubclass(thing, errors.MLPError)
         if is_error and name not in kinds["errors"]:
@@ -77,19 +79,19 @@ def _add_results(thing: Any, kinds: dict[str, list[str]]) -> None:
         name = word if word in package.__all__ else _exported(found)
         if not any(name in names for names in kinds.values()):
             kinds["results"].append(name)
-            _add_results(found, kinds)
 
 
 def _exported(thing: Any) -> str:
     """Return the name under which a package exports a class."""
     module = thing.__module__.removeprefix(f"{package.__name__}.")
-    place, _, _ = module.partition(".")
-    is_exported = place in _PACKAGES or place == module
-    return f"{place if is_exported else module}.{thing.__name__}"
+    name, place = thing.__name__, module.partition(".")[0]
+    within = vars(importlib.import_module(f"{package.__name__}.{place}"))
+    return f"{place if within.get(name) is thing else module}.{name}"
 
 
 def _find(name: str) -> Any:
     module, _, last = f"{package.__name__}.{name}".rpartition(".")
+    # A module and a function may have the same name.
     return getattr(importlib.import_module(module), last)
 
 
