@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import typing
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,8 +41,8 @@ def by_kind() -> dict[str, list[str]]:
         if not name.startswith("__"):
             kinds[_kind(getattr(package, name))].append(name)
     # First what functions return, then what is in it.
-    for _ in range(2):
-        for name in [*kinds["functions"], *kinds["results"]]:
+    for kind in ("functions", "results"):
+        for name in list(kinds[kind]):
             _add_results(_find(name), kinds)
     for name, thing in vars(errors).items():
         is_error = inspect.isclass(thing) and issubclass(thing, errors.MLPError)
@@ -63,7 +64,7 @@ def _kind(thing: Any) -> str:
 
 
 def _add_results(thing: Any, kinds: dict[str, list[str]]) -> None:
-    """Add the classes that a function returns, and those of their fields."""
+    """Add the classes that a function returns, or those of the fields of a class."""
     if inspect.isroutine(thing):
         annotations = [inspect.signature(thing).return_annotation]
     else:
@@ -131,6 +132,10 @@ def short_signature(
 
 def _directive(name: str, thing: Any) -> str:
     full = f"{package.__name__}.{name}"
+    if typing.get_origin(thing) is not None:
+        # A type alias, whose docstring is that of another class.
+        meaning = re.sub(r"[a-z_]+\.(?=\w)", "", str(thing))
+        return f".. data:: {full}\n\n   Alias of ``{meaning}``.\n"
     if not inspect.isclass(thing):
         if inspect.isroutine(thing):
             return f".. autofunction:: {full}\n"
