@@ -5,12 +5,23 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from phono3py_mlp_plugin.cli import own_parsers
+from phono3py_mlp_plugin.cli import _parser
+from phono3py_mlp_plugin.cli.converge import converge_parser
+from phono3py_mlp_plugin.cli.forecast import forecast_parser
+from phono3py_mlp_plugin.cli.kappa import kappa_parser
 from phono3py_mlp_plugin.host.arguments import add_options
+from phono3py_mlp_plugin.host.command import study_parser
 from reference_pages.markdown import sentence
 
-PHONO3PY = "phono3py-load"
+PHONO3PY = "phono3py"
 """The name for the options that this package adds to the commands of phono3py."""
+
+# Commands with parsers of their own.
+_WITH_THOSE_OF_PHONO3PY = {
+    "phono3py-mlp kappa": kappa_parser,
+    "phono3py-mlp converge": converge_parser,
+    "phono3py-mlp forecast": forecast_parser,
+}
 
 # Signatures of options are divided there.
 _DIVIDER = ", "
@@ -18,19 +29,40 @@ _DIVIDER = ", "
 
 def parsers() -> dict[str, argparse.ArgumentParser]:
     """Return the parsers of all commands, by command."""
-    host = argparse.ArgumentParser(prog=PHONO3PY, add_help=False)
-    add_options(host)
-    own = {f"phono3py-mlp {name}": parser for name, parser in own_parsers().items()}
-    return {PHONO3PY: host, **own}
+    added = argparse.ArgumentParser(prog=PHONO3PY, add_help=False)
+    add_options(added)
+    (commands,) = (
+        action.choices
+        for action in _parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    return {
+        PHONO3PY: added,
+        **{f"phono3py-mlp {name}": parser for name, parser in commands.items()},
+        **{name: make() for name, make in _WITH_THOSE_OF_PHONO3PY.items()},
+    }
 
 
-def shown(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """Return what a parser accepts, except the help and what is not for users."""
+def shown(command: str) -> list[argparse.Action]:
+    """Return what a command accepts, except what is not for users.
+
+    All options of phono3py that a command has, too, are not repeated.
+    """
+    of_phono3py = set()
+    if command in _WITH_THOSE_OF_PHONO3PY:
+        of_phono3py = {_key(one) for one in study_parser(PHONO3PY, "")._actions}
     return [
         action
-        for action in parser._actions
-        if action.help != argparse.SUPPRESS and action.dest != "help"
+        for action in parsers()[command]._actions
+        if action.help != argparse.SUPPRESS
+        and action.dest != "help"
+        and _key(action) not in of_phono3py
     ]
+
+
+def _key(action: argparse.Action) -> tuple[str, str | None]:
+    # Its names may be fewer, if the command has another option of one of these names.
+    return action.dest, action.help
 
 
 def name_of(action: argparse.Action) -> str:
@@ -58,7 +90,7 @@ def options_of(command: str, only: Sequence[str] = ()) -> str:
     known = parsers()
     if command not in known:
         raise LookupError(f"{command}: no such command; known: {', '.join(known)}.")
-    actions = {name_of(action): action for action in shown(known[command])}
+    actions = {name_of(action): action for action in shown(command)}
     wanted = " ".join(only).split() or list(actions)
     unknown = [name for name in wanted if name not in actions]
     if unknown:

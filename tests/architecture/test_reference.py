@@ -27,7 +27,7 @@ from reference_pages import fields, markdown, names, options, parameters
 
 DOCS = Path(__file__).parents[2] / "docs"
 REFERENCE = DOCS / "reference"
-PARSERS = options.parsers()
+COMMANDS = list(options.parsers())
 
 
 def directives(page, name):
@@ -37,9 +37,9 @@ def directives(page, name):
     return re.findall(pattern, text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", PARSERS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_a_command_is_in_the_reference_once(command):
-    expected = [options.name_of(one) for one in options.shown(PARSERS[command])]
+    expected = [options.name_of(one) for one in options.shown(command)]
     listed = []
     for argument, body in directives("options.md", "options"):
         if argument == command:
@@ -47,10 +47,10 @@ def test_every_option_of_a_command_is_in_the_reference_once(command):
     assert sorted(listed) == sorted(expected)
 
 
-@pytest.mark.parametrize("command", PARSERS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_says_what_it_does(command):
     text = options.options_of(command)
-    for action in options.shown(PARSERS[command]):
+    for action in options.shown(command):
         assert action.help, f"{command} {action.dest} has no help"
         assert options.name_of(action) in text
 
@@ -59,7 +59,7 @@ def test_options_added_to_phono3py_are_explained_in_prose():
     """The reference lists them; another page says what they are for."""
     pages = [one for one in DOCS.rglob("*.md") if REFERENCE not in one.parents]
     prose = "\n".join(page.read_text(encoding="utf-8") for page in pages)
-    for action in options.shown(PARSERS[options.PHONO3PY]):
+    for action in options.shown(options.PHONO3PY):
         name = options.name_of(action)
         assert re.search(rf"{name}(?![\w-])", prose), name
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import sys
 from collections.abc import Sequence
@@ -10,21 +9,13 @@ from pathlib import Path
 
 from phono3py_mlp_plugin.cli.campaign import add_campaign
 from phono3py_mlp_plugin.cli.collect import add_collect
-from phono3py_mlp_plugin.cli.converge import (
-    add_converge,
-    add_study_options,
-    run_converge,
-)
+from phono3py_mlp_plugin.cli.converge import add_converge, run_converge
 from phono3py_mlp_plugin.cli.convert import add_convert
 from phono3py_mlp_plugin.cli.datasets import add_extend, add_import
 from phono3py_mlp_plugin.cli.doctor import add_doctor
 from phono3py_mlp_plugin.cli.export import add_export
-from phono3py_mlp_plugin.cli.forecast import (
-    add_forecast,
-    add_forecast_options,
-    run_forecast,
-)
-from phono3py_mlp_plugin.cli.kappa import add_kappa, add_kappa_options, run_kappa
+from phono3py_mlp_plugin.cli.forecast import add_forecast, run_forecast
+from phono3py_mlp_plugin.cli.kappa import add_kappa, run_kappa
 from phono3py_mlp_plugin.cli.label import add_label
 from phono3py_mlp_plugin.cli.listing import add_plugins
 from phono3py_mlp_plugin.cli.parser import Parser
@@ -43,30 +34,12 @@ _SUPERVISED = ("collect", "label", "report")
 _ALWAYS = (["doctor"], ["--version"], ["--help"], ["-h"])
 
 
-# What the commands have in addition to the options of phono3py-load, which another
-# parser reads together with these.
-_OWN_OPTIONS = {
-    "kappa": add_kappa_options,
-    "converge": add_study_options,
-    "forecast": add_forecast_options,
-}
-
-
-def own_parsers() -> dict[str, argparse.ArgumentParser]:
-    """Return a parser with the own options of each command, by name."""
-    _, commands = _parsers()
-    for name, add in _OWN_OPTIONS.items():
-        commands[name] = Parser(prog=f"phono3py-mlp {name}", add_help=False)
-        add(commands[name])
-    return commands
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser, _ = _parsers()
     given = list(sys.argv[1:] if arguments is None else arguments)
 
     def work() -> int:
+        parser = _parser()
         if given[:1] not in _ALWAYS and is_switched_off():
             raise ParameterError(
                 f"{SWITCH}=off: this package is switched off. Unset the variable."
@@ -88,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_to_end(work)
 
 
-def _parsers() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
-    """Return the parser of the command line, and those of its commands by name."""
+def _parser() -> Parser:
+    """Return the parser of all commands."""
     parser = Parser(
         prog="phono3py-mlp",
         description="Machine-learning potentials and force-constants solvers for "
@@ -115,7 +88,7 @@ def _parsers() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:
         add_doctor,
     ):
         add(commands)
-    return parser, dict(commands.choices)
+    return parser
 
 
 def _version() -> str:

@@ -82,12 +82,11 @@ def run_converge(arguments: Sequence[str], *, watched: bool) -> int:
     watched : bool
         Whether to run in a separate, supervised process.
     """
-    from phono3py_mlp_plugin.host.command import run_study, study_parser
+    from phono3py_mlp_plugin.host.command import run_study
     from phono3py_mlp_plugin.host.output import progress
     from phono3py_mlp_plugin.host.study import StudyRun
 
-    parser = study_parser("phono3py-mlp converge", _DESCRIPTION)
-    add_study_options(parser)
+    parser = converge_parser()
     args = parser.parse_args(list(arguments))
     options = _StudyOptions.from_arguments(args)
     log_level = 0 if args.quiet else 1
@@ -100,7 +99,16 @@ def run_converge(arguments: Sequence[str], *, watched: bool) -> int:
     return run_study(parser, args, study, watched=watched, kept=describe_saved_study)
 
 
-def add_study_options(parser: argparse.ArgumentParser) -> None:
+def converge_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``converge``."""
+    from phono3py_mlp_plugin.host.command import study_parser
+
+    parser = study_parser("phono3py-mlp converge", _DESCRIPTION)
+    _add_study_options(parser)
+    return parser
+
+
+def _add_study_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a study; here ``--tolerance`` is that of kappa."""
     group = parser.add_argument_group(
         "study of convergence", conflict_handler="resolve"

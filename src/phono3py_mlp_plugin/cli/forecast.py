@@ -29,18 +29,6 @@ def add_forecast(commands: Any) -> None:
     ).add_argument("arguments", nargs="*")
 
 
-def add_forecast_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that phono3py-load does not have."""
-    parser.add_argument(
-        "--workers",
-        nargs="+",
-        type=int,
-        default=[],
-        metavar="N",
-        help="also show the time on N machines such as this one",
-    )
-
-
 def run_forecast(arguments: Sequence[str], *, watched: bool) -> int:
     """Run ``phono3py-mlp forecast``.
 
@@ -51,11 +39,10 @@ def run_forecast(arguments: Sequence[str], *, watched: bool) -> int:
     watched : bool
         Whether to run in a separate, supervised process.
     """
-    from phono3py_mlp_plugin.host.command import run_study, study_parser
+    from phono3py_mlp_plugin.host.command import run_study
     from phono3py_mlp_plugin.host.forecast import ForecastRun
 
-    parser = study_parser("phono3py-mlp forecast", _DESCRIPTION)
-    add_forecast_options(parser)
+    parser = forecast_parser()
     args = parser.parse_args(list(arguments))
     workers = args.__dict__.pop("workers")
     if any(n < 1 for n in workers):
@@ -68,3 +55,19 @@ def run_forecast(arguments: Sequence[str], *, watched: bool) -> int:
         print("\n".join(cost_lines(cost, workers)))
 
     return run_study(parser, args, ForecastRun(finish, log_level), watched=watched)
+
+
+def forecast_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``forecast``."""
+    from phono3py_mlp_plugin.host.command import study_parser
+
+    parser = study_parser("phono3py-mlp forecast", _DESCRIPTION)
+    parser.add_argument(
+        "--workers",
+        nargs="+",
+        type=int,
+        default=[],
+        metavar="N",
+        help="also show the time on N machines such as this one",
+    )
+    return parser

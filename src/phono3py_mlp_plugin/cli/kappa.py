@@ -189,12 +189,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="phono3py-mlp kappa", description=_DESCRIPTION, allow_abbrev=False
     )
-    add_kappa_options(parser)
-    return parser
-
-
-def add_kappa_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the steps that come before phono3py-load."""
     parser.add_argument(
         "-c", "--cell", required=True, metavar="POSCAR", type=Path, help="unit cell"
     )
@@ -204,7 +198,7 @@ def add_kappa_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=int,
         metavar="N",
-        help="supercell matrix: three numbers or nine",
+        help="supercell matrix: three numbers, or nine",
     )
     parser.add_argument(
         "--pa",
@@ -237,6 +231,20 @@ def add_kappa_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="SEED",
         help="seed of random displacements (default 0)",
+    )
+    return parser
+
+
+def kappa_parser() -> argparse.ArgumentParser:
+    """Return a parser with the options of ``kappa`` and those of phono3py."""
+    from phono3py_mlp_plugin.host.command import study_parser
+
+    return argparse.ArgumentParser(
+        prog="phono3py-mlp kappa",
+        description=_DESCRIPTION,
+        parents=[study_parser("phono3py-mlp kappa", _DESCRIPTION), _parser()],
+        conflict_handler="resolve",
+        add_help=False,
     )
 
 
