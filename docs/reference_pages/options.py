@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 from collections.abc import Sequence
 
 from phono3py_mlp_plugin.cli import _parser
@@ -68,7 +69,7 @@ def _key(action: argparse.Action) -> tuple[str, str | None]:
 def name_of(action: argparse.Action) -> str:
     """Return the long name of an option, or that of an argument."""
     if not action.option_strings:
-        return str(action.metavar or action.dest)
+        return str(action.metavar or action.dest.upper())
     return max(action.option_strings, key=lambda name: name.startswith("--"))
 
 
@@ -104,9 +105,10 @@ def options_of(command: str, only: Sequence[str] = ()) -> str:
 
 def _entry(action: argparse.Action, formatter: argparse.HelpFormatter) -> str:
     """Return one option with its help, choices and default."""
-    metavar = formatter._get_default_metavar_for_optional(action)
+    action = copy.copy(action)
     if not action.option_strings:
-        metavar = formatter._get_default_metavar_for_positional(action)
+        action.metavar = name_of(action)
+    metavar = formatter._get_default_metavar_for_optional(action)
     values = formatter._format_args(action, metavar).replace(_DIVIDER, ",")
     if action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction):
         values = ""
