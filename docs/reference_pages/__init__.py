@@ -7,6 +7,8 @@ names of a kind.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -50,9 +52,18 @@ class Fields(_Written):
 
 
 class Public(_Written):
-    """``{public} KIND``: all public names of a kind, from their docstrings."""
+    """``{public} KIND``: public names of a kind, from their docstrings.
 
-    write = staticmethod(names.names_of)
+    Those named in the body, or all that no other directive of the page names.
+    """
+
+    def write(self, kind: str, body: Sequence[str]) -> str:
+        """Return directives of autodoc."""
+        if body:
+            return names.names_of(kind, body)
+        page = Path(self.env.doc2path(self.env.docname)).read_text(encoding="utf-8")
+        others = names.others_of(kind, page)
+        return names.names_of(kind, others) if others else ""
 
 
 def setup(app: Any) -> dict[str, bool]:

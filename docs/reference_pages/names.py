@@ -96,20 +96,45 @@ def _find(name: str) -> Any:
     return getattr(importlib.import_module(module), last)
 
 
-def names_of(kind: str, _: Sequence[str] = ()) -> str:
-    """Return directives of autodoc for all names of a kind.
+def names_of(kind: str, only: Sequence[str] = ()) -> str:
+    """Return directives of autodoc for names of a kind.
+
+    Parameters
+    ----------
+    kind : str
+    only : sequence of str
+        Names, several on a line; all of the kind if there are none.
 
     Raises
     ------
     LookupError
-        If there is no such kind.
+        If there is no such kind, or no such name of this kind.
     """
     if kind not in KINDS:
         raise LookupError(f"{kind}: no such kind; known: {', '.join(KINDS)}.")
-    directives = [
-        _directive(name, _find(name)) for name in by_kind()[kind] if name not in BY_HAND
-    ]
+    known = [name for name in by_kind()[kind] if name not in BY_HAND]
+    wanted = " ".join(only).split() or known
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise LookupError(f"{unknown[0]} is not one of the {kind}.")
+    directives = [_directive(name, _find(name)) for name in wanted]
     return "\n".join(["```{eval-rst}", *directives, "```"])
+
+
+def others_of(kind: str, page: str) -> list[str]:
+    r"""Return the names of a kind that a page does not show by name.
+
+    Examples
+    --------
+    >>> page = "```{public} functions\ntrain evaluate\n```\n"
+    >>> "train" in others_of("functions", page)
+    False
+    >>> "load_potential" in others_of("functions", page)
+    True
+    """
+    named = re.findall(rf"^```{{public}} {kind}\n((?:[^`\n]+\n)+)```", page, re.M)
+    shown = " ".join(named).split()
+    return [name for name in by_kind()[kind] if name not in (*shown, *BY_HAND)]
 
 
 def short_signature(

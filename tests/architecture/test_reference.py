@@ -179,4 +179,5 @@ def test_arrays_of_a_dataset_in_hdf5_are_in_the_reference(tmp_path):
 
 
 def test_texts_of_help_become_markdown():
-    assert doctest.testmod(markdown).failed == 0
+    for module in (markdown, names):
+        assert doctest.testmod(module).failed == 0
