@@ -32,7 +32,7 @@ nitpicky = True
 nitpick_ignore_regex = [("py:(class|obj)", ".*"), ("py:.*", "PluginManager.*")]
 
 napoleon_google_docstring = False
-napoleon_use_rtype = False
+napoleon_preprocess_types = True
 # Several attributes may have one description, as parameters.
 napoleon_custom_sections = [("Attributes", "params_style")]
 # Types and shapes are in the docstrings, in the words of the field.
