@@ -1,20 +1,47 @@
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
+
+# The directives of the reference.
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "phono3py-mlp-plugin"
 author = "the authors of phono3py-mlp-plugin"
 version = release = installed_version(project)
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "reference_pages",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+]
 # Tables that are included in a page.
 exclude_patterns = ["_build", "figures/*.md", "tables/*.md"]
 
+myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_heading_anchors = 3
+# Names in single backticks, as in docstrings, lead to their description if it is here.
+default_role = "py:obj"
+# What is printed is not copied.
+copybutton_prompt_text = "$ "
+
+nitpicky = True
+# Types of docstrings are in the words of the field, and names in backticks may be
+# parameters, or names of other packages.
+nitpick_ignore_regex = [("py:(class|obj)", ".*"), ("py:.*", "PluginManager.*")]
 
 napoleon_google_docstring = False
+napoleon_preprocess_types = True
+# Several attributes may have one description, as parameters.
+napoleon_custom_sections = [("Attributes", "params_style")]
 # Types and shapes are in the docstrings, in the words of the field.
 autodoc_typehints = "none"
 autodoc_preserve_defaults = True
+autodoc_member_order = "bysource"
 
 html_theme = "sphinx_book_theme"
+html_static_path = ["_static"]
+html_css_files = ["reference.css"]
 html_title = f"{project} {release}"
 html_theme_options = {"show_navbar_depth": 2, "use_download_button": False}

@@ -31,31 +31,6 @@ def test_every_field_of_the_records_is_documented(record):
         assert f"`{name}`" in text
 
 
-def test_parameters_of_the_potential_are_documented():
-    from phono3py_mlp_plugin.calculators.pypolymlp import PypolymlpOptions
-    from phono3py_mlp_plugin.workflow.request import SplitOptions
-
-    text = (DOCS / "reference.md").read_text()
-    for name in (
-        *PypolymlpOptions.__dataclass_fields__,
-        *SplitOptions.__dataclass_fields__,
-    ):
-        assert f"`{name}`" in text
-
-
-def test_options_added_to_the_commands_are_documented():
-    import argparse
-
-    from phono3py_mlp_plugin.host.arguments import add_options
-
-    parser = argparse.ArgumentParser(add_help=False)
-    add_options(parser)
-    text = (DOCS / "reference.md").read_text()
-    for action in parser._actions:
-        if action.help != argparse.SUPPRESS:
-            assert f"`{action.option_strings[0]}" in text
-
-
 def test_calculators_by_name_are_documented_with_package_and_model():
     from phono3py_mlp_plugin.calculators.ase.libraries import LIBRARIES
 

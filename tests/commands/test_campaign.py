@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from file_schemas import check_files
 from small_model import SMALL
 
 LIST = """
@@ -40,6 +41,7 @@ def test_good_and_bad_crystals(run, folder):
     page = (folder / "salts.html").read_text()
     assert 'href="good/phono3py_mlp_report.html"' in page
     assert 'href="bad/run.log"' in page
+    check_files(folder, "campaign", "campaign-table", "report")
     (record, _) = json.loads((folder / "salts.json").read_text())["crystals"]
     assert record["kappa"][0] == pytest.approx(value, rel=1e-3)
     # Mended, the other one alone is computed.

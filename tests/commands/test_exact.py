@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
+from file_schemas import check_files
 from small_model import MODEL, force_constants
 
 TRAIN = f"{MODEL}, ntrain=10, ntest=10"
@@ -54,7 +55,7 @@ def test_error_bars_take_the_same_road(run, folder):
     done = run([*COMMAND, FILE, *EXACT, *KAPPA, "--uncertainty", "3"], folder)
     assert done.returncode == 0, done.stderr
     assert "Evaluating forces" not in done.stdout + done.stderr
-    assert (folder / "phono3py_mlp_uncertainty.json").is_file()
+    check_files(folder, "provenance", "uncertainty")
 
 
 def test_converge_takes_the_same_road(run, folder):
@@ -64,6 +65,7 @@ def test_converge_takes_the_same_road(run, folder):
     done = run([*command, *options, *sizes], folder)
     assert done.returncode == 0, done.stderr
     assert "Evaluating forces" not in done.stdout + done.stderr
+    check_files(folder, "convergence")
     points = json.loads((folder / "phono3py_mlp_convergence.json").read_text())
     run(
         [

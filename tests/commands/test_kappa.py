@@ -17,6 +17,7 @@ from ase.optimize import BFGS
 from phono3py import Phono3py
 from phonopy.structure.atoms import PhonopyAtoms
 
+from file_schemas import check_files
 from phono3py_mlp_plugin.files import FolderLock
 
 KAPPA = ["phono3py-mlp", "kappa", "-c", "POSCAR", "--dim", "2", "2", "2"]
@@ -76,6 +77,7 @@ def test_student_of_a_teacher_has_an_error_budget(folder, run):
     assert len(params["dataset"]["displacements"]) == 20
     content = json.loads((folder / "phono3py_mlp_uncertainty.json").read_text())
     assert content["budget"]["contributions"]
+    check_files(folder, "health", "labels", "provenance", "report", "uncertainty")
     # The seed is that of the training data: derivatives need no displacements.
     assert not (folder / "phono3py_mlp_eval_dataset.yaml").exists()
     by_file = [*KAPPA[:-1], "pypolymlp", "--mlp-file", "polymlp.yaml"]

@@ -13,6 +13,7 @@ pytest.importorskip("ase")
 from phono3py import Phono3py
 from phonopy.structure.atoms import PhonopyAtoms
 
+from file_schemas import check_files
 from phono3py_mlp_plugin.uncertainty import model_bar
 
 MORSE = ("epsilon = 0.35, r0 = 2.82, rho0 = 4.0", "epsilon = 0.35, r0 = 2.82, rho0 = 5")
@@ -68,6 +69,7 @@ def kappa_in(folder):
 def test_kappa_of_each_model_is_that_of_a_run_with_it_alone(folder, run):
     done = run([*LOAD, *KAPPA, *options(*MORSE)], folder)
     assert done.returncode == 0, done.stderr
+    check_files(folder, "health", "uncertainty")
     content = json.loads((folder / UNCERTAINTY).read_text())
     assert [model["name"] for model in content["models"]] == list(MORSE)
     kappas = np.array([model["kappa"] for model in content["models"]])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from file_schemas import check_files
 from phono3py_mlp_plugin.reports.summary import with_error
 from small_model import MODEL
 
@@ -88,6 +89,11 @@ def test_numbers_are_those_of_the_files(finished):
             assert sums[-1] == pytest.approx(kappa[1, c], rel=1e-9)
     assert found["missing"] == {}
     assert found["provenance"]["option random_seed"] == "1"
+
+
+def test_files_are_as_the_reference_describes_them(finished):
+    folder, _ = finished
+    check_files(folder, "convergence", "provenance", "report", "uncertainty")
 
 
 def test_phonons_are_those_of_the_error_bars(finished):

@@ -12,6 +12,7 @@ from phonopy.structure.cells import get_supercell
 
 import phono3py_mlp_plugin as mlp
 from analytic_crystal import AMPLITUDE, analytic_crystal
+from file_schemas import check_files
 from phono3py_mlp_plugin.reference import RigidIonNaCl
 from phono3py_mlp_plugin.workflow.structures import errors_on_structures
 from small_model import MODEL
@@ -156,6 +157,7 @@ def test_error_bars_and_studies_know_them(run, folder):
     done = run([*words, "--mlp-params", f"{MODEL}, ntest = 10"], folder)
     assert done.returncode == 0, done.stderr
     content = json.loads((folder / "phono3py_mlp_convergence.json").read_text())
+    check_files(folder, "convergence", "provenance", "uncertainty")
     (point,) = content["points"]
     value = float(bar.split()[bar.split().index("=") + 1])
     assert point["kappa"][0][0] == pytest.approx(value, abs=2e-3)

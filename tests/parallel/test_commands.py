@@ -15,6 +15,7 @@ import pytest
 
 from analytic_crystal import analytic_crystal
 from chunk_functions import LOG, POISON
+from file_schemas import check_files
 from phono3py_mlp_plugin.cli import main
 from small_model import MODEL
 
@@ -63,6 +64,7 @@ def labelled(folder):
 
 def test_labels_are_the_same_by_one_process_two_or_parts(displacements, capsys):
     assert label() == 0
+    check_files(displacements, "health", "labels")
     expected = labelled(displacements)
     # Once for the examination of the potential, too.
     n_alone = len(evaluated(displacements))

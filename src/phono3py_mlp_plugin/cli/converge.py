@@ -137,7 +137,8 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--over",
         metavar="NAME=A,B,...",
-        help="also vary mesh, amplitude, cutoff-fc3 or a parameter of the potential",
+        help="also vary mesh, amplitude, cutoff-fc3 or a parameter of the potential; "
+        "if --sizes is not given, only the largest size is used",
     )
     group.add_argument(
         "--members",
@@ -156,13 +157,16 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
         "--tolerance",
         type=float,
         default=Study.tolerance,
-        help="accepted relative change of kappa (default %(default)s)",
+        metavar="NUMBER",
+        help="accepted relative change and error bar of kappa (default %(default)s)",
     )
     group.add_argument(
         "--symmetry-tolerance",
         dest="symmetry_tolerance",
+        metavar="LENGTH",
         type=float,
-        help="symmetry tolerance of the crystal (--tolerance of phono3py)",
+        help="symmetry tolerance of the crystal (--tolerance of phono3py; default "
+        "1e-5)",
     )
 
 

@@ -20,7 +20,9 @@ def add_plugins(commands: Any) -> None:
         "can be used here, and what others need; or show the options of one.",
         epilog=example("phono3py-mlp plugins", "phono3py-mlp plugins pypolymlp"),
     )
-    parser.add_argument("name", nargs="?", help="show the options of this plugin")
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="show the options of this plugin"
+    )
     parser.set_defaults(run=lambda args: list_plugins(args.name))
 
 

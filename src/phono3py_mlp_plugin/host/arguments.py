@@ -90,15 +90,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--force-calculator-options",
         metavar='"key = value, ..."',
         action="append",
-        help="Options of the force calculator (same as --mlp-params). If they are "
-        "given several times, they are several models, as files are (--mlp-file)",
+        help="Options of the force calculator (same as --mlp-params: give only one of "
+        "them). @FILE stands for the options in a YAML file. If they are given several "
+        "times, they are several models, as files are (--mlp-file)",
     )
     group.add_argument(
         "--mlp-file",
         metavar="FILE",
         action="append",
-        help="Potential file to use. If it is given several times, kappa is that of "
-        "the first one, and the scatter of all is its error bar",
+        help="Potential file to use as it is, with any name; polymlp.yaml means the "
+        "hybrid model of polymlp.yaml.1, polymlp.yaml.2, ... if only these exist. If "
+        "it is given several times, kappa is that of the first one, and the scatter of "
+        "all is its error bar",
     )
     group.add_argument(
         "--training-structures",
@@ -108,40 +111,50 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "train on, too",
     )
     group.add_argument(
-        "--energy-key", metavar="NAME", help="Name of the energies in these files"
+        "--energy-key",
+        metavar="NAME",
+        help="Name of the energies in the files of --training-structures",
     )
     group.add_argument(
-        "--forces-key", metavar="NAME", help="Name of the forces in these files"
+        "--forces-key",
+        metavar="NAME",
+        help="Name of the forces in the files of --training-structures",
     )
     group.add_argument(
         "--memory",
         metavar="GB",
         type=float,
-        help="Maximum memory for training (default: the free memory)",
+        help="Maximum memory for training in GB (default: the free memory)",
     )
     group.add_argument(
         "--amplitude",
         dest="displacement_distance",
+        metavar="LENGTH",
         type=float,
-        help="Displacement distance of the supercells to evaluate (angstrom)",
+        help="Displacement distance of the supercells to evaluate, in angstrom "
+        "(default: 0.01, or more if forces are noisy)",
     )
     group.add_argument(
         "--amplitude-fc2",
+        metavar="LENGTH",
         type=float,
-        help="Displacement distance of the dim-fc2 supercells (default: --amplitude)",
+        help="Displacement distance of the dim-fc2 supercells, in angstrom (default: "
+        "--amplitude)",
     )
     group.add_argument(
         "--uncertainty",
         metavar="N",
         type=int,
-        help="Estimate error bars of kappa from an ensemble of N potentials",
+        help="Estimate error bars of kappa from an ensemble of N potentials, drawn "
+        "around that of the run, or the first N of several models",
     )
     group.add_argument(
         "--uncertainty-mesh",
         nargs="+",
         metavar="N",
         type=float,
-        help="Mesh for the ensemble (default: the mesh of the run)",
+        help="Mesh for the ensemble: three numbers or one length (default: the mesh of "
+        "the run)",
     )
     group.add_argument(
         "--error-budget",
@@ -159,24 +172,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--allow-poor-fit",
         action="store_true",
         default=None,
-        help="Continue even if the error of the potential is as large as the forces",
+        help="Continue even if the error of forces on the test set is larger than 30 "
+        "%% of the rms force, or forces are found to be wrong",
     )
     group.add_argument(
         "--scattering",
         choices=("host", "fft"),
-        help="Phonon-phonon scattering by phono3py itself, or by Fourier transform "
-        "(default with a force calculator)",
+        help="Phonon-phonon scattering by phono3py itself (default without a force "
+        "calculator), or by Fourier transform, with the same results in a fraction of "
+        "the time (default with a force calculator)",
     )
     add_distribution_options(group)
     group.add_argument(
         "--rd-fc2",
         "--random-displacements-fc2",
         dest="random_displacements_fc2",
+        metavar="NUMBER",
         help='Number of dim-fc2 supercells with random displacements or "auto"',
     )
     group.add_argument(
         "--rd-auto-factor",
         dest="rd_number_estimation_factor",
+        metavar="FACTOR",
         type=float,
         help="Factor for the number of supercells estimated by --rd auto",
     )
@@ -184,6 +201,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--cutoff-pair",
         "--cutoff-pair-distance",
         dest="cutoff_pair_distance",
+        metavar="LENGTH",
         type=float,
         help="Cutoff distance of displaced atom pairs (angstrom)",
     )
@@ -210,7 +228,8 @@ def add_distribution_options(group: Any, *, parts: bool = True) -> None:
         "--jobs",
         metavar="N",
         type=int,
-        help="Compute in N processes of this machine (default: one)",
+        help="Compute in N processes of this machine, with the same results to the "
+        "last bit (default: one)",
     )
     group.add_argument(
         "--executor",

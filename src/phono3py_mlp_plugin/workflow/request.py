@@ -11,7 +11,7 @@ from phono3py_mlp_plugin.contracts import ForceCalculator, ForceConstantsSolver
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import check_named, content_of, read_options
 from phono3py_mlp_plugin.option_text import split_outside
-from phono3py_mlp_plugin.options import KEYWORDS, parse_options
+from phono3py_mlp_plugin.options import DEFAULT, KEYWORDS, parse_options
 from phono3py_mlp_plugin.plugins import registry
 from phono3py_mlp_plugin.workflow.dataset import Split, split_dataset
 
@@ -23,10 +23,32 @@ FINITE_DIFFERENCES = "traditional"
 class SplitOptions:
     """Numbers of snapshots for training and testing, and how they are selected."""
 
-    ntrain: int | None = None
-    ntest: int | None = None
-    split: Literal["head-tail", "shuffled"] = "head-tail"
-    seed: int | None = None
+    ntrain: int | None = field(
+        default=None,
+        metadata={"help": "number of training supercells; by default the rest"},
+    )
+    ntest: int | None = field(
+        default=None,
+        metadata={
+            "help": "number of test supercells; by default the rest, or one tenth if "
+            "ntrain is not given either"
+        },
+    )
+    split: Literal["head-tail", "shuffled"] = field(
+        default="head-tail",
+        metadata={
+            "help": "head-tail: the first supercells are for training, the last for "
+            "testing; shuffled: both are drawn at random"
+        },
+    )
+    seed: int | None = field(
+        default=None,
+        metadata={
+            "help": "seed of the shuffled split; for the same seed and ntest, test "
+            "sets are the same and training sets are nested",
+            DEFAULT: 0,
+        },
+    )
 
     def __post_init__(self) -> None:
         if self.seed is not None and self.split != "shuffled":

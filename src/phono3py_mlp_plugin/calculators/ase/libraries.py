@@ -63,7 +63,9 @@ class ModelOptions(FileOptions):
 class PreciseOptions(ModelOptions):
     """Model, device, precision, and arguments of the class."""
 
-    dtype: Literal["float64", "float32"] = "float64"
+    dtype: Literal["float64", "float32"] = field(
+        default="float64", metadata={"help": "precision of the calculation"}
+    )
 
 
 @dataclass(frozen=True)

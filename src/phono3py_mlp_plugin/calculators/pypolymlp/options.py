@@ -42,7 +42,10 @@ class PypolymlpOptions:
     )
     feature_type: Literal["gtinv", "pair"] = field(
         default="gtinv",
-        metadata={"help": "invariants of the rotation group, or pair distances only"},
+        metadata={
+            "help": "invariants of the rotation group, or pair distances only "
+            "(model types 1 and 2)"
+        },
     )
     gtinv_order: Literal[1, 2, 3, 4, 5, 6] = field(
         default=3,
@@ -51,33 +54,53 @@ class PypolymlpOptions:
     gtinv_maxl: tuple[int, ...] | None = field(
         default=None,
         metadata={
-            "help": "highest l of the invariants, from order 2; 4 4 in the compact "
-            "preset",
+            "help": "highest l of the invariants, from order 2, at least gtinv_order - "
+            "1 values; 4 4 in the compact preset",
             DEFAULT: _GTINV_MAXL["default"],
         },
     )
     gtinv_version: Literal[1, 2] = field(
-        default=1, metadata={"help": "table of the invariants"}
+        default=1,
+        metadata={
+            "help": "table of the invariants: l up to 20 and 12 for orders 2 and 3, or "
+            "up to 30 and 20"
+        },
     )
     gaussian_params1: tuple[float, float, int] = field(
-        default=(1.0, 1.0, 1), metadata={"help": "Gaussian exponents: from, to, number"}
+        default=(1.0, 1.0, 1),
+        metadata={
+            "help": "exponents of the Gaussian radial functions (1/angstrom^2): from, "
+            "to, number"
+        },
     )
     gaussian_params2: tuple[float, float, int] = field(
-        default=(0.0, 7.0, 10), metadata={"help": "Gaussian centres: from, to, number"}
+        default=(0.0, 7.0, 10),
+        metadata={
+            "help": "centres of the Gaussian radial functions (angstrom): from, to, "
+            "number"
+        },
     )
     atom_energies: dict[str, float] | None = field(
         default=None,
-        metadata={"help": "energies of isolated atoms (eV), 'Na -1 Cl -2'"},
+        metadata={
+            "help": "energies of isolated atoms (eV) of all elements of the crystal, "
+            "'Na -1 Cl -2'; by default 0"
+        },
     )
     distance: dict[str, tuple[float, ...]] | None = field(
         default=None,
         metadata={
             "help": "distances (angstrom) at which radial functions are kept for a "
-            "pair of elements, all others dropped: 'Na-Na 4.0 Na-Cl 2.8 4.9'"
+            "pair of elements, all others dropped: 'Na-Na 4.0 Na-Cl 2.8 4.9'; pairs "
+            "that are not named keep all"
         },
     )
     include_energy: bool = field(
-        default=True, metadata={"help": "false: train on forces only"}
+        default=True,
+        metadata={
+            "help": "false: train on forces only, as is done for datasets without "
+            "energies, too"
+        },
     )
     include_force: bool = field(
         default=True, metadata={"help": "false: train on energies only"}
