@@ -21,6 +21,7 @@ import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 UNRELEASED = "## [Unreleased]"
@@ -64,10 +65,14 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     return 1 if problems else 0
 
 
+def project_file(root: Path) -> dict[str, Any]:
+    """Return the content of ``pyproject.toml``."""
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+
+
 def repository(root: Path) -> str:
     """Return the address of the repository."""
-    text = (root / "pyproject.toml").read_text(encoding="utf-8")
-    hooks = tomllib.loads(text)["tool"]["hatch"]["metadata"]["hooks"]
+    hooks = project_file(root)["tool"]["hatch"]["metadata"]["hooks"]
     return str(hooks["custom"]["repository"])
 
 
@@ -164,7 +169,9 @@ def recipe(root: Path, sdist: Path, maintainer: str) -> str:
     """Return the recipe for conda-forge of an sdist."""
     text = (root / "recipe" / "recipe.yaml").read_text(encoding="utf-8")
     _, _, body = text.partition("schema_version")
+    ((command, function),) = project_file(root)["project"]["scripts"].items()
     values = {
+        "COMMAND": f"{command} = {function}",
         "VERSION": sdist.name.removesuffix(".tar.gz").rpartition("-")[2],
         "REPOSITORY": repository(root),
         "SHA256": hashlib.sha256(sdist.read_bytes()).hexdigest(),

@@ -16,8 +16,8 @@ from program_output import cp2k
 
 README = ROOT / "README.md"
 SHORTER = {
-    "--mesh 50": "--mesh 3 3 3",
-    "--mesh 11 11 11": "--mesh 3 3 3",
+    "--mesh 50": "--mesh 5 5 5",
+    "--mesh 11 11 11": "--mesh 5 5 5",
     "--pypolymlp": "--pypolymlp --mlp-params 'preset = compact'",
     # Its weights are not installed here. EMT knows copper.
     "--force-calculator sevennet": "--force-calculator emt",

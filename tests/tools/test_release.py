@@ -114,6 +114,8 @@ def test_recipe_is_that_of_an_sdist_and_requires_what_the_package_does(
     assert "@" not in printed
     recipe = yaml.safe_load(printed)
     assert recipe["context"]["version"] == "0.2.0"
+    (command,) = recipe["build"]["python"]["entry_points"]
+    assert command.startswith("phono3py-mlp = phono3py_mlp_plugin.")
     assert recipe["source"]["sha256"] == hashlib.sha256(b"content").hexdigest()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     needed = {re.sub(r"\W.*", "", name): name for name in recipe["requirements"]["run"]}
