@@ -7,7 +7,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 project = "phono3py-mlp-plugin"
 author = "the authors of phono3py-mlp-plugin"
-version = release = installed_version(project)
+release = installed_version(project)
+# Without the hash of a commit, which is wider than the sidebar.
+version = release.partition("+")[0]
 
 extensions = [
     "myst_parser",
@@ -43,5 +45,5 @@ autodoc_member_order = "bysource"
 html_theme = "sphinx_book_theme"
 html_static_path = ["_static"]
 html_css_files = ["reference.css"]
-html_title = f"{project} {release}"
+html_title = f"{project} {version}"
 html_theme_options = {"show_navbar_depth": 2, "use_download_button": False}

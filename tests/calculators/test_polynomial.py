@@ -1,5 +1,7 @@
 """Polynomial potentials: engines, presets, forecast, memory, ensembles."""
 
+import re
+
 import numpy as np
 import pytest
 from phonopy.structure.atoms import PhonopyAtoms
@@ -82,6 +84,16 @@ def test_a_smaller_model_is_named_where_the_default_takes_much():
     assert "preset = compact" in forecast(large, "memory = 50")
     assert "preset = compact" not in forecast(large, "preset = compact, memory = 50")
     assert "preset = compact" not in forecast(default_nacl(5), "memory = 50")
+
+
+def test_a_cutoff_at_which_derivatives_jump_is_told_before_the_training():
+    data = default_nacl(5)
+    shell = float(data.supercell.cell[0, 0]) / 2
+    said = forecast(data, f"cutoff = {shell!r}, preset = compact, memory = 50")
+    other = re.search(r"With --mlp-params '(cutoff = [0-9.]+)' they can", said)[1]
+    assert "neighbours at the cutoff" not in forecast(
+        data, f"{other}, preset = compact, memory = 50"
+    )
 
 
 def test_the_form_that_fits_is_taken():

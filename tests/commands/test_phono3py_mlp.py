@@ -8,6 +8,7 @@ import pytest
 from phono3py_mlp_plugin import cli
 from phono3py_mlp_plugin.__main__ import main as start
 from phono3py_mlp_plugin.cli import doctor
+from phono3py_mlp_plugin.plugins import registry
 
 
 @pytest.mark.real_process
@@ -18,6 +19,20 @@ def test_plugins_are_listed_with_package_version_and_status(run, tmp_path):
         assert name in done.stdout
     assert "phono3py-mlp-plugin" in done.stdout
     assert "conda-forge alm" in " ".join(done.stdout.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_descriptions_of_plugins_are_whole_in_narrow_terminals(
+    columns, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert cli.main(["plugins"]) == 0
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    for name, entry in registry().calculators.items():
+        reason = entry.record.unavailable_reason()
+        # Commands in it are copied.
+        assert reason is None or f"{name}: {reason}" in printed.splitlines()
 
 
 def test_options_of_one_plugin(run, tmp_path):

@@ -109,6 +109,22 @@ def test_several_frames_in_files_of_ase(tmp_path, name):
         assert_same(one, expected, 1e-7, 1e-7, 1e-7)
 
 
+@pytest.mark.parametrize("file_format", ["extxyz", "traj", "lammps"])
+@pytest.mark.parametrize("name", ["scf-1.out", "result.log", "run.json", "results"])
+def test_files_are_recognised_by_their_content_whatever_their_name(
+    tmp_path, file_format, name
+):
+    path = tmp_path / name
+    if file_format == "lammps":
+        path.write_text(program_output.lammps(FRAMES[0]))
+    else:
+        ase_io.write(path, atoms_of(FRAMES[0]), format=file_format)
+    (found,) = read_frames(path)
+    # Extended XYZ has eight digits.
+    np.testing.assert_allclose(found.positions, FRAMES[0].positions, atol=1e-7)
+    np.testing.assert_allclose(found.forces, FRAMES[0].forces, atol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("suffix", "compress"),
     [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)],

@@ -9,6 +9,7 @@ from phono3py_mlp_plugin.errors import ParameterError, PotentialError
 from phono3py_mlp_plugin.polynomial.structures.neighbours import (
     check_beyond_nearest,
     check_cutoff,
+    cutoff_between_shells,
     find_neighbours,
     nearest_distances,
 )
@@ -38,6 +39,16 @@ def test_cutoff_is_refused_from_where_an_atom_is_alone():
     check_cutoff(lattice, positions, longest * 1.001)
     with pytest.raises(PotentialError, match="nearest neighbour of atom"):
         check_cutoff(lattice, positions, longest)
+
+
+@pytest.mark.parametrize("cutoff", [4.0, 8.0, 12.0])
+def test_a_cutoff_at_a_shell_of_neighbours_is_moved_between_shells(cutoff):
+    lattice = np.eye(3) * 4.0
+    positions = np.array([[0, 0, 0], [0, 2, 2], [2, 0, 2], [2, 2, 0]], dtype=float)
+    other = cutoff_between_shells(lattice, positions, cutoff)
+    assert cutoff - 0.5 < other < cutoff
+    assert cutoff_between_shells(lattice, positions, other) == other
+    assert cutoff_between_shells(lattice, positions, 2.0) == 2.0
 
 
 @pytest.mark.parametrize("cutoff", [60.0, 1e6, 1e300])

@@ -109,3 +109,10 @@ def test_contents_lead_to_every_section():
     text = page()
     for name in re.findall(r'href="#([^"]+)"', text):
         assert f'id="{name}"' in text
+
+
+def test_numbers_in_tables_are_not_broken_into_lines():
+    """A column may not become narrower than its longest number."""
+    rules = re.findall(r"([^{}]+)\{([^}]*)\}", page())
+    cells = [rule for names, rule in rules if names.strip().split(", ") == ["th", "td"]]
+    assert cells and not any("anywhere" in rule for rule in cells)

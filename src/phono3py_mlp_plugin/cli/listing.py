@@ -8,7 +8,13 @@ from phono3py_mlp_plugin.cli.parser import example
 from phono3py_mlp_plugin.contracts import ForceCalculator
 from phono3py_mlp_plugin.errors import PluginNotFound, did_you_mean
 from phono3py_mlp_plugin.options import describe_options
-from phono3py_mlp_plugin.plugins import PluginEntry, Registry, registry
+from phono3py_mlp_plugin.plugins import (
+    DISTRIBUTION,
+    PluginEntry,
+    Registry,
+    registry,
+    version_of,
+)
 
 
 def add_plugins(commands: Any) -> None:
@@ -39,6 +45,7 @@ def list_plugins(name: str | None) -> int:
 def _print_all(plugins: Registry) -> None:
     from rich.box import SIMPLE
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
@@ -49,20 +56,24 @@ def _print_all(plugins: Registry) -> None:
     notes = []
     for title, entries in groups.items():
         table = Table(title=title, title_justify="left", box=SIMPLE)
-        for column in ("name", "status", "package", "version"):
+        for column in ("name", "status"):
             table.add_column(column, no_wrap=True)
-        table.add_column("description")
+        table.add_column("description", ratio=1, overflow="fold")
+        table.add_column("package", overflow="fold")
         for name, item in sorted(entries.items()):
             reason = item.record.unavailable_reason()
             status = "ok" if reason is None else "not usable"
-            origin = item.origin
-            summary = item.record.summary
-            table.add_row(name, status, origin.distribution, origin.version, summary)
+            # Its name and version would leave no width for descriptions.
+            is_own = item.origin.distribution == DISTRIBUTION
+            package = "built in" if is_own else str(item.origin)
+            table.add_row(name, status, escape(item.record.summary), package)
             if reason is not None:
                 notes.append(f"{name}: {reason}")
         console.print(table)
-    for note in notes + plugins.broken:
-        console.print(note, markup=False, highlight=False)
+    built_in = f"Built in: {DISTRIBUTION} {version_of(DISTRIBUTION)}."
+    for note in [built_in, *notes, *plugins.broken]:
+        # Commands are copied from these lines: only the terminal wraps them.
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_options(plugins: Registry, name: str) -> None:

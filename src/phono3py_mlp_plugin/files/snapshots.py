@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import tempfile
 import warnings
@@ -36,7 +37,12 @@ _MARKS = {
     "vasp-xml": (b"<modeling>",),
     "castep-castep": (b"CASTEP version",),
     "aims-output": (b"Invoking FHI-aims",),
+    "lammps-dump-text": (b"ITEM: TIMESTEP", b"ITEM: NUMBER OF ATOMS"),
+    "traj": (b"- of Ulm", b"ASE-Trajectory"),
 }
+
+# Number of atoms, then keys of extended XYZ in the second line.
+_EXTENDED_XYZ = re.compile(rb"\s*\d+[ \t]*\r?\n[^\n]*\b(Lattice|Properties)\s*=", re.I)
 
 # Formats of ASE that need no file, or several.
 _NOT_FILES = ("mysql", "postgresql", "bundletrajectory")
@@ -127,6 +133,8 @@ def _format_by_content(path: Path) -> str | None:
     for name, program in PROGRAMS.items():
         if all(mark in content for mark in program.marks):
             return name
+    if _EXTENDED_XYZ.match(content):
+        return "extxyz"
     head = content[:2000]
     if head.startswith(b" vasp."):
         return "vasp-out"

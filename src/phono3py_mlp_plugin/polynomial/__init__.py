@@ -12,8 +12,8 @@ with an ensemble for each fit. The potentials are of type `PolynomialPotential`:
 ``evaluate`` returns energies, forces and stresses, ``force_constants`` second and third
 derivatives, and ``save`` writes a file that `load` reads.
 `available_memory` is that of the machine or job, `peak_memory` that of the process.
-`check_cutoff`, `check_beyond_nearest` and `nearest_distances` compare lengths with the
-distances of a crystal.
+`check_cutoff`, `check_beyond_nearest`, `cutoff_between_shells` and `nearest_distances`
+compare lengths with the distances of a crystal.
 
 Names are imported at their first use, because listing plugins does not require the
 libraries.
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from phono3py_mlp_plugin.polynomial.structures.neighbours import (
         check_beyond_nearest,
         check_cutoff,
+        cutoff_between_shells,
         nearest_distances,
     )
     from phono3py_mlp_plugin.polynomial.training import fit, learning_curve
@@ -53,6 +54,7 @@ __all__ = [
     "available_memory",
     "check_beyond_nearest",
     "check_cutoff",
+    "cutoff_between_shells",
     "fit",
     "forecast",
     "gaussian_pair_params",
@@ -79,6 +81,7 @@ _NAMES = {
     "structures.neighbours": (
         "check_beyond_nearest",
         "check_cutoff",
+        "cutoff_between_shells",
         "nearest_distances",
     ),
     "training": ("fit", "learning_curve"),

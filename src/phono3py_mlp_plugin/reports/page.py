@@ -36,9 +36,10 @@ figcaption, .faint { color: var(--faint); font-size: .9rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0;
-         border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+         border-bottom: 1px solid var(--line); overflow-wrap: break-word; }
 th { white-space: nowrap; font-weight: 600; }
 .facts th { width: 40%; white-space: normal; font-weight: 400; }
+.facts td, .facts th { overflow-wrap: anywhere; }
 .good, .look { font-weight: 600; white-space: nowrap; width: 3rem; }
 .good { color: var(--good); }
 .look { color: var(--look); }

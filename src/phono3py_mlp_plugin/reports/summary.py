@@ -131,7 +131,7 @@ def _with_bar(contents: Contents, t: int, c: int) -> str:
     value = float(contents.kappa.kappa[t, c])
     temperature = float(contents.kappa.temperatures[t])
     if temperature not in contents.bars:
-        return f"{value:.4g}"
+        return _four_digits(value)
     return with_error(value, contents.bars[temperature][c].half_width(value))
 
 
@@ -163,9 +163,20 @@ def with_error(value: float, error: float) -> str:
     ('26.30 +- 0.11', '8.481 +- 0')
     """
     if not (error > 0 and math.isfinite(error)):
-        return f"{value:.4g} +- {error:g}"
+        return f"{_four_digits(value)} +- {error:g}"
     decimals = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{decimals}f} +- {error:.{decimals}f}"
+
+
+def _four_digits(value: float) -> str:
+    """Return a number with four digits, zeros at the end included.
+
+    Examples
+    --------
+    >>> _four_digits(12.696), _four_digits(9.6), _four_digits(1234.5)
+    ('12.70', '9.600', '1234')
+    """
+    return f"{value:#.4g}".rstrip(".")
 
 
 def _shown(temperatures: FloatArray) -> list[bool]:

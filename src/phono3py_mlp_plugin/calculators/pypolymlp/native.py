@@ -64,6 +64,14 @@ def forecast(
             "ridge regression can handle that, and the test error shows how well. More "
             "supercells, or a smaller model, are more reliable."
         )
+    cell = training.supercell
+    other = polynomial.cutoff_between_shells(cell.cell, cell.positions, options.cutoff)
+    if other != options.cutoff:
+        lines.append(
+            f"Note: neighbours at the cutoff, {options.cutoff:g} angstrom, so that "
+            "force constants cannot be derivatives (--fc-calculator exact, converge, "
+            f"--uncertainty). With --mlp-params 'cutoff = {other:g}' they can."
+        )
     large = needs.seconds > _LONG or needs.memory > _LARGE
     if large and options.preset == "default":
         lines.append(

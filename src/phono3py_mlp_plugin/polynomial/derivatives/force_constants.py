@@ -38,7 +38,10 @@ from phono3py_mlp_plugin.polynomial.kernels.tensors import (
 )
 from phono3py_mlp_plugin.polynomial.model.feature_list import FeatureList
 from phono3py_mlp_plugin.polynomial.model.tables import centre_tables
-from phono3py_mlp_plugin.polynomial.structures.neighbours import find_neighbours
+from phono3py_mlp_plugin.polynomial.structures.neighbours import (
+    cutoff_between_shells,
+    find_neighbours,
+)
 from phono3py_mlp_plugin.polynomial.structures.structure import Structure
 from phono3py_mlp_plugin.threads import threads
 
@@ -50,10 +53,6 @@ _SUMS = 5e8
 
 # Potentials whose derivatives are computed by one worker: they share half of the work.
 _TOGETHER = 4
-
-# Distance (angstrom) from the cutoff within which second derivatives are not defined:
-# those of the cutoff function jump there.
-_AT_CUTOFF = 1e-5
 
 
 @dataclass(eq=False)
@@ -119,21 +118,12 @@ class ForceConstantsOfModel:
         self._n_threads = n_threads
         self._basis = Basis(parameters.pair_params, parameters.cutoff, parameters.max_l)
         self._n_types = parameters.n_types
+        _check_cutoff(structure, parameters.cutoff)
         self._neighbours = find_neighbours(
-            structure.lattice, structure.positions, parameters.cutoff + _AT_CUTOFF
+            structure.lattice, structure.positions, parameters.cutoff
         )
-        self._check_cutoff(parameters.cutoff)
         self._tables = centre_tables(feature_list)
         self._patterns: dict[int, PatternDerivatives] = {}
-
-    def _check_cutoff(self, cutoff: float) -> None:
-        lengths = np.sqrt((self._neighbours.vectors**2).sum(axis=1))
-        if (lengths > cutoff - _AT_CUTOFF).any():
-            raise PotentialError(
-                f"neighbours at the cutoff, {cutoff:g} angstrom: second derivatives of "
-                "the potential jump there. Train with another cutoff, or use "
-                "displacements (-d)."
-            )
 
     def compute(
         self,
@@ -348,6 +338,17 @@ class ForceConstantsOfModel:
             rotation, moved = self._symmetry.between(known, atom)
             _add_rotated(of_atom[known], moved, rotation, result[row])
         return result
+
+
+def _check_cutoff(structure: Structure, cutoff: float) -> None:
+    """Raise if second derivatives jump at the distance of some neighbours."""
+    other = cutoff_between_shells(structure.lattice, structure.positions, cutoff)
+    if other != cutoff:
+        raise PotentialError(
+            f"neighbours at the cutoff, {cutoff:g} angstrom: second derivatives of "
+            "the potential jump there. Train with another cutoff, such as "
+            f"--mlp-params 'cutoff = {other:g}', or use displacements (-d)."
+        )
 
 
 def _sums_of_potentials(

@@ -15,6 +15,16 @@ from phono3py_mlp_plugin.polynomial.kernels.simd import kernel
 # Distance (angstrom) below which atoms coincide. The functions are undefined there.
 _COINCIDENT = 1e-3
 
+# Distance (angstrom) from the cutoff within which second derivatives are not defined:
+# those of the cutoff function jump there.
+_AT_CUTOFF = 1e-5
+
+# Distances (angstrom) within which neighbours belong to one shell.
+_SHELL = 0.05
+
+# Distance (angstrom) by which a cutoff is reduced at most if there are atoms at it.
+_SHORTER = 0.2
+
 # Larger than needed by any potential: a cutoff of 25 angstrom in the densest crystals,
 # 45 angstrom in NaCl.
 _MOST_NEIGHBOURS = 20_000
@@ -143,6 +153,38 @@ def check_cutoff(lattice: FloatArray, positions: FloatArray, cutoff: float) -> N
             "cutoff beyond the nearest neighbours of all atoms (6 to 12 angstrom are "
             "usual). Train with a longer one."
         )
+
+
+def cutoff_between_shells(
+    lattice: FloatArray, positions: FloatArray, cutoff: float
+) -> float:
+    """Return a cutoff (angstrom) at which there is no atom, the nearest shorter one.
+
+    Second derivatives of potentials jump where atoms are at the cutoff.
+
+    Parameters
+    ----------
+    lattice, positions, cutoff
+        See `find_neighbours`.
+
+    Returns
+    -------
+    float
+        The given one if there is no atom at it. Otherwise one between it and the next
+        shell of neighbours inside, with two digits.
+
+    Raises
+    ------
+    PotentialError
+        See `find_neighbours`.
+    """
+    found = find_neighbours(lattice, positions, cutoff + _AT_CUTOFF)
+    distances = np.sqrt((found.vectors**2).sum(axis=1))
+    if not (distances > cutoff - _AT_CUTOFF).any():
+        return cutoff
+    inside = distances[distances < cutoff - _SHELL]
+    gap = cutoff - float(inside.max(initial=cutoff - 2 * _SHORTER))
+    return round(cutoff - min(gap / 2, _SHORTER), 2)
 
 
 def check_beyond_nearest(
