@@ -320,10 +320,9 @@ def _variants(
         return (variant,)
     ((name, values), *others) = over.items()
     listed = _listed(values)
-    if others or len(listed) < 2 or len(set(map(str, listed))) < len(listed):
+    if others or len(listed) < 2:
         raise ParameterError(
-            f"over = {dict(over)}; expected one name with two values or more, all "
-            "different."
+            f"over = {dict(over)}; expected one name with two values or more."
         )
     given = dict(options) if isinstance(options, Mapping) else options
     return convergence.variants_over(variant, name, values, given)
