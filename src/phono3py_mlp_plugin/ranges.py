@@ -10,6 +10,7 @@ import dataclasses
 import math
 import typing
 from dataclasses import dataclass
+from numbers import Real
 from typing import Annotated, Any
 
 from phono3py_mlp_plugin.errors import ParameterError
@@ -34,6 +35,8 @@ class Range:
     included: bool = True
 
     def __contains__(self, number: float) -> bool:
+        if not isinstance(number, Real):
+            return False
         if number == self.lowest:
             return self.included
         # Comparisons with NaN are False.

@@ -67,6 +67,7 @@ def test_both_sources_are_added_in_quadrature():
 def test_curve_promises_nothing_from_noise():
     assert LearningCurve.fit([10], [0.1]) is None
     assert LearningCurve.fit([10, 20], [0.1, np.inf]) is None
+    assert LearningCurve.fit([10, 10], [0.1, 0.2]) is None
     rising = LearningCurve.fit([10, 20], [0.1, 0.2])
     assert rising.exponent == 0.25
     falling = LearningCurve.fit([10, 20], [0.1, 0.001])

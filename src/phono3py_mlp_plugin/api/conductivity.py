@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,7 +110,16 @@ class KappaResult(Result):
         ndarray or None
             Of xx, yy and zz, shape ``(n_temperatures, 3)``; zero at 0 K. None if they
             are unknown.
+
+        Raises
+        ------
+        ParameterError
+            If the level is not between 0 and 1.
         """
+        if not (isinstance(level, Real) and 0 < level < 1):
+            raise ParameterError(
+                f"level = {level!r}; expected a probability between 0 and 1. Give 0.95."
+            )
         if not any(self.bars):
             return None
         return np.array(
@@ -287,6 +297,15 @@ def kappa(
         print(result.kappa[:, 0], result.error()[:, 0])
         result.plot().savefig("kappa.png")
     """
+    workflow.check_arguments(
+        ph3=ph3,
+        solver="" if solver is None else solver,
+        options=options,
+        settings=settings,
+        error_budget=error_budget,
+        allow_imaginary=allow_imaginary,
+        progress=progress,
+    )
     requested = TransportSettings.of(mesh, temperatures, method, settings)
     crystal = requested.crystal(ph3)
     ensemble = _ensemble(potential)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from phono3py_mlp_plugin import convergence, workflow
 from phono3py_mlp_plugin.api.force_constants import request_of_potential
@@ -77,7 +75,18 @@ class ConvergenceResult(Result):
         ----------
         index : int, optional
             Index of the temperature.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such temperature.
         """
+        n = len(self.points[0].temperatures)
+        if index not in range(-n, n):
+            raise ParameterError(
+                f"index = {index!r}; expected the index of one of {n} temperatures. "
+                "Leave it out for the first."
+            )
         with Style().applied():
             return convergence.draw_convergence(
                 self.points, index, formula=self.formula, tolerance=self.tolerance
@@ -210,6 +219,24 @@ def converge(
     SolverError, PluginFailed, WorkerError
         See `solve_force_constants` and `evaluate`.
     """
+    workflow.check_arguments(
+        ph3=ph3,
+        calculator=calculator,
+        options=options,
+        sizes=sizes,
+        orders=orders,
+        over=over,
+        members=members,
+        error_budget=error_budget,
+        solver="" if solver is None else solver,
+        solver_options=solver_options,
+        displacements=displacements,
+        settings=settings,
+        allow_poor_fit=allow_poor_fit,
+        allow_imaginary=allow_imaginary,
+        file=file,
+        progress=progress,
+    )
     transport = TransportSettings.of(mesh, temperatures, method, settings)
     if not all(kelvin > 0 for kelvin in transport.temperatures):
         raise ParameterError(
@@ -255,6 +282,11 @@ def _points(
     progress: Progress,
 ) -> list[Point]:
     """Compute the points of a study, and keep them in a file if there is one."""
+    if file is not None and not Path(file).absolute().parent.is_dir():
+        raise ParameterError(
+            f'file = "{file}": there is no folder "{Path(file).parent}"; expected a '
+            "file in an existing one. Make the folder."
+        )
     kept = None if file is None else StudyFile(Path(file))
     crystal = settings.crystal(ph3)
     scattering, executor = place
@@ -287,12 +319,20 @@ def _variants(
     if not over:
         return (variant,)
     ((name, values), *others) = over.items()
-    if others or isinstance(values, str) or len(values) < 2:
+    listed = _listed(values)
+    if others or len(listed) < 2:
         raise ParameterError(
             f"over = {dict(over)}; expected one name with two values or more."
         )
     given = dict(options) if isinstance(options, Mapping) else options
     return convergence.variants_over(variant, name, values, given)
+
+
+def _listed(values: Any) -> list[Any]:
+    """Return values as a list, which is empty for a single one."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        return []
+    return list(values)
 
 
 def _sizes(
@@ -309,20 +349,11 @@ def _sizes(
             "options: ntrain and split are what converge varies. Use sizes and orders."
         )
     ntest = split.ntest or convergence.default_test_size(n)
-    if sizes is not None and not _are_integers(sizes):
-        raise ParameterError(
-            f"sizes = {sizes!r}; expected one or more ascending integers. Leave it out "
-            "for 5, 10, 20, ... up to all."
-        )
     chosen = convergence.default_sizes(n - ntest) if sizes is None else tuple(sizes)
     return {
         "sizes": chosen if with_all or sizes is not None else chosen[-1:],
         "ntest": ntest,
     }
-
-
-def _are_integers(sizes: Sequence[int]) -> bool:
-    return len(sizes) > 0 and all(isinstance(n, int | np.integer) for n in sizes)
 
 
 def _ensemble(members: int, method: str) -> Ensemble:

@@ -66,9 +66,13 @@ def import_dataset(
     PluginNotFound
         If ase is needed and not installed.
     """
+    workflow.check_arguments(ph3=ph3, files=files, progress=progress)
     paths = [files] if isinstance(files, str | Path) else list(files)
     if not paths:
         raise ParameterError("files = []; expected output files. Give one or more.")
+    for path in paths:
+        if not Path(path).exists():
+            raise DatasetError(f'"{path}" is not found. Check the name.')
     planned = None if ph3.dataset is None else ph3.displacements
     dataset, notes = dataset_of_files(
         ph3,
@@ -103,6 +107,9 @@ def extend_dataset(ph3: Phono3py, *others: Phono3py) -> Dataset:
     DatasetError
         If there are no forces, crystals differ, or a snapshot occurs twice.
     """
+    workflow.check_arguments(ph3=ph3)
+    for one in others:
+        workflow.check_arguments(others=one)
     parts = [
         (f"dataset {k}", _with_forces(one, k)) for k, one in enumerate((ph3, *others))
     ]
@@ -134,6 +141,7 @@ def save_dataset(ph3: Phono3py, path: str | Path) -> Path | None:
     OSError
         If the file cannot be written.
     """
+    workflow.check_arguments(ph3=ph3, path=path)
     target = Path(path)
     if target.suffix not in _SUFFIXES:
         raise ParameterError(

@@ -162,6 +162,13 @@ def solve_force_constants(
     >>> ph3.fc3.shape
     (2, 64, 64, 3, 3, 3)
     """
+    workflow.check_arguments(
+        ph3=ph3,
+        solver=solver,
+        options=options,
+        is_compact_fc=is_compact_fc,
+        progress=progress,
+    )
     request = solver_request(solver, options, is_compact_fc)
     given = None if potential is None else potential_of(potential)
     result = workflow.solve_force_constants(ph3, request, given, progress)

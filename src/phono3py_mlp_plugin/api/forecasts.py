@@ -11,6 +11,7 @@ from phono3py_mlp_plugin.api.results import Result, Row, plain
 from phono3py_mlp_plugin.api.training import (
     Options,
     Training,
+    check_members,
     potential_of,
     training_data,
 )
@@ -124,6 +125,18 @@ def forecast(
     from phono3py_mlp_plugin.host.forecast import Samples
     from phono3py_mlp_plugin.host.settings import RunRequest
 
+    workflow.check_arguments(
+        ph3=ph3,
+        calculator=calculator,
+        options=options,
+        members=members,
+        error_budget=error_budget,
+        solver="" if solver is None else solver,
+        solver_options=solver_options,
+        displacements=displacements,
+        progress=progress,
+    )
+    check_members(members)
     settings = TransportSettings.of(mesh, temperatures)
     request = RunRequest(
         workflow.request_calculator(calculator, options),

@@ -9,7 +9,7 @@ import numpy as np
 
 from phono3py_mlp_plugin import workflow
 from phono3py_mlp_plugin.api.force_constants import solver_request
-from phono3py_mlp_plugin.api.training import Options
+from phono3py_mlp_plugin.api.training import Options, Training, potential_of
 from phono3py_mlp_plugin.contracts import (
     FloatArray,
     ForceConstants,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def kappa_of_models(
     ph3: Phono3py,
-    models: Mapping[str, Potential],
+    models: Mapping[str, Potential | Training],
     kappa: Callable[[Phono3py], Any],
     solver: str = "symfc",
     options: Options = None,
@@ -41,7 +41,7 @@ def kappa_of_models(
     ph3 : Phono3py
         Phono3py object with displacements, and with a mesh. Its fc2 and fc3 are those
         of the first model afterwards.
-    models : mapping of str to Potential
+    models : mapping of str to Potential or Training
         Two or more different potentials by their names.
     kappa : callable
         ``kappa(ph3)`` computes the conductivity from fc2 and fc3 of ``ph3`` and
@@ -69,7 +69,12 @@ def kappa_of_models(
     SolverError, PluginFailed
         See `solve_force_constants`.
     """
-    ensemble = workflow.EnsembleOfPotentials.of_models(models)
+    workflow.check_arguments(
+        ph3=ph3, kappa=kappa, solver=solver, options=options, progress=progress
+    )
+    ensemble = workflow.EnsembleOfPotentials.of_models(
+        {name: potential_of(model) for name, model in models.items()}
+    )
     request = solver_request(solver, options, is_compact_fc=True)
     transport = _GivenKappa(ph3, kappa)
     (result,) = workflow.run_ensemble(

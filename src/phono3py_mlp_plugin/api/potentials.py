@@ -26,8 +26,10 @@ from phono3py_mlp_plugin.errors import DatasetError, PotentialError
 from phono3py_mlp_plugin.files import find_potential, potential_files
 from phono3py_mlp_plugin.parallel import Distribution, distribution_of
 from phono3py_mlp_plugin.plotting import Style
+from phono3py_mlp_plugin.ranges import POSITIVE, check_range
 from phono3py_mlp_plugin.reports import figures
 from phono3py_mlp_plugin.reports.contents import Snapshots
+from phono3py_mlp_plugin.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,7 +98,8 @@ class EvaluationResult(Result, Evaluation):
 
     def _title(self) -> str:
         n, n_atoms = self.forces.shape[:2]
-        return f"Forces and energies of {n} supercells of {n_atoms} atoms"
+        supercells, atoms = counted(n, "supercell"), counted(n_atoms, "atom")
+        return f"Forces and energies of {supercells} of {atoms}"
 
     def _table(self) -> Sequence[Row]:
         rows = [("", "rms force (eV/angstrom)", "energies (eV)")]
@@ -131,7 +134,7 @@ class Examination(Result, workflow.PotentialHealth):
         }
 
     def _title(self) -> str:
-        return f"Potential, examined in a supercell of {self.n_atoms} atoms"
+        return f"Potential, examined in a supercell of {counted(self.n_atoms, 'atom')}"
 
     def _notes(self) -> Sequence[str]:
         return [str(check) for check in self.checks()]
@@ -170,7 +173,7 @@ class Relaxation(Result, workflow.RelaxedCell):
         }
 
     def _title(self) -> str:
-        return f"Relaxed cell of {len(self.cell)} atoms"
+        return f"Relaxed cell of {counted(len(self.cell), 'atom')}"
 
     def _table(self) -> Sequence[Row]:
         old, new = (
@@ -223,6 +226,7 @@ def examine_potential(
     >>> all(check.passed for check in health.checks())
     True
     """
+    workflow.check_arguments(ph3=ph3, progress=progress)
     given = potential_of(potential)
     health = workflow.examine_potential("potential", given, ph3.supercell, progress)
     return Examination(**dataclasses.asdict(health))
@@ -264,6 +268,7 @@ def load_potential(
     >>> potential.evaluate([unitcell]).forces.shape
     (1, 8, 3)
     """
+    workflow.check_arguments(file=path, calculator=calculator, options=options)
     request = workflow.request_calculator(calculator, options)
     names = request.calculator.file_names
     file = find_potential(names, Path()) if path is None else Path(path)
@@ -321,6 +326,7 @@ def evaluate(
     >>> ph3.forces.shape
     (4, 64, 3)
     """
+    workflow.check_arguments(ph3=ph3, progress=progress)
     given = potential_of(potential)
     first, *others = workflow.supercells_of(ph3)
     parts = [first, *(part for part in others if part.dataset is not None)]
@@ -423,6 +429,12 @@ def label(
     """
     from phono3py_mlp_plugin.host.predicted_charges import predict_born_charges
 
+    workflow.check_arguments(
+        ph3=ph3,
+        progress=progress,
+        born_charges=born_charges,
+        allow_poor_fit=allow_poor_fit,
+    )
     given = potential_of(potential)
     name = type(given).__name__
     if workflow.read_dataset(ph3.dataset, ph3.supercell) is not None:
@@ -474,6 +486,8 @@ def relax(
     PotentialError
         If the forces did not vanish, or the crystal is not bound.
     """
+    workflow.check_arguments(cell=cell, progress=progress)
+    check_range("symprec", symprec, POSITIVE)
     given = potential_of(potential)
     name = type(given).__name__
     found = workflow.relax_cell(name, given, cell, symprec, progress)

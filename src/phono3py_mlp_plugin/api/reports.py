@@ -91,6 +91,7 @@ class Report(Result):
         folder : str or Path, optional
             By default the folder of the report.
         """
+        workflow.check_arguments(file=folder)
         return write_report(self.contents, Path(folder or self.folder))
 
     def to_dict(self) -> dict[str, Any]:
@@ -199,6 +200,13 @@ def report(
     ParameterError, PluginNotFound
         See `train`.
     """
+    workflow.check_arguments(
+        folder=folder,
+        filename=filename,
+        calculator=calculator,
+        options=options,
+        potential_file=potential_file,
+    )
     spec = workflow.request_calculator(calculator, options)
     place = Path(folder).absolute()
     if not place.is_dir():

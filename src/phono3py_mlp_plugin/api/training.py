@@ -26,6 +26,7 @@ from phono3py_mlp_plugin.parallel import distribution_of
 from phono3py_mlp_plugin.plotting import Style
 from phono3py_mlp_plugin.reports import figures
 from phono3py_mlp_plugin.reports.contents import Snapshots
+from phono3py_mlp_plugin.wording import counted
 from phono3py_mlp_plugin.workflow import CalculatorSpec, Split
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Training(Result, workflow.Training):
         provenance = self.provenance
         return (
             f"Potential of {provenance.calculator}, trained on "
-            f"{provenance.n_training} supercells"
+            f"{counted(provenance.n_training, 'supercell')}"
         )
 
     def _table(self) -> Sequence[Row]:
@@ -164,10 +165,16 @@ def potential_of(given: Potential | Training) -> Potential:
         If it is neither.
     """
     potential = given.potential if isinstance(given, Training) else given
-    if not callable(getattr(potential, "evaluate", None)):
+    is_made = not isinstance(potential, type)
+    if not (
+        is_made
+        and hasattr(potential, "elements")
+        and callable(getattr(potential, "evaluate", None))
+    ):
+        shown = " ".join(f"{given!r:.60}".split())
         raise ParameterError(
-            f"potential = {given!r:.60}; expected a potential. Make one by "
-            "load_potential or train."
+            f"potential = {shown}; expected a potential, which has elements and "
+            "evaluate. Make one by load_potential or train."
         )
     return potential
 
@@ -241,6 +248,15 @@ def train(
     >>> training.provenance.rmse["test"]["force"] < 1e-3
     True
     """
+    workflow.check_arguments(
+        ph3=ph3,
+        calculator=calculator,
+        options=options,
+        progress=progress,
+        allow_poor_fit=allow_poor_fit,
+        structures=structures,
+        members=members,
+    )
     request = workflow.request_calculator(calculator, options)
     workflow.check_born_charges(ph3)
     dataset = workflow.with_structures(training_data(ph3), structures)
@@ -275,14 +291,19 @@ def training_data(ph3: Phono3py) -> Dataset:
     return dataset
 
 
+def check_members(members: int) -> None:
+    """Raise if there cannot be so many potentials for error bars."""
+    if members < 0 or members == 1:
+        raise ParameterError(f"members = {members}; expected 0, or 2 or more.")
+
+
 def _with_ensemble(
     spec: CalculatorSpec, members: int, fits: list[NestedFit]
 ) -> CalculatorSpec:
     """Return a calculator that adds the fit with its ensemble to a list."""
     calculator = spec.calculator
     learning_curve = calculator.learning_curve
-    if members < 2:
-        raise ParameterError(f"members = {members}; expected 0, or 2 or more.")
+    check_members(members)
     if learning_curve is None:
         raise ParameterError(
             f"members = {members}: force calculator {calculator.name!r} gives no error "

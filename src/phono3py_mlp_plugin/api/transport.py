@@ -12,9 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from phono3py_mlp_plugin.errors import ParameterError, did_you_mean, one_line
+from phono3py_mlp_plugin import workflow
+from phono3py_mlp_plugin.errors import (
+    MLPError,
+    ParameterError,
+    did_you_mean,
+    one_line,
+)
 from phono3py_mlp_plugin.parallel import Distribution
-from phono3py_mlp_plugin.ranges import NOT_NEGATIVE, check_range
+from phono3py_mlp_plugin.ranges import NOT_NEGATIVE, POSITIVE, check_range
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -79,12 +85,16 @@ class TransportSettings:
             )
         given = dict(further or {})
         _check_further(given)
+        check_range("settings: boundary_mfp", given.get("boundary_mfp"), POSITIVE)
         return cls(_mesh_numbers(mesh), kelvin, method, given)  # type: ignore[arg-type]
 
     def crystal(self, ph3: Phono3py) -> Phono3py:
         """Return a copy of a crystal with this mesh; the crystal is not changed."""
         bare = copy.copy(ph3)
         bare.mlp = None
+        self.check(ph3)
+        numbers = np.atleast_1d(self.mesh_numbers).tolist()
+        workflow.check_memory_of_mesh(numbers, ph3.phonon_primitive.cell)
         try:
             bare.mesh_numbers = self.mesh_numbers
         except RuntimeError as error:
@@ -103,8 +113,41 @@ class TransportSettings:
             "is_LBTE": self.method == "lbte",
             "temperatures": self.temperatures,
         }
-        compute = crystal.run_thermal_conductivity
+
+        def compute(**given: Any) -> None:
+            try:
+                crystal.run_thermal_conductivity(**given)
+            except MLPError:
+                raise
+            except (NotImplementedError, TypeError, ValueError) as error:
+                if not self.further:
+                    raise
+                raise ParameterError(
+                    f"settings = {dict(self.further)}: {one_line(error).rstrip('.')}. "
+                    "Give what run_thermal_conductivity takes."
+                ) from error
+
         return RunTransport(crystal, set_up_interaction, compute, arguments, self)
+
+    def check(self, crystal: Phono3py) -> None:
+        """Check the arguments of phono3py against a crystal.
+
+        Raises
+        ------
+        ParameterError
+            If one of them has another type or size.
+        """
+        variances = self.further.get("mass_variances")
+        n = len(crystal.primitive)
+        if variances is not None:
+            found = _numbers("settings: mass_variances", variances)
+            if len(found) != n:
+                raise ParameterError(
+                    f"settings: mass_variances: {len(found)} given; expected {n}, one "
+                    "for each atom of the primitive cell."
+                )
+            for variance in found:
+                check_range("settings: mass_variances", variance, NOT_NEGATIVE)
 
 
 def set_up_interaction(crystal: Phono3py) -> None:
@@ -150,17 +193,24 @@ def _warn(line: str) -> None:
 def _check_further(given: Mapping[str, Any]) -> None:
     from phono3py import Phono3py
 
+    parameters = inspect.signature(Phono3py.run_thermal_conductivity).parameters
     known = [
         name
-        for name in inspect.signature(Phono3py.run_thermal_conductivity).parameters
+        for name in parameters
         if name not in _OTHERWISE and not name.startswith(_FILES)
     ]
-    for name in given:
+    for name, value in given.items():
         if name not in known:
             raise ParameterError(
                 f"settings: {name!r} is not one; expected arguments of "
                 "run_thermal_conductivity without files, mesh and temperatures."
                 f"{did_you_mean(name, known)} Leave it out."
+            )
+        is_switch = isinstance(parameters[name].default, bool)
+        if is_switch and not isinstance(value, bool | np.bool_):
+            raise ParameterError(
+                f"settings: {name} = {value!r}; expected True or False. Give one of "
+                "them."
             )
 
 
@@ -185,11 +235,13 @@ def _numbers(name: str, given: float | Sequence[float]) -> tuple[float, ...]:
         If it is something else.
     """
     try:
-        array = np.atleast_1d(np.asarray(given, dtype=float))
-    except (TypeError, ValueError):
+        array = np.atleast_1d(np.asarray(given))
+    except ValueError:
+        # Rows of different lengths.
         array = np.zeros((0, 0))
-    if array.ndim != 1:
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iuf"):
+        shown = " ".join(f"{given!r:.60}".split())
         raise ParameterError(
-            f"{name} = {given!r}; expected a number, or a sequence of numbers."
+            f"{name} = {shown}; expected a number, or a sequence of numbers."
         )
-    return tuple(array.tolist())
+    return tuple(array.astype(float).tolist())

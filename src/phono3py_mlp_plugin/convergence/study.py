@@ -163,8 +163,13 @@ def variants_over(
     Raises
     ------
     ParameterError
-        If the name is unknown or a value is invalid.
+        If the name is unknown, or a value is invalid or occurs twice.
     """
+    if len({str(value) for value in values}) < len(values):
+        raise ParameterError(
+            f"--over {name} = {','.join(map(str, values))}: a value is given twice. "
+            "Give different ones."
+        )
     if name not in {item.name for item in fields(variant.request.options)}:
         return tuple(with_value(variant, name, str(value)) for value in values)
     calculator = variant.request.calculator.name

@@ -16,7 +16,7 @@ from phono3py_mlp_plugin.exports.phonopy import write_phonopy
 from phono3py_mlp_plugin.exports.shengbte import write_shengbte
 from phono3py_mlp_plugin.exports.tdep import write_tdep
 from phono3py_mlp_plugin.files import back_up, replacing
-from phono3py_mlp_plugin.workflow import shares_sites
+from phono3py_mlp_plugin.workflow import check_arguments, shares_sites
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -115,6 +115,7 @@ def export(crystal: Phono3py, name: str, folder: str | Path) -> list[Path]:
         If force constants are missing or not finite, or sites are shared by several
         species.
     """
+    check_arguments(crystal=crystal, name=name, folder=folder)
     chosen = FORMATS.get(name)
     if chosen is None:
         raise ParameterError(

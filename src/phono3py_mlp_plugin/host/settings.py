@@ -24,6 +24,7 @@ from phono3py_mlp_plugin.workflow import (
     DisplacementOptions,
     ForceConstantsRequest,
     StructureFiles,
+    check_memory_of_mesh,
     request_force_constants,
 )
 
@@ -273,6 +274,8 @@ def mesh_of(words: Sequence[str | float], option: str) -> tuple[float, ...]:
     ------
     ParameterError
         If the numbers are neither.
+    ResourceError
+        If there are more points than fit into the memory.
     """
     numbers = tuple(_number(word) for word in words)
     if len(numbers) not in (1, 3) or not all(0 < x < math.inf for x in numbers):
@@ -281,6 +284,7 @@ def mesh_of(words: Sequence[str | float], option: str) -> tuple[float, ...]:
             f"{option} = {' '.join(shown)}; expected three positive numbers, or one "
             "length."
         )
+    check_memory_of_mesh(numbers)
     return numbers
 
 

@@ -401,8 +401,9 @@ class _StageRun:
         if is_last and len(lost) == 1:
             raise WorkerError(
                 f"{sent.chunk.label}: the worker was lost {_ATTEMPTS} times during "
-                f"this ({one_line(error)}). Was its memory exhausted? Look at these, "
-                "then run the same again with fewer workers; what is finished is kept."
+                f"this ({one_line(error)}). Was its memory exhausted? "
+                f"{self._workers.hint}Look at these, then run the same again with "
+                "fewer workers; what is finished is kept."
             ) from error
         self._again.extend(sorted(lost, key=lambda item: item.number))
 

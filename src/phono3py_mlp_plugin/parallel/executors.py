@@ -37,6 +37,11 @@ _KINDS = "dask=tcp://HOST:PORT, dask=FILE (scheduler file) or slurm=FILE.yaml"
 # Chunks that wait in an executor of others, whose number of workers is not known.
 _WAITING = 4000
 
+_UNGUARDED = (
+    "Or does the script start them when it is imported? Put it below if __name__ == "
+    "'__main__'. "
+)
+
 # Executors of executorlib by the name in the YAML file.
 _EXECUTORLIB = {
     "slurm-cluster": "SlurmClusterExecutor",
@@ -58,11 +63,14 @@ class Workers:
         Whether new workers can be started after some were lost.
     are_elsewhere : bool
         Whether anything is sent to them.
+    hint : str
+        What may have ended them, apart from a lack of memory; a sentence and a space.
     """
 
     n_waiting = 1
     can_restart = False
     are_elsewhere = False
+    hint = ""
 
     def submit(
         self, stage: Stage, chunk: Chunk, shared_file: Path | None
@@ -118,13 +126,16 @@ class ProcessWorkers(Workers):
     Parameters
     ----------
     number : int
+    hint : str
+        See `Workers`.
     """
 
     can_restart = True
     are_elsewhere = True
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, hint: str = "") -> None:
         self._number = number
+        self.hint = hint
         # One for each process to work on, and one that is ready for it.
         self.n_waiting = 2 * number
         self._pool: ProcessPoolExecutor | None = None
@@ -201,7 +212,7 @@ def workers_of(executor: Executor | int | None) -> Workers:
     if isinstance(executor, Executor):
         return _ExecutorWorkers(executor, None)
     if isinstance(executor, int) and not isinstance(executor, bool) and executor > 0:
-        return ProcessWorkers(executor)
+        return ProcessWorkers(executor, _UNGUARDED)
     if callable(getattr(executor, "submit", None)):
         # Those of executorlib and others that are not derived from the class.
         return _ExecutorWorkers(cast("Executor", executor), None)

@@ -65,7 +65,7 @@ def add_error_bars(
 
 def _lengths(values: FloatArray, ends: Sequence[tuple[float, float]]) -> FloatArray:
     """Return the lengths of both sides of intervals, NaN where one is not finite."""
-    low, high = np.array(ends, dtype="double").T
+    low, high = np.array(ends, dtype="double").reshape(-1, 2).T
     lengths = np.array([values - low, high - values])
     lengths[:, ~np.isfinite(lengths).all(axis=0)] = np.nan
     # Kappa of a run and the reference of its ensemble may differ by rounding.

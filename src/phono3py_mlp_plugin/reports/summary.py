@@ -119,6 +119,8 @@ def _total_error(contents: Contents) -> list[str]:
         return []
     budget, of_what = contents.budget
     t = contents.room_temperature()
+    if contents.kappa.temperatures[t] == 0:
+        return []
     total = budget.total(budget.room_temperature)
     kappa = contents.kappa.kappa[t]
     texts = [with_error(float(kappa[c]), float(total[c] * kappa[c])) for c in range(3)]

@@ -47,7 +47,9 @@ class LearningCurve:
 
     @classmethod
     def fit(cls, sizes: Sequence[int], errors: Sequence[float]) -> LearningCurve | None:
-        """Fit sizes and errors; None if fewer than two are positive and finite.
+        """Fit sizes and errors; None without errors at two sizes.
+
+        Errors that are not positive and finite are left out.
 
         The exponent is limited to 1/4 to 1, so that a few noisy points do not lead to
         an unrealistic extrapolation.
@@ -55,7 +57,7 @@ class LearningCurve:
         points = [
             (n, e) for n, e in zip(sizes, errors, strict=True) if 0 < e < float("inf")
         ]
-        if len(points) < 2:
+        if len({n for n, _ in points}) < 2:
             return None
         logs = np.log(np.array(points, dtype="double"))
         slope = float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])

@@ -1,5 +1,6 @@
 """The steps from a dataset to force constants, as plain functions on plain data."""
 
+from phono3py_mlp_plugin.workflow.arguments import check_arguments
 from phono3py_mlp_plugin.workflow.bands import (
     PathSegment,
     PhononsAt,
@@ -165,6 +166,7 @@ from phono3py_mlp_plugin.workflow.truncation import describe_truncation
 from phono3py_mlp_plugin.workflow.vacuum import check_extended, check_vacuum
 from phono3py_mlp_plugin.workflow.workload import (
     check_memory_of_fc3,
+    check_memory_of_mesh,
     forecast_evaluations,
     forecast_systematic,
 )
@@ -214,6 +216,7 @@ __all__ = [
     "budget_table",
     "charges_note",
     "check_anharmonicity",
+    "check_arguments",
     "check_born_charges",
     "check_crystal",
     "check_dataset",
@@ -225,6 +228,7 @@ __all__ = [
     "check_lattice",
     "check_masses",
     "check_memory_of_fc3",
+    "check_memory_of_mesh",
     "check_ordered",
     "check_phonons",
     "check_potential",

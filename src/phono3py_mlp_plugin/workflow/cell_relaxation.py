@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phono3py_mlp_plugin.contracts import Potential, Progress, no_progress
-from phono3py_mlp_plugin.errors import PluginNotFound, PotentialError
+from phono3py_mlp_plugin.errors import (
+    ParameterError,
+    PluginNotFound,
+    PotentialError,
+    one_line,
+)
 from phono3py_mlp_plugin.workflow.evaluate import evaluate
 from phono3py_mlp_plugin.workflow.vacuum import vacuum_axes
 
@@ -85,12 +90,15 @@ def relax_cell(
         If ase is not installed.
     PotentialError
         If the forces did not vanish, or the crystal is not bound.
+    ParameterError
+        If the tolerance is so large that no symmetry is found.
     """
     _check_ase()
     from ase import Atoms
     from ase.constraints import FixSymmetry
     from ase.filters import FrechetCellFilter
     from ase.optimize import BFGS
+    from spglib import SpglibError
 
     has_stress = evaluate(name, potential, [cell]).stresses is not None
     atoms = Atoms(
@@ -101,7 +109,13 @@ def relax_cell(
         pbc=True,
     )
     atoms.calc = _calculator_of(name, potential, cell, has_stress)
-    atoms.set_constraint(FixSymmetry(atoms, symprec=symprec))
+    try:
+        atoms.set_constraint(FixSymmetry(atoms, symprec=symprec))
+    except SpglibError as error:
+        raise ParameterError(
+            f"symprec = {symprec:g}: {one_line(error)}; expected a tolerance far below "
+            "the distances of atoms. Give 1e-5."
+        ) from error
     strains = _strains(cell) if has_stress else np.zeros(6, dtype=bool)
     subject = FrechetCellFilter(atoms, mask=strains) if strains.any() else atoms
     with progress("Relaxing the crystal", None) as advance:

@@ -123,11 +123,18 @@ class EnsembleOfPotentials:
         Raises
         ------
         ParameterError
-            If there are fewer than two.
+            If there are fewer than two, or one of them occurs twice.
         """
         if len(models) < 2:
             raise ParameterError(
                 f"models = {len(models)}; expected 2 or more. Give different models."
+            )
+        different = {id(model) for model in models.values()}
+        if len(different) < len(models):
+            raise ParameterError(
+                f"models = {', '.join(map(str, models))}: {len(different)} of them "
+                "differ; expected that all do, because their scatter is the error. "
+                "Give different models."
             )
         first, *others = models.values()
         return cls(first, others, (), len(models), tuple(models), sources)

@@ -26,6 +26,7 @@ from phono3py_mlp_plugin.files.provenance import FORMAT_VERSION
 from phono3py_mlp_plugin.options import READING, RESOURCE
 from phono3py_mlp_plugin.parallel import SERIAL, Distribution
 from phono3py_mlp_plugin.plugins import DISTRIBUTION, plugin_errors, registry
+from phono3py_mlp_plugin.workflow.arguments import check_arguments
 from phono3py_mlp_plugin.workflow.crystal import check_supercell
 from phono3py_mlp_plugin.workflow.dataset import Split
 from phono3py_mlp_plugin.workflow.evaluate import evaluate, root_mean_square_errors
@@ -60,6 +61,7 @@ class Training:
 
     def save(self, path: str | Path) -> None:
         """Write the potential with its provenance atomically."""
+        check_arguments(path=path)
         write_potential(self.potential, Path(path), self.provenance)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
+import numpy as np
+
+from phono3py_mlp_plugin.contracts import FloatArray
 from phono3py_mlp_plugin.errors import ResourceError
 from phono3py_mlp_plugin.polynomial import available_memory
 from phono3py_mlp_plugin.wording import duration
@@ -17,6 +21,9 @@ _LONG = 60.0
 # Memory (bytes) of a displaced supercell with its forces: of each atom, and the rest.
 _PER_ATOM = 80
 _PER_SUPERCELL = 4000
+
+# Memory (bytes) of a point of a mesh, which is three integers and their indices.
+_PER_POINT = 40
 
 _REMEDY = (
     "--rd auto with --cutoff-pair needs fewer, as does a potential trained on some of "
@@ -44,6 +51,34 @@ def check_memory_of_fc3(n_first: int, n_atoms: int) -> None:
             f"fc3: {needed / 1e9:.1f} GB for {n_first} x {n_atoms} x {n_atoms} atoms; "
             f"expected at most the free memory, {free / 1e9:.1f} GB. Use a smaller "
             "supercell (--dim), and --dim-fc2 for a larger one of fc2."
+        )
+
+
+def check_memory_of_mesh(mesh: Sequence[float], cell: FloatArray | None = None) -> None:
+    """Raise if the points of a mesh do not fit into the free memory.
+
+    Parameters
+    ----------
+    mesh : sequence of float
+        Three numbers of points, or one length in angstrom.
+    cell : ndarray, optional
+        Basis vectors of the primitive cell as rows in angstrom, shape ``(3, 3)``; a
+        length is not checked without them.
+
+    Raises
+    ------
+    ResourceError
+    """
+    if len(mesh) == 1 and cell is not None:
+        mesh = (mesh[0] * np.linalg.norm(np.linalg.inv(cell), axis=0)).tolist()
+    if len(mesh) != 3:
+        return
+    needed, free = _PER_POINT * math.prod(mesh), available_memory()
+    if needed > free:
+        raise ResourceError(
+            f"mesh: {' x '.join(f'{n:.0f}' for n in mesh)} points need "
+            f"{needed / 1e9:.3g} GB; expected at most the free memory, "
+            f"{free / 1e9:.1f} GB. Use a smaller mesh."
         )
 
 
