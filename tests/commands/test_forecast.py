@@ -64,7 +64,7 @@ def test_kappa_of_each_of_several_models(run, folder):
     models = ["epsilon = 0.01, sigma = 2.5", "epsilon = 0.02, sigma = 2.5"]
     words = [*FORECAST, "--force-calculator", "lj", *MESH]
     words += [word for model in models for word in (OPTIONS, model)]
-    assert "1 potentials" in stages(run(words, folder))["of the ensemble"]
+    assert "1 potential" in stages(run(words, folder))["of the ensemble"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import contextlib
 import html
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -217,16 +217,19 @@ def report(
     with contextlib.chdir(place):
         if file is not None and not potential_files(file):
             raise PotentialError(f'"{file}" is not found. Check the name.')
-        contents, notes = contents_of_run(path, spec, file)
-    for note in notes:
-        warnings.warn(note, stacklevel=2)
+        contents = contents_of_run(
+            path, spec, file, lambda note: warnings.warn(note, stacklevel=4)
+        )
     return Report(place, contents)
 
 
 def contents_of_run(
-    filename: Path | None, spec: CalculatorSpec, file: Path | None
-) -> tuple[Contents, list[str]]:
-    """Return the contents of the report on the current folder, and notes.
+    filename: Path | None,
+    spec: CalculatorSpec,
+    file: Path | None,
+    note: Callable[[str], object],
+) -> Contents:
+    """Return the contents of the report on the current folder.
 
     Parameters
     ----------
@@ -236,6 +239,8 @@ def contents_of_run(
         Force calculator of the potential.
     file : Path or None
         Its file.
+    note : callable
+        Called with what to know about the files, also if there is nothing to report.
 
     Raises
     ------
@@ -250,16 +255,16 @@ def contents_of_run(
     summary = Path(_SUMMARY)
     if filename is None and path != summary and summary.is_file():
         _check_last_run(crystal, path, read_crystal(summary))
-    evaluated, notes = None, []
+    evaluated = None
     if Path(_EVALUATED).is_file():
         evaluated = read_crystal(Path(_EVALUATED))
     if evaluated is not None and not _is_same_crystal(crystal, evaluated):
-        notes.append(f'"{_EVALUATED}" is of another crystal: it is not used.')
+        note(f'"{_EVALUATED}" is of another crystal: it is not used.')
         evaluated = None
     if evaluated is not None:
         evaluated.nac_params = evaluated.nac_params or crystal.nac_params
     settings = read_run_options(summary) if summary.is_file() else {}
-    return gather(crystal, Path(), spec, evaluated, settings, file), notes
+    return gather(crystal, Path(), spec, evaluated, settings, file)
 
 
 def _input() -> Path:

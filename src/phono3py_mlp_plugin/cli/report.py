@@ -59,8 +59,9 @@ def _report(args: argparse.Namespace) -> int:
     request, file = requested_calculator(args)
     if file is not None and not potential_files(file):
         raise PotentialError(f'--mlp-file: "{file}" is not found.')
-    contents, notes = contents_of_run(args.filename, request, file)
-    show(notes, log_level)
+    contents = contents_of_run(
+        args.filename, request, file, lambda note: show([note], log_level)
+    )
     written = write_report(contents, folder)
     figures = [path.name for path in written if path.suffix == ".png"]
     lines = [
