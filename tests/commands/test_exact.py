@@ -58,6 +58,7 @@ def test_error_bars_take_the_same_road(run, folder):
     check_files(folder, "provenance", "uncertainty")
 
 
+@pytest.mark.slow
 def test_converge_takes_the_same_road(run, folder):
     command = ["phono3py-mlp", "converge", FILE, *EXACT]
     options = [f"--mlp-params={MODEL}, ntest=10", "--mesh", "3", "3", "3", *SMEARED]

@@ -35,6 +35,7 @@ def test_documented_command(run, nacl_trained):
     assert "Evaluate forces in 400 supercells" in done.stdout
 
 
+@pytest.mark.slow
 def test_amplitude(run, nacl_trained):
     command = "phono3py-load --pypolymlp --rd 20 --amplitude 0.005 phono3py.yaml"
     done = run(command.split(), nacl_trained)

@@ -72,6 +72,7 @@ def with_forces(path, spoil):
     return ph3
 
 
+@pytest.mark.slow
 def test_potential_that_fits_nothing_stops_a_run_without_a_mesh(run, nacl_folder):
     # One supercell trains: forces and structure are right, and the fit is none.
     model = f"{MODEL}, ntrain=1, ntest=20"

@@ -121,6 +121,7 @@ print(fc[2][0].min(), abs(ph3.fc3 - other).max())
     assert difference < 1e-10
 
 
+@pytest.mark.slow
 def test_broken_package_is_named_and_stops_nothing_else(install, tmp_path):
     environment = install("broken", "misspelt")
     done = command(["phono3py-mlp", "plugins"], tmp_path, environment)

@@ -122,6 +122,7 @@ def test_cutoff_beyond_the_supercell_is_refused(host_source):
         solve(of_hiphive(host, cutoff={2: 4.5, 3: 7.0}))
 
 
+@pytest.mark.slow
 def test_undetermined_parameters_are_refused(host_source):
     problem = of_hiphive(load(host_source, NACL), n_supercells=1, cutoff=CUTOFF)
     with pytest.raises(SolverError, match="Add supercells"):
