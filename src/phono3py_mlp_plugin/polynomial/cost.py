@@ -16,6 +16,7 @@ from phono3py_mlp_plugin.polynomial.model.parameters import ModelParameters
 from phono3py_mlp_plugin.polynomial.regression.forecast import (
     forecast,
     memory_of_arrays,
+    memory_of_block,
     operations,
 )
 from phono3py_mlp_plugin.polynomial.regression.options import RidgeOptions
@@ -64,14 +65,17 @@ def measure(
     if needs.form == "primal":
         sums = float(unknowns) ** 2 * others / rate
         shared, serial = shared + sums, serial - sums
+    second = 0.0
     if members:
         # Features are computed again for the errors of supercells that are left out.
         serial += needs.n_rows * per_row + 2.0 * float(unknowns) ** 2 * others / rate
+        # A second block, for these errors.
+        second = memory_of_block(needs.n_features, needs.n_rows, row)
     # A cell of another size has more or fewer atoms within the cutoff of a centre: the
     # number of rows is a fair measure.
     memory = memory_of_arrays(needs.form, needs.n_features, needs.n_rows, row)
     # By now, kernels and libraries are loaded.
-    return TrainingCost(shared, serial, peak_memory() + memory)
+    return TrainingCost(shared, serial, peak_memory() + memory + second)
 
 
 def _seconds_of(function: Callable[[], object]) -> float:

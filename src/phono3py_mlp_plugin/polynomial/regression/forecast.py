@@ -126,7 +126,7 @@ def _memory(n_features: int, n_rows: int, row: int) -> dict[FormName, float]:
     primal = memory_of_arrays("primal", n_features, n_rows, row)
     return {
         # A second block, for the errors of supercells that are left out.
-        "primal": _PROCESS + primal + _block(n_features, row),
+        "primal": _PROCESS + primal + memory_of_block(n_features, n_rows, row),
         "dual": _PROCESS + memory_of_arrays("dual", n_features, n_rows, row),
     }
 
@@ -144,12 +144,19 @@ def memory_of_arrays(form: FormName, n_features: int, n_rows: int, row: int) -> 
     """
     if form == "dual":
         return 8.0 * (n_features * n_rows + 2 * n_rows**2)
-    return 8.0 * n_features**2 + _block(n_features, row)
+    return 8.0 * n_features**2 + memory_of_block(n_features, n_rows, row)
 
 
-def _block(n_features: int, row: int) -> float:
+def memory_of_block(n_features: int, n_rows: int, row: int) -> float:
+    """Return the memory of a block of the design matrix in bytes.
+
+    Parameters
+    ----------
+    n_features, n_rows, row : int
+        See `memory_of_arrays`.
+    """
     size = 8.0 * n_features * row
-    return size * max(1, BLOCK_BYTES // size)
+    return min(size * max(1, BLOCK_BYTES // size), 8.0 * n_features * n_rows)
 
 
 def _seconds(unknowns: int, others: int, n_penalties: int) -> float:
