@@ -316,6 +316,15 @@ def test_processes_that_are_killed_are_replaced_and_end_with_their_run(tmp_path)
     assert killed
 
 
+def test_processes_that_are_killed_between_two_stages_are_replaced():
+    with distribution_of(2) as distribution:
+        assert values(distribution, stage(chunk_functions.square, 1), 4) == SQUARES[:4]
+        for process in distribution.workers.processes():
+            os.kill(process, signal.SIGKILL)
+        time.sleep(0.5)
+        assert values(distribution, stage(chunk_functions.square, 1), 4) == SQUARES[:4]
+
+
 def test_errors_that_cannot_be_sent_back_become_text():
     from phono3py_mlp_plugin.parallel.chunks import message
 

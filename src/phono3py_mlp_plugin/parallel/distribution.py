@@ -332,7 +332,12 @@ class _StageRun:
         if not self._has_begun:
             self._has_begun = True
             self._shared_file = self._written = self._write_shared()
-        future = self._workers.submit(self._stage, sent.chunk, self._shared_file)
+        try:
+            future = self._workers.submit(self._stage, sent.chunk, self._shared_file)
+        except BrokenExecutor as error:
+            # A worker was lost before, while there was nothing to compute.
+            future = Future()
+            future.set_exception(error)
         self._pending[future] = sent
         self._held += sent.chunk.size
 
