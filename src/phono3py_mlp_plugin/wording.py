@@ -1,4 +1,4 @@
-"""Times and numbers of things, as text of messages."""
+"""Times, numbers of things and values, as text of messages."""
 
 from __future__ import annotations
 
@@ -39,3 +39,8 @@ def counted(number: int, noun: str) -> str:
     ('1 supercell', '12 supercells')
     """
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def shown(value: object) -> str:
+    """Return a value as text of one line, with at most 60 characters."""
+    return " ".join(f"{value!r:.60}".split())

@@ -382,10 +382,7 @@ class _Run:
         bars: list[list[ErrorBar]] = []
         if ensemble is not None:
             result = self._members(ensemble, transport, found)
-            bars = [
-                [result.error_bar(t, c) for c in range(3)] if kelvin > 0 else []
-                for t, kelvin in enumerate(transport.temperatures)
-            ]
+            bars = result.error_bars(transport.temperatures.tolist())
         budget = None
         if error_budget and potential is not None:
             budget = self._budget(potential, found, values, bars, transport, ensemble)

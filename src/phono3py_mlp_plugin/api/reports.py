@@ -17,7 +17,6 @@ import numpy as np
 from phono3py_mlp_plugin import workflow
 from phono3py_mlp_plugin.api.results import Result
 from phono3py_mlp_plugin.api.training import Options, unknown_figure
-from phono3py_mlp_plugin.convergence import draw_convergence
 from phono3py_mlp_plugin.errors import DatasetError, PotentialError
 from phono3py_mlp_plugin.files import potential_files
 from phono3py_mlp_plugin.plotting import read_style
@@ -41,16 +40,6 @@ _EVALUATED = "phono3py_mlp_eval_dataset.yaml"
 
 # Largest difference in angstrom of lattices that are the same.
 _LATTICE = 1e-3
-
-_FIGURES = (
-    "bands",
-    "convergence",
-    "cumulative",
-    "kappa",
-    "parity",
-    "penalties",
-    "snapshots",
-)
 
 _HEIGHT = 800  # of the page in a notebook, in pixels
 
@@ -113,10 +102,10 @@ class Report(Result):
         ParameterError, DatasetError
             If there is no such figure, or no data for it.
         """
-        if kind not in _FIGURES:
-            raise unknown_figure(kind, _FIGURES)
+        if kind not in figures.NAMES:
+            raise unknown_figure(kind, figures.NAMES)
         with read_style(self.folder).applied():
-            figure = _figure(self.contents, kind)
+            figure = figures.draw(self.contents, kind)
         if figure is None:
             reason = self.contents.missing.get(kind, "there are no data.")
             raise DatasetError(f"{kind}: {reason}")
@@ -137,30 +126,6 @@ class Report(Result):
         page = html.escape(self.html, quote=True)
         style = f"width:100%;height:{_HEIGHT}px;border:0"
         return f'<iframe style="{style}" srcdoc="{page}"></iframe>'
-
-
-def _figure(contents: Contents, kind: str) -> Figure | None:
-    """Return a figure, None if there are no data for it."""
-    kappa, snapshots, formula = contents.kappa, contents.snapshots, contents.formula
-    if kind == "convergence" and contents.points:
-        return draw_convergence(
-            contents.points, formula=formula, tolerance=contents.tolerance
-        )
-    if kind == "bands" and contents.bands is not None:
-        return figures.draw_bands(contents.bands, formula)
-    if kind == "parity" and snapshots is not None:
-        return figures.draw_parity(snapshots, formula)
-    if kind == "snapshots" and snapshots is not None:
-        return figures.draw_snapshot_errors(snapshots, formula)
-    if kind == "kappa" and kappa is not None:
-        return figures.draw_kappa(contents)
-    if kind == "cumulative" and kappa is not None and kappa.mode_kappa is not None:
-        index = contents.room_temperature()
-        return figures.draw_cumulative(kappa, index, contents.directions(), formula)
-    training = contents.provenance
-    if kind == "penalties" and training is not None and training.penalties:
-        return figures.draw_penalties(training.ridge_path(), training.alpha, formula)
-    return None
 
 
 def report(

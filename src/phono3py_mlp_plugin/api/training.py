@@ -26,7 +26,7 @@ from phono3py_mlp_plugin.parallel import distribution_of
 from phono3py_mlp_plugin.plotting import Style
 from phono3py_mlp_plugin.reports import figures
 from phono3py_mlp_plugin.reports.contents import Snapshots
-from phono3py_mlp_plugin.wording import counted
+from phono3py_mlp_plugin.wording import counted, shown
 from phono3py_mlp_plugin.workflow import CalculatorSpec, Split
 
 if TYPE_CHECKING:
@@ -171,9 +171,8 @@ def potential_of(given: Potential | Training) -> Potential:
         and hasattr(potential, "elements")
         and callable(getattr(potential, "evaluate", None))
     ):
-        shown = " ".join(f"{given!r:.60}".split())
         raise ParameterError(
-            f"potential = {shown}; expected a potential, which has elements and "
+            f"potential = {shown(given)}; expected a potential, which has elements and "
             "evaluate. Make one by load_potential or train."
         )
     return potential

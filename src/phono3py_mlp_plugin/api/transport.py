@@ -21,6 +21,7 @@ from phono3py_mlp_plugin.errors import (
 )
 from phono3py_mlp_plugin.parallel import Distribution
 from phono3py_mlp_plugin.ranges import NOT_NEGATIVE, POSITIVE, check_range
+from phono3py_mlp_plugin.wording import shown
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -240,8 +241,7 @@ def _numbers(name: str, given: float | Sequence[float]) -> tuple[float, ...]:
         # Rows of different lengths.
         array = np.zeros((0, 0))
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iuf"):
-        shown = " ".join(f"{given!r:.60}".split())
         raise ParameterError(
-            f"{name} = {shown}; expected a number, or a sequence of numbers."
+            f"{name} = {shown(given)}; expected a number, or a sequence of numbers."
         )
     return tuple(array.astype(float).tolist())

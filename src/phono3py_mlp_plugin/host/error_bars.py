@@ -171,7 +171,7 @@ class ErrorBars:
         if self._request.uncertainty is not None:
             show([" error bars of kappa ".center(76, "-")], self._log_level)
             result = self._ensemble(ph3, crystal, plan, self._transport)
-            bars = _bars(result, self._transport.temperatures)
+            bars = result.error_bars(self._transport.temperatures.tolist())
         else:
             show([" error budget of kappa ".center(76, "-")], self._log_level)
         budget = self._budget(ph3, crystal, plan, kappa, bars, result)
@@ -306,14 +306,6 @@ class ErrorBars:
         what = "Error budgets" if result is None else "Error bars"
         line = f'{what} for all temperatures are in "{UNCERTAINTY_FILE}".'
         show([line], self._log_level)
-
-
-def _bars(result: EnsembleResult, temperatures: FloatArray) -> list[list[ErrorBar]]:
-    """Return the error bars at each temperature, none at 0 K."""
-    return [
-        [result.error_bar(t, c) for c in range(3)] if temperature > 0 else []
-        for t, temperature in enumerate(temperatures)
-    ]
 
 
 def _error_of_displacements(mlp: PluginMLP, plan: ForceConstantsPlan) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray, RidgePenalty
+from phono3py_mlp_plugin.convergence import draw_convergence
 from phono3py_mlp_plugin.files import KappaFile
 from phono3py_mlp_plugin.plotting import (
     DIRECTIONS,
@@ -45,6 +46,42 @@ _MANY = 30
 
 # Space beyond the ends of a logarithmic axis.
 _SPACE = 1.15
+
+
+NAMES = (
+    "bands",
+    "convergence",
+    "cumulative",
+    "kappa",
+    "parity",
+    "penalties",
+    "snapshots",
+)
+"""Figures of a report."""
+
+
+def draw(contents: Contents, name: str) -> Figure | None:
+    """Draw a figure of a report, one of `NAMES`; return None if there are no data."""
+    kappa, snapshots, formula = contents.kappa, contents.snapshots, contents.formula
+    if name == "convergence" and contents.points:
+        return draw_convergence(
+            contents.points, formula=formula, tolerance=contents.tolerance
+        )
+    if name == "bands" and contents.bands is not None:
+        return draw_bands(contents.bands, formula)
+    if name == "parity" and snapshots is not None:
+        return draw_parity(snapshots, formula)
+    if name == "snapshots" and snapshots is not None:
+        return draw_snapshot_errors(snapshots, formula)
+    if name == "kappa" and kappa is not None:
+        return draw_kappa(contents)
+    if name == "cumulative" and kappa is not None and kappa.mode_kappa is not None:
+        index = contents.room_temperature()
+        return draw_cumulative(kappa, index, contents.directions(), formula)
+    training = contents.provenance
+    if name == "penalties" and training is not None and training.penalties:
+        return draw_penalties(training.ridge_path(), training.alpha, formula)
+    return None
 
 
 def draw_parity(snapshots: Snapshots, formula: str = "") -> Figure:

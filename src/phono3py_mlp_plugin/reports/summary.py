@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phono3py_mlp_plugin.contracts import FloatArray
-from phono3py_mlp_plugin.convergence import draw_convergence
 from phono3py_mlp_plugin.files import write_whole
 from phono3py_mlp_plugin.plotting import (
     DIRECTIONS,
@@ -28,7 +27,7 @@ from phono3py_mlp_plugin.uncertainty import ErrorBudget
 from phono3py_mlp_plugin.workflow import budget_notes, budget_table
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 _STEM = "phono3py_mlp_report"
 
@@ -37,16 +36,6 @@ _GRID = 201
 
 # Number of rows above which a table is shortened.
 _MANY = 12
-
-_PICTURES = (
-    "bands",
-    "convergence",
-    "cumulative",
-    "kappa",
-    "parity",
-    "penalties",
-    "snapshots",
-)
 
 
 def report_files(contents: Contents, style: Style) -> dict[str, bytes]:
@@ -81,7 +70,7 @@ def write_report(contents: Contents, folder: Path) -> list[Path]:
     files = report_files(contents, read_style(folder))
     write_whole({folder / name: content for name, content in files.items()})
     # Figures of an earlier report would contradict this one.
-    for picture in _PICTURES:
+    for picture in figures.NAMES:
         for name in _names_of_files(picture):
             if name not in files:
                 (folder / name).unlink(missing_ok=True)
@@ -219,11 +208,11 @@ class _SectionBuilder:
         ]
         return sections, self._files
 
-    def _picture(
-        self, name: str, draw: Callable[[], Figure], alt: str, caption: str
-    ) -> Picture:
+    def _picture(self, name: str, alt: str, caption: str) -> Picture:
         with self._style.applied():
-            contents = render(draw())
+            figure = figures.draw(self._contents, name)
+            assert figure is not None
+            contents = render(figure)
         names = _names_of_files(name)
         self._files.update(zip(names, contents.values(), strict=True))
         return Picture(contents[".png"], alt, caption, tuple(names))
@@ -249,7 +238,6 @@ class _SectionBuilder:
             caption += f" All {len(shown)} temperatures are in {_STEM}.json."
         picture = self._picture(
             "kappa",
-            lambda: figures.draw_kappa(contents),
             "Thermal conductivity against temperature",
             caption,
         )
@@ -296,9 +284,6 @@ class _SectionBuilder:
         temperature = kappa.temperatures[t]
         picture = self._picture(
             "cumulative",
-            lambda: figures.draw_cumulative(
-                kappa, t, contents.directions(), contents.formula
-            ),
             "Cumulative conductivity against frequency and mean free path",
             "Conductivity of the modes below a frequency and below a mean free path, "
             f"at {temperature:g} K. Each mode of the mesh is a step. The shortest mean "
@@ -314,9 +299,6 @@ class _SectionBuilder:
             return self._empty("convergence", title, "convergence")
         picture = self._picture(
             "convergence",
-            lambda: draw_convergence(
-                points, formula=contents.formula, tolerance=contents.tolerance
-            ),
             "Kappa and force errors against the number of training supercells",
             "Above: kappa with its intervals, at the first temperature of the study; "
             "the band is the tolerance around the last value. Below: force errors on "
@@ -342,7 +324,6 @@ class _SectionBuilder:
         pictures = [
             self._picture(
                 "parity",
-                lambda: figures.draw_parity(snapshots, contents.formula),
                 "Errors of forces and energies against first principles",
                 "Differences between potential and first principles. A slope indicates "
                 "a systematic error; a training error far below the test error "
@@ -350,7 +331,6 @@ class _SectionBuilder:
             ),
             self._picture(
                 "snapshots",
-                lambda: figures.draw_snapshot_errors(snapshots, contents.formula),
                 "Force error of each snapshot",
                 "Root mean square force error of each snapshot; unusually large errors "
                 "are numbered.",
@@ -359,15 +339,12 @@ class _SectionBuilder:
         return Section("errors", title, pictures, notes)
 
     def _penalties(self) -> Section:
-        provenance, formula = self._contents.provenance, self._contents.formula
+        provenance = self._contents.provenance
         title = "Ridge path"
         if provenance is None or not provenance.penalties:
             return self._empty("penalties", title, "penalties")
         picture = self._picture(
             "penalties",
-            lambda: figures.draw_penalties(
-                provenance.ridge_path(), provenance.alpha, formula
-            ),
             "Errors of training and test set against the ridge penalty",
             "The penalty with the smallest test error is chosen. At the edge of the "
             "range, a wider range may be better.",
@@ -388,7 +365,6 @@ class _SectionBuilder:
             notes.append(f"Not compared: {contents.missing['direct']}")
         picture = self._picture(
             "bands",
-            lambda: figures.draw_bands(bands, contents.formula),
             "Phonon bands and density of states",
             "Imaginary frequencies are drawn below zero. At finite displacements, fc2 "
             "fitted to first-principles forces includes effects of higher orders, so "

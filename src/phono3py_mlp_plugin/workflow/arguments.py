@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.wording import shown
 from phono3py_mlp_plugin.workflow.supercells import DisplacementOptions
 
 _Accepts = Callable[[Any], bool]
@@ -36,12 +37,8 @@ Give one.
         accepts, expected, remedy = _TYPES[name]
         if not accepts(value):
             raise ParameterError(
-                f"{name} = {_shown(value)}; expected {expected}. {remedy}."
+                f"{name} = {shown(value)}; expected {expected}. {remedy}."
             )
-
-
-def _shown(value: Any) -> str:
-    return " ".join(f"{value!r:.60}".split())
 
 
 def _is_crystal(value: Any) -> bool:

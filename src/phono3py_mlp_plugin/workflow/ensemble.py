@@ -180,6 +180,13 @@ class EnsembleResult:
         """Return kappa of the reference and of all members, in one array."""
         return np.concatenate([self.reference[None], self.members])
 
+    def error_bars(self, temperatures: Sequence[float]) -> list[list[ErrorBar]]:
+        """Return the error bars of xx, yy and zz at each temperature, none at 0 K."""
+        return [
+            [self.error_bar(t, c) for c in range(3)] if temperature > 0 else []
+            for t, temperature in enumerate(temperatures)
+        ]
+
     def error_bar(self, temperature: int, component: int) -> ErrorBar:
         """Return the error bar of a component of kappa at a temperature."""
         if self.names:

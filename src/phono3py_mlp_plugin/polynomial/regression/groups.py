@@ -47,14 +47,42 @@ def add_group(
         first = targets.first_rows[structures.start : structures.stop]
         energies[:, structures.start : structures.stop] = block[:, first - rows.start]
         sums[rows] = row_sums(block)
-        weights, values = targets.weighted(structures, None)
-        moments += weighted_sums(block, weights * values)[active]
-        norm += weighted_sums(values[None], values)
-        add_gram(array, block, active, weights)
+        of_block = add_block(array, block, problem, structures, active)
+        moments += of_block[0]
+        norm += of_block[1]
     return {"moments": moments, "norm": norm, "energies": energies, "row_sums": sums}
 
 
-def weighted_sums(block: FloatArray, weights: FloatArray) -> FloatArray:
+def add_block(
+    array: FloatArray,
+    block: FloatArray,
+    problem: Problem,
+    structures: range,
+    active: NDArray[np.intp],
+) -> tuple[FloatArray, FloatArray]:
+    """Add X^T X of forces and virials of a block to the upper triangle of an array.
+
+    Parameters
+    ----------
+    array, active
+        See `add_group`.
+    block : ndarray
+        X^T of the structures.
+    problem : Problem
+    structures : range
+
+    Returns
+    -------
+    moments, norm : ndarray
+        See `add_group`.
+    """
+    weights, values = problem.targets.weighted(structures, None)
+    add_gram(array, block, active, weights)
+    moments = _weighted_sums(block, weights * values)[active]
+    return moments, _weighted_sums(values[None], values)
+
+
+def _weighted_sums(block: FloatArray, weights: FloatArray) -> FloatArray:
     """Return ``block @ weights``; BLAS would add up in an order of its threads."""
     return np.asarray(np.einsum("ij,j->i", block, weights))
 

@@ -11,7 +11,6 @@ from scipy.linalg import blas, lapack
 
 from phono3py_mlp_plugin.contracts import FloatArray, MapChunks, map_here
 from phono3py_mlp_plugin.polynomial.kernels.gram import (
-    add_gram,
     add_to_lower,
     move_to_upper,
 )
@@ -22,10 +21,10 @@ from phono3py_mlp_plugin.polynomial.regression.cholesky import (
 )
 from phono3py_mlp_plugin.polynomial.regression.form import SCALED_AT_A_TIME, Fit, Form
 from phono3py_mlp_plugin.polynomial.regression.groups import (
+    add_block,
     add_group,
     add_packed,
     sums_of_group,
-    weighted_sums,
 )
 from phono3py_mlp_plugin.polynomial.regression.problem import Problem
 from phono3py_mlp_plugin.polynomial.regression.targets import ZERO_SCALE
@@ -120,11 +119,12 @@ class Primal(Form):
             limit = _smallest_active_scatter(len(supercells))
             self._activate(np.flatnonzero(scatter >= limit))
         assert self._active is not None
-        weights, values = self._problem.targets.weighted(supercells, None)
-        self._moments += weighted_sums(block, weights * values)[self._active]
-        self._norm += float(weighted_sums(values[None], values)[0])
         self._set_diagonal(self._diagonal)
-        add_gram(self._array, block, self._active, weights)
+        moments, norm = add_block(
+            self._array, block, self._problem, supercells, self._active
+        )
+        self._moments += moments
+        self._norm += float(norm[0])
         self._diagonal = self._array.diagonal().copy()
 
     def add_groups(
