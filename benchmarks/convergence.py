@@ -2,11 +2,12 @@
 
     python benchmarks/convergence.py [--native FOLDER]
 
-Data: NaCl, default model, 20, 40, 60 and 80 training supercells tested on the last 20,
-kappa on 11x11x11. The study of this package also gives error bars: 8 members and two
-other penalties for each size, on 9x9x9. It runs before, between and after the runs of
+Data: NaCl, the hundred 64-atom supercells of phono3py's example NaCl-rd, default model,
+5, 10, 20, 40 and 80 training supercells tested on the last 20, kappa at 300 K on
+11x11x11. The study of this package also gives error bars: 8 members and two other
+penalties for each size, on 9x9x9. It runs before, between and after the runs of
 phono3py, and its median time is used. Results are written to
-``benchmarks/results/convergence.json``.
+``benchmarks/results/convergence.json``; ``why.py`` draws them.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ import h5py
 from engine import NATIVE, PLAIN, ROOT, machine, nacl_params
 from history import Entry, add
 
+from phono3py_mlp_plugin.convergence import Point
+
 RESULTS = ROOT / "benchmarks" / "results" / "convergence.json"
 PARAMS = "phono3py_params.yaml"
-SIZES = (20, 40, 60, 80)
+SIZES = (5, 10, 20, 40, 80)
 TEST = 20
 MESH = ["--mesh", "11", "11", "11"]
 
@@ -68,7 +71,9 @@ def ours(folder: Path, native: Path) -> dict[str, Any]:
     content = json.loads(
         (result["folder"] / "phono3py_mlp_convergence.json").read_text()
     )
-    result["kappa"] = [point["kappa"][0][0] for point in content["points"]]
+    points = [Point.from_record(record) for record in content["points"]]
+    result["kappa"] = [point.kappa[0][0] for point in points]
+    result["scatter"] = [point.error_bar(0, 0).total for point in points]
     return result
 
 
@@ -106,6 +111,7 @@ def main() -> None:
     theirs = sum(one["seconds"] for one in plain)
     result = {
         "machine": machine(),
+        "sizes": SIZES,
         "ours_s": seconds,
         "ours_runs_s": [study["seconds"] for study in studies],
         "host_s": theirs,
@@ -114,6 +120,7 @@ def main() -> None:
         "ours_peak_gb": max(study["peak_gb"] for study in studies),
         "host_peak_gb": max(one["peak_gb"] for one in plain),
         "ours_kappa": studies[-1]["kappa"],
+        "ours_scatter": studies[-1]["scatter"],
         "host_kappa": [one["kappa"] for one in plain],
     }
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")

@@ -253,8 +253,8 @@ def cold_start() -> dict[str, float]:
     """Measure first training and evaluation with an empty and a filled kernel cache."""
     program = (
         "import time; import numpy, phono3py, numba, scipy.linalg;"
-        "from phono3py_mlp_plugin.cli.doctor import _compile_kernels;"
-        "print(_compile_kernels())"
+        "from phono3py_mlp_plugin.api.installation import compile_kernels;"
+        "print(compile_kernels())"
     )
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "NUMBA_CACHE_DIR": cache}

@@ -10,15 +10,15 @@ why = pytest.importorskip("why", reason="not in the source package")
 
 
 def test_figure_shows_the_recorded_results():
-    ours, both = (json.loads(path.read_text()) for path in (why.STUDY, why.HOST))
+    results = json.loads(why.RESULTS.read_text())
     with Style().applied():
-        left, right = why.draw(ours, both).axes
+        left, right = why.draw(results).axes
     curves = [list(line.get_ydata()) for line in left.lines]
-    assert ours["kappa"] in curves and both["host_kappa"] in curves
+    assert results["ours_kappa"] in curves and results["host_kappa"] in curves
     # Thin lines of 95 % and those with caps of 68 %.
     assert len(left.collections) == 2
     widths = [bar.get_width() for bar in right.patches]
-    assert widths == pytest.approx([both["host_s"], both["ours_s"]])
+    assert widths == pytest.approx([results["host_s"], results["ours_s"]])
 
 
 def test_text_of_the_figure_can_be_searched():
