@@ -25,10 +25,35 @@ def crystal():
     return ph3
 
 
+def settings_of_interaction(ph3):
+    return set(inspect.signature(ph3.init_phph_interaction).parameters)
+
+
+def make_frequencies_differ(ph3):
+    """Change all frequencies by a part in 1e9, so that no two are equal.
+
+    phono3py 4.4 leaves out a tetrahedron if the frequency is exactly that of one of its
+    corners; later versions take the limit from above, as this package does. Whether
+    frequencies that symmetry makes equal are so to the last bit depends on the
+    libraries.
+    """
+    interaction = ph3.phph_interaction
+    interaction.run_phonon_solver()
+    frequencies, eigenvectors, _ = interaction.get_phonons()
+    changes = np.random.default_rng(0).standard_normal(frequencies.shape)
+    interaction.set_phonon_data(
+        frequencies * (1 + 1e-9 * changes),
+        eigenvectors.copy(),
+        interaction.bz_grid.addresses,
+    )
+
+
 def conductivity(ph3, *, mesh=(4, 4, 4), sigmas=(None,), interaction=None, **options):
     ph3.mesh_numbers = mesh
     ph3.sigmas = list(sigmas)
     ph3.init_phph_interaction(**(interaction or {}))
+    if "average_degenerate_weights" not in settings_of_interaction(ph3):
+        make_frequencies_differ(ph3)
     ph3.run_thermal_conductivity(temperatures=TEMPERATURES, **options)
     return ph3.thermal_conductivity
 
@@ -69,8 +94,7 @@ def assert_close(found, expected, tolerance):
     ids=lambda options: "-".join(options),
 )
 def test_relaxation_times_and_kappa_are_the_hosts(crystal, options):
-    known = inspect.signature(crystal.init_phph_interaction).parameters
-    if not set(options.get("interaction", ())) <= set(known):
+    if not set(options.get("interaction", ())) <= settings_of_interaction(crystal):
         pytest.skip("This phono3py does not have the option.")
     expected, found = both(crystal, **options)
     # The same weights, and strengths that differ by rounding.
