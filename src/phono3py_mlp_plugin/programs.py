@@ -1,14 +1,10 @@
-"""How commands start each other."""
+"""How this package starts commands, of phono3py and its own."""
 
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import sys
-from collections.abc import Sequence
-
-from phono3py_mlp_plugin.supervision import run_step
 
 _FUNCTIONS = {
     "phono3py": ("phono3py.scripts.phono3py", "run"),
@@ -33,13 +29,3 @@ def program(name: str) -> list[str]:
         f"sys.exit({function}())\n"
     )
     return [sys.executable, "-c", code]
-
-
-def run_command(words: Sequence[str], log_level: int = 1) -> int:
-    """Print a command, run it in a process of its own, and return its exit code."""
-    if log_level:
-        print(f"$ {shlex.join(words)}", flush=True)
-    code, line = run_step([*program(words[0]), *words[1:]])
-    if line is not None:
-        print(line, file=sys.stderr)
-    return code

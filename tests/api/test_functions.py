@@ -1,10 +1,14 @@
 """Functions for scripts: what they compute, refuse, and leave as it is."""
 
+import contextlib
 import copy
 import json
+import re
 
 import numpy as np
 import pytest
+from phonopy.interface.calculator import write_crystal_structure
+from phonopy.structure.atoms import PhonopyAtoms
 
 import phono3py_mlp_plugin as mlp
 from api.crystal import sodium_chloride
@@ -392,3 +396,80 @@ def test_workers_compute_the_same_kappa_and_error_bars():
     together = mlp.kappa(ph3, MESH, 300, training, executor=2)
     np.testing.assert_array_equal(together.kappa, alone.kappa)
     np.testing.assert_array_equal(together.error(), alone.error())
+
+
+@pytest.mark.slow
+def test_a_campaign_gives_what_each_crystal_gave(tmp_path):
+    write_crystal_structure(
+        str(tmp_path / "Al.vasp"),
+        PhonopyAtoms(
+            symbols=["Al"] * 4,
+            cell=np.eye(3) * 4.05,
+            scaled_positions=[[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]],
+        ),
+    )
+    (tmp_path / "metals.yaml").write_text(
+        "options: {mesh: 5 5 5, dim: 2 2 2, ts: 300, force-calculator: emt}\n"
+        "crystals:\n"
+        "  Al: {cell: Al.vasp}\n"
+        "  missing: {cell: Al.vasp, fc-calculator: nothing}\n"
+    )
+    advances = []
+
+    @contextlib.contextmanager
+    def progress(text, total):
+        yield advances.append
+
+    result = mlp.campaign(tmp_path / "metals.yaml", progress=progress)
+    done, failed = result.crystals
+    assert done.status == "done" and done.kappa[0] > 0
+    assert failed.status == "failed" and "nothing" in failed.error
+    assert result.failed == ["missing"] and advances == [1, 1]
+    table = json.loads((tmp_path / "metals.json").read_text())
+    assert table["crystals"] == result.to_dict()["crystals"]
+    assert result.page.is_file() and "Al" in result._repr_html_()
+    # A result is that of the list, without any computation.
+    again = mlp.campaign(tmp_path / "metals.yaml", jobs=2)
+    assert again.crystals[0] == done
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"file": None}, "file = None; expected the name of a list"),
+        ({"file": 3}, "file = 3; expected the name of a file"),
+        ({"file": "list.yaml", "jobs": 0}, "jobs = 0; expected 1 or more"),
+        ({"file": "list.yaml", "jobs": 1.5}, "jobs = 1.5; expected an integer"),
+        ({"file": "list.yaml"}, "list.yaml: no mapping; expected 'crystals:"),
+        ({"file": "nothing.yaml"}, '"nothing.yaml" is not found. Check the name.'),
+    ],
+)
+def test_a_campaign_without_a_list_is_refused(
+    arguments, message, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.yaml").write_text("[]")
+    with pytest.raises(mlp.MLPError, match=re.escape(message)):
+        mlp.campaign(**arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["list.yaml"]
+
+
+def test_plugins_are_described():
+    found = mlp.find_plugins()
+    exact = found.force_constants_solvers["exact"]
+    assert exact.unavailable_reason is None and exact.is_built_in
+    names = [name for name, _, _ in found.force_calculators["pypolymlp"].options]
+    assert "cutoff" in names
+    content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert content["force_constants_solvers"]["exact"]["summary"] == exact.summary
+    assert "pypolymlp  " in repr(found) and "<table>" in found._repr_html_()
+
+
+def test_the_installation_is_active():
+    found = mlp.doctor()
+    assert found.is_active and found.problems == ()
+    assert found.packages["phono3py-mlp-plugin"] == mlp.__version__
+    assert not any(found.bindings.values())
+    content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert content["is_active"] is True
+    assert repr(found).startswith("Bridge: active\nPython 3.")

@@ -22,7 +22,7 @@ from phono3py_mlp_plugin.host.reading import content_of_crystal
 from phono3py_mlp_plugin.parallel.store import write_command
 from phono3py_mlp_plugin.ranges import Range
 from phono3py_mlp_plugin.uncertainty import Contribution, ErrorBar, ErrorBudget
-from phono3py_mlp_plugin.workflow import PhononsAt, PotentialHealth, Result
+from phono3py_mlp_plugin.workflow import CrystalResult, PhononsAt, PotentialHealth
 from reference_pages import fields, markdown, names, options, parameters
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -141,7 +141,7 @@ BUDGET = COMMON["budget"]
         (Point, CONVERGENCE["points"]["items"]),
         (Verdict, CONVERGENCE["verdicts"]["additionalProperties"]),
         (PotentialHealth, schemas()["health"]["properties"]["health"]),
-        (Result, schemas()["campaign-table"]["properties"]["crystals"]["items"]),
+        (CrystalResult, schemas()["campaign-table"]["properties"]["crystals"]["items"]),
         (Provenance, schemas()["provenance"]),
     ],
 )

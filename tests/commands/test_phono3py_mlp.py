@@ -7,7 +7,7 @@ import pytest
 
 from phono3py_mlp_plugin import cli
 from phono3py_mlp_plugin.__main__ import main as start
-from phono3py_mlp_plugin.cli import doctor
+from phono3py_mlp_plugin.api import installation
 from phono3py_mlp_plugin.plugins import registry
 
 
@@ -121,14 +121,15 @@ def test_an_installation_without_a_requirement_is_one_line(monkeypatch):
     assert "pip install phono3py-mlp-plugin" in message and "\n" not in message
 
 
-def test_doctor_says_that_phono3py_cannot_be_imported(monkeypatch, capsys):
+def test_doctor_says_that_phono3py_cannot_be_imported(monkeypatch):
     def fail(name):
         raise ModuleNotFoundError(f"No module named {name!r}")
 
-    monkeypatch.setattr(doctor.importlib, "import_module", fail)
-    monkeypatch.setattr(doctor, "is_bound", lambda: False)
-    assert doctor.doctor() == 1
-    verdict, reason, *_ = capsys.readouterr().out.splitlines()
+    monkeypatch.setattr(installation.importlib, "import_module", fail)
+    monkeypatch.setattr(installation, "is_bound", lambda: False)
+    found = installation.doctor()
+    assert not found.is_active
+    verdict, reason, *_ = str(found).splitlines()
     assert verdict == "Bridge: NOT ACTIVE"
     assert reason.strip().startswith(
         "phono3py cannot be imported: No module named 'phono3py'. Install"
@@ -136,10 +137,10 @@ def test_doctor_says_that_phono3py_cannot_be_imported(monkeypatch, capsys):
 
 
 def test_a_source_tree_that_is_not_installed_says_so(monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "version_of", lambda name: None)
+    monkeypatch.setattr(installation, "version_of", lambda name: None)
     monkeypatch.setattr(cli, "version_of", lambda name: None)
-    monkeypatch.setattr(doctor, "is_bound", lambda: False)
-    assert doctor.doctor() == 1
+    monkeypatch.setattr(installation, "is_bound", lambda: False)
+    assert cli.main(["doctor"]) == 1
     verdict, reason, *_ = capsys.readouterr().out.splitlines()
     assert verdict == "Bridge: NOT ACTIVE"
     assert "phono3py-mlp-plugin is not installed, so that" in reason

@@ -165,9 +165,10 @@ def have_ended(processes):
 
 def test_a_command_ends_with_the_killed_process_that_started_it(start):
     program = (
-        "from phono3py_mlp_plugin.cli import programs\n"
+        "from phono3py_mlp_plugin import programs\n"
+        "from phono3py_mlp_plugin.cli.steps import run_command\n"
         "programs._FUNCTIONS['waiting'] = ('signal', 'pause')\n"
-        "programs.run_command(['waiting'])\n"
+        "run_command(['waiting'])\n"
     )
     command = start(["python", "-c", program])
     command.wait_for("$ waiting")

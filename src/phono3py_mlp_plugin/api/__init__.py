@@ -4,6 +4,7 @@ They compute what the commands compute, do not print, and return results with
 ``to_dict()`` and mostly ``plot()``.
 """
 
+from phono3py_mlp_plugin.api.campaigns import Campaign, campaign
 from phono3py_mlp_plugin.api.conductivity import KappaResult, kappa
 from phono3py_mlp_plugin.api.convergence import ConvergenceResult, converge
 from phono3py_mlp_plugin.api.datasets import (
@@ -16,6 +17,13 @@ from phono3py_mlp_plugin.api.force_constants import (
     solve_force_constants,
 )
 from phono3py_mlp_plugin.api.forecasts import Forecast, forecast
+from phono3py_mlp_plugin.api.installation import (
+    Installation,
+    PluginDescription,
+    Plugins,
+    doctor,
+    find_plugins,
+)
 from phono3py_mlp_plugin.api.models import kappa_of_models
 from phono3py_mlp_plugin.api.potentials import (
     EvaluationResult,
@@ -31,19 +39,26 @@ from phono3py_mlp_plugin.api.reports import Report, report
 from phono3py_mlp_plugin.api.training import Training, progress_bar, train
 
 __all__ = [
+    "Campaign",
     "ConvergenceResult",
     "EvaluationResult",
     "Examination",
     "ForceConstantsResult",
     "Forecast",
+    "Installation",
     "KappaResult",
+    "PluginDescription",
+    "Plugins",
     "Relaxation",
     "Report",
     "Training",
+    "campaign",
     "converge",
+    "doctor",
     "evaluate",
     "examine_potential",
     "extend_dataset",
+    "find_plugins",
     "forecast",
     "import_dataset",
     "kappa",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from phono3py_mlp_plugin.cli.parser import example
-from phono3py_mlp_plugin.cli.programs import run_command
+from phono3py_mlp_plugin.cli.steps import run_command
 from phono3py_mlp_plugin.errors import DatasetError
 from phono3py_mlp_plugin.host.arguments import add_distribution_options
 from phono3py_mlp_plugin.parallel import ExecutorSpec, Part, read_command

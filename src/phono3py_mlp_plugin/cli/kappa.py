@@ -16,7 +16,7 @@ from phono3py_mlp_plugin.cli.inputs import (
     requested_calculator,
 )
 from phono3py_mlp_plugin.cli.parser import Parser, example
-from phono3py_mlp_plugin.cli.programs import run_command
+from phono3py_mlp_plugin.cli.steps import run_command
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.files import FolderLock, check_inputs, replacing
 from phono3py_mlp_plugin.host.arguments import CommandOptions

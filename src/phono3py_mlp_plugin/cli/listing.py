@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
+from phono3py_mlp_plugin.api.installation import Plugins, find_plugins
 from phono3py_mlp_plugin.cli.parser import example
-from phono3py_mlp_plugin.contracts import ForceCalculator
 from phono3py_mlp_plugin.errors import PluginNotFound, did_you_mean
-from phono3py_mlp_plugin.options import describe_options
-from phono3py_mlp_plugin.plugins import (
-    DISTRIBUTION,
-    PluginEntry,
-    Registry,
-    registry,
-    version_of,
-)
+from phono3py_mlp_plugin.plugins import DISTRIBUTION, version_of
 
 
 def add_plugins(commands: Any) -> None:
@@ -29,46 +23,43 @@ def add_plugins(commands: Any) -> None:
     parser.add_argument(
         "name", metavar="NAME", nargs="?", help="show the options of this plugin"
     )
-    parser.set_defaults(run=lambda args: list_plugins(args.name))
+    parser.set_defaults(run=_list)
 
 
-def list_plugins(name: str | None) -> int:
-    """Print all plugins, or the options of one."""
-    plugins = registry()
-    if name is None:
+def _list(args: argparse.Namespace) -> int:
+    plugins = find_plugins()
+    if args.name is None:
         _print_all(plugins)
     else:
-        _print_options(plugins, name)
+        _print_options(plugins, args.name)
     return 0
 
 
-def _print_all(plugins: Registry) -> None:
+def _print_all(plugins: Plugins) -> None:
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     console = Console()
-    groups: dict[str, dict[str, Any]] = {
-        "Force calculators (--force-calculator)": dict(plugins.calculators),
-        "Force-constants solvers (--fc-calculator)": dict(plugins.solvers),
+    groups = {
+        "Force calculators (--force-calculator)": plugins.force_calculators,
+        "Force-constants solvers (--fc-calculator)": plugins.force_constants_solvers,
     }
     notes = []
-    for title, entries in groups.items():
+    for title, found in groups.items():
         table = Table(title=title, title_justify="left", box=SIMPLE)
         for column in ("name", "status"):
             table.add_column(column, no_wrap=True)
         table.add_column("description", ratio=1, overflow="fold")
         table.add_column("package", overflow="fold")
-        for name, item in sorted(entries.items()):
-            reason = item.record.unavailable_reason()
-            status = "ok" if reason is None else "not usable"
+        for one in found.values():
+            status = "ok" if one.unavailable_reason is None else "not usable"
             # Its name and version would leave no width for descriptions.
-            is_own = item.origin.distribution == DISTRIBUTION
-            package = "built in" if is_own else str(item.origin)
-            table.add_row(name, status, escape(item.record.summary), package)
-            if reason is not None:
-                notes.append(f"{name}: {reason}")
+            package = "built in" if one.is_built_in else one.package
+            table.add_row(one.name, status, escape(one.summary), package)
+            if one.unavailable_reason is not None:
+                notes.append(f"{one.name}: {one.unavailable_reason}")
         console.print(table)
     built_in = f"Built in: {DISTRIBUTION} {version_of(DISTRIBUTION)}."
     for note in [built_in, *notes, *plugins.broken]:
@@ -76,22 +67,21 @@ def _print_all(plugins: Registry) -> None:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
-def _print_options(plugins: Registry, name: str) -> None:
-    entries: list[PluginEntry[Any]] = [
-        group[name] for group in (plugins.calculators, plugins.solvers) if name in group
-    ]
-    if not entries:
-        known = [*plugins.calculators, *plugins.solvers]
+def _print_options(plugins: Plugins, name: str) -> None:
+    kinds = {
+        "Force calculator": plugins.force_calculators,
+        "Solver": plugins.force_constants_solvers,
+    }
+    found = [(kind, group[name]) for kind, group in kinds.items() if name in group]
+    if not found:
+        known = [name for group in kinds.values() for name in group]
         raise PluginNotFound(
             f"No plugin named {name!r}.{did_you_mean(name, known)} "
             f"Installed: {', '.join(sorted(known))}."
         )
-    for item in entries:
-        kind = (
-            "Force calculator" if isinstance(item.record, ForceCalculator) else "Solver"
-        )
-        print(f"{kind} {name} ({item.origin}): {item.record.summary}")
-        if item.record.citation:
-            print(f"  cite: {item.record.citation}")
-        for option, default, text in describe_options(item.record.options):
+    for kind, one in found:
+        print(f"{kind} {name} ({one.package}): {one.summary}")
+        if one.citation:
+            print(f"  cite: {one.citation}")
+        for option, default, text in one.options:
             print(f"  {option} = {default}" + (f"  # {text}" if text else ""))

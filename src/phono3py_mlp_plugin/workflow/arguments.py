@@ -140,6 +140,7 @@ _TYPES: Mapping[str, tuple[_Accepts, str, str]] = {
     ),
     "members": _INTEGER,
     "orders": _INTEGER,
+    "jobs": _INTEGER,
     "sizes": (
         _or_none(_are_integers),
         "one or more ascending integers",

@@ -33,7 +33,7 @@ _NUMBERS = re.compile(r"[-+.\deE]+(\s+[-+.\deE]+)+")
 
 
 @dataclass(frozen=True)
-class Task:
+class CampaignTask:
     """A crystal of a campaign.
 
     Attributes
@@ -52,7 +52,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Result:
+class CrystalResult:
     """What a crystal gave.
 
     Attributes
@@ -84,7 +84,7 @@ class Result:
     to_check: int = 0
 
 
-def read_tasks(content: Any, folder: Path, where: str) -> list[Task]:
+def read_tasks(content: Any, folder: Path, where: str) -> list[CampaignTask]:
     """Return the crystals of a list.
 
     Parameters
@@ -133,7 +133,7 @@ def _options(values: Any, where: str) -> dict[str, Any]:
     return {str(key).lstrip("-"): value for key, value in values.items()}
 
 
-def _task(name: str, options: dict[str, Any], folder: Path, where: str) -> Task:
+def _task(name: str, options: dict[str, Any], folder: Path, where: str) -> CampaignTask:
     """Return the commands for a crystal."""
     given = [key for key in _INPUTS if options.get(key) is not None]
     if len(given) != 1:
@@ -157,7 +157,7 @@ def _task(name: str, options: dict[str, Any], folder: Path, where: str) -> Task:
     files = [word for word in words if "/" in word and Path(word).exists()]
     content = {file: content_of([file]) for file in files}
     key = fingerprint({"commands": commands, "files": content})
-    return Task(name, tuple(commands), key)
+    return CampaignTask(name, tuple(commands), key)
 
 
 def _existing(options: Mapping[str, Any], key: str, folder: Path, where: str) -> Path:
@@ -195,7 +195,7 @@ def _with_path(word: str, folder: Path) -> str:
     return f"{mark}{path.absolute()}" if named and path.is_file() else word
 
 
-def is_finished(task: Task, folder: Path) -> bool:
+def is_finished(task: CampaignTask, folder: Path) -> bool:
     """Return whether a crystal has been computed with the same commands and files."""
     record = read_json(folder / _RECORD)
     return (
@@ -205,19 +205,19 @@ def is_finished(task: Task, folder: Path) -> bool:
     )
 
 
-def write_result(result: Result, task: Task, folder: Path) -> None:
+def write_result(result: CrystalResult, task: CampaignTask, folder: Path) -> None:
     """Write what a crystal gave."""
     content = {**asdict(result), "fingerprint": task.fingerprint}
     write_json(folder / _RECORD, {**content, "commands": task.commands})
 
 
-def read_result(task: Task, folder: Path) -> Result:
+def read_result(task: CampaignTask, folder: Path) -> CrystalResult:
     """Return what a crystal gave, also if the commands have been changed since."""
     record = read_json(folder / _RECORD)
     if record is None:
-        return Result(task.name)
+        return CrystalResult(task.name)
     try:
-        return Result(
+        return CrystalResult(
             name=task.name,
             status=str(record["status"]),
             seconds=float(record["seconds"]),
@@ -229,10 +229,10 @@ def read_result(task: Task, folder: Path) -> Result:
             to_check=int(record["to_check"]),
         )
     except INVALID_CONTENT:
-        return Result(task.name)
+        return CrystalResult(task.name)
 
 
-def result_of_report(task: Task, folder: Path, seconds: float) -> Result:
+def result_of_report(task: CampaignTask, folder: Path, seconds: float) -> CrystalResult:
     """Return the result of finished commands, from the report of the folder."""
     report = read_json(folder / _REPORT)
     try:
@@ -247,12 +247,14 @@ def result_of_report(task: Task, folder: Path, seconds: float) -> Result:
         formula = str(report["formula"])
     except (AssertionError, IndexError, *INVALID_CONTENT):
         error = "the report has no kappa"
-        return Result(task.name, "failed", seconds, error)
+        return CrystalResult(task.name, "failed", seconds, error)
     failed = sum(not check["passed"] for check in checks)
     if not all(map(math.isfinite, values)):
-        return Result(task.name, "failed", seconds, "kappa is not finite", formula)
+        return CrystalResult(
+            task.name, "failed", seconds, "kappa is not finite", formula
+        )
     temperature = float(temperatures[near])
-    return Result(
+    return CrystalResult(
         task.name,
         "done",
         seconds,
