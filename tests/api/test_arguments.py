@@ -159,3 +159,18 @@ def test_nothing_is_drawn_of_no_temperatures():
     none = np.zeros(0)
     add_error_bars(axes, none, none, [[], []], color="C0")
     assert axes.containers[0].lines[0].get_xdata().size == 0
+
+
+@pytest.mark.parametrize("text", ["{", "crystal: 1", '{"format_version": 1}'])
+def test_a_study_does_not_overwrite_a_file_of_the_user(crystal, tmp_path, text):
+    file = tmp_path / "mine.json"
+    file.write_text(text)
+    with pytest.raises(mlp.DatasetError, match="is not the file of a study"):
+        mlp.converge(crystal, MESH, file=file)
+    assert file.read_text() == text
+
+
+def test_results_are_not_saved_into_a_folder_that_does_not_exist(crystal, tmp_path):
+    with pytest.raises(mlp.UnusableFile, match=r"there is no folder .*/no; expected"):
+        mlp.save_dataset(crystal, tmp_path / "no" / "data.yaml")
+    assert list(tmp_path.iterdir()) == []

@@ -563,6 +563,12 @@ def settings(**given):
         ({"boundary_mfp": 0.0}, "--bmfp = 0.0; expected a positive number"),
         ({"mass_variances": [-1e-4]}, "--mass-variances = -0.0001; expected"),
         ({"nac_method": "foo"}, "--nac-method = foo; expected gonze or wang"),
+        ({"transport_type": "foo"}, "--transport-type = foo; expected one of ibdb19,"),
+        (
+            {"transport_type": "njc32", "is_lbte": True},
+            "--transport-type = njc32; expected one of ibdb19, njc23, smm19, std. Did "
+            "you mean 'njc23'?",
+        ),
         ({"is_gruneisen": True}, "--gruneisen: needs --mesh, --band or --qpoints"),
         ({"symfc_memory_size": -1.0}, "--symfc-memsize = -1.0; expected"),
         (
@@ -592,6 +598,8 @@ def test_settings_that_cannot_be_meant_are_refused_before_the_work(given, messag
         {"is_gruneisen": True, "mesh_numbers": [3, 3, 3], "nac_method": "wang"},
         {"random_displacements": "auto", "rd_number_estimation_factor": 2.0},
         {"symfc_memory_size": 1.0, "random_displacements": 8},
+        {"transport_type": "SMM19", "is_bterta": True},
+        {"transport_type": "njc23", "is_lbte": True},
     ],
 )
 def test_settings_of_users_pass(given):

@@ -21,6 +21,7 @@ from phono3py_mlp_plugin.convergence import (
     StudyFile,
     Variant,
     Verdict,
+    check_study_file,
 )
 from phono3py_mlp_plugin.errors import ParameterError
 from phono3py_mlp_plugin.parallel import distribution_of
@@ -282,11 +283,8 @@ def _points(
     progress: Progress,
 ) -> list[Point]:
     """Compute the points of a study, and keep them in a file if there is one."""
-    if file is not None and not Path(file).absolute().parent.is_dir():
-        raise ParameterError(
-            f'file = "{file}": there is no folder "{Path(file).parent}"; expected a '
-            "file in an existing one. Make the folder."
-        )
+    if file is not None:
+        check_study_file(Path(file))
     kept = None if file is None else StudyFile(Path(file))
     crystal = settings.crystal(ph3)
     scattering, executor = place

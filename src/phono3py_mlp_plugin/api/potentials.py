@@ -248,6 +248,8 @@ def load_potential(
         all of them.
     calculator : str
     options : str or mapping, optional
+        Of the parameters of pypolymlp, only ``engine`` matters here, because a file
+        contains those of its training.
 
     Raises
     ------

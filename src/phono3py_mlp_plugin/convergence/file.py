@@ -9,6 +9,7 @@ from typing import Any
 
 from phono3py_mlp_plugin.convergence.point import Point
 from phono3py_mlp_plugin.convergence.verdict import Verdict
+from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.files import INVALID_CONTENT, read_json, write_json
 from phono3py_mlp_plugin.parallel import count_chunks
 from phono3py_mlp_plugin.workflow import KAPPA
@@ -80,6 +81,30 @@ def write_convergence(
     if study is not None:
         content["last_study"] = asdict(study)
     write_json(path, {**content, "points": [dict(point) for point in points]})
+
+
+def check_study_file(path: Path) -> None:
+    """Check that a study may be written to a path, which a user has chosen.
+
+    Raises
+    ------
+    ParameterError
+        If its folder does not exist.
+    DatasetError
+        If it is a file with other content.
+    UnusableFile
+        If it is not a regular file.
+    """
+    if not path.absolute().parent.is_dir():
+        raise ParameterError(
+            f'file = "{path}": there is no folder "{path.parent}"; expected a file in '
+            "an existing one. Make the folder."
+        )
+    if path.exists() and "points" not in (read_json(path) or {}):
+        raise DatasetError(
+            f'file = "{path}": is not the file of a study; expected one, or a new '
+            "name. Give another name, or remove it."
+        )
 
 
 class StudyFile:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from phono3py_mlp_plugin.errors import in_file
+from phono3py_mlp_plugin.errors import UnusableFile, in_file
 from phono3py_mlp_plugin.files.regular import check_regular
 
 # Folders of unfinished files contain the number of the writing process.
@@ -91,9 +91,14 @@ def unfinished_folder(path: Path) -> Path:
     Raises
     ------
     UnusableFile
-        If the name belongs to a folder, a pipe or a device.
+        If the name belongs to a folder, a pipe or a device, or its folder is missing.
     """
     target = _target(path)
+    if not target.parent.exists():
+        raise UnusableFile(
+            f"{path}: there is no folder {target.parent}; expected a file in an "
+            "existing one. Make the folder."
+        )
     if target.exists():
         check_regular(target)
     if target.parent != path.parent:

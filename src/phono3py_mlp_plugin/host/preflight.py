@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from phono3py.conductivity import factory
 from phonopy.phonon.grid import BZGrid
 from phonopy.structure.atomic_data import get_atomic_data
 
-from phono3py_mlp_plugin.errors import ParameterError
+from phono3py_mlp_plugin.errors import ParameterError, did_you_mean
 from phono3py_mlp_plugin.host.files_to_read import check_files_to_read
 from phono3py_mlp_plugin.ranges import NOT_NEGATIVE, POSITIVE, Range, check_range
 from phono3py_mlp_plugin.workflow import (
@@ -72,7 +73,24 @@ def check_settings(settings: Any) -> None:
         and settings.qpoints is None
     ):
         raise ParameterError("--gruneisen: needs --mesh, --band or --qpoints.")
+    _check_transport_type(settings)
     _check_estimates(settings)
+
+
+def _check_transport_type(settings: Any) -> None:
+    """Check the name of a transport equation, which phono3py looks for at the end."""
+    name = settings.transport_type
+    # There is no public list of those that are registered.
+    registered = getattr(factory, "_REGISTRY", None)
+    ending = "-lbte" if settings.is_lbte else "-rta"
+    if name is None or registered is None or f"{name}{ending}".lower() in registered:
+        return
+    known = sorted(k.removesuffix(ending) for k in registered if k.endswith(ending))
+    raise ParameterError(
+        f"--transport-type = {name}; expected one of {', '.join(known)}."
+        f"{did_you_mean(name, known)} Leave it out, or install the package that "
+        "provides it."
+    )
 
 
 def _check_estimates(settings: Any) -> None:

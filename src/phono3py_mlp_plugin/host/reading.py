@@ -42,6 +42,7 @@ from phono3py_mlp_plugin.workflow import (
     Cell,
     check_crystal,
     check_masses,
+    check_memory_of_mesh,
     shares_sites,
 )
 
@@ -352,6 +353,10 @@ def read_cell_info(
         str(info.optional_structure_info.unitcell_filename),
     )
     check_masses(settings.masses, "--mass")
+    if settings.mesh_numbers is not None:
+        # Three numbers were checked before. The number of points that phono3py makes of
+        # a length is larger for the primitive cell.
+        check_memory_of_mesh(np.ravel(settings.mesh_numbers).tolist(), cell.cell)
     return info
 
 

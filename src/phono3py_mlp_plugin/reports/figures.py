@@ -371,7 +371,7 @@ def cumulative(keys: FloatArray, parts: FloatArray) -> tuple[FloatArray, FloatAr
 
 _SOURCES = {
     "force constants": "fc2.hdf5",
-    "first principles": "symfc on the first-principles forces",
+    "first principles": "symfc on the forces of the dataset",
 }
 
 

@@ -171,7 +171,7 @@ def budget_checks(budget: ErrorBudget) -> list[Check]:
     if not large:
         names = [one.name for one in budget.contributions if is_not_varied(one)]
         known = ", ".join(names)
-        return [Check(True, f"errors of kappa by {known}: below {_LARGEST:.0%}")]
+        return [Check(True, f"errors of kappa by {known}: below {100 * _LARGEST:g} %")]
     return [
         Check(False, describe_contribution(one, budget, _LARGEST), one.remedy)
         for one in large
