@@ -7,6 +7,7 @@
 # make examples  run the examples of the documentation whose packages are installed
 # make bench     compare with pypolymlp, compiled for this machine, and with phono3py
 # make dist      build wheel and sdist, and use them in empty environments
+# make links     follow all links of the documentation to other sites (needs the network)
 # make hosts     run the tests of the commands with the oldest and the newest phono3py
 # GNU make and Python are required. Tests and benchmarks also require a C++ compiler, because
 # they compare with pypolymlp. Nothing outside .venv is changed.
@@ -24,7 +25,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all check ruff mypy imports docs coverage tables examples bench calibration host-tests hosts dist clean
+.PHONY: help demo test test-all check ruff mypy imports docs links coverage tables examples bench calibration host-tests hosts dist clean
 
 help:
 	@echo "make demo        install into $(VENV), then compute the thermal conductivity of NaCl"
@@ -36,6 +37,7 @@ help:
 	@echo "make bench       compare with pypolymlp, compiled for this machine, and with phono3py"
 	@echo "make calibration  measure the error bars of kappa on many crystals (hours; resumable)"
 	@echo "make dist        build wheel and sdist, and use them in empty environments"
+	@echo "make links       follow all links of the documentation to other sites"
 	@echo "make hosts       run the tests of the commands with the oldest and newest phono3py"
 	@echo "make host-tests  run the tests of phono3py without and with this package"
 	@echo "make clean       remove $(VENV) and all generated files"
@@ -66,6 +68,9 @@ imports: $(VENV)/.test
 
 docs: $(VENV)/.test
 	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build/html
+
+links: $(VENV)/.test
+	$(BIN)/sphinx-build -q -b linkcheck docs docs/_build/links
 
 coverage: $(VENV)/.test
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered

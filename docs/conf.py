@@ -17,12 +17,15 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "sphinx-mathjax-offline",
 ]
 # Tables that are included in a page.
 exclude_patterns = ["_build", "figures/*.md", "tables/*.md"]
 
 myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_heading_anchors = 3
+# The address of the repository is a placeholder until there is one.
+linkcheck_ignore = [r"https://repository\.invalid/.*"]
 # Names in single backticks, as in docstrings, lead to their description if it is here.
 default_role = "py:obj"
 # What is printed is not copied.
@@ -46,4 +49,8 @@ html_theme = "sphinx_book_theme"
 html_static_path = ["_static"]
 html_css_files = ["reference.css"]
 html_title = f"{project} {version}"
+# The header of each page has a search button, also on small screens; one is enough.
+html_sidebars = {
+    "**": ["navbar-logo.html", "icon-links.html", "sbt-sidebar-nav.html"],
+}
 html_theme_options = {"show_navbar_depth": 2, "use_download_button": False}
