@@ -49,8 +49,9 @@ html_theme = "sphinx_book_theme"
 html_static_path = ["_static"]
 html_css_files = ["reference.css"]
 html_title = f"{project} {version}"
-# The header of each page has a search button, also on small screens; one is enough.
-html_sidebars = {
-    "**": ["navbar-logo.html", "icon-links.html", "sbt-sidebar-nav.html"],
+html_theme_options = {
+    "show_navbar_depth": 2,
+    "use_download_button": False,
+    # Search is in the sidebar; a bar at the top would have it once more, alone.
+    "navbar_persistent": [],
 }
-html_theme_options = {"show_navbar_depth": 2, "use_download_button": False}
