@@ -12,6 +12,7 @@ import phono3py
 import pytest
 
 from conftest import SCRIPTS
+from host_features import HAS_SWITCHES, OPTIONS, needs_switches
 from small_model import MODEL
 
 PARAMS = "phono3py_params.yaml"
@@ -21,7 +22,6 @@ CONVERGE += ["--mlp-params", f"{MODEL}, ntest = 10", "--members", "3"]
 LOAD = ["phono3py-load", PARAMS, "--pypolymlp"]
 LOAD += ["--mesh", "3", "3", "3", "--br", "--sigma", "0.3", "--ts", "300"]
 
-REPRODUCIBLE = ["--average-degenerate-weights", "--exclude-gamma-acoustic"]
 
 # Every size is wanted.
 STRICT = ["--sigma", "0.3", "--tolerance", "1e-6"]
@@ -51,7 +51,7 @@ def finished(tmp_path_factory, analytic_params, run):
 def test_table_verdict_and_files(finished):
     folder, done = finished
     assert "Born charges correct" in done.stdout
-    assert done.stdout.count("Switched on") == 1
+    assert done.stdout.count("Switched on") == HAS_SWITCHES
     lines = [line.split() for line in done.stdout.splitlines() if " +- " in line]
     assert [words[0] for words in lines] == ["10", "20", "40", "Most"]
     assert "not converged with 40 supercells: change over the last 2" in done.stdout
@@ -131,11 +131,12 @@ def test_finished_points_are_kept(finished, run, tmp_path):
     assert points(tmp_path) == before
 
 
+@needs_switches
 def test_points_with_other_settings_of_phono3py_are_not_reused(finished, run, tmp_path):
     """As those of earlier versions, which switched nothing on."""
     shutil.copytree(finished[0], tmp_path / "study")
     before = points(tmp_path / "study")
-    negative = [f"--no-{name.removeprefix('--')}" for name in REPRODUCIBLE]
+    negative = [f"--no-{name.removeprefix('--')}" for name in OPTIONS]
     words = [*CONVERGE, *STRICT, "--sizes", "10", *negative]
     done = run(words, tmp_path / "study")
     assert done.returncode == 0, done.stderr
@@ -306,6 +307,7 @@ def kappa_xx(folder):
         return file["kappa"][0, 0]
 
 
+@needs_switches
 def test_kappa_and_its_error_bar_are_computed_with_the_same_settings(
     run, analytic_params, tmp_path
 ):
@@ -314,21 +316,21 @@ def test_kappa_and_its_error_bar_are_computed_with_the_same_settings(
     tetrahedra = [word for word in LOAD if word not in ("--sigma", "0.3")]
     done = run([*tetrahedra, *model, "--uncertainty", "2"], tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(f"kappa: {' '.join(REPRODUCIBLE)} (--no-") == 1
+    assert done.stdout.count(f"kappa: {' '.join(OPTIONS)} (--no-") == 1
     assert "Recommended" not in done.stdout
     recorded = (tmp_path / "phono3py.yaml").read_text()
-    for option in REPRODUCIBLE:
+    for option in OPTIONS:
         assert f'{option[2:].replace("-", "_")}: ".true."' in recorded
     with_error_bar = kappa_xx(tmp_path)
     tetrahedra += ["--fc-calculator", "exact"]
-    done = run([*tetrahedra, *model, *REPRODUCIBLE], tmp_path)
+    done = run([*tetrahedra, *model, *OPTIONS], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Recommended" not in done.stdout
     # Force constants are reused.
     assert kappa_xx(tmp_path) == pytest.approx(with_error_bar, rel=1e-12)
     done = run([*tetrahedra, *model], tmp_path)
     assert done.returncode == 0, done.stderr
-    assert f"Recommended: {' '.join(REPRODUCIBLE)}." in done.stdout
+    assert f"Recommended: {' '.join(OPTIONS)}." in done.stdout
     # Otherwise the settings would have had no effect on this mesh.
     assert abs(kappa_xx(tmp_path) / with_error_bar - 1) > 1e-6
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from file_schemas import check_files
+from host_features import OPTIONS, needs_switches
 from small_model import MODEL, force_constants
 
 TRAIN = f"{MODEL}, ntrain=10, ntest=10"
@@ -151,6 +152,7 @@ def test_first_principles_forces_for_fc2_are_kept(run, two_supercells):
     assert force_constants(folder)["fc2"].shape[1] == n
 
 
+@needs_switches
 @pytest.mark.slow
 def test_kappa_of_rock_salt_is_that_of_small_displacements(run, nacl_params, tmp_path):
     """The host's options by which kappa does not depend on degenerate bands are used.
@@ -160,9 +162,8 @@ def test_kappa_of_rock_salt_is_that_of_small_displacements(run, nacl_params, tmp
     kappas = []
     for options in (EXACT, ["-d", "--amplitude", "0.01"]):
         shutil.copy(nacl_params, tmp_path / FILE)
-        clean = ["--average-degenerate-weights", "--exclude-gamma-acoustic"]
         mesh = ["--br", "--mesh", "5", "5", "5", "--ts", "300"]
-        command = [*COMMAND, FILE, *options, *mesh, *clean]
+        command = [*COMMAND, FILE, *options, *mesh, *OPTIONS]
         done = run(command, tmp_path)
         assert done.returncode == 0, done.stderr
         with h5py.File(tmp_path / "kappa-m555.hdf5") as file:

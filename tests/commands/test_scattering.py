@@ -6,6 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
+from host_features import needs_limits
+
 COMMAND = ["phono3py-load", "phono3py_params.yaml", "--fc-calculator", "symfc"]
 KAPPA = ["--br", "--mesh", "3", "3", "3", "--ts", "300"]
 
@@ -23,6 +25,7 @@ def kappa(run, folder, *options):
         return file["kappa"][:], file["gamma"][:], done.stdout
 
 
+@needs_limits
 def test_kappa_is_the_same_both_ways(run, folder):
     expected, expected_gamma, _ = kappa(run, folder)
     found, gamma, output = kappa(run, folder, "--scattering", "fft", "--nu")

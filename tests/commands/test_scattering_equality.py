@@ -10,12 +10,12 @@ from phono3py.file_IO import write_fc2_to_hdf5, write_fc3_to_hdf5
 
 from analytic_crystal import analytic_crystal
 from conftest import once
+from host_features import OPTIONS, needs_limits, needs_switches
 from spring_crystal import write_spring_crystal
 
 INPUT = ("phono3py.yaml", "fc2.hdf5", "fc3.hdf5")
 TEMPERATURES = ["--ts", "50", "100", "300", "500", "1000"]
 BR = ["--br", *TEMPERATURES]
-SWITCHES = ["--average-degenerate-weights", "--exclude-gamma-acoustic"]
 # The same weights, and strengths that differ by rounding.
 ROUNDING = 1e-10
 # The collision matrix is inverted: what is nearly singular amplifies rounding.
@@ -153,8 +153,9 @@ MESHES = {
     "name",
     ["NaCl with full fc3", "triclinic", "one atom", *slow("NaCl", "slab")],
 )
+@needs_switches
 def test_every_crystal(run, crystal, tmp_path, name):
-    options = [*BR, "--mesh", *MESHES[name].split(), *SWITCHES, "--nu"]
+    options = [*BR, "--mesh", *MESHES[name].split(), *OPTIONS, "--nu"]
     options += ["--isotope", "--bmfp", "10"]
     expected, found = both(run, crystal(name), tmp_path, options)
     assert_equal(found, expected, 1e-9)
@@ -167,7 +168,7 @@ def test_every_crystal(run, crystal, tmp_path, name):
         "--sigma 0.1 0.3 --sigma-cutoff 3",
         "--full-pp",
         "--v2",
-        "--symmetrize-tetrahedra",
+        pytest.param("--symmetrize-tetrahedra", marks=needs_switches),
         "--bi 1 2 , 3 --gp 1 --write-gamma",
         "--nomeshsym",
         "--write-gamma-detail",
@@ -201,6 +202,7 @@ def test_every_option_of_relaxation_times(run, crystal, tmp_path, options):
 
 
 @pytest.mark.parametrize("name", ["triclinic", *slow("one atom", "slab")])
+@needs_limits
 def test_generalised_regular_grids(run, crystal, tmp_path, name):
     options = [*BR, "--mesh", "12", "--grg"]
     expected, found = both(run, crystal(name), tmp_path, options)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from host_features import needs_pypolymlp
 from small_model import assert_same_force_constants, force_constants
 
 COMMAND = ["phono3py-load", "--pypolymlp", "-d", "phono3py.yaml"]
@@ -62,6 +63,7 @@ def test_other_amplitude_computes_them_anew_and_keeps_the_old(run, trained):
     assert (trained / "fc3.hdf5").read_bytes() != old
 
 
+@needs_pypolymlp
 def test_force_constants_of_unknown_origin_are_used_and_said_so(
     run, trained, run_plain, plain_trained
 ):

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import phono3py_mlp_plugin as mlp
+from host_features import needs_pypolymlp
 from small_model import SMALL, errors_shown
 
 
@@ -38,6 +39,7 @@ def test_potential_carries_its_provenance(nacl_training_run):
     assert len(record["penalties"]) == 5
 
 
+@needs_pypolymlp
 def test_potential_is_that_of_the_plain_host(
     nacl_training_run, run, run_plain, nacl_folder, tmp_path_factory
 ):
@@ -65,6 +67,7 @@ def test_potential_is_that_of_the_plain_host(
     assert np.sqrt(np.mean((forces[0] - forces[1]) ** 2)) < 1e-6  # eV/angstrom
 
 
+@needs_pypolymlp
 def test_pypolymlp_reads_our_potential(nacl_training_run):
     from pypolymlp.mlp_dev.pypolymlp import Pypolymlp
 

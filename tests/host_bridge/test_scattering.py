@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from analytic_crystal import analytic_crystal
+from host_features import HAS_SWITCHES
 from phono3py_mlp_plugin import enable_fast_scattering
 from phono3py_mlp_plugin.host import scattering
 from phono3py_mlp_plugin.host.process import end_command
@@ -52,7 +53,7 @@ def conductivity(ph3, *, mesh=(4, 4, 4), sigmas=(None,), interaction=None, **opt
     ph3.mesh_numbers = mesh
     ph3.sigmas = list(sigmas)
     ph3.init_phph_interaction(**(interaction or {}))
-    if "average_degenerate_weights" not in settings_of_interaction(ph3):
+    if not HAS_SWITCHES:
         make_frequencies_differ(ph3)
     ph3.run_thermal_conductivity(temperatures=TEMPERATURES, **options)
     return ph3.thermal_conductivity
