@@ -21,7 +21,7 @@ SHORTER = {
     "--pypolymlp": "--pypolymlp --mlp-params 'preset = compact'",
     # Its weights are not installed here. EMT knows copper.
     "--force-calculator sevennet": "--force-calculator emt",
-    "ntrain = 80, ntest = 20": "preset = compact, ntrain = 15, ntest = 5",
+    "ntrain = 16, ntest = 4": "preset = compact, ntrain = 16, ntest = 4",
     "mesh_numbers = 50": "mesh_numbers = 5",
 }
 # Nothing of these is run: they install, or are run by other tests (`make` by CI and
