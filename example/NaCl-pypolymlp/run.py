@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -125,12 +125,12 @@ def step(title: str) -> Iterator[None]:
     console = Console()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     started = time.monotonic()
-    if not console.is_terminal:
-        print(f"{title:<64}", end="", flush=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        progress.add_task(title, total=None)
+    with ExitStack() as shown:
+        if console.is_terminal:
+            progress = Progress(*columns, console=console, transient=True)
+            shown.enter_context(progress).add_task(title, total=None)
+        else:
+            print(f"{title:<64}", end="", flush=True)
         try:
             yield
         except BaseException:
