@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import sys
 
 import matplotlib
 import numpy as np
@@ -144,6 +145,14 @@ def test_what_is_no_style_is_refused_on_one_line(tmp_path, text, told):
 def test_a_style_of_an_editor_of_windows_is_read(tmp_path):
     (tmp_path / STYLE_FILE).write_bytes(b"\xef\xbb\xbffont.size: 8\r\n")
     assert read_style(tmp_path) == Style({"font.size": 8.0})
+
+
+def test_a_missing_matplotlib_is_told_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for attempt in (lambda: read_style(tmp_path), Style().applied().__enter__):
+        with pytest.raises(MLPError, match="pip install matplotlib") as caught:
+            attempt()
+        assert "\n" not in str(caught.value)
 
 
 def lightness(colour):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import math
 import re
@@ -12,7 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from phono3py_mlp_plugin.errors import ParameterError, did_you_mean, one_line
+from phono3py_mlp_plugin.errors import (
+    ParameterError,
+    PluginFailed,
+    did_you_mean,
+    one_line,
+)
 from phono3py_mlp_plugin.files import UNREADABLE, check_regular, open_text
 from phono3py_mlp_plugin.plotting.figure import add_heading, new_panels, render
 from phono3py_mlp_plugin.plotting.text import KAPPA
@@ -74,6 +80,7 @@ class Style:
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
         """Draw and write figures with this style, independently of a matplotlibrc."""
+        check_matplotlib()
         import matplotlib
         from cycler import cycler
 
@@ -86,6 +93,23 @@ class Style:
             yield
 
 
+def check_matplotlib() -> None:
+    """Check that figures can be drawn, before the work whose results they show.
+
+    Raises
+    ------
+    PluginFailed
+        If matplotlib cannot be imported.
+    """
+    try:
+        importlib.import_module("matplotlib")
+    except ImportError as error:
+        raise PluginFailed(
+            f"matplotlib: it cannot be imported ({one_line(error)}); expected it for "
+            "figures, as phono3py does. Install it by 'pip install matplotlib'."
+        ) from error
+
+
 def read_style(folder: Path) -> Style:
     """Return the style of a folder: `STYLE_FILE` if it exists, otherwise the default.
 
@@ -95,7 +119,10 @@ def read_style(folder: Path) -> Style:
         If a line is no setting of matplotlib, or figures cannot be drawn with them.
     UnusableFile
         If the path is not a regular file, or the file is too large.
+    PluginFailed
+        If matplotlib cannot be imported.
     """
+    check_matplotlib()
     path = folder / STYLE_FILE
     if not (path.exists() or path.is_symlink()):
         return Style()
