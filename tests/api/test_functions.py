@@ -12,6 +12,8 @@ from phonopy.structure.atoms import PhonopyAtoms
 
 import phono3py_mlp_plugin as mlp
 from api.crystal import sodium_chloride
+from phono3py_mlp_plugin.api.campaigns import CampaignRuns
+from phono3py_mlp_plugin.files import FolderLock
 from phono3py_mlp_plugin.reference import RigidIonNaCl
 
 MODEL = "cutoff=4.0, gtinv_maxl=2 2, gaussian_params2=0 3 3"
@@ -452,6 +454,47 @@ def test_a_campaign_without_a_list_is_refused(
     with pytest.raises(mlp.MLPError, match=re.escape(message)):
         mlp.campaign(**arguments)
     assert [path.name for path in tmp_path.iterdir()] == ["list.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("list.json", "whose name does not end in .json"),
+        ("list.CSV", "whose name does not end in .CSV"),
+        ("binary.yaml", "not text"),
+        ("folder", '"folder" is a folder'),
+        ("taken.yaml", '"taken.csv": exists and is no table of a campaign'),
+    ],
+)
+def test_a_campaign_replaces_no_files_of_the_user(name, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "Al.vasp").write_text("")
+    for file in ("list.json", "list.CSV", "taken.yaml"):
+        (tmp_path / file).write_text('{"crystals": {"Al": {"cell": "Al.vasp"}}}')
+    (tmp_path / "taken.csv").write_text("my,own,data")
+    before = {p: p.is_file() and p.read_bytes() for p in tmp_path.iterdir()}
+    with pytest.raises(mlp.MLPError, match=re.escape(message)):
+        mlp.campaign(name)
+    assert {p: p.is_file() and p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_crystal_that_another_campaign_computes_is_left_alone(tmp_path):
+    (tmp_path / "Al.vasp").write_text("")
+    (tmp_path / "metals.yaml").write_text("crystals: {Al: {cell: Al.vasp}}")
+    folder = tmp_path / "Al"
+    folder.mkdir()
+    (folder / "run.log").write_text("of the other one")
+    lock = FolderLock(folder, name=".phono3py-mlp-campaign.lock")
+    lines = []
+    runs = CampaignRuns(tmp_path / "metals.yaml", 1, lines.append)
+    assert runs.run([0]) == ["Al"]
+    (line,) = lines
+    assert "[1/1] Al: failed: another run works in this folder" in line
+    lock.release()
+    assert [path.name for path in folder.iterdir()] == ["run.log"]
+    assert (folder / "run.log").read_text() == "of the other one"
 
 
 def test_plugins_are_described():

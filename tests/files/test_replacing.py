@@ -110,6 +110,6 @@ def test_lock_never_touches_what_is_no_lock(tmp_path, kind):
 
 
 def test_a_folder_that_cannot_be_written_to_is_told_with_the_name_of_the_file(tmp_path):
-    with pytest.raises(OSError, match="No such file") as caught:
+    with pytest.raises(OSError, match="there is no folder") as caught:
         write(tmp_path / "nothing" / "a.txt", "new")
-    assert caught.value.filename == str(tmp_path / "nothing" / "a.txt")
+    assert str(tmp_path / "nothing" / "a.txt") in str(caught.value)

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import sys
 
 import matplotlib
 import numpy as np
@@ -106,6 +107,15 @@ def test_without_a_file_the_style_is_that_of_the_package(tmp_path):
         ("figure.figsize: 0.2, 0.2", "expected settings"),
         ("savefig.dpi: 100000", "expected settings"),
         ("axes.prop_cycle: cycler(color=['no colour'])", "line 1"),
+        ("font.size: -3", "(negative)"),
+        ("font.size: inf", "(not a finite number)"),
+        ("lines.markersize: inf", "(not a finite number)"),
+        ("lines.dashed_pattern: nan, 1", "(not a finite number)"),
+        ("errorbar.capsize: -1", "(negative)"),
+        ("legend.fontsize: 900", "expected settings"),
+        ("figure.dpi: 0", "no effect"),
+        ("svg.image_inline: False", "no effect"),
+        ("pgf.rcfonts: False", "no effect"),
         ("\x00", "line 1"),
         ("font.size: " + "9" * 600_000, "cannot be read"),
         (b"\xff\xfe font.size: 12", "cannot be read"),
@@ -130,6 +140,19 @@ def test_what_is_no_style_is_refused_on_one_line(tmp_path, text, told):
     assert told in message and STYLE_FILE in message and "\n" not in message
     assert message.endswith(".")
     assert not logging.getLogger("matplotlib").handlers
+
+
+def test_a_style_of_an_editor_of_windows_is_read(tmp_path):
+    (tmp_path / STYLE_FILE).write_bytes(b"\xef\xbb\xbffont.size: 8\r\n")
+    assert read_style(tmp_path) == Style({"font.size": 8.0})
+
+
+def test_a_missing_matplotlib_is_told_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for attempt in (lambda: read_style(tmp_path), Style().applied().__enter__):
+        with pytest.raises(MLPError, match="pip install matplotlib") as caught:
+            attempt()
+        assert "\n" not in str(caught.value)
 
 
 def lightness(colour):

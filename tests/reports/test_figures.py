@@ -119,6 +119,14 @@ def test_kappa_of_zero_is_drawn_without_its_error():
     figures.draw_cumulative(kappa, 2, [0]).draw_without_rendering()
 
 
+@pytest.mark.parametrize("highest", [0.0, -1.0])
+def test_kappa_is_drawn_if_no_frequency_is_above_zero(highest):
+    kappa = kappa_file()
+    kappa.frequencies[:] = highest
+    axes, _ = figures.draw_cumulative(kappa, 2, [0]).axes
+    assert axes.get_xlim() == (0.0, 1.0)
+
+
 def test_band_path_breaks_are_labelled():
     def segment(start, end):
         return PathSegment((start, np.zeros(3)), (end, np.ones(3)))

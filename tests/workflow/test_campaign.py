@@ -6,7 +6,7 @@ import pytest
 
 from phono3py_mlp_plugin.errors import DatasetError, ParameterError
 from phono3py_mlp_plugin.workflow import (
-    Result,
+    CrystalResult,
     is_finished,
     read_result,
     read_tasks,
@@ -66,6 +66,15 @@ def test_text_is_one_word_and_files_have_paths(folder):
         ({"crystal": {}}, "'crystal' is not known"),
         ({"crystals": {"a/b": {"cell": "Al.vasp"}}}, "'a/b'; expected letters"),
         ({"crystals": {"..": {"cell": "Al.vasp"}}}, "'..'; expected letters"),
+        ({"crystals": {"a" * 256: {"cell": "Al.vasp"}}}, ", 255 at most"),
+        (
+            {"crystals": {1: {"cell": "Al.vasp"}, "1": {"cell": "Al.vasp"}}},
+            "crystal '1' again; expected each once",
+        ),
+        (
+            {"crystals": {"X": {"cell": "Al.vasp", "mesh": "1\0"}}},
+            "expected text on one line",
+        ),
         ({"crystals": {"X": {"mesh": 3}}}, "X: no input; expected 'cell'"),
         (
             {"crystals": {"X": {"cell": "Al.vasp", "dataset": "nacl.yaml"}}},
@@ -97,7 +106,7 @@ def test_a_crystal_is_finished_until_its_command_or_files_change(folder):
         return read_tasks(content, folder, "list.yaml")[0]
 
     first = task(3)
-    done = Result("X", "done", 1.0, "", "Al", 300.0, (1.0, 2.0, 3.0), (0.1,), 1)
+    done = CrystalResult("X", "done", 1.0, "", "Al", 300.0, (1.0, 2.0, 3.0), (0.1,), 1)
     assert not is_finished(first, folder)
     write_result(done, first, folder)
     assert is_finished(first, folder)
@@ -105,7 +114,7 @@ def test_a_crystal_is_finished_until_its_command_or_files_change(folder):
     assert not is_finished(task(4), folder)
     (folder / "Al.vasp").write_text("other")
     assert not is_finished(task(3), folder)
-    write_result(Result("X", "failed", error="no"), first, folder)
+    write_result(CrystalResult("X", "failed", error="no"), first, folder)
     assert not is_finished(first, folder)
     (folder / "campaign.json").write_text("{}")
-    assert read_result(first, folder) == Result("X")
+    assert read_result(first, folder) == CrystalResult("X")

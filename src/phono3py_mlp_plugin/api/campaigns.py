@@ -20,12 +20,19 @@ import yaml
 from phono3py_mlp_plugin import workflow
 from phono3py_mlp_plugin.api.results import Result, Row, plain
 from phono3py_mlp_plugin.contracts import Progress, no_progress
-from phono3py_mlp_plugin.errors import DatasetError, ParameterError
+from phono3py_mlp_plugin.errors import (
+    DatasetError,
+    FolderInUse,
+    ParameterError,
+    one_line,
+)
 from phono3py_mlp_plugin.files import (
+    FolderLock,
     PlainLoader,
     open_text,
-    replacing,
+    read_json,
     write_json,
+    write_whole,
 )
 from phono3py_mlp_plugin.option_text import option_loader
 from phono3py_mlp_plugin.programs import program
@@ -35,6 +42,9 @@ from phono3py_mlp_plugin.workflow import CampaignTask, CrystalResult
 
 LOG = "run.log"
 """Output of the commands, in the folder of each crystal."""
+
+# Held by the run that starts the commands; these lock their folder themselves.
+_LOCK = ".phono3py-mlp-campaign.lock"
 
 _REPORT = "phono3py_mlp_report.html"
 _TABLES = (".html", ".csv", ".json")
@@ -97,11 +107,14 @@ class Campaign(Result):
         )
         text = io.StringIO()
         csv.writer(text).writerows([_HEADER, *rows])
-        with replacing(self.page) as temporary:
-            temporary.write_bytes(page)
-        with replacing(self.file.with_suffix(".csv")) as temporary:
-            temporary.write_text(text.getvalue(), encoding="utf-8")
+        # The file of JSON comes first: it tells that the others are those of a list.
         write_json(self.file.with_suffix(".json"), self.to_dict())
+        write_whole(
+            {
+                self.page: page,
+                self.file.with_suffix(".csv"): text.getvalue().encode(),
+            }
+        )
 
     def _title(self) -> str:
         return f"{self.done} of {len(self.crystals)} crystals are computed"
@@ -157,15 +170,35 @@ def _show_nothing(line: str) -> None:
 
 
 def _read(path: Path) -> list[CampaignTask]:
+    if path.is_dir():
+        raise DatasetError(f'"{path}" is a folder; expected a list. Name its file.')
     if not path.is_file():
         raise DatasetError(f'"{path}" is not found. Check the name.')
+    if path.suffix.lower() in _TABLES:
+        raise ParameterError(
+            f'"{path}": expected a list whose name does not end in {path.suffix}, as '
+            "that of a table which is written. Rename it to .yaml."
+        )
     try:
         with open_text(path) as file:
             content = yaml.load(file, Loader=option_loader(PlainLoader))  # noqa: S506
     except yaml.YAMLError as error:
         problem = " ".join(str(error).split())
         raise DatasetError(f"{path}: not YAML ({problem}).") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: not text ({one_line(error)}).") from error
     return workflow.read_tasks(content, path.absolute().parent, str(path))
+
+
+def _check_tables(path: Path) -> None:
+    """Raise if a table would replace a file that is none."""
+    found = [table for s in _TABLES if (table := path.with_suffix(s)).exists()]
+    content = read_json(path.with_suffix(".json")) if found else None
+    if found and "crystals" not in (content or {}):
+        raise DatasetError(
+            f'"{found[0]}": exists and is no table of a campaign, which would replace '
+            "it. Move it away, or rename the list."
+        )
 
 
 def _check_names(path: Path, folder: Path, tasks: Sequence[CampaignTask]) -> None:
@@ -209,6 +242,7 @@ class CampaignRuns:
         self._path = path
         self._folder = path.absolute().parent
         self.tasks = _read(path)
+        _check_tables(path)
         _check_names(path, self._folder, self.tasks)
         self._jobs = jobs
         self._print = show
@@ -260,6 +294,19 @@ class CampaignRuns:
             self._show(f"{head}: computed before")
             return workflow.read_result(task, folder)
         folder.mkdir(exist_ok=True)
+        try:
+            lock = FolderLock(folder, name=_LOCK)
+        except FolderInUse as error:
+            # Its files are those of the other run, which are left as they are.
+            self._show(f"{head}: failed: {error}")
+            return CrystalResult(task.name, "failed", error=str(error))
+        try:
+            return self._compute(task, folder, head)
+        finally:
+            lock.release()
+
+    def _compute(self, task: CampaignTask, folder: Path, head: str) -> CrystalResult:
+        """Run the commands of a crystal and keep what they gave."""
         self._show(f"{head}: started")
         start = time.monotonic()
         error = self._run_commands(task, folder)

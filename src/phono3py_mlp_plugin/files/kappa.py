@@ -141,7 +141,8 @@ def _from_arrays(name: str, arrays: dict[str, Any]) -> KappaFile:
     kappa = arrays["kappa"].reshape(-1, len(temperatures), 6)[0]
     weights = arrays["weight"].astype("double")
     frequencies = arrays["frequency"]
-    if not np.isfinite(kappa).all() or frequencies.shape[0] != len(weights):
+    is_finite = all(np.isfinite(x).all() for x in (kappa, frequencies, temperatures))
+    if not is_finite or frequencies.shape[0] != len(weights):
         raise ValueError("its numbers do not fit together")
     mode_kappa = _modes(arrays.get("mode_kappa"), kappa, weights, frequencies)
     return KappaFile(

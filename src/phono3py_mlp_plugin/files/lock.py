@@ -39,6 +39,8 @@ class FolderLock:
     shared : bool
         Allow others that share the folder, too: parts of a run, which write finished
         chunks only.
+    name : str
+        Name of the lock file.
 
     Raises
     ------
@@ -50,8 +52,8 @@ class FolderLock:
         If the folder is not writable.
     """
 
-    def __init__(self, folder: Path, *, shared: bool = False) -> None:
-        self._path = folder / NAME
+    def __init__(self, folder: Path, *, shared: bool = False, name: str = NAME) -> None:
+        self._path = folder / name
         self._process = os.getpid()
         self._shared = shared
         self._descriptor = self._acquire()

@@ -145,7 +145,8 @@ def open_text(path: Path, largest: int | None = None) -> IO[str]:
     UnusableFile
         If the path is not a regular file or, during reading, if the text is larger.
     """
-    return io.TextIOWrapper(open_bytes(path, largest), encoding="utf-8")
+    # Editors on Windows begin a text by a mark of its encoding.
+    return io.TextIOWrapper(open_bytes(path, largest), encoding="utf-8-sig")
 
 
 def open_bytes(path: Path, largest: int | None = None) -> IO[bytes]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
+import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -11,7 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from phono3py_mlp_plugin.errors import ParameterError, did_you_mean, one_line
+from phono3py_mlp_plugin.errors import (
+    ParameterError,
+    PluginFailed,
+    did_you_mean,
+    one_line,
+)
 from phono3py_mlp_plugin.files import UNREADABLE, check_regular, open_text
 from phono3py_mlp_plugin.plotting.figure import add_heading, new_panels, render
 from phono3py_mlp_plugin.plotting.text import KAPPA
@@ -37,11 +44,16 @@ _SETTINGS: dict[str, Any] = {
 }
 _COLOURS = ("#0072b2", "#e69f00", "#000000", "#cc79a7", "#56b4e9", "#009e73")
 
-# Settings of matplotlib that have no effect on these files.
+# Settings of matplotlib that have no effect on these files, or that they must not have:
+# images in an SVG file would be other files.
 _WITHOUT_EFFECT = re.compile(
-    r"(backend|interactive|keymap|macosx|tk|toolbar|webagg|savefig\.(directory|format)"
-    r"|figure\.(autolayout|constrained_layout|hooks|max_open|raise)|timezone)"
+    r"(animation|backend|date|docstring|interactive|keymap|macosx|pgf|ps\.|tk|toolbar"
+    r"|webagg|savefig\.(directory|format|orientation)|svg\.image_inline|timezone"
+    r"|figure\.(autolayout|constrained_layout|dpi|hooks|max_open|raise))"
 )
+
+# Names of lengths, of which negative ones turn text over or draw nothing.
+_LENGTH = re.compile(r".*(size|width|capsize|dpi)")
 
 # Largest style file in bytes; that with all settings of matplotlib has a tenth of it.
 _LARGEST = 500_000
@@ -68,6 +80,7 @@ class Style:
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
         """Draw and write figures with this style, independently of a matplotlibrc."""
+        check_matplotlib()
         import matplotlib
         from cycler import cycler
 
@@ -80,6 +93,23 @@ class Style:
             yield
 
 
+def check_matplotlib() -> None:
+    """Check that figures can be drawn, before the work whose results they show.
+
+    Raises
+    ------
+    PluginFailed
+        If matplotlib cannot be imported.
+    """
+    try:
+        importlib.import_module("matplotlib")
+    except ImportError as error:
+        raise PluginFailed(
+            f"matplotlib: it cannot be imported ({one_line(error)}); expected it for "
+            "figures, as phono3py does. Install it by 'pip install matplotlib'."
+        ) from error
+
+
 def read_style(folder: Path) -> Style:
     """Return the style of a folder: `STYLE_FILE` if it exists, otherwise the default.
 
@@ -89,7 +119,10 @@ def read_style(folder: Path) -> Style:
         If a line is no setting of matplotlib, or figures cannot be drawn with them.
     UnusableFile
         If the path is not a regular file, or the file is too large.
+    PluginFailed
+        If matplotlib cannot be imported.
     """
+    check_matplotlib()
     path = folder / STYLE_FILE
     if not (path.exists() or path.is_symlink()):
         return Style()
@@ -142,6 +175,7 @@ def _setting(where: str, line: str) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("error", MatplotlibDeprecationWarning)
             checked: Any = RcParams({name: value})
+            _check_numbers(name, checked[name])
             return dict(checked)
     except KeyError:
         hint = did_you_mean(name, rcParamsDefault)
@@ -154,6 +188,17 @@ def _setting(where: str, line: str) -> dict[str, Any]:
             f"{found}; expected a value that matplotlib accepts ({one_line(error)}). "
             "Correct or remove the line."
         ) from error
+
+
+def _check_numbers(name: str, value: Any) -> None:
+    """Raise if a number is not finite, or a length is negative."""
+    for number in value if isinstance(value, list | tuple) else [value]:
+        if not isinstance(number, float | int):
+            continue
+        if not math.isfinite(number):
+            raise ValueError("not a finite number")
+        if number < 0 and _LENGTH.fullmatch(name):
+            raise ValueError("negative")
 
 
 def _try(style: Style) -> None:
@@ -171,12 +216,16 @@ def _try(style: Style) -> None:
         with style.applied(), warnings.catch_warnings():
             # What is deprecated is so in the code of matplotlib, not in the style.
             warnings.simplefilter("error", UserWarning)
+            warnings.simplefilter("error", RuntimeWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
             figure, panels = new_panels(_LOWEST, 2)
             for axes in panels:
-                axes.plot([1, 2])
+                axes.errorbar([1, 2], [1, 2], yerr=0.1, label=_TRIAL)
+                axes.legend()
                 axes.set_xlabel(_TRIAL)
                 axes.set_ylabel(_TRIAL)
+            handles = panels[0].get_legend_handles_labels()
+            figure.legend(*handles, loc="outside lower center")
             add_heading(figure, _TRIAL)
             render(figure)
         failure = complaints.first

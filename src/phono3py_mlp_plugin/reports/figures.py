@@ -320,7 +320,9 @@ def draw_cumulative(
         place = one.get_subplotspec()
         if place is not None and place.is_first_col():
             one.set_ylabel(f"cumulative {KAPPA}")
-    axes[0].set_xlim(0, _SPACE * kappa.frequencies.max())
+    # At the Gamma point alone there are none above zero.
+    highest = float(kappa.frequencies.max())
+    axes[0].set_xlim(0, _SPACE * highest if highest > 0 else 1.0)
     axes[0].set_ylim(bottom=0)
     if paths is not None:
         axes[1].set_xlabel("mean free path (nm)")

@@ -28,6 +28,9 @@ _REPORT = "phono3py_mlp_report.json"
 _PARTS = ("options", "crystals")
 _INPUTS = ("cell", "dataset")
 
+# Bytes in the name of a folder, of most file systems.
+_LONGEST = 255
+
 # Text of numbers alone, such as a mesh, is several words.
 _NUMBERS = re.compile(r"[-+.\deE]+(\s+[-+.\deE]+)+")
 
@@ -112,13 +115,18 @@ def read_tasks(content: Any, folder: Path, where: str) -> list[CampaignTask]:
     if not isinstance(crystals, Mapping) or not crystals:
         raise DatasetError(f"{where}: there are no crystals; {expected}.")
     common = _options(content.get("options") or {}, f"{where}: options")
-    tasks = []
+    tasks: list[CampaignTask] = []
     for key, values in crystals.items():
         name = str(key)
-        if not re.fullmatch(r"\w[\w.+-]*", name):
+        if not re.fullmatch(r"\w[\w.+-]*", name) or len(name.encode()) > _LONGEST:
             raise ParameterError(
                 f"{where}: crystal {name!r}; expected letters, digits and _ . + -, as "
-                "in the name of a folder."
+                f"in the name of a folder, {_LONGEST} at most."
+            )
+        if any(name == task.name for task in tasks):
+            raise ParameterError(
+                f"{where}: crystal {name!r} again; expected each once. Give it another "
+                "name."
             )
         own = _options(values or {}, f"{where}: {name}")
         tasks.append(_task(name, {**common, **own}, folder, f"{where}: {name}"))
@@ -183,6 +191,8 @@ def _words(key: str, value: Any, folder: Path, where: str) -> list[str]:
             raise ParameterError(
                 f"{where}: {item!r}; expected text, numbers, or a list of them."
             )
+        if not str(item).isprintable():
+            raise ParameterError(f"{where}: {item!r}; expected text on one line.")
         words.append(_with_path(str(item), folder))
     return words
 
