@@ -44,3 +44,15 @@ def counted(number: int, noun: str) -> str:
 def shown(value: object) -> str:
     """Return a value as text of one line, with at most 60 characters."""
     return " ".join(f"{value!r:.60}".split())
+
+
+def decimals(value: float, digits: int) -> str:
+    """Return a number with fixed decimals, or its power of ten if none would be left.
+
+    Examples
+    --------
+    >>> decimals(0.02, 3), decimals(0.00004, 3), decimals(0.0, 3)
+    ('0.020', '4.0e-05', '0.000')
+    """
+    text = f"{value:.{digits}f}"
+    return f"{value:.1e}" if value != 0 and float(text) == 0 else text

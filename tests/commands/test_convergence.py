@@ -1,8 +1,11 @@
 """Documentation, convergence with the number of supercells: four runs, one folder."""
 
+import pytest
+
 from small_model import MODEL, kappa_300
 
 
+@pytest.mark.slow
 def test_four_runs_in_one_folder_yield_four_potentials_and_kappas(run, folder):
     potentials, kappas = [], []
     for n in (20, 40, 60, 80):

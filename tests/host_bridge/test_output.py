@@ -1,5 +1,7 @@
 """What the commands show."""
 
+from dataclasses import replace
+
 import pytest
 
 from phono3py_mlp_plugin.files import Provenance
@@ -70,3 +72,10 @@ def test_terminal_gets_a_bar_and_steps_within_steps_get_their_own(monkeypatch, c
     with progress("Kappa again", 1):
         pass
     assert "Kappa again" in capsys.readouterr().out
+
+
+def test_errors_of_accurate_potentials_have_digits():
+    rmse = {"training": {"energy": 1e-9, "force": 3e-8, "stress": None}}
+    accurate = replace(PROVENANCE, rmse=rmse)
+    row = output.error_table(accurate)[2].split()
+    assert row == ["training", "80", "1.0e-06", "3.0e-08"]

@@ -30,8 +30,8 @@ X_TOLERANCE = 1e-12
 TOLERANCE = 1e-11
 
 
-# pypolymlp takes half a minute for it.
-SLOW = ("3el t2 p2 o3 3-2 v1 cubic",)
+# pypolymlp takes half a minute for the first.
+SLOW = ("3el t2 p2 o3 3-2 v1 cubic", "3el t4 p2 o3 3-3 v1 long")
 
 
 @pytest.fixture(

@@ -16,7 +16,9 @@ def integers(*shape):
 
 
 @pytest.mark.parametrize("n_columns", [1, 383, 800])
-@pytest.mark.parametrize("n", [1, 7, 24, 241, 500, 4000])
+@pytest.mark.parametrize(
+    "n", [1, 7, 24, 241, 500, pytest.param(4000, marks=pytest.mark.slow)]
+)
 def test_products_of_some_rows(n, n_columns):
     matrix, weights = integers(n + 40, n_columns), integers(n_columns)
     rows = np.sort(np.random.default_rng(n).permutation(n + 40)[:n])

@@ -12,7 +12,7 @@ from typing import Any
 
 from phono3py_mlp_plugin.contracts import Dataset, Progress, no_progress
 from phono3py_mlp_plugin.files import Provenance, other_parts, potential_files
-from phono3py_mlp_plugin.wording import counted, duration
+from phono3py_mlp_plugin.wording import counted, decimals, duration
 from phono3py_mlp_plugin.workflow import (
     HEALTH_FILE,
     CalculatorSpec,
@@ -121,8 +121,10 @@ def error_table(provenance: Provenance) -> list[str]:
     }
     for name, rmse in provenance.rmse.items():
         energy = rmse["energy"]
-        shown = "-" if energy is None else f"{1000 * energy:.5f}"
-        rows.append(f"{name:10}{sizes[name]:>12}{shown:>20}{rmse['force']:>22.6f}")
+        shown = "-" if energy is None else decimals(1000 * energy, 5)
+        assert rmse["force"] is not None
+        force = decimals(rmse["force"], 6)
+        rows.append(f"{name:10}{sizes[name]:>12}{shown:>20}{force:>22}")
     lines = ["Root-mean-square errors:", *("  " + row for row in rows)]
     stress = provenance.rmse.get("structures", {}).get("stress")
     if stress is not None:
@@ -137,10 +139,11 @@ def ridge_lines(provenance: Provenance) -> list[str]:
     lines = ["Ridge penalties (weighted RMSE of training and test set):"]
     for penalty in provenance.penalties:
         alpha = penalty["alpha"]
-        if penalty["rmse_test"] is None:
+        training, test = penalty["rmse_training"], penalty["rmse_test"]
+        if training is None or test is None:
             result = "failed (X^T X + alpha I is singular)"
         else:
-            result = f"{penalty['rmse_training']:.6f} {penalty['rmse_test']:.6f}"
+            result = f"{decimals(training, 6)} {decimals(test, 6)}"
         chosen = "  <- chosen" if alpha == provenance.alpha else ""
         lines.append(f"  alpha = {alpha:.3e}: {result}{chosen}")
     note = penalty_note(provenance.alpha, smallest_penalty(provenance.ridge_path()))
@@ -191,8 +194,8 @@ def potential_lines(
         assert dataset is not None
         lines.append(
             "Nothing is trained in this run. Forces differ from those of the dataset "
-            f"({counted(len(dataset), 'supercell')}) by {obtained.difference:.6f} "
-            "eV/angstrom (rms)."
+            f"({counted(len(dataset), 'supercell')}) by "
+            f"{decimals(obtained.difference, 6)} eV/angstrom (rms)."
         )
     if obtained.fit is not None and not obtained.fit.passed:
         lines.append(str(obtained.fit))

@@ -14,6 +14,7 @@ import numpy as np
 from phono3py_mlp_plugin.contracts import Dataset, FloatArray, Potential
 from phono3py_mlp_plugin.errors import PhysicsError
 from phono3py_mlp_plugin.files import Provenance
+from phono3py_mlp_plugin.wording import decimals
 from phono3py_mlp_plugin.workflow.evaluate import evaluate
 
 if TYPE_CHECKING:
@@ -285,7 +286,8 @@ def check_fit(
         )
     return Check(
         share <= _GOOD_FIT,
-        f"test error: {100 * share:.2f} % of the rms force ({typical:.4f} eV/angstrom)",
+        f"test error: {decimals(100 * share, 2)} % of the rms force "
+        f"({typical:.4f} eV/angstrom)",
         "Use more supercells or a better model; phono3py-mlp converge helps to decide.",
     )
 
