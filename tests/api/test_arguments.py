@@ -107,6 +107,7 @@ def test_arguments_of_another_type_are_refused_in_one_line(crystal, function, me
         ({"boundary_mfp": -1.0}, "boundary_mfp = -1.0; expected a positive number"),
         ({"boundary_mfp": np.nan}, "boundary_mfp = nan; expected a positive number"),
         ({"boundary_mfp": "a"}, "boundary_mfp = a; expected a positive number"),
+        ({"transport_type": "foo"}, "transport_type = foo; expected one of ibdb19,"),
         ({"is_isotope": "no"}, "is_isotope = 'no'; expected True or False"),
         ({"mass_variances": [1e-4]}, "mass_variances: 1 given; expected 2"),
         ({"mass_variances": [1e-4, -1.0]}, "mass_variances = -1.0; expected a number"),

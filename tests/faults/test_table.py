@@ -242,6 +242,11 @@ FAULTS = [
     ),
     option("--mesh", "3", "4", says="mesh = 3 4; expected three positive numbers"),
     option("--mesh", "1e9", says="points need"),
+    option(
+        *("--br", "--mesh", "3", "3", "3", "--uncertainty", "2"),
+        *("--uncertainty-mesh", "1e9"),
+        says="points need",
+    ),
     option("--ts", "x", says="temperatures = x: "),
     option("--cutoff-fc3", "-2", says="--cutoff-fc3 = -2.0; expected a positive"),
     option("", says="is empty. Is a variable of your script not set?"),

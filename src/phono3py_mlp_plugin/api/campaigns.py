@@ -155,8 +155,7 @@ def campaign(
     """
     if file is None:
         raise ParameterError("file = None; expected the name of a list. Give one.")
-    workflow.check_arguments(file=file, jobs=jobs)
-    workflow.check_arguments(progress=progress)
+    workflow.check_arguments(file=file, jobs=jobs, progress=progress)
     runs = CampaignRuns(Path(file), jobs)
     with progress("Crystals", len(runs.tasks)) as advance:
         runs.run(range(len(runs.tasks)), done=lambda: advance(1))

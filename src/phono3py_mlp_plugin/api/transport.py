@@ -75,6 +75,8 @@ class TransportSettings:
         ParameterError
             If one of them is out of range or unknown.
         """
+        from phono3py_mlp_plugin.host.preflight import check_transport_type
+
         kelvin = _numbers("temperatures", temperatures)
         if not kelvin:
             raise ParameterError("temperatures = []; expected one or more. Give 300.")
@@ -87,6 +89,11 @@ class TransportSettings:
         given = dict(further or {})
         _check_further(given)
         check_range("settings: boundary_mfp", given.get("boundary_mfp"), POSITIVE)
+        check_transport_type(
+            given.get("transport_type"),
+            is_lbte=method == "lbte",
+            where="settings: transport_type",
+        )
         return cls(_mesh_numbers(mesh), kelvin, method, given)  # type: ignore[arg-type]
 
     def crystal(self, ph3: Phono3py) -> Phono3py:

@@ -73,22 +73,38 @@ def check_settings(settings: Any) -> None:
         and settings.qpoints is None
     ):
         raise ParameterError("--gruneisen: needs --mesh, --band or --qpoints.")
-    _check_transport_type(settings)
+    check_transport_type(
+        settings.transport_type, is_lbte=settings.is_lbte, where="--transport-type"
+    )
     _check_estimates(settings)
 
 
-def _check_transport_type(settings: Any) -> None:
-    """Check the name of a transport equation, which phono3py looks for at the end."""
-    name = settings.transport_type
+def check_transport_type(name: str | None, *, is_lbte: bool, where: str) -> None:
+    """Check the name of a transport equation, which phono3py looks for at the end.
+
+    Parameters
+    ----------
+    name : str or None
+        None for that of phono3py's default.
+    is_lbte : bool
+        Whether the equation is solved directly, not by relaxation times.
+    where : str
+        Name of the option or argument, for the message.
+
+    Raises
+    ------
+    ParameterError
+        If none of this name is registered.
+    """
     # There is no public list of those that are registered.
     registered = getattr(factory, "_REGISTRY", None)
-    ending = "-lbte" if settings.is_lbte else "-rta"
+    ending = "-lbte" if is_lbte else "-rta"
     if name is None or registered is None or f"{name}{ending}".lower() in registered:
         return
     known = sorted(k.removesuffix(ending) for k in registered if k.endswith(ending))
     raise ParameterError(
-        f"--transport-type = {name}; expected one of {', '.join(known)}."
-        f"{did_you_mean(name, known)} Leave it out, or install the package that "
+        f"{where} = {name}; expected one of {', '.join(known)}."
+        f"{did_you_mean(str(name), known)} Leave it out, or install the package that "
         "provides it."
     )
 

@@ -82,6 +82,7 @@ from phono3py_mlp_plugin.workflow import (
     StructureFiles,
     check_born_charges,
     check_found_force_constants,
+    check_memory_of_mesh,
     crystal_notes,
     missing_stamps,
     read_dataset,
@@ -332,10 +333,13 @@ class Run:
         """Obtain the potential, displace supercells, evaluate their forces."""
         state = self._state
         assert state is not None
+        request = state.request
         check_cell(ph3py, settings)
+        check_memory_of_mesh(
+            request.uncertainty_mesh or (), ph3py.phonon_primitive.cell
+        )
         check_born_charges(ph3py)
         self._show_notes(ph3py, log_level)
-        request = state.request
         dataset = state.dataset = _pop_dataset(ph3py, request.structures, log_level)
         if self._study is not None:
             return self._study.set_crystal(self._script, ph3py, settings, dataset)

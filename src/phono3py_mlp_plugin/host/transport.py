@@ -21,7 +21,11 @@ from phono3py_mlp_plugin.host.scattering import (
     is_fast_scattering_enabled,
     scattering_in_this_process,
 )
-from phono3py_mlp_plugin.workflow import Mesh, check_anharmonicity
+from phono3py_mlp_plugin.workflow import (
+    Mesh,
+    check_anharmonicity,
+    check_memory_of_mesh,
+)
 
 if TYPE_CHECKING:
     from phono3py import Phono3py
@@ -194,10 +198,13 @@ def meshed(
     ------
     ParameterError
         If the grid does not have the symmetry of the crystal.
+    ResourceError
+        If there are more points than fit into the memory.
     """
     if mesh is None:
         yield
         return
+    check_memory_of_mesh(mesh, ph3.phonon_primitive.cell)
     try:
         ph3.mesh_numbers = mesh[0] if len(mesh) == 1 else [int(n) for n in mesh]
     except RuntimeError as error:
